@@ -1,0 +1,87 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_delivery.h
+ * @brief One event on its way to one subscription, and the POSTs that tried it.
+ */
+#ifndef RH_DELIVERY_H
+#define RH_DELIVERY_H
+
+#include "rh_base.h"
+#include "rh_event.h"
+#include "rh_subscription.h"
+
+typedef enum {
+    RH_DELIVERY_PENDING,
+    RH_DELIVERY_DELIVERED,
+    RH_DELIVERY_FAILED,
+    RH_DELIVERY_CANCELLED
+} rh_delivery_state_t;
+
+const char *rh_delivery_state_name(rh_delivery_state_t state);
+bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state);
+
+/** One POST of a delivery. */
+typedef struct rh_attempt_t {
+    const char *id; /**< UUIDv7 */
+    int number;     /**< 1 for the delivery's first */
+    apr_time_t started_at;
+    apr_interval_time_t duration; /**< microseconds */
+    int status_code;              /**< 0: no answer */
+    const char *headers;          /**< JSON object text of the answer's headers, NULL: none */
+    const char *answer;           /**< first RH_MAX_ANSWER bytes as valid UTF-8, NULL: none */
+    const char *error;            /**< NULL, or "connect: connection refused" */
+} rh_attempt_t;
+
+/** A row of the log, as the API shows it. */
+typedef struct rh_delivery_t {
+    const char *tenant;
+    const char *id;
+    const char *subscription_id;
+    rh_event_t event; /**< data.data NULL where only the list is wanted */
+    rh_delivery_state_t state;
+    int attempt_count;
+    int last_status_code; /**< 0: none yet */
+    apr_time_t created_at;
+    apr_time_t next_attempt_at; /**< 0: none */
+    rh_format_t format;         /**< of the subscription now; array when that is gone */
+    const char *target_url;     /**< NULL when the subscription is gone */
+    const char *base_url;
+    apr_array_header_t *attempts; /**< of rh_attempt_t *, oldest first; NULL in lists */
+} rh_delivery_t;
+
+/**
+ * What the engine needs to make one attempt: everything, so that it never asks the store for
+ * more. Owned by `pool`; whoever holds the job destroys it by rh_job_destroy.
+ */
+typedef struct rh_job_t {
+    apr_pool_t *pool; /**< the job's own, with an allocator of its own */
+    const char *tenant;
+    const char *delivery_id;
+    const char *subscription_id;
+    rh_event_t event;
+    const char *target_url;
+    const char *headers; /**< JSON object text */
+    const char *secret;
+    const char *old_secret; /**< NULL, or still signing */
+    const char *base_url;
+    rh_format_t format;
+    bool ordered;
+    int rate_limit;         /**< a second; 0: none */
+    int tries;              /**< failed attempts since the schedule (re)started: 0 for the first */
+    int attempt_count;      /**< attempts made before, ever */
+    apr_int64_t lease;      /**< fences the settling: only the holder may move the row */
+    apr_time_t lease_until; /**< this host's clock; no attempt may run past it */
+    apr_interval_time_t
+        failing_for; /**< how long every attempt of the subscription has failed; 0: not */
+} rh_job_t;
+
+/** A zeroed job in a pool of its own; NULL when memory is short. */
+rh_job_t *rh_job_make(void);
+/** Destroy a job and all that lives in its pool; NULL is fine. */
+void rh_job_destroy(rh_job_t *job);
+
+/** The representation of a delivery; `payload` and `attempts` when the row holds them.
+ * @return a new json-c object, the caller's reference */
+struct json_object *rh_delivery_json(const rh_delivery_t *delivery, apr_pool_t *pool);
+
+#endif

@@ -1,0 +1,55 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_event.h
+ * @brief One thing that happened: id, tenant, type, data, time, optional key.
+ */
+#ifndef RH_EVENT_H
+#define RH_EVENT_H
+
+#include "rh_base.h"
+#include "rh_json.h"
+#include "rh_problem.h"
+
+typedef enum {
+    RH_SOURCE_CAPTURE,
+    RH_SOURCE_PUBLISH,
+    RH_SOURCE_SQL,
+    RH_SOURCE_TEST
+} rh_event_source_t;
+
+typedef struct rh_event_t {
+    const char *id; /**< UUIDv7 */
+    const char *tenant;
+    const char *type;
+    const char *key;         /**< NULL when none */
+    const char *client_id;   /**< the publisher's idempotency key, NULL when none */
+    const char *traceparent; /**< NULL when none */
+    apr_time_t time;
+    rh_bytes_t data; /**< one valid JSON text, byte for byte as it came */
+    rh_event_source_t source;
+} rh_event_t;
+
+const char *rh_event_source_name(rh_event_source_t source);
+
+/**
+ * Read the body of POST /events: one object or an array of at most RH_MAX_BATCH:
+ * {"type","data","id"?,"key"?,"time"?,"tenant"?}. Unknown members, wrong types, bad type
+ * names are errors that name the field ("[3].type" in a batch). `data` must be present and is
+ * kept as a span of `body`; no key given: the `id` of the data (rh_event_key).
+ * @param tenant what an item without `tenant` gets; NULL: tenant is then required
+ * @param foreign_tenants whether an item may name another tenant than `tenant`; otherwise 403
+ * @param max_data larger data is problem 413
+ * @param events receives an array of rh_event_t * (ids made here), in `pool`
+ * @param batch receives whether the body was an array
+ */
+void rh_event_read(const char *body, apr_size_t len, const char *tenant, bool foreign_tenants,
+                   apr_size_t max_data, apr_pool_t *pool, apr_array_header_t **events, bool *batch,
+                   rh_problem_t *problem);
+
+/** The top-level `id` of the data, a string or number, as a key; NULL when absent or unfit. */
+const char *rh_event_key(apr_pool_t *pool, const char *data, apr_size_t len);
+
+/** True for a W3C Trace Context level 1 traceparent of version 00. */
+bool rh_traceparent_valid(const char *text);
+
+#endif

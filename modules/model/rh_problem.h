@@ -1,0 +1,42 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_problem.h
+ * @brief What was wrong with an input, as RFC 9457 problem details.
+ */
+#ifndef RH_PROBLEM_H
+#define RH_PROBLEM_H
+
+#include "rh_base.h"
+#include "rh_json.h"
+
+typedef struct rh_problem_t {
+    apr_pool_t *pool;
+    int status;                 /**< HTTP status; 0: no problem so far */
+    const char *detail;         /**< one sentence for a person */
+    apr_array_header_t *errors; /**< of rh_field_error_t */
+} rh_problem_t;
+
+typedef struct rh_field_error_t {
+    const char *field; /**< "events[1]", "headers.Host"; "" for the whole body */
+    const char *detail;
+} rh_field_error_t;
+
+/** An empty problem whose texts live in `pool`. */
+rh_problem_t *rh_problem_make(apr_pool_t *pool);
+
+/** Set status and detail; the first call wins. */
+void rh_problem_set(rh_problem_t *problem, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** Add a bad field; makes the status 422 where none is set. At most 100 are kept. */
+void rh_problem_field(rh_problem_t *problem, const char *field, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** True once a status is set. */
+bool rh_problem_is(const rh_problem_t *problem);
+
+/** application/problem+json: type ("about:blank"), title (of the status), status, detail, errors.
+ */
+const char *rh_problem_text(const rh_problem_t *problem, apr_pool_t *pool, apr_size_t *len);
+
+#endif

@@ -1,0 +1,104 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_subscription.h
+ * @brief A tenant's wish to have events of some types POSTed to a target URL.
+ */
+#ifndef RH_SUBSCRIPTION_H
+#define RH_SUBSCRIPTION_H
+
+#include "rh_base.h"
+#include "rh_json.h"
+#include "rh_problem.h"
+
+typedef enum {
+    RH_FORMAT_ARRAY,
+    RH_FORMAT_ENVELOPE,
+    RH_FORMAT_CLOUDEVENTS,
+    RH_FORMAT_SKINNY
+} rh_format_t;
+
+typedef enum {
+    RH_SUBSCRIPTION_ACTIVE,
+    RH_SUBSCRIPTION_PAUSED,
+    RH_SUBSCRIPTION_GONE,
+    RH_SUBSCRIPTION_DISABLED,
+    RH_SUBSCRIPTION_PENDING
+} rh_subscription_state_t;
+
+/** All strings live in the pool that the maker was given. */
+typedef struct rh_subscription_t {
+    const char *tenant;
+    const char *id;
+    const char *target_url;
+    apr_array_header_t *events; /**< of const char *: patterns, 1-100, no repeats */
+    const char *description;    /**< "" when none; at most 1,000 bytes */
+    rh_format_t format;
+    const char *headers; /**< JSON object text of string members; "{}" when none */
+    bool ordered;
+    int rate_limit; /**< deliveries a second, 1-100,000; 0: none (null in JSON) */
+    rh_subscription_state_t state;
+    const char *state_reason;    /**< NULL when none */
+    const char *secret;          /**< "whsec_…" */
+    const char *old_secret;      /**< NULL, or the one that signs as well until … */
+    apr_time_t old_secret_until; /**< … this time */
+    const char *base_url;        /**< absolute URL of the API that it was made through */
+    apr_time_t created_at;
+    apr_time_t updated_at;
+    apr_int64_t revision; /**< grows by one a change; its ETag */
+    struct {
+        apr_int64_t delivered, failed, pending;
+        int last_status_code;       /**< 0: none yet */
+        apr_time_t last_attempt_at; /**< 0: none yet */
+    } stats;
+} rh_subscription_t;
+
+/** What the checks need to know of the configuration. */
+typedef struct rh_subscription_rules_t {
+    bool https_only; /**< RestHooksTargets */
+    /** Event type known to the catalogue? NULL: every valid type is. Patterns are always taken. */
+    bool (*type_known)(void *baton, const char *type);
+    void *baton;
+} rh_subscription_rules_t;
+
+const char *rh_format_name(rh_format_t format);
+const char *rh_subscription_state_name(rh_subscription_state_t state);
+bool rh_format_parse(const char *name, rh_format_t *format);
+bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state);
+
+/** How rh_subscription_read treats members that the input leaves out. */
+typedef enum {
+    RH_READ_CREATE,  /**< defaults; target_url and events are required */
+    RH_READ_REPLACE, /**< likewise, on an existing row (PUT): id, secret, created_at stay */
+    RH_READ_PATCH    /**< unchanged; null gives the default (RFC 7396) */
+} rh_read_mode_t;
+
+/**
+ * Apply a JSON body to a subscription. Aliases: `event` for `events`; `target`, `url`,
+ * `hookUrl` for `target_url` (two of them at once are an error). `active: false` pauses,
+ * `active: true` revives. Read-only members of the representation (id, state, state_reason,
+ * created_at, updated_at, stats) are taken and ignored so that GET then PUT works; any other
+ * unknown member is an error. A target URL must be absolute http(s) without user info,
+ * fragment, white space or control characters, at most RH_MAX_URL bytes, port 1-65535; whether
+ * its address is allowed is decided when connecting, but literal addresses that are spelled
+ * unusually (0x7f000001, 127.1, octal) are refused here. IDN hosts must be in their ASCII
+ * form (xn--).
+ * `secret` is taken on create only ("whsec_" + base64 of 24-64 bytes); absent: the caller
+ * generates it. Header names follow RFC 9110 tokens; hop-by-hop ones, Host, Content-*,
+ * User-Agent, webhook-*, X-Hook-*, traceparent are refused; at most 20, values at most 1,000 bytes.
+ * @param subscription for create: a zeroed struct with tenant set; otherwise the stored one.
+ *        Left in an unspecified state when a problem is added.
+ * @param problem gets 422 with every bad field
+ */
+void rh_subscription_read(rh_subscription_t *subscription, struct json_object *body,
+                          rh_read_mode_t mode, const rh_subscription_rules_t *rules,
+                          apr_pool_t *pool, rh_problem_t *problem);
+
+/**
+ * The representation of the contract; `active` is state == active.
+ * @param secret whether to show the secret (only the answer to a create does)
+ * @return a new json-c object with one reference, the caller's
+ */
+struct json_object *rh_subscription_json(const rh_subscription_t *subscription, bool secret,
+                                         apr_pool_t *pool);
+
+#endif

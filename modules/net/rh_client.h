@@ -1,0 +1,48 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_client.h
+ * @brief The HTTP/1.1 client as a transport: resolve, check address, connect, TLS, send, read.
+ *
+ * RFC 9112 (HTTP/1.1), RFC 8305 (Happy Eyeballs), RFC 8446/5246 through OpenSSL.
+ */
+#ifndef RH_CLIENT_H
+#define RH_CLIENT_H
+
+#include "rh_egress.h"
+#include "rh_transport.h"
+
+/** Outbound settings of a virtual host. Built at configuration time, then read-only and shared. */
+typedef struct rh_net_config_t {
+    const rh_egress_policy_t *policy;
+    const char *egress_proxy;    /**< "http://host:port", NULL: none */
+    const char *tls_ca_file;     /**< NULL: the system's */
+    const char *tls_certificate; /**< PEM files, NULL: none */
+    const char *tls_key;
+    void *tls; /**< SSL_CTX *, made by rh_net_config_init */
+} rh_net_config_t;
+
+/**
+ * Load CA, certificate and key into an SSL_CTX (TLS 1.2 or later, VERIFY_PEER, no
+ * renegotiation, session cache for clients); freed with `pool`.
+ * @param error receives a line that names the file at fault
+ */
+apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const char **error);
+
+/** Limits of one client (one event loop). */
+typedef struct rh_client_limits_t {
+    int max_idle; /**< keep-alive connections kept, all keys together */
+    int max_idle_per_key;
+    apr_interval_time_t idle_timeout; /**< how long one is kept */
+} rh_client_limits_t;
+
+/**
+ * Make a client in `pool` (which must be used by the loop's thread only; its destruction closes
+ * everything). `pool` needs an allocator of its own.
+ */
+apr_status_t rh_client_make(apr_pool_t *pool, const rh_client_limits_t *limits, const rh_log_t *log,
+                            rh_transport_t **transport);
+
+/** Once a process, before threads: c-ares' global initialisation. Idempotent. */
+apr_status_t rh_client_global_init(apr_pool_t *pool);
+
+#endif

@@ -1,0 +1,38 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_egress.h
+ * @brief Egress policy: which addresses a target may have.
+ *
+ * Default: only public unicast addresses. Everything in the IANA special-purpose registries
+ * (RFC 6890: loopback, private, link-local, shared, documentation, benchmarking, multicast,
+ * reserved, unique-local, …) is denied; addresses that embed IPv4 (IPv4-mapped ::ffff:0:0/96,
+ * IPv4-compatible ::/96, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, 6to4 2002::/16, Teredo 2001::/32)
+ * are judged by the embedded address as well. Allow rules open what they name, deny rules close it;
+ * a deny rule beats an allow rule.
+ */
+#ifndef RH_EGRESS_H
+#define RH_EGRESS_H
+
+#include "rh_base.h"
+
+#include <sys/socket.h>
+
+typedef struct rh_egress_policy_t rh_egress_policy_t;
+
+/** A policy with no rules of its own, in `pool`. */
+rh_egress_policy_t *rh_egress_make(apr_pool_t *pool);
+
+/**
+ * Add a rule: an address, a CIDR block ("10.0.0.0/8", "fd00::/8"; host bits must be zero), a
+ * host name (exact, case-insensitive), or ".example.com" / "*.example.com" for every host below it.
+ * A host rule allows that name whatever its address; a deny rule for a host refuses the name.
+ * @return NULL, or why it is not a rule (static or in the policy's pool)
+ */
+const char *rh_egress_add(rh_egress_policy_t *policy, bool allow, const char *rule);
+
+/** True if a connection to this address, for a target of this host name, is allowed. Thread-safe.
+ */
+bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
+                      const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,126 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_config.h
+ * @brief Directives, their defaults and how server, virtual host and directory merge.
+ */
+#ifndef RH_CONFIG_H
+#define RH_CONFIG_H
+
+#include "rh_engine.h"
+#include "rh_store_open.h"
+
+#include <ap_expr.h>
+#include <ap_regex.h>
+#include <http_config.h>
+#include <httpd.h>
+
+extern module AP_MODULE_DECLARE_DATA resthooks_module;
+
+/** Where the data of a captured event comes from. */
+typedef enum { RH_DATA_RESPONSE, RH_DATA_REQUEST, RH_DATA_BEFORE, RH_DATA_AFTER } rh_data_source_t;
+
+/** One status or class of a rule: 201 is {201,201}, 2xx is {200,299}. */
+typedef struct rh_status_range_t {
+    int first, last;
+} rh_status_range_t;
+
+/** RestHooksEvent. */
+typedef struct rh_rule_t {
+    const char *type;
+    apr_array_header_t *methods; /**< of const char *, upper case; extension methods allowed */
+    const char *pattern;         /**< the regex as written, for the log */
+    ap_regex_t *regex;
+    apr_array_header_t *names; /**< named groups, of const char *: "MATCH_TENANT" at its index; NULL
+                                  where unnamed */
+    apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */
+    rh_data_source_t data;
+    ap_expr_info_t *tenant; /**< NULL: the group, else RestHooksTenant */
+    ap_expr_info_t *when;   /**< NULL: always */
+} rh_rule_t;
+
+/** RestHooksEventType, and the types of rules: the catalogue of GET /event-types. */
+typedef struct rh_catalogue_type_t {
+    const char *type;
+    const char *description; /**< "" for one that only a rule names */
+    const char *sample;      /**< one JSON text, from the sample file; NULL: none */
+    apr_size_t sample_len;
+    bool captured; /**< a rule of this host makes it */
+} rh_catalogue_type_t;
+
+/**
+ * Per server. Scalars that were not set hold RH_UNSET until the merge; rh_server_config_finish then
+ * gives them their defaults, in check_config and post_config.
+ */
+#define RH_UNSET (-2)
+
+typedef struct rh_server_config_t {
+    int enabled;
+    ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
+    apr_array_header_t *rules; /**< of rh_rule_t *; a vhost's own come before the server's */
+    apr_array_header_t *types; /**< of rh_catalogue_type_t *, sorted by type once finished */
+    apr_array_header_t *retry; /**< of apr_interval_time_t; NULL: not set */
+    apr_array_header_t *gone;  /**< of int; NULL: not set */
+    apr_interval_time_t timeout, connect_timeout, disable_after, retention; /**< RH_UNSET */
+    apr_int64_t max_data;
+    int concurrency, endpoint_concurrency, threads;
+    int https_only;
+    apr_array_header_t *allow, *deny; /**< of const char *, checked when read */
+    const char *egress_proxy, *tls_ca_file, *tls_certificate, *tls_key;
+    const char *spool;
+    int schema_auto;
+    const char *db_driver,
+        *db_params; /**< heard in passing: DBDriver and DBDParams are mod_dbd's */
+
+    /* Made by rh_server_config_finish for an enabled server. */
+    rh_net_config_t net;
+    rh_retry_policy_t retry_policy;
+    rh_dialect_t dialect;
+    rh_log_t log; /**< writes to this server's error log */
+
+    /* Made in child_init (rh_child.c). */
+    rh_store_t *store;
+    rh_site_t *site;
+    rh_engine_t *engine;
+} rh_server_config_t;
+
+/** Per directory. */
+typedef struct rh_dir_config_t {
+    const char *base; /**< path of the enclosing Location that set the handler; NULL: not set */
+    ap_regex_t *base_regex; /**< of a LocationMatch (or Location ~): the match is the base */
+    ap_expr_info_t *tenant, *publisher, *admin;
+} rh_dir_config_t;
+
+/** The table for the module record. */
+extern const command_rec rh_directives[];
+
+void *rh_server_config_make(apr_pool_t *pool, server_rec *server);
+void *rh_server_config_merge(apr_pool_t *pool, void *base, void *add);
+void *rh_dir_config_make(apr_pool_t *pool, char *path);
+void *rh_dir_config_merge(apr_pool_t *pool, void *base, void *add);
+
+/**
+ * Defaults, catalogue, policies, TLS contexts of every enabled server; checks that need the
+ * whole configuration (mod_dbd there, a driver set, readable files, a sane pair of time-outs).
+ * For check_config (httpd -t) and post_config.
+ * @return NULL or the complaint, naming the directive and the virtual host
+ */
+const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, server_rec *server);
+
+rh_server_config_t *rh_server_config(server_rec *server);
+rh_dir_config_t *rh_dir_config(request_rec *r);
+
+/**
+ * The tenant by RestHooksTenant of the request's place (dir, else server, else %{REMOTE_USER}).
+ * @return NULL when the expression is empty, fails (logged) or gives an invalid name (logged)
+ */
+const char *rh_request_tenant(request_rec *r);
+/** RestHooksPublisher and RestHooksAdmin of the request's place; false by default and on errors. */
+bool rh_request_is_publisher(request_rec *r);
+bool rh_request_is_admin(request_rec *r);
+/** The base path of the API for this request, without a trailing slash; NULL outside a Location. */
+const char *rh_request_base(request_rec *r);
+
+/** One directive each that is read as a list of words; pure parsers, in rh_config_parse.c. */
+const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **rule);
+
+#endif

@@ -1,0 +1,40 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_server.h
+ * @brief The rooms of the server layer, as mod_resthooks.c hooks them up. Each registers its own
+ * hooks.
+ */
+#ifndef RH_SERVER_H
+#define RH_SERVER_H
+
+#include "rh_config.h"
+
+/** REST routing and resources: the handler "resthooks". */
+void rh_api_register(apr_pool_t *pool);
+/** Capture: fixups (before), insert_filter, insert_error_filter and the two filters. */
+void rh_capture_register(apr_pool_t *pool);
+/** Process life: check_config, post_config (schema), child_init (engine), child_stopping. */
+void rh_child_register(apr_pool_t *pool);
+/** The optional function of mod_resthooks.h and mod_dbd's post_connect hook. */
+void rh_publish_register(apr_pool_t *pool);
+
+/** How long a request waits for its event's commit. */
+#define RH_COMMIT_TIMEOUT apr_time_from_sec(5)
+
+/**
+ * Commit events of this request's virtual host and wait for it: API, capture and other modules
+ * alike.
+ * @return as rh_engine_commit; APR_EAGAIN too when this child has no engine (yet)
+ */
+apr_status_t rh_server_commit(request_rec *r, rh_commit_t *items, int count);
+/** Wake the dispatcher of this request's virtual host. */
+void rh_server_wake(request_rec *r);
+
+/** The source of mod_dbd's pooled connections for a virtual host; thread-safe (rh_dbd.c). */
+rh_db_source_t *rh_dbd_source(apr_pool_t *pool, server_rec *server);
+
+/** An rh_log_t that writes to a server's error log as `resthooks:level`, "RHnnnn: text"
+ * (rh_log_sink.c). */
+void rh_log_sink(rh_log_t *log, server_rec *server);
+
+#endif

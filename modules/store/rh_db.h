@@ -1,0 +1,80 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_db.h
+ * @brief A safe wrapper over apr_dbd: connections, statements prepared once a connection, retries.
+ *
+ * apr_dbd_transaction_start is never called: on PostgreSQL it dereferences NULL when BEGIN fails on
+ * a dead connection. BEGIN and COMMIT are sent as queries, or all is one statement.
+ */
+#ifndef RH_DB_H
+#define RH_DB_H
+
+#include "rh_base.h"
+
+#include <apr_dbd.h>
+#include <apr_hash.h>
+
+typedef enum { RH_DIALECT_PGSQL, RH_DIALECT_SQLITE } rh_dialect_t;
+
+/** One connection, whoever opened it. */
+typedef struct rh_db_t {
+    const apr_dbd_driver_t *driver;
+    apr_dbd_t *handle;
+    apr_pool_t *pool;     /**< lives as long as the connection: statements are prepared in it */
+    apr_hash_t *prepared; /**< label -> apr_dbd_prepared_t * */
+    rh_dialect_t dialect;
+    const rh_log_t *log;
+    void *owner; /**< the source's own */
+} rh_db_t;
+
+/** Where connections come from: mod_dbd's pool for requests, dedicated ones for threads. */
+typedef struct rh_db_source_t rh_db_source_t;
+struct rh_db_source_t {
+    /** Take one. `pool` bounds its use. @return APR_EAGAIN when there is none to be had */
+    apr_status_t (*acquire)(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db);
+    /** Give it back; `broken`: it must not be used again as it is (reopen or reset it). */
+    void (*release)(rh_db_source_t *self, rh_db_t *db, bool broken);
+    rh_dialect_t dialect;
+    const rh_log_t *log;
+};
+
+/**
+ * A source of one dedicated connection, opened lazily by apr_dbd directly and reopened when
+ * broken (not more often than 5 times a second). For one thread. On PostgreSQL, connect_timeout=5,
+ * keepalives and tcp_user_timeout are put before `params` unless they are a URI; on SQLite
+ * busy_timeout=5000, journal_mode=WAL, synchronous=FULL, foreign_keys=ON are set by selects.
+ * @param driver "pgsql" or "sqlite3"; @param pool its own allocator where threads share a process
+ */
+apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const char *params,
+                                    const rh_log_t *log, rh_db_source_t **source);
+
+/** Session settings that a fresh connection of either kind needs (SQLite's PRAGMAs). Idempotent. */
+apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch);
+
+/** One statement of both dialects. `label` is lower case and unique. Parameters are all %s (text):
+ * cast in SQL. */
+typedef struct rh_statement_t {
+    const char *label;
+    const char *pgsql;
+    const char *sqlite;
+} rh_statement_t;
+
+/**
+ * Run a statement that returns rows, prepared once a connection. On an error the connection is
+ * checked (which resets it), statements are prepared anew and the statement is run once more: it
+ * must therefore be idempotent.
+ * @param args NULL-terminated list of `const char *` would not allow NULLs: pass count and array;
+ *        a NULL argument is SQL NULL
+ * @param rows receives an array of `const char **` (columns; NULL for SQL NULL), copied to `pool`
+ */
+apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,
+                          const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
+
+/** Run a statement without rows. @param affected may be NULL */
+apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,
+                           const char *const *args, apr_pool_t *pool, int *affected);
+
+/** Run SQL text with no parameters, several statements allowed; for schema and BEGIN/COMMIT. */
+apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool);
+
+#endif

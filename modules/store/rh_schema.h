@@ -1,0 +1,28 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_schema.h
+ * @brief The tables' version: create, upgrade, check. Run in the parent, before children connect.
+ */
+#ifndef RH_SCHEMA_H
+#define RH_SCHEMA_H
+
+#include "rh_db.h"
+
+/** The version that this build works with. */
+#define RH_SCHEMA_VERSION 1
+
+/**
+ * Bring the tables up to RH_SCHEMA_VERSION, all or nothing, guarded against other hosts doing the
+ * same (advisory lock on PostgreSQL, BEGIN IMMEDIATE on SQLite).
+ * @param upgrade false: only check (RestHooksSchema check)
+ * @param problem receives what is wrong, for the error log
+ * @return APR_SUCCESS; APR_EAGAIN: no database; APR_EMISMATCH: tables missing, older (check only)
+ * or newer than this build; APR_EGENERAL
+ */
+apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *pool,
+                              const char **problem);
+
+/** The whole schema as SQL, as conf/schema-*.sql holds it. */
+const char *rh_schema_text(rh_dialect_t dialect);
+
+#endif

@@ -1,0 +1,208 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_store.h
+ * @brief Port: what the API, the intake and the engine need of a store.
+ *
+ * The database is the queue. The tables:
+ *
+ *   subscription          config and state; primary key (tenant, id)
+ *   subscription_event    (tenant, pattern, subscription_id): whom an event concerns
+ *   subscription_stat     counters, last answer, since when failing, paused until
+ *   event                 the log; partitioned by range of id on PostgreSQL
+ *   delivery              the log of deliveries; partitioned likewise; no index on what changes
+ *   attempt               every POST; partitioned likewise
+ *   queue                 one row a pending delivery: due_at, lease, tries. Small and hot
+ *   idempotency           (tenant, client id) -> event id
+ *   schema_version
+ *
+ * A queue row with lease 0 may be claimed once due_at has come. One with a lease is being
+ * worked on; due_at is then the lease's end, after which anybody may claim it. Whoever settles
+ * must name the lease; a settle with a lost lease still records the attempt and, on success, the
+ * delivery, but does not reschedule.
+ *
+ * Times in the database are milliseconds since the epoch by the database's clock; delays are
+ * passed, never absolute times, so hosts' clocks need not agree.
+ *
+ * Every function blocks on the database, within the connection's time-outs. A function takes a
+ * connection for its own duration only. Results live in `pool`. Errors:
+ *   APR_SUCCESS
+ *   APR_NOTFOUND   no such row for this tenant
+ *   APR_EAGAIN     the database can't be reached or is busy: nothing was stored, try later
+ *   APR_EEXIST     a precondition (revision) does not hold
+ *   APR_EGENERAL   the database refused a statement: a bug or a broken schema; logged here
+ */
+#ifndef RH_STORE_H
+#define RH_STORE_H
+
+#include "rh_base.h"
+#include "rh_delivery.h"
+#include "rh_event.h"
+#include "rh_subscription.h"
+
+typedef struct rh_store_t rh_store_t;
+
+/** Which page of a list: newest first, rows with an id below `before`. */
+typedef struct rh_page_t {
+    int limit;          /**< 1-500 */
+    const char *before; /**< UUID, NULL: from the newest */
+} rh_page_t;
+
+/* ---- subscriptions (API) ---- */
+
+/** Insert; created_at, updated_at and revision 1 are set here. */
+apr_status_t rh_store_subscription_create(rh_store_t *store, rh_subscription_t *subscription,
+                                          apr_pool_t *pool);
+
+/** Read one with its stats. */
+apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, const char *id,
+                                       apr_pool_t *pool, rh_subscription_t **subscription);
+
+/** `event`: only those that a type reaches, NULL all; `active`: 1, 0, or -1 both.
+ * @param rows array of rh_subscription_t * */
+apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, const char *event,
+                                        int active, const rh_page_t *page, apr_pool_t *pool,
+                                        apr_array_header_t **rows);
+
+/**
+ * Write a changed subscription back, if its stored revision is still subscription->revision
+ * (else APR_EEXIST); sets the new revision and updated_at. Becoming active clears
+ * state_reason, the failing clock and the pause.
+ */
+apr_status_t rh_store_subscription_update(rh_store_t *store, rh_subscription_t *subscription,
+                                          apr_pool_t *pool);
+
+/** Unsubscribe: the row goes, its pending deliveries become cancelled. revision 0: any. */
+apr_status_t rh_store_subscription_delete(rh_store_t *store, const char *tenant, const char *id,
+                                          apr_int64_t revision, apr_pool_t *pool);
+
+/* ---- events and deliveries (API) ---- */
+
+/** @param row event with data */
+apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
+                                apr_pool_t *pool, rh_event_t **row);
+
+/** @param type NULL: all. from/to: microseconds, 0: open. Rows are rh_event_t * with data. */
+apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant, const char *type,
+                                 apr_time_t from, apr_time_t to, const rh_page_t *page,
+                                 apr_pool_t *pool, apr_array_header_t **rows);
+
+/** What a list of deliveries shows; zero or NULL members do not restrict. */
+typedef struct rh_delivery_filter_t {
+    const char *subscription_id;
+    const char *event_id;
+    const char *type;
+    int state; /**< rh_delivery_state_t, -1: all */
+    apr_time_t from, to;
+} rh_delivery_filter_t;
+
+/** Rows are rh_delivery_t *, without data and attempts. */
+apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
+                                    const rh_delivery_filter_t *filter, const rh_page_t *page,
+                                    apr_pool_t *pool, apr_array_header_t **rows);
+
+/** One delivery with its event's data and all its attempts. */
+apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const char *id,
+                                   apr_pool_t *pool, rh_delivery_t **row);
+
+/** Make a delivery pending and due now, its schedule restarted; whatever its state.
+ * APR_NOTFOUND: no such delivery; APR_EEXIST: its subscription is gone or not active. */
+apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const char *id,
+                                apr_pool_t *pool);
+
+/**
+ * Queue again what a subscription should have got in a range of event times [from, to).
+ * @param any false: deliveries that are failed; true: every event of its types, delivered or
+ *        never tried (while it was paused) alike; pending ones are left alone
+ * @param queued receives how many
+ * @return APR_EEXIST: the subscription is not active
+ */
+apr_status_t rh_store_replay(rh_store_t *store, const char *tenant, const char *subscription_id,
+                             bool any, apr_time_t from, apr_time_t to, apr_pool_t *pool,
+                             apr_int64_t *queued);
+
+/** Store an event for one subscription alone (a test), due now. @param delivery_id receives its id
+ */
+apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const char *subscription_id,
+                           apr_pool_t *pool, const char **delivery_id);
+
+/** A cheap round trip: APR_SUCCESS when the database answers and the schema is current. */
+apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **problem);
+
+/* ---- the queue (intake, engine): a table, so that tests can script it ---- */
+
+/** One event to commit, and what came of it. */
+typedef struct rh_commit_t {
+    const rh_event_t *event;
+    apr_status_t status;   /**< of this event alone; a failing one fails alone */
+    const char *stored_id; /**< the id that counts: the first one's when client_id was seen
+                                before; in the event's pool or equal to event->id */
+    bool duplicate;
+} rh_commit_t;
+
+/** What came of one attempt. */
+typedef enum {
+    RH_SETTLE_DELIVERED,
+    RH_SETTLE_RETRY,    /**< due again after `delay` */
+    RH_SETTLE_FAILED,   /**< the schedule is used up */
+    RH_SETTLE_GONE,     /**< failed; the subscription becomes gone, its other pending deliveries
+                             cancelled */
+    RH_SETTLE_DISABLED, /**< failed; the subscription becomes disabled; the others stay pending */
+    RH_SETTLE_RELEASE   /**< no attempt was made: the lease is given back, due after `delay` */
+} rh_settle_kind_t;
+
+typedef struct rh_settle_t {
+    rh_settle_kind_t kind;
+    const char *tenant;
+    const char *delivery_id;
+    const char *subscription_id;
+    apr_int64_t lease;
+    rh_attempt_t attempt;      /**< unused for RELEASE */
+    apr_interval_time_t delay; /**< RETRY, RELEASE */
+    apr_interval_time_t pause; /**< >0: the whole subscription waits (Retry-After) */
+    const char *reason;        /**< GONE, DISABLED: state_reason */
+} rh_settle_t;
+
+/** What to claim. */
+typedef struct rh_claim_t {
+    int limit;                     /**< jobs at most */
+    int per_subscription;          /**< of those, of one subscription */
+    apr_interval_time_t lease_for; /**< how long the claim holds */
+    apr_int64_t lease;             /**< this process's token, never 0 */
+} rh_claim_t;
+
+/** The store as the engine sees it. Each is called from one thread at a time per queue object. */
+typedef struct rh_queue_t rh_queue_t;
+struct rh_queue_t {
+    /**
+     * Store events with their deliveries, one commit for all. Deliveries of subscriptions that
+     * are neither ordered nor rate limited nor paused are leased to `claim` at once and returned
+     * as jobs (at most claim->limit, the rest are left due now with no lease).
+     * @param jobs receives rh_job_t *: the caller owns and destroys them. Job data is copied.
+     * @param waiting receives how many deliveries were left due for a claim
+     * @return APR_EAGAIN/APR_EGENERAL when nothing was stored: items' statuses are unset
+     */
+    apr_status_t (*commit)(rh_queue_t *self, rh_commit_t **items, int count,
+                           const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,
+                           int *waiting);
+    /**
+     * Claim due deliveries, fairly: round robin over subscriptions (a cursor inside), at most
+     * claim->per_subscription of each; ordered ones only the first of a key, and only when no
+     * other of that key is leased. Skips subscriptions that are paused or not active; cancels
+     * what belongs to none.
+     * @param jobs as in commit; at most claim->limit
+     */
+    apr_status_t (*claim)(rh_queue_t *self, const rh_claim_t *claim, apr_pool_t *scratch,
+                          apr_array_header_t *jobs);
+    /** Record outcomes, one commit for all. @return APR_EAGAIN: nothing was stored, call again */
+    apr_status_t (*settle)(rh_queue_t *self, rh_settle_t *const *outcomes, int count,
+                           apr_pool_t *scratch);
+    /**
+     * Housekeeping, some seconds apart: make the partitions of the coming time, drop those past
+     * retention (chunks on SQLite), forget idempotency keys past it.
+     */
+    apr_status_t (*maintain)(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch);
+    /** Give all leases of a token back, due now: at the end of a process. */
+    apr_status_t (*release)(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch);
+};
+
+#endif
