@@ -16,6 +16,7 @@
 #include <apr_time.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /** Version of the module, as in the User-Agent of a delivery. */
 #define RH_VERSION "0.1.0"
@@ -70,6 +71,12 @@ void rh_log(const rh_log_t *log, rh_log_level_t level, apr_status_t status, cons
 
 /** True if the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool rh_utf8_valid(const char *data, apr_size_t len);
+
+/**
+ * The first `max` bytes as well-formed UTF-8 without NUL, in `pool`: what is malformed, or a NUL,
+ * becomes U+FFFD.
+ */
+const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t max);
 
 /** True for 1-RH_MAX_NAME bytes of UTF-8 without control characters: a tenant, key or id. */
 bool rh_name_valid(const char *data, apr_size_t len);

@@ -1,0 +1,88 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_uuid.h"
+
+#include <apr_lib.h>
+#include <openssl/rand.h>
+
+/** Milliseconds and counter of the last UUID: (ms << 12) | counter. */
+static apr_uint64_t last_stamp;
+
+/** The next stamp: now, or one more than the last where the clock stands still or goes back. */
+static apr_uint64_t next_stamp(void)
+{
+    apr_uint64_t now = (apr_uint64_t)apr_time_as_msec(apr_time_now()) << 12;
+    apr_uint64_t last = __atomic_load_n(&last_stamp, __ATOMIC_RELAXED);
+    apr_uint64_t next;
+
+    do {
+        next = now > last ? now : last + 1;
+    } while (!__atomic_compare_exchange_n(&last_stamp, &last, next, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return next;
+}
+
+static void write_uuid(apr_uint64_t high, apr_uint64_t low, char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (int i = 0; i < 32; i++) {
+        apr_uint64_t half = i < 16 ? high : low;
+
+        if (i == 8 || i == 12 || i == 16 || i == 20) {
+            *text++ = '-';
+        }
+        *text++ = digits[(half >> (60 - 4 * (i % 16))) & 0xf];
+    }
+    *text = '\0';
+}
+
+void rh_uuid_make(char text[RH_UUID_LEN + 1])
+{
+    apr_uint64_t stamp = next_stamp(), low;
+
+    if (RAND_bytes((unsigned char *)&low, sizeof(low)) != 1) {
+        /* An id must be unique, not secret: the address and the clock keep hosts apart. */
+        low = stamp * 0x9e3779b97f4a7c15U ^ (apr_uint64_t)apr_time_now() ^
+              (apr_uint64_t)(apr_uintptr_t)&low;
+    }
+    write_uuid((stamp >> 12) << 16 | 0x7000 | (stamp & 0xfff),
+               (low & 0x3fffffffffffffffU) | 0x8000000000000000U, text);
+}
+
+void rh_uuid_floor(apr_time_t time, char text[RH_UUID_LEN + 1])
+{
+    apr_int64_t ms = apr_time_as_msec(time);
+
+    if (ms < 0) {
+        ms = 0;
+    }
+    write_uuid((apr_uint64_t)ms << 16 | 0x7000, 0x8000000000000000U, text);
+}
+
+bool rh_uuid_valid(const char *text, apr_size_t len)
+{
+    if (len != RH_UUID_LEN) {
+        return false;
+    }
+    for (int i = 0; i < RH_UUID_LEN; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        char c = text[i];
+
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+apr_time_t rh_uuid_time(const char *text)
+{
+    apr_int64_t ms = 0;
+
+    for (int i = 0; i < 13; i++) {
+        if (text[i] != '-') {
+            ms = ms << 4 | (text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+        }
+    }
+    return ms * 1000;
+}
