@@ -1,0 +1,75 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_event_type.h"
+
+static bool segment_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/** Segments between single dots; *dots receives how many dots there are. */
+static bool segments_valid(const char *text, apr_size_t len, int *dots)
+{
+    char before = '.';
+
+    *dots = 0;
+    for (apr_size_t i = 0; i < len; i++) {
+        if (text[i] == '.') {
+            if (before == '.') {
+                return false;
+            }
+            (*dots)++;
+        } else if (!segment_character(text[i])) {
+            return false;
+        }
+        before = text[i];
+    }
+    return before != '.';
+}
+
+bool rh_event_type_valid(const char *type, apr_size_t len)
+{
+    int dots;
+
+    return len <= RH_MAX_TYPE && segments_valid(type, len, &dots) && dots > 0;
+}
+
+bool rh_event_pattern_valid(const char *pattern, apr_size_t len)
+{
+    int dots;
+
+    if (len == 1 && *pattern == '*') {
+        return true;
+    }
+    if (len > 2 && len <= RH_MAX_TYPE && memcmp(pattern + len - 2, ".*", 2) == 0) {
+        return segments_valid(pattern, len - 2, &dots);
+    }
+    return rh_event_type_valid(pattern, len);
+}
+
+bool rh_event_type_match(const char *pattern, const char *type)
+{
+    apr_size_t len = strlen(pattern);
+
+    if (strcmp(pattern, "*") == 0) {
+        return true;
+    }
+    if (len > 2 && strcmp(pattern + len - 2, ".*") == 0) {
+        return strncmp(pattern, type, len - 1) == 0 && type[len - 1] != '\0';
+    }
+    return strcmp(pattern, type) == 0;
+}
+
+apr_array_header_t *rh_event_type_patterns(apr_pool_t *pool, const char *type)
+{
+    apr_array_header_t *patterns = apr_array_make(pool, 4, sizeof(const char *));
+
+    APR_ARRAY_PUSH(patterns, const char *) = apr_pstrdup(pool, type);
+    for (apr_size_t i = strlen(type); i-- > 1;) {
+        if (type[i] == '.') {
+            APR_ARRAY_PUSH(patterns, const char *) =
+                apr_pstrcat(pool, apr_pstrmemdup(pool, type, i + 1), "*", NULL);
+        }
+    }
+    APR_ARRAY_PUSH(patterns, const char *) = "*";
+    return patterns;
+}

@@ -1,0 +1,460 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_spool.h"
+
+#include "rh_spool_record.h"
+#include "rh_uuid.h"
+
+#include <apr_file_info.h>
+#include <apr_lib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "RHSPOOL1"
+#define MAGIC_LEN 8
+#define SUFFIX ".spool"
+
+/** One open and locked file; fd -1: none. */
+typedef struct spool_file_t {
+    int fd;
+    apr_pool_t *pool; /**< of its path */
+    const char *path;
+    off_t end;     /**< where the next record goes */
+    off_t read_at; /**< the first record that is not forgotten */
+    off_t next_at; /**< behind what was read last */
+} spool_file_t;
+
+struct rh_spool_t {
+    apr_pool_t *pool;
+    const char *folder;
+    const char *site;
+    const rh_log_t *log;
+    spool_file_t own;     /**< what this process appends to */
+    spool_file_t adopted; /**< what a dead process left, while it is being read */
+    spool_file_t *reading;
+};
+
+static apr_status_t file_open(spool_file_t *file, rh_spool_t *spool, const char *path, int flags)
+{
+    struct stat info;
+
+    apr_pool_create(&file->pool, spool->pool);
+    file->path = apr_pstrdup(file->pool, path);
+    file->fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) != 0 || fstat(file->fd, &info) != 0) {
+        apr_status_t status = errno;
+
+        if (file->fd >= 0) {
+            close(file->fd);
+        }
+        file->fd = -1;
+        apr_pool_destroy(file->pool);
+        return status;
+    }
+    file->end = info.st_size;
+    file->read_at = file->next_at = MAGIC_LEN;
+    return APR_SUCCESS;
+}
+
+static void file_close(spool_file_t *file)
+{
+    if (file->fd >= 0) {
+        close(file->fd);
+        file->fd = -1;
+        apr_pool_destroy(file->pool);
+    }
+}
+
+/** Remove a file that was read to its end. */
+static void file_remove(spool_file_t *file, const rh_spool_t *spool)
+{
+    if (unlink(file->path) != 0) {
+        rh_log(spool->log, RH_LOG_WARN, errno, "RH0191",
+               "can't remove the spool file %s, whose events are stored", file->path);
+    }
+    file_close(file);
+}
+
+static apr_status_t spool_cleanup(void *data)
+{
+    rh_spool_t *spool = data;
+
+    file_close(&spool->own);
+    file_close(&spool->adopted);
+    return APR_SUCCESS;
+}
+
+rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site,
+                          const rh_log_t *log)
+{
+    rh_spool_t *spool = apr_pcalloc(pool, sizeof(*spool));
+    char *name = apr_pstrdup(pool, site);
+
+    for (char *at = name; *at; at++) {
+        if (!apr_isalnum(*at) && *at != '-') {
+            *at = '_';
+        }
+    }
+    if (strlen(name) > 100) {
+        name[100] = '\0';
+    }
+    spool->pool = pool;
+    spool->folder = apr_pstrdup(pool, folder);
+    spool->site = name;
+    spool->log = log;
+    spool->own.fd = spool->adopted.fd = -1;
+    apr_pool_cleanup_register(pool, spool, spool_cleanup, apr_pool_cleanup_null);
+    return spool;
+}
+
+static apr_status_t write_all(int fd, const void *data, apr_size_t len, off_t at)
+{
+    const char *from = data;
+
+    while (len) {
+        ssize_t done = pwrite(fd, from, len, at);
+
+        if (done < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return errno;
+        }
+        from += done;
+        at += done;
+        len -= (apr_size_t)done;
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_all(int fd, void *data, apr_size_t len, off_t at)
+{
+    char *to = data;
+
+    while (len) {
+        ssize_t done = pread(fd, to, len, at);
+
+        if (done < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            return errno;
+        }
+        if (done == 0) {
+            return APR_EOF;
+        }
+        to += done;
+        at += done;
+        len -= (apr_size_t)done;
+    }
+    return APR_SUCCESS;
+}
+
+/** Make the name of a new file as lasting as its bytes. */
+static apr_status_t sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    apr_status_t status = APR_SUCCESS;
+
+    if (fd < 0) {
+        return errno;
+    }
+    if (fsync(fd) != 0) {
+        status = errno;
+    }
+    close(fd);
+    return status;
+}
+
+static apr_status_t own_create(rh_spool_t *spool)
+{
+    char id[RH_UUID_LEN + 1];
+    apr_pool_t *scratch;
+    const char *path;
+    apr_status_t status;
+
+    rh_uuid_make(id);
+    apr_pool_create(&scratch, spool->pool);
+    path = apr_pstrcat(scratch, spool->folder, "/", spool->site, ".", id, SUFFIX, NULL);
+    status = file_open(&spool->own, spool, path, O_RDWR | O_CREAT | O_EXCL);
+    apr_pool_destroy(scratch);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    status = write_all(spool->own.fd, MAGIC, MAGIC_LEN, 0);
+    if (status == APR_SUCCESS) {
+        spool->own.end = MAGIC_LEN;
+        status = sync_folder(spool->folder);
+    }
+    if (status != APR_SUCCESS) {
+        file_remove(&spool->own, spool);
+    }
+    return status;
+}
+
+apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events, int count)
+{
+    apr_size_t size = 0;
+    unsigned char *records, *at;
+    apr_status_t status = APR_SUCCESS;
+
+    for (int i = 0; i < count; i++) {
+        apr_size_t one = rh_spool_record_size(events[i]);
+
+        if (one > RH_SPOOL_MAX_RECORD) {
+            return APR_EINVAL;
+        }
+        size += one;
+    }
+    if (spool->own.fd < 0) {
+        status = own_create(spool);
+        if (status != APR_SUCCESS) {
+            return status;
+        }
+    }
+    at = records = malloc(size ? size : 1);
+    if (!records) {
+        return APR_ENOMEM;
+    }
+    for (int i = 0; i < count; i++) {
+        rh_spool_record_write(events[i], at);
+        at += rh_spool_record_size(events[i]);
+    }
+    status = write_all(spool->own.fd, records, size, spool->own.end);
+    free(records);
+    if (status == APR_SUCCESS && fdatasync(spool->own.fd) != 0) {
+        status = errno;
+    }
+    if (status == APR_SUCCESS) {
+        spool->own.end += (off_t)size;
+        return APR_SUCCESS;
+    }
+    if (ftruncate(spool->own.fd, spool->own.end) != 0) {
+        rh_log(spool->log, RH_LOG_ERR, errno, "RH0192",
+               "can't undo a failed write to the spool file %s: what was written may be "
+               "delivered though it was reported as lost",
+               spool->own.path);
+    }
+    if (!rh_spool_pending(spool)) {
+        file_remove(&spool->own, spool);
+    }
+    return status;
+}
+
+bool rh_spool_pending(const rh_spool_t *spool)
+{
+    return spool->own.fd >= 0 && spool->own.end > spool->own.read_at;
+}
+
+apr_off_t rh_spool_bytes(const rh_spool_t *spool)
+{
+    return rh_spool_pending(spool) ? spool->own.end - spool->own.read_at : 0;
+}
+
+/** Keep a damaged file for a person, out of our way. */
+static void set_aside(rh_spool_t *spool, spool_file_t *file)
+{
+    const char *aside = apr_pstrcat(file->pool, file->path, ".damaged", NULL);
+    apr_status_t status = rename(file->path, aside) == 0 ? APR_SUCCESS : errno;
+
+    rh_log(spool->log, RH_LOG_CRIT, status, "RH0193",
+           "the spool file %s is damaged at byte %" APR_OFF_T_FMT
+           ": its events from there on are not stored; kept as %s",
+           file->path, (apr_off_t)file->next_at, aside);
+    file_close(file);
+}
+
+typedef enum { RECORD_OK, RECORD_END, RECORD_DAMAGED, RECORD_ERROR } record_t;
+
+/** Read the record at next_at and go behind it. `status` is set on RECORD_ERROR. */
+static record_t read_record(spool_file_t *file, apr_pool_t *pool, rh_event_t *event,
+                            apr_status_t *status)
+{
+    unsigned char head[RH_SPOOL_HEAD];
+    apr_uint32_t len, crc;
+    off_t left = file->end - file->next_at;
+    char *body;
+
+    if (left < RH_SPOOL_HEAD) {
+        return RECORD_END;
+    }
+    *status = read_all(file->fd, head, RH_SPOOL_HEAD, file->next_at);
+    if (*status != APR_SUCCESS) {
+        return RECORD_ERROR;
+    }
+    left -= RH_SPOOL_HEAD;
+    rh_spool_record_head(head, &len, &crc);
+    if ((off_t)len > left) {
+        return RECORD_END; /* torn by the end of the process that wrote it */
+    }
+    if (len > RH_SPOOL_MAX_RECORD) {
+        return RECORD_DAMAGED;
+    }
+    body = apr_palloc(pool, len ? len : 1);
+    *status = read_all(file->fd, body, len, file->next_at + RH_SPOOL_HEAD);
+    if (*status != APR_SUCCESS) {
+        return RECORD_ERROR;
+    }
+    if (rh_spool_record_crc(body, len) != crc) {
+        return (off_t)len == left ? RECORD_END : RECORD_DAMAGED;
+    }
+    if (rh_spool_decode(body, len, pool, event) != APR_SUCCESS) {
+        return RECORD_DAMAGED;
+    }
+    file->next_at += RH_SPOOL_HEAD + (off_t)len;
+    return RECORD_OK;
+}
+
+static bool has_magic(const spool_file_t *file)
+{
+    char magic[MAGIC_LEN];
+
+    return file->end >= MAGIC_LEN && read_all(file->fd, magic, MAGIC_LEN, 0) == APR_SUCCESS &&
+           memcmp(magic, MAGIC, MAGIC_LEN) == 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/** Names of this site's files, oldest first. A missing folder is an empty one. */
+static apr_status_t list_files(const rh_spool_t *spool, apr_pool_t *pool,
+                               apr_array_header_t **names)
+{
+    const char *prefix = apr_pstrcat(pool, spool->site, ".", NULL);
+    apr_size_t prefix_len = strlen(prefix), suffix_len = strlen(SUFFIX);
+    apr_finfo_t info;
+    apr_dir_t *dir;
+    apr_status_t status = apr_dir_open(&dir, spool->folder, pool);
+
+    *names = apr_array_make(pool, 8, sizeof(const char *));
+    if (APR_STATUS_IS_ENOENT(status)) {
+        return APR_SUCCESS;
+    }
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
+        apr_size_t len = strlen(info.name);
+
+        if (len == prefix_len + RH_UUID_LEN + suffix_len &&
+            strncmp(info.name, prefix, prefix_len) == 0 &&
+            strcmp(info.name + len - suffix_len, SUFFIX) == 0) {
+            APR_ARRAY_PUSH(*names, const char *) = apr_pstrdup(pool, info.name);
+        }
+    }
+    apr_dir_close(dir);
+    qsort((*names)->elts, (size_t)(*names)->nelts, sizeof(const char *), compare_names);
+    return APR_SUCCESS;
+}
+
+/** Take over the oldest file that nobody holds. */
+static apr_status_t adopt_file(rh_spool_t *spool)
+{
+    apr_array_header_t *names;
+    apr_pool_t *scratch;
+    apr_status_t status;
+
+    apr_pool_create(&scratch, spool->pool);
+    status = list_files(spool, scratch, &names);
+    for (int i = 0; status == APR_SUCCESS && i < names->nelts && spool->adopted.fd < 0; i++) {
+        const char *name = APR_ARRAY_IDX(names, i, const char *);
+        const char *path = apr_pstrcat(scratch, spool->folder, "/", name, NULL);
+
+        if (spool->own.fd >= 0 && strcmp(path, spool->own.path) == 0) {
+            continue;
+        }
+        if (file_open(&spool->adopted, spool, path, O_RDWR) != APR_SUCCESS) {
+            continue; /* held by a living process, or just removed by one */
+        }
+        if (access(path, F_OK) != 0 || spool->adopted.end == 0) {
+            if (spool->adopted.end == 0) {
+                unlink(path);
+            }
+            file_close(&spool->adopted);
+        } else if (!has_magic(&spool->adopted)) {
+            spool->adopted.next_at = 0;
+            set_aside(spool, &spool->adopted);
+        } else {
+            rh_log(spool->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0194",
+                   "taking over the spool file %s, %" APR_OFF_T_FMT " bytes", path,
+                   (apr_off_t)spool->adopted.end);
+        }
+    }
+    apr_pool_destroy(scratch);
+    return status;
+}
+
+apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t max_bytes,
+                           apr_pool_t *pool, apr_array_header_t **events)
+{
+    apr_status_t status = APR_SUCCESS;
+    spool_file_t *file;
+    apr_size_t bytes = 0;
+
+    *events = apr_array_make(pool, 16, sizeof(rh_event_t *));
+    for (;;) {
+        record_t record = RECORD_OK;
+
+        if (spool->adopted.fd < 0 && adopt) {
+            status = adopt_file(spool);
+            if (status != APR_SUCCESS) {
+                return status;
+            }
+        }
+        file = spool->adopted.fd >= 0 ? &spool->adopted : &spool->own;
+        if (file->fd < 0) {
+            return APR_SUCCESS;
+        }
+        spool->reading = file;
+        file->next_at = file->read_at;
+        while ((*events)->nelts < max && bytes < max_bytes) {
+            rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+
+            record = read_record(file, pool, event, &status);
+            if (record != RECORD_OK) {
+                break;
+            }
+            APR_ARRAY_PUSH(*events, rh_event_t *) = event;
+            bytes += event->data.len;
+        }
+        if ((*events)->nelts > 0) {
+            return APR_SUCCESS; /* whatever stopped the reading is met again behind these */
+        }
+        switch (record) {
+        case RECORD_ERROR:
+            return status;
+        case RECORD_DAMAGED:
+            set_aside(spool, file);
+            break;
+        default:
+            if (file == &spool->adopted) {
+                file_remove(file, spool);
+            } else if (rh_spool_pending(spool)) {
+                set_aside(spool, file); /* our own appends are whole: the file was touched */
+            } else {
+                return APR_SUCCESS;
+            }
+        }
+    }
+}
+
+apr_status_t rh_spool_forget(rh_spool_t *spool)
+{
+    spool_file_t *file = spool->reading;
+
+    if (!file || file->fd < 0) {
+        return APR_SUCCESS;
+    }
+    file->read_at = file->next_at;
+    if (file->read_at >= file->end) {
+        file_remove(file, spool);
+    }
+    return APR_SUCCESS;
+}

@@ -1,0 +1,231 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "tap.h"
+
+#include "rh_spool.h"
+#include "rh_uuid.h"
+
+#include <apr_file_info.h>
+#include <apr_general.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <signal.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/rh-spool-XXXXXX";
+
+static rh_event_t *make_event(apr_pool_t *pool, const char *key, const char *data)
+{
+    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+    char id[RH_UUID_LEN + 1];
+
+    rh_uuid_make(id);
+    event->id = apr_pstrdup(pool, id);
+    event->tenant = "acme";
+    event->type = "employee.created";
+    event->key = key;
+    event->time = apr_time_now();
+    event->data.data = data;
+    event->data.len = strlen(data);
+    event->source = RH_SOURCE_CAPTURE;
+    return event;
+}
+
+static apr_status_t append_one(rh_spool_t *spool, const rh_event_t *event)
+{
+    return rh_spool_append(spool, &event, 1);
+}
+
+/** Name of the only file in the folder whose name ends so; NULL when there is none. */
+static const char *find_file(apr_pool_t *pool, const char *suffix)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    const char *found = NULL;
+
+    while ((entry = readdir(dir)) != NULL) {
+        size_t len = strlen(entry->d_name), tail = strlen(suffix);
+
+        if (len > tail && strcmp(entry->d_name + len - tail, suffix) == 0) {
+            found = apr_pstrcat(pool, folder, "/", entry->d_name, NULL);
+        }
+    }
+    closedir(dir);
+    return found;
+}
+
+static int count_read(rh_spool_t *spool, bool adopt, apr_pool_t *pool)
+{
+    apr_array_header_t *events;
+
+    if (rh_spool_read(spool, adopt, 1000, 1 << 20, pool, &events) != APR_SUCCESS) {
+        return -1;
+    }
+    return events->nelts;
+}
+
+static void test_round_trip(apr_pool_t *pool)
+{
+    rh_spool_t *spool = rh_spool_make(pool, folder, "api.example.com:443", NULL);
+    rh_event_t *event = make_event(pool, "17", "{\"a\": 1.0 , \"b\":\"\\u00e9\"}");
+    rh_event_t *second = make_event(pool, NULL, "[]");
+    const rh_event_t *both[2];
+    apr_array_header_t *events;
+    rh_event_t *got;
+
+    ok(!rh_spool_pending(spool) && !find_file(pool, ".spool"), "no file before the first append");
+    event->client_id = "order-1";
+    event->traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    both[0] = event;
+    both[1] = second;
+    is_int(rh_spool_append(spool, both, 2), APR_SUCCESS, "two events are appended");
+    ok(rh_spool_pending(spool) && rh_spool_bytes(spool) > 0, "they wait");
+    is_int(rh_spool_read(spool, false, 1, 1 << 20, pool, &events), APR_SUCCESS, "read one");
+    is_int(events->nelts, 1, "at most as many as asked for");
+    got = APR_ARRAY_IDX(events, 0, rh_event_t *);
+    is(got->id, event->id, "id is kept");
+    is(got->tenant, event->tenant, "tenant is kept");
+    is(got->type, event->type, "type is kept");
+    is(got->key, event->key, "key is kept");
+    is(got->client_id, event->client_id, "client id is kept");
+    is(got->traceparent, event->traceparent, "traceparent is kept");
+    ok(got->time == event->time && got->source == event->source, "time and source are kept");
+    ok(got->data.len == event->data.len &&
+           memcmp(got->data.data, event->data.data, got->data.len) == 0,
+       "data is kept byte for byte");
+    rh_spool_read(spool, false, 1, 1 << 20, pool, &events);
+    is(APR_ARRAY_IDX(events, 0, rh_event_t *)->id, event->id, "the same again until forgotten");
+    rh_spool_forget(spool);
+    rh_spool_read(spool, false, 9, 1 << 20, pool, &events);
+    got = APR_ARRAY_IDX(events, 0, rh_event_t *);
+    ok(events->nelts == 1 && strcmp(got->id, second->id) == 0, "then the next, in order");
+    ok(got->key == NULL && got->client_id == NULL, "what was not there is not there");
+    rh_spool_forget(spool);
+    ok(!rh_spool_pending(spool), "nothing waits");
+    ok(!find_file(pool, ".spool"), "a file read to its end is removed");
+    is_int(count_read(spool, true, pool), 0, "an empty folder gives nothing");
+}
+
+/** Append in a child process that ends at once, as kill -9 ends one. */
+static void append_and_die(apr_pool_t *pool, int count)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        rh_spool_t *spool = rh_spool_make(pool, folder, "site", NULL);
+
+        for (int i = 0; i < count; i++) {
+            append_one(spool, make_event(pool, apr_itoa(pool, i), "{}"));
+        }
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(child, NULL, 0);
+}
+
+static void test_adoption(apr_pool_t *pool)
+{
+    apr_pool_t *life;
+    rh_spool_t *spool, *other;
+    apr_array_header_t *events;
+    const char *path;
+    struct stat info;
+
+    append_and_die(pool, 3);
+    apr_pool_create(&life, pool);
+    spool = rh_spool_make(life, folder, "site", NULL);
+    is_int(count_read(spool, false, pool), 0, "what others left is not read unasked");
+    append_one(spool, make_event(pool, "own", "{}"));
+    rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
+    is_int(events->nelts, 3, "a killed process's events are taken over");
+    is(APR_ARRAY_IDX(events, 2, rh_event_t *)->key, "2", "in order");
+    other = rh_spool_make(life, folder, "site", NULL);
+    is_int(count_read(other, true, pool), 0, "what somebody holds is left to him");
+    rh_spool_forget(spool);
+    rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
+    is(APR_ARRAY_IDX(events, 0, rh_event_t *)->key, "own", "then our own");
+    rh_spool_forget(spool);
+    apr_pool_destroy(life);
+    ok(!find_file(pool, ".spool"), "all files are gone");
+
+    append_and_die(pool, 2);
+    path = find_file(pool, ".spool");
+    stat(path, &info);
+    truncate(path, info.st_size - 5);
+    spool = rh_spool_make(pool, folder, "site", NULL);
+    is_int(count_read(spool, true, pool), 1, "a torn last record is passed over");
+    rh_spool_forget(spool);
+    is_int(count_read(spool, true, pool), 0, "and is the end");
+    ok(!find_file(pool, ".spool"), "and the file is removed");
+}
+
+static void test_damage(apr_pool_t *pool)
+{
+    rh_spool_t *spool;
+    const char *path;
+    int fd;
+
+    append_and_die(pool, 3);
+    path = find_file(pool, ".spool");
+    fd = open(path, O_RDWR);
+    ok(pwrite(fd, "~", 1, 40) == 1, "damage the first record");
+    close(fd);
+    spool = rh_spool_make(pool, folder, "site", NULL);
+    is_int(count_read(spool, true, pool), 0, "a damaged file gives nothing behind the damage");
+    path = find_file(pool, ".damaged");
+    ok(path != NULL, "and is kept for a person");
+    unlink(path);
+
+    path = apr_pstrcat(pool, folder, "/site.01900000-0000-7000-8000-000000000000.spool", NULL);
+    fd = open(path, O_RDWR | O_CREAT, 0600);
+    ok(write(fd, "not a spool file", 16) == 16, "a foreign file of that name");
+    close(fd);
+    is_int(count_read(spool, true, pool), 0, "is not read");
+    path = find_file(pool, ".damaged");
+    ok(path != NULL, "and set aside");
+    unlink(path);
+}
+
+static void test_full_disk(apr_pool_t *pool)
+{
+    rh_spool_t *spool = rh_spool_make(pool, folder, "site", NULL);
+    struct rlimit limit = {2048, 2048}, saved;
+    char *big = apr_pcalloc(pool, 8192);
+
+    getrlimit(RLIMIT_FSIZE, &saved);
+    limit.rlim_max = saved.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    is_int(append_one(spool, make_event(pool, "small", "{}")), APR_SUCCESS, "there is room");
+    memset(big, 'x', 8191);
+    big[0] = big[8190] = '"';
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ok(append_one(spool, make_event(pool, "big", big)) != APR_SUCCESS, "a full disk is told");
+    setrlimit(RLIMIT_FSIZE, &saved);
+    append_one(spool, make_event(pool, "after", "{}"));
+    is_int(count_read(spool, false, pool), 2, "and nothing of the failed write stays in the file");
+    rh_spool_forget(spool);
+    spool = rh_spool_make(pool, "/nonexistent/rh", "site", NULL);
+    ok(append_one(spool, make_event(pool, "x", "{}")) != APR_SUCCESS, "a missing folder is told");
+    is_int(count_read(spool, true, pool), 0, "and reads as empty");
+}
+
+int main(void)
+{
+    apr_pool_t *pool;
+
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    if (!mkdtemp(folder)) {
+        return 1;
+    }
+    test_round_trip(pool);
+    test_adoption(pool);
+    test_damage(pool);
+    test_full_disk(pool);
+    ok(rmdir(folder) == 0, "nothing is left in the folder");
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return done_testing();
+}
