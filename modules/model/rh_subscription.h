@@ -9,6 +9,7 @@
 #include "rh_base.h"
 #include "rh_json.h"
 #include "rh_problem.h"
+#include "rh_url.h"
 
 typedef enum {
     RH_FORMAT_ARRAY,
@@ -57,6 +58,8 @@ typedef struct rh_subscription_rules_t {
     bool https_only; /**< RestHooksTargets */
     /** Event type known to the catalogue? NULL: every valid type is. Patterns are always taken. */
     bool (*type_known)(void *baton, const char *type);
+    /** May a target have this literal address? NULL: not asked here. */
+    bool (*address_allowed)(void *baton, const rh_url_t *url);
     void *baton;
 } rh_subscription_rules_t;
 

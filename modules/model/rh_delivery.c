@@ -1,0 +1,127 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_delivery.h"
+
+#include "rh_payload.h"
+#include "rh_time.h"
+
+#include <apr_allocator.h>
+
+/** What a job's allocator keeps of freed memory. */
+#define JOB_MAX_FREE (64 * 1024)
+
+static const char *const state_names[] = {"pending", "delivered", "failed", "cancelled"};
+
+const char *rh_delivery_state_name(rh_delivery_state_t state)
+{
+    return state_names[state];
+}
+
+bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state)
+{
+    for (int i = 0; i < (int)(sizeof(state_names) / sizeof(state_names[0])); i++) {
+        if (strcmp(state_names[i], name) == 0) {
+            *state = (rh_delivery_state_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+rh_job_t *rh_job_make(void)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+    rh_job_t *job;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+        return NULL;
+    }
+    apr_allocator_max_free_set(allocator, JOB_MAX_FREE);
+    if (apr_pool_create_unmanaged_ex(&pool, NULL, allocator) != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        return NULL;
+    }
+    apr_allocator_owner_set(allocator, pool);
+    job = apr_pcalloc(pool, sizeof(*job));
+    job->pool = pool;
+    return job;
+}
+
+void rh_job_destroy(rh_job_t *job)
+{
+    if (job) {
+        apr_pool_destroy(job->pool);
+    }
+}
+
+static struct json_object *text_or_null(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
+static struct json_object *code_or_null(int code)
+{
+    return code ? json_object_new_int(code) : NULL;
+}
+
+static struct json_object *attempt_json(const rh_attempt_t *attempt, apr_pool_t *pool)
+{
+    struct json_object *tree = json_object_new_object();
+
+    json_object_object_add(tree, "id", json_object_new_string(attempt->id));
+    json_object_object_add(tree, "number", json_object_new_int(attempt->number));
+    json_object_object_add(tree, "time",
+                           json_object_new_string(rh_time_format(pool, attempt->started_at)));
+    json_object_object_add(tree, "ms", json_object_new_int64(apr_time_as_msec(attempt->duration)));
+    json_object_object_add(tree, "status_code", code_or_null(attempt->status_code));
+    json_object_object_add(
+        tree, "headers",
+        attempt->headers ? rh_json_raw(attempt->headers, strlen(attempt->headers)) : NULL);
+    json_object_object_add(tree, "answer", text_or_null(attempt->answer));
+    json_object_object_add(tree, "error", text_or_null(attempt->error));
+    return tree;
+}
+
+/** What the target gets, as a JSON value: every format's body is one. */
+static struct json_object *payload_json(const rh_delivery_t *delivery, apr_pool_t *pool)
+{
+    rh_bytes_t body = rh_payload_body(pool, delivery->format, &delivery->event, delivery->base_url);
+
+    return rh_json_raw(body.data, body.len);
+}
+
+struct json_object *rh_delivery_json(const rh_delivery_t *delivery, apr_pool_t *pool)
+{
+    struct json_object *tree = json_object_new_object();
+
+    json_object_object_add(tree, "id", json_object_new_string(delivery->id));
+    json_object_object_add(tree, "event_id", text_or_null(delivery->event.id));
+    json_object_object_add(tree, "subscription_id",
+                           json_object_new_string(delivery->subscription_id));
+    json_object_object_add(tree, "type", text_or_null(delivery->event.type));
+    json_object_object_add(tree, "key", text_or_null(delivery->event.key));
+    json_object_object_add(tree, "state",
+                           json_object_new_string(rh_delivery_state_name(delivery->state)));
+    json_object_object_add(tree, "target_url", text_or_null(delivery->target_url));
+    json_object_object_add(tree, "attempt_count", json_object_new_int(delivery->attempt_count));
+    json_object_object_add(tree, "last_status_code", code_or_null(delivery->last_status_code));
+    json_object_object_add(tree, "created_at",
+                           json_object_new_string(rh_time_format(pool, delivery->created_at)));
+    json_object_object_add(tree, "next_attempt_at",
+                           text_or_null(delivery->next_attempt_at
+                                            ? rh_time_format(pool, delivery->next_attempt_at)
+                                            : NULL));
+    if (delivery->event.data.data) {
+        json_object_object_add(tree, "payload", payload_json(delivery, pool));
+    }
+    if (delivery->attempts) {
+        struct json_object *attempts = json_object_new_array();
+
+        for (int i = 0; i < delivery->attempts->nelts; i++) {
+            json_object_array_add(
+                attempts, attempt_json(APR_ARRAY_IDX(delivery->attempts, i, rh_attempt_t *), pool));
+        }
+        json_object_object_add(tree, "attempts", attempts);
+    }
+    return tree;
+}

@@ -1,0 +1,259 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_event.h"
+
+#include "rh_event_type.h"
+#include "rh_time.h"
+#include "rh_uuid.h"
+
+static const char *const source_names[] = {"capture", "publish", "sql", "test"};
+
+const char *rh_event_source_name(rh_event_source_t source)
+{
+    return source_names[source];
+}
+
+const char *rh_event_key(apr_pool_t *pool, const char *data, apr_size_t len)
+{
+    rh_bytes_t value;
+    const char *key = NULL;
+
+    if (!rh_json_member(data, len, "id", &value) || value.len == 0) {
+        return NULL;
+    }
+    if (*value.data == '"') {
+        key = rh_json_string(pool, value);
+    } else if (*value.data == '-' || (*value.data >= '0' && *value.data <= '9')) {
+        key = apr_pstrmemdup(pool, value.data, value.len);
+    }
+    return key && rh_name_valid(key, strlen(key)) ? key : NULL;
+}
+
+bool rh_traceparent_valid(const char *text)
+{
+    static const int parts[] = {2, 32, 16, 2};
+    const char *at = text;
+    bool zero = true;
+
+    for (int part = 0; part < 4; part++) {
+        zero = true;
+        for (int i = 0; i < parts[part]; i++, at++) {
+            if (!((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f'))) {
+                return false;
+            }
+            zero = zero && *at == '0';
+        }
+        if ((part == 0 && !zero) || ((part == 1 || part == 2) && zero)) {
+            return false;
+        }
+        if (part < 3 && *at++ != '-') {
+            return false;
+        }
+    }
+    return *at == '\0';
+}
+
+/** One body being read. */
+typedef struct reading_t {
+    const char *tenant;
+    bool foreign_tenants;
+    apr_size_t max_data;
+    apr_pool_t *pool;
+    rh_problem_t *problem;
+    const char *prefix; /**< of field names: "" or "[3]." */
+    rh_event_t *event;
+    bool type_given, data_given;
+} reading_t;
+
+static void bad(reading_t *reading, const char *field, const char *detail)
+{
+    rh_problem_field(reading->problem, apr_psprintf(reading->pool, "%s%s", reading->prefix, field),
+                     "%s", detail);
+}
+
+/** A string of 1-255 bytes; NULL and a field error otherwise. */
+static const char *read_name(reading_t *reading, const char *field, rh_bytes_t value)
+{
+    const char *text = rh_json_string(reading->pool, value);
+
+    if (!text || !rh_name_valid(text, strlen(text))) {
+        bad(reading, field, "must be a string of 1-255 bytes without control characters");
+        return NULL;
+    }
+    return text;
+}
+
+static void read_type(reading_t *reading, rh_bytes_t value)
+{
+    const char *text = rh_json_string(reading->pool, value);
+
+    reading->type_given = true;
+    if (!text || !rh_event_type_valid(text, strlen(text))) {
+        bad(reading, "type", "must be an event type such as employee.created");
+        return;
+    }
+    reading->event->type = text;
+}
+
+static void read_data(reading_t *reading, rh_bytes_t value)
+{
+    reading->data_given = true;
+    if (value.len > reading->max_data) {
+        rh_problem_set(reading->problem, 413, "%sdata is larger than %lu bytes.", reading->prefix,
+                       (unsigned long)reading->max_data);
+    }
+    reading->event->data = value;
+}
+
+static void read_time(reading_t *reading, rh_bytes_t value)
+{
+    const char *text = rh_json_string(reading->pool, value);
+
+    if (!text || rh_time_parse(text, strlen(text), &reading->event->time) != APR_SUCCESS) {
+        bad(reading, "time", "must be an RFC 3339 date-time");
+    }
+}
+
+static void read_tenant(reading_t *reading, rh_bytes_t value)
+{
+    const char *text = read_name(reading, "tenant", value);
+
+    if (!text) {
+        return;
+    }
+    if (!reading->foreign_tenants && (!reading->tenant || strcmp(text, reading->tenant) != 0)) {
+        rh_problem_set(reading->problem, 403, "%stenant is not yours to publish for.",
+                       reading->prefix);
+    }
+    reading->event->tenant = text;
+}
+
+static bool named(const rh_json_span_t *span, const char *name)
+{
+    return span->name.len == strlen(name) && memcmp(span->name.data, name, span->name.len) == 0;
+}
+
+static void read_member(reading_t *reading, const rh_json_span_t *span)
+{
+    bool null = span->value.len == 4 && memcmp(span->value.data, "null", 4) == 0;
+
+    if (named(span, "type")) {
+        read_type(reading, span->value);
+    } else if (named(span, "data")) {
+        read_data(reading, span->value);
+    } else if (named(span, "id")) {
+        reading->event->client_id = null ? NULL : read_name(reading, "id", span->value);
+    } else if (named(span, "key")) {
+        reading->event->key = null ? NULL : read_name(reading, "key", span->value);
+    } else if (named(span, "time")) {
+        if (!null) {
+            read_time(reading, span->value);
+        }
+    } else if (named(span, "tenant")) {
+        if (!null) {
+            read_tenant(reading, span->value);
+        }
+    } else {
+        bad(reading,
+            apr_pstrmemdup(reading->pool, span->name.data,
+                           span->name.len < 100 ? span->name.len : 100),
+            "is not a field of an event");
+    }
+}
+
+static bool repeated(rh_bytes_t item, const rh_json_span_t *span, apr_size_t behind)
+{
+    rh_json_span_t other;
+
+    while (rh_json_next(item.data, item.len, &behind, &other)) {
+        if (other.name.len == span->name.len &&
+            memcmp(other.name.data, span->name.data, span->name.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
+{
+    apr_size_t cursor = 0;
+    rh_json_span_t span;
+    rh_event_t *event = apr_pcalloc(reading->pool, sizeof(*event));
+    char id[RH_UUID_LEN + 1];
+    int members = 0;
+
+    reading->event = event;
+    reading->type_given = reading->data_given = false;
+    event->source = RH_SOURCE_PUBLISH;
+    event->time = apr_time_now();
+    event->tenant = reading->tenant;
+    if (*item.data != '{') {
+        bad(reading, "", "must be an object");
+        return event;
+    }
+    while (rh_json_next(item.data, item.len, &cursor, &span)) {
+        if (++members > 50) {
+            bad(reading, "", "has too many fields");
+            return event;
+        }
+        if (repeated(item, &span, cursor)) {
+            bad(reading, apr_pstrmemdup(reading->pool, span.name.data, span.name.len),
+                "is named twice");
+            return event;
+        }
+        read_member(reading, &span);
+    }
+    if (!reading->type_given) {
+        bad(reading, "type", "is required");
+    }
+    if (!reading->data_given) {
+        bad(reading, "data", "is required");
+    }
+    if (!event->tenant) {
+        bad(reading, "tenant", "is required");
+    }
+    if (!event->key && event->data.data) {
+        event->key = rh_event_key(reading->pool, event->data.data, event->data.len);
+    }
+    rh_uuid_make(id);
+    event->id = apr_pstrdup(reading->pool, id);
+    return event;
+}
+
+void rh_event_read(const char *body, apr_size_t len, const char *tenant, bool foreign_tenants,
+                   apr_size_t max_data, apr_pool_t *pool, apr_array_header_t **events, bool *batch,
+                   rh_problem_t *problem)
+{
+    reading_t reading = {tenant, foreign_tenants, max_data, pool, problem, "", NULL, false, false};
+    rh_bytes_t whole = {body, len};
+    rh_json_error_t error;
+    rh_json_span_t span;
+    apr_size_t cursor = 0;
+
+    *events = apr_array_make(pool, 1, sizeof(rh_event_t *));
+    *batch = false;
+    if (rh_json_check(body, len, &error) != APR_SUCCESS) {
+        rh_problem_set(problem, 400, "The body is not JSON: %s at byte %lu.", error.reason,
+                       (unsigned long)error.offset);
+        return;
+    }
+    while (whole.len && strchr(" \t\r\n", *whole.data)) {
+        whole.data++;
+        whole.len--;
+    }
+    *batch = *whole.data == '[';
+    if (!*batch) {
+        APR_ARRAY_PUSH(*events, rh_event_t *) = read_item(&reading, whole);
+        return;
+    }
+    while (rh_json_next(whole.data, whole.len, &cursor, &span)) {
+        if ((*events)->nelts >= RH_MAX_BATCH) {
+            rh_problem_set(problem, 413, "At most %d events in one call.", RH_MAX_BATCH);
+            return;
+        }
+        reading.prefix = apr_psprintf(pool, "[%d].", (*events)->nelts);
+        APR_ARRAY_PUSH(*events, rh_event_t *) = read_item(&reading, span.value);
+    }
+    if ((*events)->nelts == 0) {
+        rh_problem_field(problem, "", "must hold at least one event");
+    }
+}

@@ -1,0 +1,117 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_subscription.h"
+
+#include "rh_time.h"
+
+static const char *const format_names[] = {"array", "envelope", "cloudevents", "skinny"};
+static const char *const state_names[] = {"active", "paused", "gone", "disabled", "pending"};
+
+#define COUNT(names) (sizeof(names) / sizeof((names)[0]))
+
+const char *rh_format_name(rh_format_t format)
+{
+    return format_names[format];
+}
+
+const char *rh_subscription_state_name(rh_subscription_state_t state)
+{
+    return state_names[state];
+}
+
+static bool find_name(const char *const *names, apr_size_t count, const char *name, int *found)
+{
+    for (apr_size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *found = (int)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool rh_format_parse(const char *name, rh_format_t *format)
+{
+    int found;
+
+    if (!find_name(format_names, COUNT(format_names), name, &found)) {
+        return false;
+    }
+    *format = (rh_format_t)found;
+    return true;
+}
+
+bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state)
+{
+    int found;
+
+    if (!find_name(state_names, COUNT(state_names), name, &found)) {
+        return false;
+    }
+    *state = (rh_subscription_state_t)found;
+    return true;
+}
+
+static struct json_object *text_or_null(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
+static struct json_object *time_or_null(apr_pool_t *pool, apr_time_t time)
+{
+    return time ? json_object_new_string(rh_time_format(pool, time)) : NULL;
+}
+
+static struct json_object *stats_json(const rh_subscription_t *subscription, apr_pool_t *pool)
+{
+    struct json_object *stats = json_object_new_object();
+    int code = subscription->stats.last_status_code;
+
+    json_object_object_add(stats, "delivered",
+                           json_object_new_int64(subscription->stats.delivered));
+    json_object_object_add(stats, "failed", json_object_new_int64(subscription->stats.failed));
+    json_object_object_add(stats, "pending", json_object_new_int64(subscription->stats.pending));
+    json_object_object_add(stats, "last_status_code", code ? json_object_new_int(code) : NULL);
+    json_object_object_add(stats, "last_attempt_at",
+                           time_or_null(pool, subscription->stats.last_attempt_at));
+    return stats;
+}
+
+struct json_object *rh_subscription_json(const rh_subscription_t *subscription, bool secret,
+                                         apr_pool_t *pool)
+{
+    struct json_object *tree = json_object_new_object(), *events = json_object_new_array();
+    struct json_object *headers = NULL;
+    rh_json_error_t error;
+
+    for (int i = 0; i < subscription->events->nelts; i++) {
+        json_object_array_add(
+            events, json_object_new_string(APR_ARRAY_IDX(subscription->events, i, const char *)));
+    }
+    if (rh_json_parse(pool, subscription->headers, strlen(subscription->headers), &headers,
+                      &error) != APR_SUCCESS) {
+        headers = rh_json_own(pool, json_object_new_object());
+    }
+    json_object_object_add(tree, "id", json_object_new_string(subscription->id));
+    json_object_object_add(tree, "target_url", json_object_new_string(subscription->target_url));
+    json_object_object_add(tree, "events", events);
+    json_object_object_add(tree, "active",
+                           json_object_new_boolean(subscription->state == RH_SUBSCRIPTION_ACTIVE));
+    json_object_object_add(tree, "description", json_object_new_string(subscription->description));
+    json_object_object_add(tree, "format",
+                           json_object_new_string(rh_format_name(subscription->format)));
+    json_object_object_add(tree, "headers", json_object_get(headers));
+    json_object_object_add(tree, "ordered", json_object_new_boolean(subscription->ordered));
+    json_object_object_add(tree, "rate_limit",
+                           subscription->rate_limit ? json_object_new_int(subscription->rate_limit)
+                                                    : NULL);
+    json_object_object_add(tree, "state",
+                           json_object_new_string(rh_subscription_state_name(subscription->state)));
+    json_object_object_add(tree, "state_reason", text_or_null(subscription->state_reason));
+    json_object_object_add(tree, "created_at", time_or_null(pool, subscription->created_at));
+    json_object_object_add(tree, "updated_at", time_or_null(pool, subscription->updated_at));
+    json_object_object_add(tree, "stats", stats_json(subscription, pool));
+    if (secret) {
+        json_object_object_add(tree, "secret", json_object_new_string(subscription->secret));
+    }
+    return tree;
+}
