@@ -1,0 +1,129 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_capture.h"
+
+#include <http_protocol.h>
+#include <http_request.h>
+#include <string.h>
+
+ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
+
+/** What a request's slot holds when its rules were looked at and none fits. */
+static rh_capture_t no_capture;
+
+static void set_capture(request_rec *r, rh_capture_t *capture)
+{
+    ap_set_module_config(r->request_config, &resthooks_module, capture);
+}
+
+rh_capture_t *rh_capture_of(request_rec *r)
+{
+    if (r->main)
+        return NULL;
+    while (r->prev)
+        r = r->prev;
+    rh_capture_t *capture = ap_get_module_config(r->request_config, &resthooks_module);
+    return capture == &no_capture ? NULL : capture;
+}
+
+apr_size_t rh_capture_cap(const rh_capture_t *capture)
+{
+    return (apr_size_t)capture->config->max_data;
+}
+
+/** First in translate_name: r->uri is decoded, and nobody has rewritten it yet. */
+static int match_request(request_rec *r)
+{
+    rh_server_config_t *config;
+    apr_array_header_t *matches;
+    rh_capture_t *capture;
+
+    if (r->main || r->prev || r->proxyreq == PROXYREQ_PROXY)
+        return DECLINED;
+    config = rh_server_config(r->server);
+    if (!config || config->enabled != 1 || !config->rules || config->rules->nelts == 0)
+        return DECLINED;
+    if (ap_get_module_config(r->request_config, &resthooks_module) != NULL)
+        return DECLINED;
+    matches = rh_rules_match(r, config);
+    if (!matches) {
+        set_capture(r, &no_capture);
+        return DECLINED;
+    }
+    capture = apr_pcalloc(r->pool, sizeof *capture);
+    capture->r = r;
+    capture->config = config;
+    capture->matches = matches;
+    for (int i = 0; i < matches->nelts; i++)
+        capture->sources[APR_ARRAY_IDX(matches, i, rh_match_t).rule->data] = true;
+    set_capture(r, capture);
+    return DECLINED;
+}
+
+static bool is_our_api(const request_rec *r)
+{
+    return r->handler && strcmp(r->handler, "resthooks") == 0;
+}
+
+/** Last in fixups: the client may do this, and the backend hasn't heard of it yet. */
+static int fetch_before(request_rec *r)
+{
+    rh_capture_t *capture = rh_capture_of(r);
+    const char *uri;
+
+    if (!capture || capture->r != r || !capture->sources[RH_DATA_BEFORE] || capture->before_done ||
+        is_our_api(r))
+        return DECLINED;
+    capture->before_done = true;
+    uri = rh_capture_self(capture);
+    if (uri)
+        rh_capture_fetch(capture, r, uri, &capture->before);
+    return DECLINED;
+}
+
+static void add_output(rh_capture_t *capture, request_rec *r)
+{
+    rh_capture_rewind(capture);
+    ap_add_output_filter_handle(rh_capture_output_handle, capture, r, r->connection);
+}
+
+static void insert_filters(request_rec *r)
+{
+    rh_capture_t *capture = rh_capture_of(r);
+
+    if (!capture || capture->done)
+        return;
+    if (is_our_api(r)) {
+        capture->done = true;
+        return;
+    }
+    add_output(capture, r);
+    if (capture->sources[RH_DATA_REQUEST])
+        ap_add_input_filter_handle(rh_capture_input_handle, capture, r, r->connection);
+    if (capture->sources[RH_DATA_RESPONSE])
+        rh_capture_limit_codings(capture, r);
+}
+
+/** httpd sends its own error answers past the content filters of insert_filter. */
+static void insert_error_filter(request_rec *r)
+{
+    rh_capture_t *capture = rh_capture_of(r);
+
+    if (capture && !capture->done)
+        add_output(capture, r);
+}
+
+void rh_capture_register(apr_pool_t *pool)
+{
+    (void)pool;
+    /* Before DEFLATE, mod_headers and whatever else is only dress; after SUBSTITUTE and INCLUDES,
+     * which make content. */
+    rh_capture_output_handle = ap_register_output_filter("RESTHOOKS_CAPTURE", rh_capture_output,
+                                                         NULL, AP_FTYPE_CONTENT_SET - 1);
+    rh_capture_input_handle = ap_register_input_filter("RESTHOOKS_CAPTURE_IN", rh_capture_input,
+                                                       NULL, AP_FTYPE_CONTENT_SET - 1);
+    rh_capture_fetch_register();
+    ap_hook_translate_name(match_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_fixups(fetch_before, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_insert_filter(insert_filters, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_insert_error_filter(insert_error_filter, NULL, NULL, APR_HOOK_LAST);
+}

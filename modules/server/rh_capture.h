@@ -1,0 +1,141 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_capture.h
+ * @brief Capture: from a proxied request that matches rules to committed events. Private to
+ * rh_capture*.c.
+ *
+ * One rh_capture_t belongs to one request of a client and lives in its pool. It is made in
+ * translate_name, when a rule's methods and regex fit the URI as the client sent it, and is
+ * found again by the requests that this one is internally redirected to (ErrorDocument, mod_dir).
+ * It goes through these states, only forward, but for rh_capture_rewind:
+ *
+ *   matched   translate_name .. the answer's first brigade. The input filter copies, the internal
+ *             GET for `before` runs in fixups.
+ *   holding   the final status fits a rule whose data needs the whole answer: brigades are set
+ *             aside, in the order and grouping in which they came, so that the filters below decide
+ *             about Content-Length and chunks just as if we were not there.
+ *   done      events are committed (or their loss is logged), what was held went on, and the rest
+ *             of the answer passes untouched. Nothing is ever captured twice.
+ *
+ * Invariants: no byte of a final answer passes before its events are committed; at most
+ * RestHooksMaxData bytes of a body are held, and as many copied; nothing here changes r->status,
+ * r->headers_out or a byte of the body.
+ */
+#ifndef RH_CAPTURE_H
+#define RH_CAPTURE_H
+
+#include "rh_inflate.h"
+#include "rh_server.h"
+
+#include <util_filter.h>
+
+/** What is known of a body that can be an event's data. */
+typedef enum {
+    RH_BODY_ABSENT, /**< none, or none that is JSON: the event has only its key */
+    RH_BODY_CUT,    /**< too large, or it broke off: "truncated" */
+    RH_BODY_WHOLE
+} rh_body_state_t;
+
+typedef struct rh_body_t {
+    rh_body_state_t state;
+    rh_bytes_t bytes;   /**< when WHOLE */
+    rh_coding_t coding; /**< of `bytes`, until rh_body_settle */
+} rh_body_t;
+
+/** A rule whose methods and regex fit. */
+typedef struct rh_match_t {
+    const rh_rule_t *rule;
+    const char **values; /**< of the named groups, at the indexes of rule->names; NULL: no part */
+    int count;           /**< how many `values` */
+    bool live;           /**< status, when= and tenant fit as well */
+    const char *tenant;  /**< when live */
+} rh_match_t;
+
+/** A buffer that grows up to a cap. */
+typedef struct rh_copy_t {
+    char *data;
+    apr_size_t len, size;
+    bool over; /**< there was more than the cap */
+} rh_copy_t;
+
+typedef struct rh_capture_t {
+    request_rec *r; /**< the client's request, before any internal redirect */
+    rh_server_config_t *config;
+    apr_array_header_t *matches; /**< of rh_match_t, in the order of the rules */
+    bool sources[4];             /**< by rh_data_source_t: some match wants it */
+    bool judged, done;
+
+    apr_array_header_t *held; /**< of apr_bucket_brigade *; NULL: none yet */
+    apr_size_t held_bytes;    /**< of bodies */
+    apr_size_t held_cost;     /**< held_bytes, and what buckets and brigades themselves take */
+
+    rh_copy_t request_copy;
+    bool request_complete;
+    bool before_done;
+    rh_body_t before;
+    const char *accept_encoding; /**< the client's, while it is replaced; NULL: it is not */
+} rh_capture_t;
+
+/* rh_capture.c */
+extern ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
+/** The capture of a request or of the one that was redirected to it; NULL: none. */
+rh_capture_t *rh_capture_of(request_rec *r);
+/** Largest data of this host, bytes. */
+apr_size_t rh_capture_cap(const rh_capture_t *capture);
+
+/* rh_capture_rule.c */
+/** Rules that fit method and URI; NULL when none does, and then nothing was allocated.
+ * @return array of rh_match_t in r->pool */
+apr_array_header_t *rh_rules_match(request_rec *r, const rh_server_config_t *config);
+/**
+ * Decide by the final status, when= and the tenant which matches live.
+ * @param r the request whose answer it is
+ * @return how many live
+ */
+int rh_rules_judge(rh_capture_t *capture, request_rec *r);
+/** The event's key by the group `key`; NULL: no such group, or an unfit value (logged). */
+const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match);
+
+/* rh_capture_output.c */
+apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade);
+/** Forget an answer of which nothing has passed: another one (an error's) takes its place. */
+void rh_capture_rewind(rh_capture_t *capture);
+/** Ask the backend for codings that can be undone; the client's field comes back with the answer.
+ */
+void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r);
+
+/* rh_capture_input.c */
+apr_status_t rh_capture_input(ap_filter_t *f, apr_bucket_brigade *brigade, ap_input_mode_t mode,
+                              apr_read_type_e block, apr_off_t readbytes);
+
+/* rh_capture_copy.c */
+/** Append; beyond `cap` nothing is kept and `over` is set. Memory comes from `pool`, at most twice
+ * `cap`. */
+void rh_copy_append(rh_copy_t *copy, apr_pool_t *pool, const char *data, apr_size_t len,
+                    apr_size_t cap);
+/** What was copied, as a body: whole if `complete` and not over the cap; absent when empty. */
+rh_body_t rh_copy_body(const rh_copy_t *copy, bool complete, const char *content_encoding);
+/** Undo the coding and check that it is JSON: afterwards a WHOLE body is fit to be data.
+ * @param what for the log: "response" */
+void rh_body_settle(const rh_capture_t *capture, rh_body_t *body, const char *what);
+
+/* rh_capture_fetch.c */
+void rh_capture_fetch_register(void);
+/**
+ * GET a URI of this virtual host as a sub-request of r, with r's credentials and without its
+ * body, range and conditions.
+ * @param uri path and query, escaped
+ * @param body receives the answer; ABSENT when it wasn't a 2xx
+ */
+void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh_body_t *body);
+/** Path and query of the request itself; NULL when it has none. */
+const char *rh_capture_self(const rh_capture_t *capture);
+/** Where a Location field leads on this virtual host; NULL: elsewhere. In r->pool. */
+const char *rh_capture_location(request_rec *r, const char *location);
+
+/* rh_capture_event.c */
+/** Make the events of every live match and commit them, together. Logs what is lost. */
+void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *response,
+                       rh_body_t *after);
+
+#endif

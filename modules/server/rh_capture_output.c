@@ -1,0 +1,269 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_capture.h"
+
+#include <http_connection.h>
+#include <http_protocol.h>
+
+/** What a held bucket and a held brigade take beside their data, roughly; bytes. */
+#define BUCKET_COST 128
+
+/** What the walk over a brigade found. */
+typedef enum {
+    PART_MORE,   /**< all set aside, and the answer goes on */
+    PART_END,    /**< all set aside, with the end of the answer */
+    PART_BROKEN, /**< the answer breaks off in it */
+    PART_OVER    /**< more than may be held; not all is set aside */
+} part_t;
+
+void rh_capture_rewind(rh_capture_t *capture)
+{
+    if (capture->held) {
+        for (int i = 0; i < capture->held->nelts; i++)
+            apr_brigade_destroy(APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *));
+        apr_array_clear(capture->held);
+    }
+    capture->held_bytes = capture->held_cost = 0;
+    capture->judged = false;
+}
+
+void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r)
+{
+    const char *field = apr_table_get(r->headers_in, "Accept-Encoding");
+    const char *accept = field ? rh_coding_accept(r->pool, field) : NULL;
+
+    if (accept == field)
+        return;
+    capture->accept_encoding = field;
+    apr_table_setn(r->headers_in, "Accept-Encoding", accept);
+}
+
+/** DEFLATE and BROTLI below us are to compress for the client as they would without us. */
+static void restore_codings(rh_capture_t *capture, request_rec *r)
+{
+    if (capture->accept_encoding)
+        apr_table_setn(r->headers_in, "Accept-Encoding", capture->accept_encoding);
+    capture->accept_encoding = NULL;
+}
+
+/** True when no byte of a body comes before an error or the connection's end: then this answer is
+ * none, and what httpd sends in its place comes through insert_error_filter. */
+static bool is_no_answer(const apr_bucket_brigade *brigade)
+{
+    for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
+         e = APR_BUCKET_NEXT(e)) {
+        if (AP_BUCKET_IS_ERROR(e) || AP_BUCKET_IS_EOC(e))
+            return true;
+        if (APR_BUCKET_IS_EOS(e) || !APR_BUCKET_IS_METADATA(e))
+            return false;
+    }
+    return false;
+}
+
+/** Make one bucket last beyond this call and count it. */
+static apr_status_t set_aside(rh_capture_t *capture, apr_bucket *e)
+{
+    apr_status_t status;
+    const char *data;
+    apr_size_t len;
+
+    capture->held_cost += BUCKET_COST;
+    if (APR_BUCKET_IS_METADATA(e))
+        return APR_SUCCESS;
+    if (e->length == (apr_size_t)-1) {
+        status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
+        if (status != APR_SUCCESS)
+            return status;
+    }
+    capture->held_bytes += e->length;
+    capture->held_cost += e->length;
+    if (capture->held_bytes > rh_capture_cap(capture))
+        return APR_ENOSPC;
+    status = apr_bucket_setaside(e, capture->r->pool);
+    if (APR_STATUS_IS_ENOTIMPL(status)) {
+        status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
+        if (status == APR_SUCCESS)
+            status = apr_bucket_setaside(e, capture->r->pool);
+    }
+    return status;
+}
+
+static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *brigade)
+{
+    /* An answer that drips is many brigades with next to nothing in them. */
+    apr_size_t most = rh_capture_cap(capture) * 2 + 65536;
+    bool broken = false;
+
+    capture->held_cost += BUCKET_COST;
+    for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
+         e = APR_BUCKET_NEXT(e)) {
+        if (AP_BUCKET_IS_ERROR(e) || AP_BUCKET_IS_EOC(e))
+            broken = true;
+        if (APR_BUCKET_IS_EOS(e))
+            return broken ? PART_BROKEN : PART_END;
+        if (set_aside(capture, e) != APR_SUCCESS || capture->held_cost > most)
+            return PART_OVER;
+    }
+    return broken ? PART_BROKEN : PART_MORE;
+}
+
+static apr_status_t append_brigade(rh_capture_t *capture, rh_copy_t *copy,
+                                   const apr_bucket_brigade *brigade)
+{
+    for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
+         e = APR_BUCKET_NEXT(e)) {
+        const char *data;
+        apr_size_t len;
+        apr_status_t status;
+
+        if (APR_BUCKET_IS_EOS(e))
+            break;
+        if (APR_BUCKET_IS_METADATA(e))
+            continue;
+        status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
+        if (status != APR_SUCCESS)
+            return status;
+        rh_copy_append(copy, capture->r->pool, data, len, rh_capture_cap(capture));
+    }
+    return APR_SUCCESS;
+}
+
+/** The bytes of all that is held and of the last brigade. */
+static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_brigade *last)
+{
+    rh_copy_t copy = {0};
+    apr_status_t status = APR_SUCCESS;
+    const char *coding = apr_table_get(r->headers_out, "Content-Encoding");
+
+    if (capture->held_bytes > 0) {
+        copy.data = apr_palloc(capture->r->pool, capture->held_bytes);
+        copy.size = capture->held_bytes;
+    }
+    for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++)
+        status =
+            append_brigade(capture, &copy, APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *));
+    if (status == APR_SUCCESS)
+        status = append_brigade(capture, &copy, last);
+    return rh_copy_body(&copy, status == APR_SUCCESS && r->status != HTTP_PARTIAL_CONTENT,
+                        coding ? coding : r->content_encoding);
+}
+
+/** A client that hung up (as HTTP/2 streams do at once) makes mod_proxy stop reading: what ends
+ * then need not be all, and is a whole only if it is whole JSON. */
+static void doubt_if_aborted(rh_capture_t *capture, const request_rec *r, rh_body_t *body)
+{
+    if (!r->connection->aborted || body->state != RH_BODY_WHOLE)
+        return;
+    rh_body_settle(capture, body, "response");
+    if (body->state == RH_BODY_ABSENT)
+        body->state = RH_BODY_CUT;
+}
+
+static void fetch_after(rh_capture_t *capture, request_rec *r, rh_body_t *after)
+{
+    const char *location = NULL, *uri;
+
+    if (r->status == HTTP_CREATED && !(location = apr_table_get(r->headers_out, "Location")))
+        location = apr_table_get(r->err_headers_out, "Location");
+    uri = location ? rh_capture_location(r, location) : rh_capture_self(capture);
+    if (uri)
+        rh_capture_fetch(capture, capture->r, uri, after);
+    else
+        rh_log(&capture->config->log, RH_LOG_INFO, APR_SUCCESS, "RH0609",
+               "the Location that %s %s was answered with is not on this host; events get only "
+               "their key",
+               capture->r->method, capture->r->uri);
+}
+
+static bool lives(const rh_capture_t *capture, rh_data_source_t source)
+{
+    for (int i = 0; i < capture->matches->nelts; i++) {
+        const rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
+        if (match->live && match->rule->data == source)
+            return true;
+    }
+    return false;
+}
+
+/** The answer is here, or as much of it as is wanted: commit. */
+static void finish(rh_capture_t *capture, request_rec *r, part_t part,
+                   const apr_bucket_brigade *last)
+{
+    rh_body_t response = {.state = RH_BODY_CUT};
+    rh_body_t after = {.state = RH_BODY_ABSENT};
+
+    capture->done = true;
+    if (part == PART_END && lives(capture, RH_DATA_RESPONSE)) {
+        response = gather(capture, r, last);
+        doubt_if_aborted(capture, r, &response);
+    }
+    /* Not while the backend still sends: its connection would be waited for while it is held. */
+    if (lives(capture, RH_DATA_AFTER)) {
+        if (part == PART_END)
+            fetch_after(capture, r, &after);
+        else
+            after.state = RH_BODY_CUT;
+    }
+    rh_capture_finish(capture, r, &response, &after);
+}
+
+/**
+ * Pass on what was held, a brigade at a time: whether httpd sets a Content-Length or sends
+ * chunks, and which, depends on how the answer came in.
+ */
+static apr_status_t release(rh_capture_t *capture, ap_filter_t *next, apr_bucket_brigade *last)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++) {
+        apr_bucket_brigade *brigade = APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *);
+        status = ap_pass_brigade(next, brigade);
+        apr_brigade_cleanup(brigade);
+    }
+    rh_capture_rewind(capture);
+    return status == APR_SUCCESS ? ap_pass_brigade(next, last) : status;
+}
+
+static void hold(rh_capture_t *capture, apr_bucket_brigade *brigade)
+{
+    apr_bucket_brigade *held = apr_brigade_create(capture->r->pool, brigade->bucket_alloc);
+
+    if (!capture->held)
+        capture->held = apr_array_make(capture->r->pool, 4, sizeof(apr_bucket_brigade *));
+    APR_BRIGADE_CONCAT(held, brigade);
+    APR_ARRAY_PUSH(capture->held, apr_bucket_brigade *) = held;
+}
+
+apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    rh_capture_t *capture = f->ctx;
+    request_rec *r = f->r;
+    ap_filter_t *next = f->next;
+    part_t part = PART_MORE;
+
+    if (capture->done || (!capture->judged && is_no_answer(brigade))) {
+        restore_codings(capture, r);
+        ap_remove_output_filter(f);
+        return ap_pass_brigade(next, brigade);
+    }
+    if (!capture->judged) {
+        if (APR_BRIGADE_EMPTY(brigade))
+            return ap_pass_brigade(next, brigade);
+        restore_codings(capture, r);
+        capture->judged = true;
+        if (rh_rules_judge(capture, r) == 0) {
+            capture->done = true;
+            ap_remove_output_filter(f);
+            return ap_pass_brigade(next, brigade);
+        }
+    }
+    if (lives(capture, RH_DATA_RESPONSE) || lives(capture, RH_DATA_AFTER)) {
+        part = set_brigade_aside(capture, brigade);
+        if (part == PART_MORE) {
+            hold(capture, brigade);
+            return APR_SUCCESS;
+        }
+    }
+    ap_remove_output_filter(f);
+    finish(capture, r, part, brigade);
+    return release(capture, next, brigade);
+}

@@ -1,0 +1,181 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_inflate.h"
+
+#include <apr_lib.h>
+#include <string.h>
+#include <zlib.h>
+
+static const char *const zlib_codings[] = {"gzip", "x-gzip", "deflate"};
+
+static bool is_token(rh_bytes_t token, const char *name)
+{
+    return token.len == strlen(name) && strncasecmp(token.data, name, token.len) == 0;
+}
+
+static bool is_zlib(rh_bytes_t token)
+{
+    for (size_t i = 0; i < sizeof zlib_codings / sizeof *zlib_codings; i++) {
+        if (is_token(token, zlib_codings[i]))
+            return true;
+    }
+    return false;
+}
+
+static rh_bytes_t trimmed(const char *data, apr_size_t len)
+{
+    while (len > 0 && apr_isspace(*data)) {
+        data++;
+        len--;
+    }
+    while (len > 0 && apr_isspace(data[len - 1]))
+        len--;
+    return (rh_bytes_t){data, len};
+}
+
+/** The next item of a comma-separated list; false at the end. Empty items are passed over. */
+static bool next_item(const char **cursor, rh_bytes_t *item)
+{
+    while (**cursor) {
+        apr_size_t len = strcspn(*cursor, ",");
+        *item = trimmed(*cursor, len);
+        *cursor += len + ((*cursor)[len] == ',');
+        if (item->len > 0)
+            return true;
+    }
+    return false;
+}
+
+rh_coding_t rh_coding_parse(const char *field)
+{
+    rh_coding_t coding = RH_CODING_NONE;
+    rh_bytes_t item;
+
+    while (field && next_item(&field, &item)) {
+        if (is_token(item, "identity"))
+            continue;
+        if (coding != RH_CODING_NONE || !is_zlib(item))
+            return RH_CODING_UNKNOWN;
+        coding = RH_CODING_ZLIB;
+    }
+    return coding;
+}
+
+/** True for `;q=0`, `; Q=0.00`: the weight that refuses. */
+static bool is_refusal(rh_bytes_t item)
+{
+    const char *semicolon = memchr(item.data, ';', item.len);
+    const char *end = item.data + item.len;
+
+    if (!semicolon)
+        return false;
+    rh_bytes_t weight = trimmed(semicolon + 1, (apr_size_t)(end - semicolon - 1));
+    if (weight.len < 3 || (*weight.data != 'q' && *weight.data != 'Q') || weight.data[1] != '=')
+        return false;
+    for (apr_size_t i = 2; i < weight.len; i++) {
+        if (weight.data[i] != '0' && weight.data[i] != '.')
+            return false;
+    }
+    return true;
+}
+
+const char *rh_coding_accept(apr_pool_t *pool, const char *field)
+{
+    const char *cursor = field;
+    bool changed = false, identity_refused = false, acceptable = false;
+    rh_bytes_t item;
+
+    for (cursor = field; next_item(&cursor, &item);) {
+        const char *semicolon = memchr(item.data, ';', item.len);
+        rh_bytes_t coding =
+            trimmed(item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len);
+        bool refusal = is_refusal(item);
+        bool keep = refusal || is_zlib(coding) || is_token(coding, "identity");
+
+        changed = changed || !keep;
+        acceptable = acceptable || (keep && !refusal);
+        if (refusal && (is_token(coding, "identity") || is_token(coding, "*")))
+            identity_refused = true;
+    }
+    if (!changed || (identity_refused && !acceptable))
+        return field;
+
+    const char *kept = NULL;
+    for (cursor = field; next_item(&cursor, &item);) {
+        const char *semicolon = memchr(item.data, ';', item.len);
+        rh_bytes_t coding =
+            trimmed(item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len);
+        if (!is_refusal(item) && !is_zlib(coding) && !is_token(coding, "identity"))
+            continue;
+        const char *text = apr_pstrmemdup(pool, item.data, item.len);
+        kept = kept ? apr_pstrcat(pool, kept, ", ", text, NULL) : text;
+    }
+    if (!acceptable)
+        kept = kept ? apr_pstrcat(pool, kept, ", identity", NULL) : "identity";
+    return kept;
+}
+
+/** One try with one kind of frame; the output doubles in `pool`, so it costs at most twice `cap`.
+ */
+static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bits, apr_size_t cap,
+                               rh_bytes_t *content)
+{
+    z_stream stream = {0};
+    apr_size_t size = body.len < cap / 4 ? body.len * 4 + 64 : cap + 1;
+    apr_size_t len = 0;
+    apr_status_t status = APR_SUCCESS;
+    bool ended = false;
+    char *data;
+
+    if (inflateInit2(&stream, window_bits) != Z_OK)
+        return APR_ENOMEM;
+    if (size > cap + 1)
+        size = cap + 1;
+    data = apr_palloc(pool, size);
+    stream.next_in = (unsigned char *)(uintptr_t)body.data;
+    stream.avail_in = (uInt)body.len;
+    for (;;) {
+        stream.next_out = (unsigned char *)data + len;
+        stream.avail_out = (uInt)(size - len);
+        int rc = inflate(&stream, Z_NO_FLUSH);
+        len = size - stream.avail_out;
+        ended = rc == Z_STREAM_END;
+        if (len > cap) {
+            status = APR_ENOSPC;
+            break;
+        }
+        if (ended) {
+            /* A gzip file may be several members in a row (RFC 1952 §2.2). */
+            if (stream.avail_in < 2 || stream.next_in[0] != 0x1f || stream.next_in[1] != 0x8b)
+                break;
+            if (inflateReset(&stream) != Z_OK) {
+                status = APR_ENOMEM;
+                break;
+            }
+        } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
+            status = APR_EINVAL;
+            break;
+        } else if (stream.avail_out == 0) {
+            apr_size_t larger = size > cap / 2 ? cap + 1 : size * 2;
+            char *copy = apr_palloc(pool, larger);
+            memcpy(copy, data, len);
+            data = copy;
+            size = larger;
+        } else {
+            status = APR_INCOMPLETE;
+            break;
+        }
+    }
+    inflateEnd(&stream);
+    if (status == APR_SUCCESS)
+        *content = (rh_bytes_t){data, len};
+    return status;
+}
+
+apr_status_t rh_inflate(apr_pool_t *pool, rh_bytes_t body, apr_size_t cap, rh_bytes_t *content)
+{
+    /* 32 lets zlib tell gzip from zlib; servers that send raw deflate for `deflate` are common. */
+    apr_status_t status = inflate_as(pool, body, MAX_WBITS + 32, cap, content);
+    if (status == APR_EINVAL)
+        status = inflate_as(pool, body, -MAX_WBITS, cap, content);
+    return status;
+}
