@@ -1,0 +1,158 @@
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Private PostgreSQL clusters, and one fresh database for each virtual host of a test."""
+
+import atexit
+import glob
+import os
+import pwd
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import uuid
+
+
+def pg_tool(name):
+    """Path of a program of the newest PostgreSQL server there is; None: there is none."""
+    folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
+    for folder in reversed(folders):
+        if os.access(os.path.join(folder, name), os.X_OK):
+            return os.path.join(folder, name)
+    return shutil.which(name)
+
+
+def unprivileged(*names):
+    """Arguments for subprocess to run as the first of these users, when this is root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in names + ("nobody",):
+        try:
+            entry = pwd.getpwnam(name)
+            return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        except KeyError:
+            pass
+    raise RuntimeError("no unprivileged user")
+
+
+class Cluster:
+    """A PostgreSQL of its own in a temporary folder, reached by a Unix socket there only."""
+
+    def __init__(self, options=""):
+        if not pg_tool("initdb"):
+            raise RuntimeError("no PostgreSQL server: apt-get install postgresql")
+        self.root = tempfile.mkdtemp(prefix="rhpg-", dir="/tmp")
+        self._user = unprivileged("postgres")
+        if self._user:
+            os.chown(self.root, self._user["user"], self._user["group"])
+        os.chmod(self.root, 0o711)
+        self._data = os.path.join(self.root, "data")
+        self._log = os.path.join(self.root, "log")
+        self.conninfo = f"host={self.root} user=postgres connect_timeout=5"
+        self._run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                  "-D", self._data)
+        with open(os.path.join(self._data, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.root}'\n"
+                       "max_connections = 200\nshared_buffers = 64MB\nfsync = on\n" + options)
+        self.running = False
+        atexit.register(self.remove)
+        self.start()
+
+    def _run(self, tool, *args):
+        done = subprocess.run([pg_tool(tool), *args], stdin=subprocess.DEVNULL, cwd="/",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              check=False, **self._user)
+        if done.returncode != 0:
+            raise RuntimeError(f"{tool}: {done.stdout}")
+
+    def start(self):
+        # pg_ctl hands its output to the server: a pipe would stay open as long as that runs.
+        done = subprocess.run([pg_tool("pg_ctl"), "-D", self._data, "-l", self._log, "-w", "-t",
+                               "60", "start"], stdin=subprocess.DEVNULL, cwd="/",
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+                              **self._user)
+        if done.returncode != 0:
+            with open(self._log, encoding="utf-8", errors="replace") as file:
+                raise RuntimeError("PostgreSQL did not start: " + file.read()[-2000:])
+        self.running = True
+
+    def stop(self, mode="fast"):
+        """`immediate` is a crash."""
+        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+        self.running = False
+
+    def restart(self, mode="fast"):
+        self.stop(mode)
+        self.start()
+
+    def remove(self):
+        if self.running:
+            try:
+                self.stop("immediate")
+            except RuntimeError:
+                pass
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+_shared = None
+
+
+def shared_conninfo():
+    """The cluster of this run: $RH_PGSQL, which ./check starts, else one of this process."""
+    global _shared
+    if os.environ.get("RH_PGSQL"):
+        return os.environ["RH_PGSQL"]
+    if _shared is None:
+        _shared = Cluster()
+    return _shared.conninfo
+
+
+class Pgsql:
+    """One fresh database of a cluster."""
+    driver = "pgsql"
+
+    def __init__(self, cluster=None):
+        self.cluster = cluster
+        self._base = cluster.conninfo if cluster else shared_conninfo()
+        self.name = "rh_" + uuid.uuid4().hex[:12]
+        self._psql("postgres", f"CREATE DATABASE {self.name}")
+        self.params = f"{self._base} dbname={self.name}"
+
+    def _psql(self, database, script):
+        done = subprocess.run(
+            [pg_tool("psql"), "-X", "-q", "-A", "-t", "-F", "\x1f", "-R", "\x1e",
+             "-v", "ON_ERROR_STOP=1", "-d", f"{self._base} dbname={database}", "-f", "-"],
+            input=script, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        return done.stdout
+
+    def sql(self, script):
+        """Run SQL; the rows of its selects as lists of strings. NULL is ''."""
+        out = self._psql(self.name, script)
+        out = out[:-1] if out.endswith("\n") else out
+        return [row.split("\x1f") for row in out.split("\x1e")] if out else []
+
+    def remove(self):
+        if self.cluster and not self.cluster.running:
+            return
+        self._psql("postgres", f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+
+
+class Sqlite:
+    """One database file, in a folder that httpd's user may write to."""
+    driver = "sqlite3"
+    cluster = None
+
+    def __init__(self, folder, name="hooks"):
+        self.params = os.path.join(folder, name + ".db")
+
+    def sql(self, script):
+        connection = sqlite3.connect(self.params, timeout=10, isolation_level=None)
+        try:
+            rows = connection.execute(script).fetchall()
+            return [["" if value is None else str(value) for value in row] for row in rows]
+        finally:
+            connection.close()
+
+    def remove(self):
+        pass
