@@ -9,6 +9,7 @@
 import argparse
 import itertools
 import json
+import os
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -125,8 +126,14 @@ class HrApi:
 def main():
     parser = argparse.ArgumentParser(description="A small HR API in memory, on loopback.")
     parser.add_argument("--port", type=int, default=8000)
-    api = HrApi(parser.parse_args().port)
+    parser.add_argument("--port-file", help="where to write the number of the port")
+    options = parser.parse_args()
+    api = HrApi(options.port)
     print(f"HR API on {api.url}", flush=True)
+    if options.port_file:
+        with open(options.port_file + ".new", "w", encoding="utf-8") as file:
+            file.write(str(api.port))
+        os.rename(options.port_file + ".new", options.port_file)
     api.server.serve_forever()
 
 

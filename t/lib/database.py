@@ -156,3 +156,26 @@ class Sqlite:
 
     def remove(self):
         pass
+
+
+def main():
+    """Run a cluster for a shell script: its conninfo goes to the file that is named, then it
+    stays until this process is ended or its parent is gone."""
+    import signal
+    import sys
+    import time
+
+    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the script ends it, after httpd
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    cluster = Cluster()
+    with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
+        file.write(cluster.conninfo + "\n")
+    os.rename(sys.argv[1] + ".new", sys.argv[1])
+    while os.getppid() == parent:
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
