@@ -35,6 +35,10 @@ RULES = r"""
         "^/employers/(?<tenant>[^/]+)/employees/(?<key>[^/]+)$" data=before
 """
 
+TARGETS = """    RestHooksTargets http
+    RestHooksTargetAllow 127.0.0.0/8
+"""
+
 
 def free_port():
     with socket.socket() as sock:
@@ -70,11 +74,13 @@ class Vhost:
     extra     more directives of the virtual host
     location  directives of the API's Location, instead of the harness' own
     database  a Pgsql or Sqlite; by default a fresh one of $RH_DB's kind; False: none
+    retry     waits of RestHooksRetry; None: the module's default
+    targets   directives about targets; "" for the module's default policy
     enabled   False: no RestHooks at all
     """
 
     def __init__(self, rules=RULES, backend=None, extra="", location=None, database=None,
-                 enabled=True, hooks="/hooks", retry="1s 1s 1s", name="vhost"):
+                 enabled=True, hooks="/hooks", retry="1s 1s 1s", targets=TARGETS, name="vhost"):
         self.rules = rules
         self.backend = getattr(backend, "url", backend)
         self.extra = extra
@@ -83,6 +89,7 @@ class Vhost:
         self.enabled = enabled
         self.hooks = hooks
         self.retry = retry
+        self.targets = targets
         self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -101,8 +108,7 @@ class Vhost:
         if self.backend:
             lines += [f"ProxyPass /employers {self.backend}/employers"]
         if self.enabled:
-            lines += ["RestHooks On", 'RestHooksTenant "%{req:X-Tenant}"', "RestHooksTargets http",
-                      "RestHooksTargetAllow 127.0.0.0/8 localhost",
+            lines += ["RestHooks On", 'RestHooksTenant "%{req:X-Tenant}"', self.targets,
                       f"RestHooksRetry {self.retry}" if self.retry else "", self.rules,
                       f'<Location "{self.hooks}">']
             lines += [self.location if self.location is not None else

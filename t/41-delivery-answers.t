@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""What follows each answer of a target."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+GOOD = ["/ok", "/status/201", "/status/204", "/chunked", "/huge?mb=5", "/flood", "/continue",
+        "/close", "/http10", "/noreason"]
+BAD = {"/status/404": 404, "/status/500": 500, "/redirect": 302, "/slow?s=30": None,
+       "/drip?s=0.4": None, "/never": None, "/headerbomb": None, "/garbage": None,
+       "/conflict": None, "/eof": None, "/reset": None, "/halfclose": None}
+
+receiver = Receiver()
+httpd = Httpd(retry="1s", extra="""
+    RestHooksEventType good.news "all is well"
+    RestHooksEventType bad.news "something is wrong"
+    RestHooksEventType some.thing "for one target"
+    RestHooksTimeout 3s
+    RestHooksConnectTimeout 2s
+""")
+api, app = httpd.api(), httpd.api(role="app")
+finished = ("delivered", "failed", "cancelled")
+
+
+def publish(kind, data, **fields):
+    answer = app.post("/events", {"type": kind, "data": data, **fields})
+    if answer.status != 202:
+        raise RuntimeError(f"not published: {answer}")
+    return answer.json["id"]
+
+
+def settled(subscription, count=1, timeout=60):
+    """The subscription's deliveries, once all of at least that many are finished."""
+    def look():
+        rows = api.deliveries(subscription["id"])
+        return len(rows) >= count and all(r["state"] in finished for r in rows) and rows
+    return wait_until(look, timeout) or api.deliveries(subscription["id"])
+
+
+def detail(row):
+    return api.get("/deliveries/" + row["id"]).json
+
+
+good = {path: api.subscribe(receiver.url + path, ["good.news"]) for path in GOOD}
+bad = {path: api.subscribe(receiver.url + path, ["bad.news"]) for path in BAD}
+closed = api.subscribe(f"http://127.0.0.1:{free_port()}/", ["bad.news"])
+unknown = api.subscribe("http://nowhere.invalid/", ["bad.news"])
+publish("good.news", {"a": 1})
+publish("bad.news", {"b": 2})
+
+for path, subscription in good.items():
+    rows = settled(subscription)
+    is_([(r["state"], r["attempt_count"]) for r in rows], [("delivered", 1)],
+        f"{path}: delivered at once")
+    ok(len(detail(rows[0])["attempts"][0]["answer"]) <= 16384, f"{path}: at most 16 KiB are kept")
+is_(detail(settled(good["/chunked"])[0])["attempts"][0]["answer"], "hello world",
+    "chunks are put together")
+for path, code in BAD.items():
+    rows = settled(bad[path])
+    is_([(r["state"], r["attempt_count"], r["last_status_code"]) for r in rows],
+        [("failed", 2, code)], f"{path}: tried again, then failed")
+    attempt = detail(rows[0])["attempts"][0]
+    if code is None:
+        ok(attempt["error"], f"{path}: an error says why ({attempt['error']})")
+for what, subscription in (("a closed port", closed), ("a name that isn't", unknown)):
+    rows = settled(subscription)
+    is_([(r["state"], r["attempt_count"]) for r in rows], [("failed", 2)], f"{what}: failed")
+is_(len(receiver.received("/redirect")), 2, "a redirect is not followed")
+is_(api.get("/subscriptions/" + bad["/eof"]["id"]).json["stats"]["failed"], 1,
+    "the subscription's stats count it")
+
+# Retries
+subscription = api.subscribe(receiver.url + "/sequence/500,200", ["some.thing"])
+publish("some.thing", {"n": 1}, key="k")
+got = receiver.wait_for(2, "/sequence/500,200")
+rows = settled(subscription)
+is_([(r["state"], r["attempt_count"], r["key"]) for r in rows], [("delivered", 2, "k")],
+    "a second attempt delivers")
+is_(got[0].headers.get("webhook-id"), got[1].headers.get("webhook-id"),
+    "with the same webhook-id")
+ok(0.7 <= got[1].time - got[0].time <= 6, "after the wait of the schedule")
+ok(all(verify(subscription["secret"], r.headers, r.body) for r in got), "each attempt is signed")
+is_([(a["number"], a["status_code"]) for a in detail(rows[0])["attempts"]], [(1, 500), (2, 200)],
+    "both attempts are on record")
+answer = api.post(f"/deliveries/{rows[0]['id']}/redeliver")
+is_(answer.status, 202, "a delivery is sent again on request")
+is_(len(receiver.wait_for(3, "/sequence/500,200")), 3, "and arrives again")
+api.delete("/subscriptions/" + subscription["id"])
+
+# Gone
+for code in (410, 409):
+    subscription = api.subscribe(receiver.url + f"/status/{code}", ["some.thing"])
+    publish("some.thing", {"n": code})
+    rows = settled(subscription)
+    state = wait_until(lambda: api.get("/subscriptions/" + subscription["id"]).json["state"] ==
+                       "gone") and "gone"
+    is_(state, "gone", f"{code}: the subscription is gone")
+    publish("some.thing", {"n": code + 1000})
+    ok(receiver.quiet(1, f"/status/{code}"), f"{code}: nothing more is sent")
+    answer = api.patch("/subscriptions/" + subscription["id"], {"active": True})
+    is_((answer.status, answer.json.get("state")), (200, "active"), f"{code}: it can be revived")
+    api.delete("/subscriptions/" + subscription["id"])
+
+# Retry-After, for the whole subscription
+receiver.on("/busy", lambda received, number:
+            (429, [("Retry-After", "3")], b"") if number == 1 else (200,))
+subscription = api.subscribe(receiver.url + "/busy", ["some.thing"])
+publish("some.thing", {"n": 1})
+receiver.wait_for(1, "/busy")
+wait_until(lambda: api.deliveries(subscription["id"])[0]["attempt_count"] == 1)
+publish("some.thing", {"n": 2})
+got = receiver.wait_for(3, "/busy")
+is_(len(got), 3, "429 with Retry-After: both events arrive in the end")
+ok(len(got) == 3 and all(r.time - got[0].time >= 2.9 for r in got[1:]),
+   "429 with Retry-After: the whole subscription waits that long")
+is_([r["state"] for r in settled(subscription, 2)], ["delivered"] * 2, "and both are delivered")
+api.delete("/subscriptions/" + subscription["id"])
+httpd.expect(r"nowhere\.invalid")
+done_testing()

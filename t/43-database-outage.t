@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""A database that goes away: clients are unharmed, deliveries resume."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+if DB != "pgsql":
+    skip_all("SQLite is a file: it doesn't go away")
+
+cluster = Cluster()
+at_end(cluster.remove)
+receiver, backend = Receiver(), Backend()
+httpd = Httpd(backend=backend, database=Pgsql(cluster), retry="2s 2s 2s 2s 2s",
+              expect=[r"RH\d{4}: ", r"\[dbd:"])
+api, app = httpd.api(), httpd.api(role="app")
+subscription = api.subscribe(receiver.url + "/in", ["employee.*"])
+
+
+def create(name):
+    began = time.monotonic()
+    answer = httpd.request("POST", "/employers/acme/employees", {"name": name})
+    return answer.status, answer.json and answer.json["name"], time.monotonic() - began
+
+
+def arrives(name, timeout=60):
+    """Wait for the employee of this name."""
+    return wait_until(lambda: [r for r in receiver.received("/in")
+                               if json.loads(r.body)[0].get("name") == name], timeout)
+
+
+is_(create("before")[:2], (201, "before"), "an employee is created")
+ok(arrives("before"), "and arrives")
+
+cluster.restart()
+is_(create("restarted")[:2], (201, "restarted"), "after a restart the client is answered")
+create("later")
+ok(arrives("later"), "and what is created arrives")
+is_(wait_until(lambda: api.get("/subscriptions").status == 200), True, "the API works again")
+workers = [api.get("/subscriptions").status for _ in range(40)]
+is_(set(workers), {200}, "on every connection of the pool")
+
+cluster.restart("immediate")
+wait_until(lambda: api.get("/subscriptions").status == 200)
+create("crashed")
+ok(arrives("crashed"), "a crash of the database is survived too")
+
+# A delivery whose retry falls into an outage.
+receiver.on("/flaky", lambda received, number: (500,) if number == 1 else (200,))
+flaky = api.subscribe(receiver.url + "/flaky", ["employee.created"])
+create("flaky")
+receiver.wait_for(1, "/flaky")
+wait_until(lambda: [d for d in api.deliveries(flaky["id"]) if d["attempt_count"] == 1])
+cluster.stop("immediate")
+status, name, took = create("outage")
+is_((status, name), (201, "outage"), "during an outage the captured client is answered")
+ok(took < 15, f"in bounded time ({took:.1f} s)")
+for method, path, body in (("GET", "/subscriptions", None), ("GET", "/deliveries", None),
+                           ("POST", "/subscriptions",
+                            {"target_url": receiver.url, "events": ["*"]}),
+                           ("DELETE", "/subscriptions/" + flaky["id"], None)):
+    began = time.monotonic()
+    answer = api.call(method, path, body)
+    is_((answer.status, answer.type), (503, "application/problem+json"),
+        f"{method} {path.split('/')[1]}: 503 during an outage")
+    ok(answer.headers["Retry-After"], "with Retry-After")
+    ok(time.monotonic() - began < 20, "in bounded time")
+time.sleep(5)
+cluster.start()
+got = receiver.wait_for(2, "/flaky", 60)
+is_(len(got), 2, "the delivery that was waiting resumes by itself")
+wait_until(lambda: api.get("/subscriptions").status == 200)
+create("after")
+ok(arrives("after"), "and new events arrive")
+ok(wait_until(lambda: all(d["state"] == "delivered" for d in api.deliveries(flaky["id"])
+                          if d["type"] == "employee.created"), 60), "all are settled")
+
+# Down at start.
+httpd.stop()
+cluster.stop()
+httpd.start(wait=False)
+ok(wait_until(lambda: httpd.process.poll() is not None or
+              httpd.wait_log("resuming normal operations", 0), 60), "httpd starts or says why not")
+if httpd.process.poll() is None:
+    is_(create("early")[:2], (201, "early"), "down at start: clients are answered")
+    is_(api.get("/subscriptions").status, 503, "down at start: the API says 503")
+    cluster.start()
+    ok(wait_until(lambda: api.get("/subscriptions").status == 200, 60),
+       "the API comes up with the database")
+    create("up")
+    ok(arrives("up"), "and events flow")
+done_testing()
