@@ -62,13 +62,37 @@ static apr_size_t sequence_length(const unsigned char *at, const unsigned char *
     return len;
 }
 
+/** The first byte that may not be ASCII, looked for eight bytes at a time, or `end`. */
+static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end)
+{
+    while (end - at >= 8) {
+        apr_uint64_t word;
+
+        memcpy(&word, at, sizeof(word));
+        if (word & APR_UINT64_C(0x8080808080808080)) {
+            break;
+        }
+        at += 8;
+    }
+    while (at < end && *at < 0x80) {
+        at++;
+    }
+    return at;
+}
+
 bool rh_utf8_valid(const char *data, apr_size_t len)
 {
     const unsigned char *at = (const unsigned char *)data;
     const unsigned char *end = at + len;
 
     while (at < end) {
-        apr_size_t step = sequence_length(at, end);
+        apr_size_t step;
+
+        at = skip_ascii(at, end);
+        if (at == end) {
+            break;
+        }
+        step = sequence_length(at, end);
 
         if (step == 0) {
             return false;
@@ -87,6 +111,17 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
 
     if (len > max) {
         len = max;
+        /* A sequence that the cut divides goes as a whole. */
+        for (int back = 1; back <= 3 && (apr_size_t)back <= len; back++) {
+            apr_size_t start = len - (apr_size_t)back;
+
+            if (at[start] >= 0xc0) {
+                if (sequence_length(at + start, end) > (apr_size_t)back) {
+                    len = start;
+                }
+                break;
+            }
+        }
         end = at + len;
     }
     clean = apr_palloc(pool, len * 3 + 1);

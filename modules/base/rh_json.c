@@ -76,6 +76,9 @@ static const char *unescape(apr_pool_t *pool, const char *data, apr_size_t len)
             apr_uint32_t code;
 
             at++;
+            if (end - at < 4) {
+                return NULL;
+            }
             code = unicode_escape(&at, end);
             if (code == 0) {
                 return NULL;
@@ -173,10 +176,20 @@ struct json_object *rh_json_own(apr_pool_t *pool, struct json_object *tree)
     return tree;
 }
 
+static apr_status_t bad_text(rh_json_error_t *error, const char *reason)
+{
+    if (error) {
+        error->reason = reason;
+        error->offset = 0;
+    }
+    return APR_EINVAL;
+}
+
 apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
                            struct json_object **tree, rh_json_error_t *error)
 {
     rh_bytes_t text = {data, len};
+    enum json_tokener_error result;
     struct json_tokener *tokener;
     apr_pool_t *scratch;
     bool repeats;
@@ -185,32 +198,29 @@ apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
     if (rh_json_check(data, len, error) != APR_SUCCESS) {
         return APR_EINVAL;
     }
+    if (len > INT_MAX - 1) {
+        return bad_text(error, "too long");
+    }
     apr_pool_create(&scratch, pool);
     repeats = has_repeats(scratch, text);
     apr_pool_destroy(scratch);
-    if (repeats || len > INT_MAX - 1) {
-        error->reason = repeats ? "a member is named twice, or its name holds U+0000" : "too long";
-        error->offset = 0;
-        return APR_EINVAL;
+    if (repeats) {
+        return bad_text(error, "a member is named twice, or its name holds U+0000");
     }
     tokener = json_tokener_new_ex(RH_JSON_DEPTH + 1);
     if (!tokener) {
-        error->reason = "out of memory";
-        error->offset = 0;
-        return APR_EINVAL;
+        return bad_text(error, "out of memory");
     }
     *tree = json_tokener_parse_ex(tokener, data, (int)len);
     if (json_tokener_get_error(tokener) == json_tokener_continue) {
         /* A number at the end of the text waits for what ends it. */
         *tree = json_tokener_parse_ex(tokener, " ", 1);
     }
-    error->offset = (apr_size_t)json_tokener_get_parse_end(tokener);
-    error->reason = json_tokener_error_desc(json_tokener_get_error(tokener));
-    if (json_tokener_get_error(tokener) != json_tokener_success) {
-        json_tokener_free(tokener);
-        return APR_EINVAL;
-    }
+    result = json_tokener_get_error(tokener);
     json_tokener_free(tokener);
+    if (result != json_tokener_success) {
+        return bad_text(error, json_tokener_error_desc(result));
+    }
     rh_json_own(pool, *tree);
     return APR_SUCCESS;
 }

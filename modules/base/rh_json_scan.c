@@ -58,27 +58,35 @@ static bool scan_escape(scanner_t *scanner)
     return true;
 }
 
+/** Bytes that end a run of plain ones in a string: controls, the quote, the backslash. */
+static const bool special[256] = {
+    [0x00 ... 0x1f] = true,
+    ['"'] = true,
+    ['\\'] = true,
+};
+
 /** A string; `at` is at its opening quote. UTF-8 is checked for the whole text beforehand. */
 static bool scan_string(scanner_t *scanner)
 {
     scanner->at++;
-    while (scanner->at < scanner->end) {
-        unsigned char c = (unsigned char)*scanner->at;
-
-        if (c == '"') {
+    for (;;) {
+        while (scanner->at < scanner->end && !special[(unsigned char)*scanner->at]) {
+            scanner->at++;
+        }
+        if (scanner->at >= scanner->end) {
+            return fail(scanner, "unfinished string");
+        }
+        if (*scanner->at == '"') {
             scanner->at++;
             return true;
         }
-        if (c < 0x20) {
+        if (*scanner->at != '\\') {
             return fail(scanner, "control character in a string");
         }
-        if (c != '\\') {
-            scanner->at++;
-        } else if (!scan_escape(scanner)) {
+        if (!scan_escape(scanner)) {
             return false;
         }
     }
-    return fail(scanner, "unfinished string");
 }
 
 static bool scan_digits(scanner_t *scanner)
@@ -231,26 +239,29 @@ apr_status_t rh_json_check(const char *data, apr_size_t len, rh_json_error_t *er
     return good ? APR_SUCCESS : APR_EINVAL;
 }
 
+/**
+ * The cursor is an offset doubled, plus one in an object: so the walk never goes back to the
+ * text's beginning, which would make it quadratic.
+ */
 bool rh_json_next(const char *data, apr_size_t len, apr_size_t *cursor, rh_json_span_t *span)
 {
     scanner_t scanner = {data, data, data + len, NULL, 0};
-    bool object;
+    bool object = *cursor & 1;
 
-    skip_space(&scanner);
-    if (scanner.at >= scanner.end || (*scanner.at != '{' && *scanner.at != '[')) {
-        return false;
-    }
-    object = *scanner.at == '{';
-    if (*cursor == 0) {
-        scanner.at++;
-    } else {
-        scanner.at = data + *cursor;
-    }
-    skip_space(&scanner);
-    if (scanner.at < scanner.end && *scanner.at == ',') {
-        scanner.at++;
+    if (*cursor) {
+        scanner.at = data + (*cursor >> 1);
         skip_space(&scanner);
+        if (scanner.at < scanner.end && *scanner.at == ',') {
+            scanner.at++;
+        }
+    } else {
+        skip_space(&scanner);
+        if (scanner.at >= scanner.end || (*scanner.at != '{' && *scanner.at != '[')) {
+            return false;
+        }
+        object = *scanner.at++ == '{';
     }
+    skip_space(&scanner);
     if (scanner.at >= scanner.end || *scanner.at == '}' || *scanner.at == ']') {
         return false;
     }
@@ -274,7 +285,7 @@ bool rh_json_next(const char *data, apr_size_t len, apr_size_t *cursor, rh_json_
         return false;
     }
     span->value.len = (apr_size_t)(scanner.at - span->value.data);
-    *cursor = (apr_size_t)(scanner.at - data);
+    *cursor = (apr_size_t)(scanner.at - data) << 1 | object;
     return true;
 }
 

@@ -4,6 +4,9 @@
 /** The longest duration that is taken: 100 years. */
 #define MAX_DURATION ((apr_int64_t)100 * 365 * 86400 * APR_USEC_PER_SEC)
 
+/** The last microsecond of the year 9999: what four digits can say. */
+#define MAX_TIME (APR_INT64_C(253402300800) * APR_USEC_PER_SEC - 1)
+
 const char *rh_time_format(apr_pool_t *pool, apr_time_t time)
 {
     apr_time_exp_t exploded;
@@ -113,7 +116,11 @@ apr_status_t rh_time_parse(const char *text, apr_size_t len, apr_time_t *time)
     if (apr_time_exp_get(&parsed, &exploded) != APR_SUCCESS) {
         return APR_EINVAL;
     }
-    *time = parsed - apr_time_from_sec((apr_int64_t)east);
+    parsed -= apr_time_from_sec((apr_int64_t)east);
+    if (parsed < 0 || parsed > MAX_TIME) {
+        return APR_EINVAL;
+    }
+    *time = parsed;
     return APR_SUCCESS;
 }
 

@@ -1,7 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_uuid.h"
 
-#include <apr_lib.h>
 #include <openssl/rand.h>
 
 /** Milliseconds and counter of the last UUID: (ms << 12) | counter. */
