@@ -5,6 +5,11 @@
 #include "rh_time.h"
 #include "rh_uuid.h"
 
+/** Members of an item that are looked at; there are six good ones. */
+#define MAX_MEMBERS 50
+/** Bytes of an unknown member's name that an error shows. */
+#define MAX_SHOWN 100
+
 static const char *const source_names[] = {"capture", "publish", "sql", "test"};
 
 const char *rh_event_source_name(rh_event_source_t source)
@@ -64,10 +69,15 @@ typedef struct reading_t {
     bool type_given, data_given;
 } reading_t;
 
+/** Field "" is the item itself: "[3]" in a batch. */
 static void bad(reading_t *reading, const char *field, const char *detail)
 {
-    rh_problem_field(reading->problem, apr_psprintf(reading->pool, "%s%s", reading->prefix, field),
-                     "%s", detail);
+    const char *path = apr_pstrcat(reading->pool, reading->prefix, field, NULL);
+
+    if (!*field && *path) {
+        path = apr_pstrndup(reading->pool, path, strlen(path) - 1);
+    }
+    rh_problem_field(reading->problem, path, "%s", detail);
 }
 
 /** A string of 1-255 bytes; NULL and a field error otherwise. */
@@ -127,50 +137,54 @@ static void read_tenant(reading_t *reading, rh_bytes_t value)
     reading->event->tenant = text;
 }
 
-static bool named(const rh_json_span_t *span, const char *name)
+static void read_id(reading_t *reading, rh_bytes_t value)
 {
-    return span->name.len == strlen(name) && memcmp(span->name.data, name, span->name.len) == 0;
+    reading->event->client_id = read_name(reading, "id", value);
 }
 
-static void read_member(reading_t *reading, const rh_json_span_t *span)
+static void read_key(reading_t *reading, rh_bytes_t value)
 {
-    bool null = span->value.len == 4 && memcmp(span->value.data, "null", 4) == 0;
-
-    if (named(span, "type")) {
-        read_type(reading, span->value);
-    } else if (named(span, "data")) {
-        read_data(reading, span->value);
-    } else if (named(span, "id")) {
-        reading->event->client_id = null ? NULL : read_name(reading, "id", span->value);
-    } else if (named(span, "key")) {
-        reading->event->key = null ? NULL : read_name(reading, "key", span->value);
-    } else if (named(span, "time")) {
-        if (!null) {
-            read_time(reading, span->value);
-        }
-    } else if (named(span, "tenant")) {
-        if (!null) {
-            read_tenant(reading, span->value);
-        }
-    } else {
-        bad(reading,
-            apr_pstrmemdup(reading->pool, span->name.data,
-                           span->name.len < 100 ? span->name.len : 100),
-            "is not a field of an event");
-    }
+    reading->event->key = read_name(reading, "key", value);
 }
 
-static bool repeated(rh_bytes_t item, const rh_json_span_t *span, apr_size_t behind)
-{
-    rh_json_span_t other;
+static const struct {
+    const char *name;
+    void (*read)(reading_t *reading, rh_bytes_t value);
+    bool nullable; /**< null is as good as not given */
+} members[] = {
+    {"type", read_type, false}, {"data", read_data, false}, {"id", read_id, true},
+    {"key", read_key, true},    {"time", read_time, true},  {"tenant", read_tenant, true},
+};
 
-    while (rh_json_next(item.data, item.len, &behind, &other)) {
-        if (other.name.len == span->name.len &&
-            memcmp(other.name.data, span->name.data, span->name.len) == 0) {
-            return true;
+#define MEMBER_COUNT ((int)(sizeof(members) / sizeof(members[0])))
+
+/** A member's name, its escapes decoded; as it stands where it holds U+0000. */
+static const char *member_name(reading_t *reading, rh_bytes_t name)
+{
+    rh_bytes_t quoted = {name.data - 1, name.len + 2};
+    const char *text = rh_json_string(reading->pool, quoted);
+
+    return text ? text : apr_pstrmemdup(reading->pool, name.data, name.len);
+}
+
+/** @param seen one bit a member, of those that the item gave before */
+static void read_member(reading_t *reading, const rh_json_span_t *span, unsigned int *seen)
+{
+    const char *name = member_name(reading, span->name);
+
+    for (int i = 0; i < MEMBER_COUNT; i++) {
+        if (strcmp(name, members[i].name) != 0) {
+            continue;
         }
+        if (*seen & 1U << i) {
+            bad(reading, name, "is named twice");
+        } else if (!members[i].nullable || *span->value.data != 'n') {
+            members[i].read(reading, span->value);
+        }
+        *seen |= 1U << i;
+        return;
     }
-    return false;
+    bad(reading, apr_pstrndup(reading->pool, name, MAX_SHOWN), "is not a field of an event");
 }
 
 static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
@@ -179,7 +193,8 @@ static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
     rh_json_span_t span;
     rh_event_t *event = apr_pcalloc(reading->pool, sizeof(*event));
     char id[RH_UUID_LEN + 1];
-    int members = 0;
+    int count = 0;
+    unsigned int seen = 0;
 
     reading->event = event;
     reading->type_given = reading->data_given = false;
@@ -191,16 +206,11 @@ static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
         return event;
     }
     while (rh_json_next(item.data, item.len, &cursor, &span)) {
-        if (++members > 50) {
+        if (++count > MAX_MEMBERS) {
             bad(reading, "", "has too many fields");
             return event;
         }
-        if (repeated(item, &span, cursor)) {
-            bad(reading, apr_pstrmemdup(reading->pool, span.name.data, span.name.len),
-                "is named twice");
-            return event;
-        }
-        read_member(reading, &span);
+        read_member(reading, &span, &seen);
     }
     if (!reading->type_given) {
         bad(reading, "type", "is required");

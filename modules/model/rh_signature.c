@@ -2,9 +2,10 @@
 #include "rh_signature.h"
 
 #include <apr_base64.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 #define PREFIX "whsec_"
@@ -102,32 +103,44 @@ bool rh_secret_valid(const char *secret)
     return len > 0;
 }
 
+/** HMAC-SHA256 of `head` and `body`, without joining them in memory. */
+static bool compute(const unsigned char *key, int key_len, const char *head, const char *body,
+                    apr_size_t len, unsigned char mac[HMAC_LEN])
+{
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = algorithm ? EVP_MAC_CTX_new(algorithm) : NULL;
+    size_t mac_len = 0;
+    bool done = context && EVP_MAC_init(context, key, (size_t)key_len, params) == 1 &&
+                EVP_MAC_update(context, (const unsigned char *)head, strlen(head)) == 1 &&
+                (len == 0 || EVP_MAC_update(context, (const unsigned char *)body, len) == 1) &&
+                EVP_MAC_final(context, mac, &mac_len, HMAC_LEN) == 1 && mac_len == HMAC_LEN;
+
+    EVP_MAC_CTX_free(context);
+    EVP_MAC_free(algorithm);
+    return done;
+}
+
 apr_status_t rh_signature_make(apr_pool_t *pool, const char *secret, const char *id,
                                apr_int64_t timestamp, const char *body, apr_size_t len,
                                const char **signature)
 {
-    unsigned char key[MAX_SECRET_LEN], mac[EVP_MAX_MD_SIZE];
-    unsigned int mac_len = 0;
-    const char *head;
-    char *signed_text, *text;
-    apr_size_t head_len;
+    unsigned char key[MAX_SECRET_LEN], mac[HMAC_LEN];
     int key_len = secret_key(secret, key);
+    char *text;
     bool done;
 
     if (key_len < 0) {
         return APR_EINVAL;
     }
-    head = apr_psprintf(pool, "%s.%" APR_INT64_T_FMT ".", id, timestamp);
-    head_len = strlen(head);
-    signed_text = apr_palloc(pool, head_len + len);
-    memcpy(signed_text, head, head_len);
-    if (len) {
-        memcpy(signed_text + head_len, body, len);
-    }
-    done = HMAC(EVP_sha256(), key, key_len, (const unsigned char *)signed_text, head_len + len, mac,
-                &mac_len) != NULL;
+    done = compute(key, key_len, apr_psprintf(pool, "%s.%" APR_INT64_T_FMT ".", id, timestamp),
+                   body, len, mac);
     OPENSSL_cleanse(key, sizeof(key));
-    if (!done || mac_len != HMAC_LEN) {
+    if (!done) {
         return APR_EGENERAL;
     }
     text = apr_palloc(pool, 3 + (apr_size_t)apr_base64_encode_len(HMAC_LEN));

@@ -260,8 +260,23 @@ static void read_header(reading_t *reading, const char *field, const char *name,
     }
 }
 
+/** What a change starts from: for a merge-patch the stored fields, otherwise none. */
+static struct json_object *headers_before(reading_t *reading)
+{
+    const char *stored = reading->subscription->headers;
+    struct json_object *before = NULL;
+
+    if (reading->mode == RH_READ_PATCH && stored &&
+        rh_json_parse(reading->pool, stored, strlen(stored), &before, NULL) == APR_SUCCESS &&
+        json_object_is_type(before, json_type_object)) {
+        return before;
+    }
+    return rh_json_own(reading->pool, json_object_new_object());
+}
+
 static void read_headers(reading_t *reading, const char *field, struct json_object *value)
 {
+    struct json_object *merged;
     apr_size_t len;
 
     if (!value) {
@@ -272,16 +287,22 @@ static void read_headers(reading_t *reading, const char *field, struct json_obje
         rh_problem_field(reading->problem, field, "must be an object of strings");
         return;
     }
-    if (json_object_object_length(value) > MAX_HEADERS) {
+    merged = headers_before(reading);
+    json_object_object_foreach(value, name, item)
+    {
+        if (!item && reading->mode == RH_READ_PATCH) {
+            json_object_object_del(merged, name);
+            continue;
+        }
+        read_header(reading, apr_psprintf(reading->pool, "%s.%.*s", field, MAX_HEADER_NAME, name),
+                    name, item);
+        json_object_object_add(merged, name, json_object_get(item));
+    }
+    if (json_object_object_length(merged) > MAX_HEADERS) {
         rh_problem_field(reading->problem, field, "must be at most %d", MAX_HEADERS);
         return;
     }
-    json_object_object_foreach(value, name, item)
-    {
-        read_header(reading, apr_psprintf(reading->pool, "%s.%.*s", field, MAX_HEADER_NAME, name),
-                    name, item);
-    }
-    reading->subscription->headers = rh_json_text(reading->pool, value, &len);
+    reading->subscription->headers = rh_json_text(reading->pool, merged, &len);
 }
 
 static void read_ordered(reading_t *reading, const char *field, struct json_object *value)

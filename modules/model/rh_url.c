@@ -1,6 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_url.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #define MAX_HOST 253
 #define MAX_LABEL 63
 
@@ -68,71 +72,12 @@ static bool read_scheme(reader_t *reader, rh_url_t *url)
     return refuse(reader, "must be an absolute http or https URL");
 }
 
-/** Eight groups, "::" for a run of zero ones, IPv4 in the last two. RFC 4291 §2.2. */
-static bool ipv6_valid(const char *text, apr_size_t len)
-{
-    apr_size_t at = 0;
-    int groups = 0;
-    bool gap = false;
-
-    if (len >= 2 && text[0] == ':' && text[1] == ':') {
-        gap = true;
-        at = 2;
-    }
-    while (at < len) {
-        apr_size_t start = at;
-
-        while (at < len && is_hex(text[at])) {
-            at++;
-        }
-        if (at < len && text[at] == '.') {
-            int octets = 0;
-
-            at = start;
-            while (octets < 4) {
-                int value = 0, digits = 0;
-
-                while (at < len && text[at] >= '0' && text[at] <= '9' && digits < 3) {
-                    value = value * 10 + (text[at++] - '0');
-                    digits++;
-                }
-                if (digits == 0 || value > 255) {
-                    return false;
-                }
-                octets++;
-                if (octets < 4 && (at >= len || text[at++] != '.')) {
-                    return false;
-                }
-            }
-            groups += 2;
-            return at == len && (gap ? groups < 8 : groups == 8);
-        }
-        if (at == start || at - start > 4) {
-            return false;
-        }
-        groups++;
-        if (at == len) {
-            break;
-        }
-        if (text[at++] != ':') {
-            return false;
-        }
-        if (at < len && text[at] == ':') {
-            if (gap) {
-                return false;
-            }
-            gap = true;
-            at++;
-        } else if (at == len) {
-            return false;
-        }
-    }
-    return gap ? groups < 8 : groups == 8;
-}
-
+/** An address in brackets. It is kept in its canonical form (RFC 5952). */
 static bool read_ipv6(reader_t *reader, rh_url_t *url)
 {
     const char *close = memchr(reader->at, ']', (apr_size_t)(reader->end - reader->at));
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
     apr_size_t len;
 
     if (!close) {
@@ -143,10 +88,16 @@ static bool read_ipv6(reader_t *reader, rh_url_t *url)
     if (memchr(reader->at, '%', len)) {
         return refuse(reader, "must not have a zone id in its IPv6 address");
     }
-    if (!ipv6_valid(reader->at, len)) {
+    if (len >= sizeof(text)) {
         return refuse(reader, "has a bad IPv6 address");
     }
-    url->host = apr_pstrmemdup(reader->pool, reader->at, len);
+    memcpy(text, reader->at, len);
+    text[len] = '\0';
+    if (inet_pton(AF_INET6, text, &address) != 1 ||
+        !inet_ntop(AF_INET6, &address, text, sizeof(text))) {
+        return refuse(reader, "has a bad IPv6 address");
+    }
+    url->host = apr_pstrdup(reader->pool, text);
     url->ipv6_literal = true;
     reader->at = close + 1;
     return true;
@@ -155,23 +106,15 @@ static bool read_ipv6(reader_t *reader, rh_url_t *url)
 /** True for four decimal octets without leading zeros. */
 static bool ipv4_valid(const char *text, apr_size_t len)
 {
-    apr_size_t at = 0;
+    char copy[INET_ADDRSTRLEN];
+    struct in_addr address;
 
-    for (int octet = 0; octet < 4; octet++) {
-        int value = 0;
-        apr_size_t start = at;
-
-        while (at < len && text[at] >= '0' && text[at] <= '9' && at - start < 3) {
-            value = value * 10 + (text[at++] - '0');
-        }
-        if (at == start || value > 255 || (text[start] == '0' && at - start > 1)) {
-            return false;
-        }
-        if (octet < 3 && (at >= len || text[at++] != '.')) {
-            return false;
-        }
+    if (len >= sizeof(copy)) {
+        return false;
     }
-    return at == len;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return inet_pton(AF_INET, copy, &address) == 1;
 }
 
 /** True if inet_aton or a browser would take the last label, and so the host, as a number. */
@@ -183,6 +126,9 @@ static bool ends_in_number(const char *host, apr_size_t len)
         len--;
     }
     for (start = len; start > 0 && host[start - 1] != '.'; start--) {
+    }
+    if (start == len) {
+        return false;
     }
     if (len - start >= 2 && host[start] == '0' && (host[start + 1] | 0x20) == 'x') {
         start += 2;
@@ -245,6 +191,10 @@ static bool read_host(reader_t *reader, rh_url_t *url)
         return refuse(reader, "has an IPv4 address that is not four decimal octets");
     } else if (!host_name_valid(reader, start, len)) {
         return false;
+    }
+    /* The root's dot names the same host, but no certificate has it. */
+    if (start[len - 1] == '.') {
+        len--;
     }
     host = apr_pstrmemdup(reader->pool, start, len);
     for (char *at = host; *at; at++) {
