@@ -33,6 +33,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "demo"))
 sys.dont_write_bytecode = True
 
+from certificates import Authority
 from client import Answer, Api, request
 from database import Cluster, Pgsql, Sqlite, pg_tool
 from hr_api import HrApi
