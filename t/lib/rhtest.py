@@ -30,7 +30,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "demo"))
+sys.path.append(os.path.join(os.path.dirname(HERE), "demo"))
 sys.dont_write_bytecode = True
 
 from certificates import Authority
