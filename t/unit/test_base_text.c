@@ -1,0 +1,145 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_base.h"
+
+#include "tap.h"
+
+#include <apr_general.h>
+
+static apr_pool_t *pool;
+
+static void utf8(void)
+{
+    static const char *const good[] = {
+        "",
+        "plain",
+        "\xc2\x80",
+        "\xdf\xbf",
+        "\xe0\xa0\x80",
+        "\xed\x9f\xbf",
+        "\xee\x80\x80",
+        "\xef\xbf\xbf",
+        "\xf0\x90\x80\x80",
+        "\xf4\x8f\xbf\xbf",
+        "more than eight bytes of ASCII, then \xe2\x82\xac and more of it",
+    };
+    static const char *const bad[] = {
+        "\x80",
+        "\xbf",
+        "\xc0\x80",
+        "\xc1\xbf",
+        "\xc2",
+        "\xc2\x41",
+        "\xe0\x80\x80",
+        "\xe0\x9f\xbf",
+        "\xe2\x82",
+        "\xed\xa0\x80",
+        "\xed\xbf\xbf",
+        "\xf0\x80\x80\x80",
+        "\xf0\x8f\xbf\xbf",
+        "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80",
+        "\xf8\x88\x80\x80\x80",
+        "\xff",
+        "\xf0\x9f\x98\x41",
+        "eight by\xc2",
+        "eight byte\xe2\x82",
+    };
+
+    for (apr_size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ok(rh_utf8_valid(good[i], strlen(good[i])), "UTF-8: good text %d", (int)i);
+        is(rh_utf8_clean(pool, good[i], strlen(good[i]), 1000), good[i], "is clean as it is");
+    }
+    for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        const char *clean = rh_utf8_clean(pool, bad[i], strlen(bad[i]), 1000);
+
+        ok(!rh_utf8_valid(bad[i], strlen(bad[i])), "UTF-8: bad text %d", (int)i);
+        ok(rh_utf8_valid(clean, strlen(clean)) && strstr(clean, "\xef\xbf\xbd"),
+           "is cleaned by U+FFFD");
+    }
+    ok(rh_utf8_valid("a\0b", 3), "a NUL is UTF-8");
+    is(rh_utf8_clean(pool, "a\0b\xff", 4, 100),
+       "a\xef\xbf\xbd"
+       "b\xef\xbf\xbd",
+       "a NUL is cleaned away");
+    is(rh_utf8_clean(pool, "abcdef", 6, 3), "abc", "a text is cut at the limit");
+    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 3), "ab", "a cut leaves no half character");
+    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 4), "ab", "nor two thirds of one");
+    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 5), "ab\xe2\x82\xac", "a whole one stays");
+    is(rh_utf8_clean(pool,
+                     "\xe2\x82\xac"
+                     "b",
+                     4, 3),
+       "\xe2\x82\xac", "also just before the cut");
+    is(rh_utf8_clean(pool, "\xf0\x9f\x98\x80", 4, 0), "", "nothing of it is nothing");
+}
+
+static void names(void)
+{
+    char text[RH_MAX_NAME + 2];
+
+    memset(text, 'x', sizeof(text));
+    ok(rh_name_valid(text, RH_MAX_NAME), "a name may have 255 bytes");
+    ok(!rh_name_valid(text, RH_MAX_NAME + 1), "and no more");
+    ok(!rh_name_valid("", 0), "a name is not empty");
+    ok(rh_name_valid("acme / \xc3\xa9\xe4\xb8\xad 7", 13), "a name may be international");
+    ok(rh_name_valid("\xc2\xa0", 2), "U+00A0 is no control character");
+    ok(!rh_name_valid("a\nb", 3), "a line feed is none of a name");
+    ok(!rh_name_valid("a\0b", 3), "nor is a NUL");
+    ok(!rh_name_valid("a\x7f", 2), "nor is DEL");
+    ok(!rh_name_valid("a\xc2\x85", 3), "nor is U+0085");
+    ok(!rh_name_valid("a\xff", 2), "nor is what is not UTF-8");
+}
+
+typedef struct seen_t {
+    int count;
+    rh_log_level_t level;
+    apr_status_t status;
+    char tag[16], message[2048];
+} seen_t;
+
+static void remember(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
+                     const char *message)
+{
+    seen_t *seen = baton;
+
+    seen->count++;
+    seen->level = level;
+    seen->status = status;
+    apr_cpystrn(seen->tag, tag, sizeof(seen->tag));
+    apr_cpystrn(seen->message, message, sizeof(seen->message));
+}
+
+static void logging(void)
+{
+    seen_t seen = {0, RH_LOG_DEBUG, 0, "", ""};
+    rh_log_t log = {remember, &seen, RH_LOG_INFO};
+    char large[4000];
+
+    rh_log(NULL, RH_LOG_ERR, 0, "RH0000", "nowhere");
+    rh_log(&log, RH_LOG_DEBUG, 0, "RH0000", "too fine");
+    is_int(seen.count, 0, "a level that is off is not written");
+    rh_log(&log, RH_LOG_WARN, APR_EINVAL, "RH0001", "event %s: %d", "x\ny", 7);
+    is(seen.message, "event x y: 7", "a message is one line");
+    is(seen.tag, "RH0001", "with its tag");
+    is_int(seen.level, RH_LOG_WARN, "its level");
+    is_int(seen.status, APR_EINVAL, "and its status");
+    memset(large, 'x', sizeof(large));
+    large[sizeof(large) - 1] = '\0';
+    rh_log(&log, RH_LOG_INFO, 0, "RH0002", "%s", large);
+    ok(strlen(seen.message) >= 1000 && strlen(seen.message) < 1100, "a long message is cut");
+    log.write = NULL;
+    rh_log(&log, RH_LOG_ERR, 0, "RH0003", "no writer");
+    is_int(seen.count, 2, "a log without a writer is silent");
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    utf8();
+    names();
+    logging();
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return done_testing();
+}
