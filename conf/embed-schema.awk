@@ -6,10 +6,10 @@ BEGIN {
     printf "const char %s[] =\n", name
 }
 {
-    gsub(/\\/, "\\\\")
-    gsub(/"/, "\\\"")
-    gsub(/\t/, "\\t")
-    gsub(/\?/, "\\?")
+    gsub(/\\/, "\\\\&")
+    gsub(/"/, "\\\\&")
+    gsub(/\t/, "\\\\t")
+    gsub(/\?/, "\\\\&")
     printf "    \"%s\\n\"\n", $0
 }
 END {
