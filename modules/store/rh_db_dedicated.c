@@ -1,0 +1,152 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* A source of one connection that a thread of ours keeps to itself. */
+#include "rh_db_private.h"
+
+/** Between two tries to connect. */
+#define RETRY_SPACING apr_time_from_msec(200)
+
+/** Waits end: whoever sets these again in his own parameters comes later and wins. */
+#define PGSQL_PARAMS                                                                               \
+    "connect_timeout=5 keepalives=1 keepalives_idle=10 keepalives_interval=5 "                     \
+    "keepalives_count=3 tcp_user_timeout=20000 client_encoding=UTF8 "                              \
+    "application_name=mod_resthooks "
+
+/**
+ * Plans that don't depend on how full the tables were when statistics were taken: a queue that was
+ * empty then may hold a million rows now.
+ */
+#define PGSQL_SETTINGS                                                                             \
+    "SET jit = off; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0; "           \
+    "SET lock_timeout = '10s'; SET statement_timeout = '300s'; "                                   \
+    "SET idle_in_transaction_session_timeout = '60s'"
+
+typedef struct dedicated_t {
+    rh_db_source_t base;
+    apr_pool_t *pool;
+    apr_pool_t *connection; /**< NULL: not open */
+    const apr_dbd_driver_t *driver;
+    const char *params;
+    rh_db_t db;
+    apr_time_t last_try;
+    bool down; /**< an error was logged */
+} dedicated_t;
+
+static apr_status_t close_connection(void *data)
+{
+    rh_db_t *db = data;
+
+    apr_dbd_close(db->driver, db->handle);
+    return APR_SUCCESS;
+}
+
+static apr_status_t failed_to_open(dedicated_t *source, const char *error)
+{
+    char *line = apr_pstrdup(source->connection, error && *error ? error : "it can't be opened");
+
+    for (char *at = line; *at; at++) {
+        if (*at == '\n') {
+            *at = at[1] ? ' ' : '\0';
+        }
+    }
+    rh_log(source->base.log, source->down ? RH_LOG_DEBUG : RH_LOG_ERR, 0, "RH0115",
+           "no connection to the database, trying again until there is one: %s", line);
+    source->down = true;
+    apr_pool_destroy(source->connection);
+    source->connection = NULL;
+    return APR_EAGAIN;
+}
+
+static apr_status_t open_connection(dedicated_t *source, apr_pool_t *scratch)
+{
+    rh_db_t *db = &source->db;
+    const char *error = NULL;
+    apr_array_header_t *rows;
+
+    apr_pool_create(&source->connection, source->pool);
+    memset(db, 0, sizeof(*db));
+    if (apr_dbd_open_ex(source->driver, source->connection, source->params, &db->handle, &error) !=
+        APR_SUCCESS) {
+        return failed_to_open(source, error);
+    }
+    db->driver = source->driver;
+    db->pool = source->connection;
+    db->prepared = apr_hash_make(source->connection);
+    db->dialect = source->base.dialect;
+    db->log = source->base.log;
+    db->owner = source;
+    apr_pool_cleanup_register(source->connection, db, close_connection, apr_pool_cleanup_null);
+    if (db->dialect == RH_DIALECT_PGSQL) {
+        rh_db_session(db)->settings = PGSQL_SETTINGS;
+    }
+    if (rh_db_prepare_session(db, scratch) != APR_SUCCESS ||
+        rh_db_query_rows(db, "SELECT 1", scratch, &rows) != APR_SUCCESS) {
+        return failed_to_open(source, rh_db_session(db)->error);
+    }
+    if (source->down) {
+        source->down = false;
+        rh_log(source->base.log, RH_LOG_NOTICE, 0, "RH0116", "the database is back");
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t acquire(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db)
+{
+    dedicated_t *source = (dedicated_t *)self;
+
+    if (!source->connection) {
+        apr_time_t now = apr_time_now();
+        apr_status_t status;
+
+        if (now >= source->last_try && now - source->last_try < RETRY_SPACING) {
+            return APR_EAGAIN;
+        }
+        source->last_try = now;
+        status = open_connection(source, pool);
+        if (status != APR_SUCCESS) {
+            return status;
+        }
+    }
+    *db = &source->db;
+    return APR_SUCCESS;
+}
+
+static void release(rh_db_source_t *self, rh_db_t *db, bool broken)
+{
+    dedicated_t *source = (dedicated_t *)self;
+
+    (void)db;
+    if (broken && source->connection) {
+        apr_pool_destroy(source->connection);
+        source->connection = NULL;
+    }
+}
+
+static bool is_uri(const char *params)
+{
+    return strncmp(params, "postgresql://", 13) == 0 || strncmp(params, "postgres://", 11) == 0;
+}
+
+apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const char *params,
+                                    const rh_log_t *log, rh_db_source_t **result)
+{
+    dedicated_t *source = apr_pcalloc(pool, sizeof(*source));
+    bool pgsql = strcmp(driver, "pgsql") == 0;
+    apr_status_t status;
+
+    if (!pgsql && strcmp(driver, "sqlite3") != 0) {
+        return APR_ENOTIMPL;
+    }
+    if ((status = apr_dbd_init(pool)) != APR_SUCCESS ||
+        (status = apr_dbd_get_driver(pool, driver, &source->driver)) != APR_SUCCESS) {
+        return status;
+    }
+    source->base.acquire = acquire;
+    source->base.release = release;
+    source->base.dialect = pgsql ? RH_DIALECT_PGSQL : RH_DIALECT_SQLITE;
+    source->base.log = log;
+    source->pool = pool;
+    source->params = pgsql && !is_uri(params) ? apr_pstrcat(pool, PGSQL_PARAMS, params, NULL)
+                                              : apr_pstrdup(pool, params);
+    *result = &source->base;
+    return APR_SUCCESS;
+}

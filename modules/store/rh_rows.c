@@ -1,0 +1,126 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_rows.h"
+
+/** Make room for so many more bytes and a NUL. */
+static char *reserve(rh_rows_t *rows, apr_size_t more)
+{
+    if (rows->len + more + 1 > rows->size) {
+        apr_size_t size =
+            rows->size * 2 > rows->len + more + 1 ? rows->size * 2 : (rows->len + more + 1) * 3 / 2;
+        char *text = apr_palloc(rows->pool, size);
+
+        memcpy(text, rows->text, rows->len);
+        rows->text = text;
+        rows->size = size;
+    }
+    return rows->text + rows->len;
+}
+
+static void put(rh_rows_t *rows, const char *text, apr_size_t len)
+{
+    memcpy(reserve(rows, len), text, len);
+    rows->len += len;
+}
+
+/** The string with its quotes. Most bytes go as they are, in runs. */
+static void put_string(rh_rows_t *rows, const char *data, apr_size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    apr_size_t from = 0;
+
+    put(rows, "\"", 1);
+    for (apr_size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)data[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            continue;
+        }
+        put(rows, data + from, i - from);
+        from = i + 1;
+        if (c >= 0x20) {
+            char pair[2] = {'\\', (char)c};
+
+            put(rows, pair, sizeof(pair));
+        } else {
+            char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 0xf]};
+
+            put(rows, escape, sizeof(escape));
+        }
+    }
+    put(rows, data + from, len - from);
+    put(rows, "\"", 1);
+}
+
+static void put_name(rh_rows_t *rows, const char *name)
+{
+    put(rows, rows->in_value ? ",\"" : "\"", rows->in_value ? 2 : 1);
+    put(rows, name, strlen(name));
+    put(rows, "\":", 2);
+    rows->in_value = true;
+}
+
+void rh_rows_begin(rh_rows_t *rows, apr_pool_t *pool)
+{
+    memset(rows, 0, sizeof(*rows));
+    rows->pool = pool;
+    rows->size = 2048;
+    rows->text = apr_palloc(pool, rows->size);
+    put(rows, "[", 1);
+}
+
+void rh_rows_next(rh_rows_t *rows)
+{
+    put(rows, rows->in_row ? "},{" : "{", rows->in_row ? 3 : 1);
+    rows->in_row = true;
+    rows->in_value = false;
+}
+
+void rh_rows_text(rh_rows_t *rows, const char *name, const char *text)
+{
+    if (text) {
+        rh_rows_bytes(rows, name, text, strlen(text));
+    } else {
+        rh_rows_raw(rows, name, "null");
+    }
+}
+
+void rh_rows_bytes(rh_rows_t *rows, const char *name, const char *data, apr_size_t len)
+{
+    put_name(rows, name);
+    put_string(rows, data, len);
+}
+
+void rh_rows_number(rh_rows_t *rows, const char *name, apr_int64_t number)
+{
+    char text[24];
+
+    put_name(rows, name);
+    put(rows, text, apr_snprintf(text, sizeof(text), "%" APR_INT64_T_FMT, number));
+}
+
+void rh_rows_raw(rh_rows_t *rows, const char *name, const char *json)
+{
+    put_name(rows, name);
+    put(rows, json, strlen(json));
+}
+
+const char *rh_rows_end(rh_rows_t *rows)
+{
+    put(rows, rows->in_row ? "}]" : "]", rows->in_row ? 2 : 1);
+    rows->text[rows->len] = '\0';
+    return rows->text;
+}
+
+const char *rh_rows_strings(apr_pool_t *pool, const apr_array_header_t *strings)
+{
+    rh_rows_t rows;
+
+    rh_rows_begin(&rows, pool);
+    for (int i = 0; i < strings->nelts; i++) {
+        const char *text = APR_ARRAY_IDX(strings, i, const char *);
+
+        put(&rows, ",", i > 0);
+        put_string(&rows, text, strlen(text));
+    }
+    return rh_rows_end(&rows);
+}
