@@ -30,7 +30,11 @@ rh_egress_policy_t *rh_egress_make(apr_pool_t *pool);
  */
 const char *rh_egress_add(rh_egress_policy_t *policy, bool allow, const char *rule);
 
-/** True if a connection to this address, for a target of this host name, is allowed. Thread-safe.
+/**
+ * True if a connection to this address, for a target of this host name, is allowed. Thread-safe.
+ * @param policy NULL: no rules
+ * @param host a name or literal address; NULL: none
+ * @param address NULL: not known yet; then true only if a rule allows the host whatever its address
  */
 bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
                       const struct sockaddr *address);

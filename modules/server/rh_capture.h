@@ -64,6 +64,7 @@ typedef struct rh_capture_t {
     apr_array_header_t *matches; /**< of rh_match_t, in the order of the rules */
     bool sources[4];             /**< by rh_data_source_t: some match wants it */
     bool judged, done;
+    int no_cache; /**< r->no_cache when the answer began */
 
     apr_array_header_t *held; /**< of apr_bucket_brigade *; NULL: none yet */
     apr_size_t held_bytes;    /**< of bodies */

@@ -210,16 +210,21 @@ static void finish(rh_capture_t *capture, request_rec *r, part_t part,
  * Pass on what was held, a brigade at a time: whether httpd sets a Content-Length or sends
  * chunks, and which, depends on how the answer came in.
  */
-static apr_status_t release(rh_capture_t *capture, ap_filter_t *next, apr_bucket_brigade *last)
+static apr_status_t release(rh_capture_t *capture, request_rec *r, ap_filter_t *next,
+                            apr_bucket_brigade *last)
 {
     apr_status_t status = APR_SUCCESS;
+    int no_cache = r->no_cache;
 
+    /* An answer that broke off later has it set by now, and the header would get an Expires. */
+    r->no_cache = capture->no_cache;
     for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++) {
         apr_bucket_brigade *brigade = APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *);
         status = ap_pass_brigade(next, brigade);
         apr_brigade_cleanup(brigade);
     }
     rh_capture_rewind(capture);
+    r->no_cache = no_cache;
     return status == APR_SUCCESS ? ap_pass_brigade(next, last) : status;
 }
 
@@ -250,6 +255,7 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
             return ap_pass_brigade(next, brigade);
         restore_codings(capture, r);
         capture->judged = true;
+        capture->no_cache = r->no_cache;
         if (rh_rules_judge(capture, r) == 0) {
             capture->done = true;
             ap_remove_output_filter(f);
@@ -265,5 +271,5 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
     }
     ap_remove_output_filter(f);
     finish(capture, r, part, brigade);
-    return release(capture, next, brigade);
+    return release(capture, r, next, brigade);
 }

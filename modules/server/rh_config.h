@@ -47,15 +47,19 @@ typedef struct rh_catalogue_type_t {
     bool captured; /**< a rule of this host makes it */
 } rh_catalogue_type_t;
 
+/** Whether a database has the tables that this build needs (rh_gate.h). */
+struct rh_gate_t;
+/** What runs in one child process (rh_child.c). */
+struct rh_child_t;
+
 /**
  * Per server. Scalars that were not set hold RH_UNSET until the merge; rh_server_config_finish then
- * gives them their defaults, in check_config and post_config.
+ * gives them their defaults.
  */
 #define RH_UNSET (-2)
 
 typedef struct rh_server_config_t {
     int enabled;
-    ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
     apr_array_header_t *rules; /**< of rh_rule_t *; a vhost's own come before the server's */
     apr_array_header_t *types; /**< of rh_catalogue_type_t *, sorted by type once finished */
     apr_array_header_t *retry; /**< of apr_interval_time_t; NULL: not set */
@@ -64,7 +68,8 @@ typedef struct rh_server_config_t {
     apr_int64_t max_data;
     int concurrency, endpoint_concurrency, threads;
     int https_only;
-    apr_array_header_t *allow, *deny; /**< of const char *, checked when read */
+    apr_array_header_t *allow, *deny; /**< of const char *, checked when read; a vhost's own come
+                                           after the server's */
     const char *egress_proxy, *tls_ca_file, *tls_certificate, *tls_key;
     const char *spool;
     int schema_auto;
@@ -75,19 +80,25 @@ typedef struct rh_server_config_t {
     rh_net_config_t net;
     rh_retry_policy_t retry_policy;
     rh_dialect_t dialect;
-    rh_log_t log; /**< writes to this server's error log */
+    rh_log_t log; /**< writes to this server's error log; for every server */
+
+    /* Made in post_config (rh_child.c): shared by the servers of one database. */
+    struct rh_gate_t *gate;
 
     /* Made in child_init (rh_child.c). */
-    rh_store_t *store;
-    rh_site_t *site;
-    rh_engine_t *engine;
+    rh_store_t *store;   /**< NULL: RestHooks is Off here */
+    rh_site_t *site;     /**< may be another server's, where all its settings are the same */
+    rh_engine_t *engine; /**< NULL: there is none (yet, or any more); read it once, atomically */
+    struct rh_child_t *child;
 } rh_server_config_t;
 
-/** Per directory. */
+/** Per directory, and per server where no directory says otherwise. */
 typedef struct rh_dir_config_t {
-    const char *base; /**< path of the enclosing Location that set the handler; NULL: not set */
+    bool handler_set; /**< SetHandler was seen: the next two say what came of it */
+    const char *base; /**< path of the enclosing Location that set the handler, without a trailing
+                           slash; NULL: another handler, or base_regex is it */
     ap_regex_t *base_regex; /**< of a LocationMatch (or Location ~): the match is the base */
-    ap_expr_info_t *tenant, *publisher, *admin;
+    ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
 } rh_dir_config_t;
 
 /** The table for the module record. */
@@ -99,28 +110,52 @@ void *rh_dir_config_make(apr_pool_t *pool, char *path);
 void *rh_dir_config_merge(apr_pool_t *pool, void *base, void *add);
 
 /**
- * Defaults, catalogue, policies, TLS contexts of every enabled server; checks that need the
- * whole configuration (mod_dbd there, a driver set, readable files, a sane pair of time-outs).
- * For check_config (httpd -t) and post_config.
+ * Defaults, catalogue, policies, TLS contexts of every server from `server` on; checks that need
+ * the whole configuration (mod_dbd there, a driver set, readable files, a sane pair of time-outs).
+ * Called once, by check_config, which runs under `httpd -t` too and before post_config.
  * @return NULL or the complaint, naming the directive and the virtual host
  */
 const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, server_rec *server);
 
+/** True if deliveries of both are made in the same way, so that one site serves both. */
+bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b);
+
 rh_server_config_t *rh_server_config(server_rec *server);
 rh_dir_config_t *rh_dir_config(request_rec *r);
 
+/** "host:port" of a server, for messages. */
+const char *rh_server_name(apr_pool_t *pool, const server_rec *server);
+
 /**
- * The tenant by RestHooksTenant of the request's place (dir, else server, else %{REMOTE_USER}).
+ * The tenant by RestHooksTenant of the request's place (%{REMOTE_USER} by default).
  * @return NULL when the expression is empty, fails (logged) or gives an invalid name (logged)
  */
 const char *rh_request_tenant(request_rec *r);
 /** RestHooksPublisher and RestHooksAdmin of the request's place; false by default and on errors. */
 bool rh_request_is_publisher(request_rec *r);
 bool rh_request_is_admin(request_rec *r);
-/** The base path of the API for this request, without a trailing slash; NULL outside a Location. */
+/**
+ * The base path of the API for this request, without a trailing slash, so "" for the root. r->uri
+ * begins with it, and goes on with a slash or not at all.
+ * @return NULL where no Location set the handler, or the path is not below it
+ */
 const char *rh_request_base(request_rec *r);
 
-/** One directive each that is read as a list of words; pure parsers, in rh_config_parse.c. */
+/**
+ * The arguments of RestHooksEvent (rh_config_parse.c).
+ * @return NULL, or the complaint
+ */
 const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **rule);
+
+/** A complaint that names the directive. */
+const char *rh_complaint(cmd_parms *cmd, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/**
+ * Flags of every expression. Without DONT_VARY, evaluating one for a proxied request would add a
+ * Vary to an answer that the client must see as the backend sent it.
+ */
+#define RH_EXPR_TEXT (AP_EXPR_FLAG_STRING_RESULT | AP_EXPR_FLAG_DONT_VARY)
+#define RH_EXPR_CONDITION AP_EXPR_FLAG_DONT_VARY
 
 #endif

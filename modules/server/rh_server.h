@@ -13,10 +13,14 @@
 void rh_api_register(apr_pool_t *pool);
 /** Capture: fixups (before), insert_filter, insert_error_filter and the two filters. */
 void rh_capture_register(apr_pool_t *pool);
-/** Process life: check_config, post_config (schema), child_init (engine), child_stopping. */
+/** The parent: check_config (the configuration as a whole), post_config (tables). */
+void rh_parent_register(apr_pool_t *pool);
+/** Life of a child process: child_init (engine), child_stopping. */
 void rh_child_register(apr_pool_t *pool);
-/** The optional function of mod_resthooks.h and mod_dbd's post_connect hook. */
+/** The optional function of mod_resthooks.h. */
 void rh_publish_register(apr_pool_t *pool);
+/** mod_dbd's post_connect hook. */
+void rh_dbd_register(apr_pool_t *pool);
 
 /** How long a request waits for its event's commit. */
 #define RH_COMMIT_TIMEOUT apr_time_from_sec(5)
@@ -30,7 +34,8 @@ apr_status_t rh_server_commit(request_rec *r, rh_commit_t *items, int count);
 /** Wake the dispatcher of this request's virtual host. */
 void rh_server_wake(request_rec *r);
 
-/** The source of mod_dbd's pooled connections for a virtual host; thread-safe (rh_dbd.c). */
+/** The source of mod_dbd's pooled connections for a virtual host; thread-safe (rh_dbd.c).
+ * @return NULL without mod_dbd, which check_config refuses */
 rh_db_source_t *rh_dbd_source(apr_pool_t *pool, server_rec *server);
 
 /** An rh_log_t that writes to a server's error log as `resthooks:level`, "RHnnnn: text"

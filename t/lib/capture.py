@@ -64,6 +64,8 @@ class Exchange:
         self.body = None
 
     def read_body(self):
+        if self.head.get("Expect", "").lower() == "100-continue":
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         if self.head.get("Transfer-Encoding", "").lower() == "chunked":
             self.body = read_chunked(self.file)[0]
         else:

@@ -1,0 +1,142 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_engine_private.h"
+
+#include "rh_json.h"
+#include "rh_uuid.h"
+
+/** Names and values of an answer's header that the log keeps, together. */
+#define MAX_HEADER_BYTES 16384
+/** Of an error line. */
+#define MAX_ERROR_BYTES 1000
+
+/** Length of the well-formed UTF-8 character at `text`, 0: there is none (RFC 3629 §4). */
+static apr_size_t character(const unsigned char *text, apr_size_t len)
+{
+    unsigned char first = text[0], low = 0x80, high = 0xBF;
+    apr_size_t i, size;
+
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first < 0xC2 || first > 0xF4) {
+        return 0;
+    }
+    size = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if (size > len) {
+        return 0;
+    }
+    if (first == 0xE0) {
+        low = 0xA0;
+    } else if (first == 0xED) {
+        high = 0x9F;
+    } else if (first == 0xF0) {
+        low = 0x90;
+    } else if (first == 0xF4) {
+        high = 0x8F;
+    }
+    if (text[1] < low || text[1] > high) {
+        return 0;
+    }
+    for (i = 2; i < size; i++) {
+        if (text[i] < 0x80 || text[i] > 0xBF) {
+            return 0;
+        }
+    }
+    return size;
+}
+
+const char *rh_attempt_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out)
+{
+    const unsigned char *from = (const unsigned char *)data;
+    apr_size_t i, size, needed = 0, used = 0;
+    char *text;
+
+    for (i = 0; i < len; i += size) {
+        size = character(from + i, len - i);
+        needed += size ? size : 3;
+        size = size ? size : 1;
+    }
+    text = apr_palloc(pool, needed + 1);
+    for (i = 0; i < len; i += size) {
+        size = character(from + i, len - i);
+        if (size == 0) {
+            memcpy(text + used, "\xEF\xBF\xBD", 3);
+            used += 3;
+            size = 1;
+        } else if (from[i] != '\0') {
+            memcpy(text + used, from + i, size);
+            used += size;
+        }
+    }
+    text[used] = '\0';
+    *out = used;
+    return text;
+}
+
+static const char *quoted(apr_pool_t *pool, const char *value)
+{
+    apr_size_t len;
+    const char *text = rh_attempt_text(pool, value, strlen(value), &len);
+
+    return rh_json_quote(pool, text, len);
+}
+
+/** A header as JSON object text: repeated fields are one, joined by ", ". */
+static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers)
+{
+    const apr_array_header_t *fields = apr_table_elts(headers), *merged;
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)fields->elts;
+    apr_table_t *once = apr_table_make(pool, fields->nelts);
+    apr_array_header_t *parts;
+    apr_size_t bytes = 0;
+    int i;
+
+    for (i = 0; i < fields->nelts; i++) {
+        bytes += strlen(entries[i].key) + strlen(entries[i].val);
+        if (bytes > MAX_HEADER_BYTES) {
+            break;
+        }
+        apr_table_mergen(once, entries[i].key, entries[i].val);
+    }
+    merged = apr_table_elts(once);
+    entries = (const apr_table_entry_t *)merged->elts;
+    parts = apr_array_make(pool, 4 * merged->nelts + 2, sizeof(const char *));
+    APR_ARRAY_PUSH(parts, const char *) = "{";
+    for (i = 0; i < merged->nelts; i++) {
+        if (i > 0) {
+            APR_ARRAY_PUSH(parts, const char *) = ",";
+        }
+        APR_ARRAY_PUSH(parts, const char *) = quoted(pool, entries[i].key);
+        APR_ARRAY_PUSH(parts, const char *) = ":";
+        APR_ARRAY_PUSH(parts, const char *) = quoted(pool, entries[i].val);
+    }
+    APR_ARRAY_PUSH(parts, const char *) = "}";
+    return apr_array_pstrcat(pool, parts, '\0');
+}
+
+void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
+                     apr_pool_t *pool)
+{
+    char id[RH_UUID_LEN + 1];
+    apr_size_t len;
+
+    rh_uuid_make(id);
+    attempt->id = apr_pstrdup(pool, id);
+    attempt->number = job->attempt_count + 1;
+    attempt->started_at = exchange->started_at;
+    attempt->duration = exchange->duration;
+    attempt->status_code = exchange->status_code;
+    attempt->headers =
+        exchange->answer_headers ? headers_text(pool, exchange->answer_headers) : NULL;
+    attempt->answer = NULL;
+    attempt->error = NULL;
+    if (exchange->answer.len > 0) {
+        len = exchange->answer.len < RH_MAX_ANSWER ? exchange->answer.len : RH_MAX_ANSWER;
+        attempt->answer = rh_attempt_text(pool, exchange->answer.data, len, &len);
+    }
+    if (exchange->error) {
+        len = strlen(exchange->error);
+        attempt->error = rh_attempt_text(pool, exchange->error,
+                                         len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES, &len);
+    }
+}

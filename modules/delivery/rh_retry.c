@@ -1,0 +1,133 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_retry.h"
+
+#include "rh_time.h"
+
+#include <apr_date.h>
+#include <apr_lib.h>
+
+/** What Retry-After may ask for, at least and at most. */
+#define LEAST_WAIT apr_time_from_sec(1)
+#define LONGEST_WAIT apr_time_from_sec(24 * 3600)
+
+apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t random)
+{
+    double share = 0.8 + 0.4 * ((double)random / 4294967295.0);
+
+    return (apr_interval_time_t)((double)wait * share);
+}
+
+static apr_interval_time_t within_bounds(apr_interval_time_t wait)
+{
+    if (wait < LEAST_WAIT) {
+        return LEAST_WAIT;
+    }
+    return wait > LONGEST_WAIT ? LONGEST_WAIT : wait;
+}
+
+/** delay-seconds: digits alone. More than a day is a day, however many digits say so. */
+static bool read_seconds(const char *value, apr_size_t len, apr_interval_time_t *wait)
+{
+    apr_int64_t seconds = 0;
+    apr_size_t i;
+
+    for (i = 0; i < len; i++) {
+        if (!apr_isdigit(value[i])) {
+            return false;
+        }
+        if (seconds < apr_time_sec(LONGEST_WAIT)) {
+            seconds = seconds * 10 + (value[i] - '0');
+        }
+    }
+    *wait = within_bounds(apr_time_from_sec(seconds));
+    return true;
+}
+
+bool rh_retry_after(const char *value, apr_time_t now, apr_interval_time_t *wait)
+{
+    apr_size_t len;
+    apr_time_t when;
+
+    if (!value) {
+        return false;
+    }
+    while (*value == ' ' || *value == '\t') {
+        value++;
+    }
+    len = strlen(value);
+    while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t')) {
+        len--;
+    }
+    if (len == 0) {
+        return false;
+    }
+    if (read_seconds(value, len, wait)) {
+        return true;
+    }
+    /* Every form of an HTTP-date begins with a day's name; apr_date_parse_http skips over it. */
+    if (!apr_isalpha(*value)) {
+        return false;
+    }
+    when = apr_date_parse_http(value);
+    if (when == APR_DATE_BAD) {
+        return false;
+    }
+    *wait = within_bounds(when - now);
+    return true;
+}
+
+static bool is_gone(const rh_retry_policy_t *policy, int status_code)
+{
+    int i;
+
+    for (i = 0; i < policy->gone_count; i++) {
+        if (policy->gone[i] == status_code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
+                    const rh_exchange_t *exchange, apr_time_t now, apr_uint32_t random,
+                    apr_pool_t *pool, rh_settle_t *outcome)
+{
+    bool answered = exchange->result == RH_EXCHANGE_OK;
+    int status_code = answered ? exchange->status_code : 0;
+    apr_interval_time_t asked = 0;
+
+    outcome->delay = 0;
+    outcome->pause = 0;
+    outcome->reason = NULL;
+    if (exchange->result == RH_EXCHANGE_CANCELLED) {
+        outcome->kind = RH_SETTLE_RELEASE;
+        return;
+    }
+    if (answered && is_gone(policy, status_code)) {
+        outcome->kind = RH_SETTLE_GONE;
+        outcome->reason = apr_psprintf(pool, "the target answered %d", status_code);
+        return;
+    }
+    if (status_code >= 200 && status_code <= 299) {
+        outcome->kind = RH_SETTLE_DELIVERED;
+        return;
+    }
+    if (policy->disable_after != RH_NEVER && job->failing_for > 0 &&
+        job->failing_for >= policy->disable_after) {
+        outcome->kind = RH_SETTLE_DISABLED;
+        outcome->reason =
+            apr_psprintf(pool, "every attempt has failed for %" APR_INT64_T_FMT " hours",
+                         (apr_int64_t)(job->failing_for / apr_time_from_sec(3600)));
+        return;
+    }
+    if ((status_code == 429 || status_code == 503) && exchange->answer_headers &&
+        rh_retry_after(apr_table_get(exchange->answer_headers, "Retry-After"), now, &asked)) {
+        outcome->pause = asked;
+    }
+    if (job->tries < 0 || job->tries >= policy->wait_count) {
+        outcome->kind = RH_SETTLE_FAILED;
+        return;
+    }
+    outcome->kind = RH_SETTLE_RETRY;
+    outcome->delay = asked > 0 ? asked : rh_retry_jitter(policy->waits[job->tries], random);
+}

@@ -1,0 +1,89 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_schedule.h
+ * @brief Who is next: the jobs of one event loop, by endpoint. No clock, no input or output.
+ *
+ * Endpoints take turns. So that targets which hang can't take every slot, those that fail get at
+ * most half of the slots, and together with those that are unknown or slow three quarters: the
+ * rest is for targets that answer. Jobs that can't start soon are refused and go back to the
+ * store, which bounds what waits here:
+ *
+ *   of one endpoint       rh_endpoint_room()
+ *   of failing endpoints  half as many as there are slots
+ *   of these and unknown  three quarters
+ *   all                   what the engine lets into memory
+ */
+#ifndef RH_SCHEDULE_H
+#define RH_SCHEDULE_H
+
+#include "rh_endpoint.h"
+#include "rh_store.h"
+#include "rh_transport.h"
+
+/** A job on its way through the engine. Lives in the job's pool. */
+typedef struct rh_work_t rh_work_t;
+struct rh_work_t {
+    APR_RING_ENTRY(rh_work_t) link;
+    rh_job_t *job;
+    bool handed;         /**< came straight from a commit, not from a claim */
+    int concurrency;     /**< of its site: attempts in flight to its endpoint */
+    apr_time_t start_by; /**< an attempt that starts later could outlive the lease */
+    rh_endpoint_t *endpoint;
+    rh_endpoint_class_t class; /**< whose slot it took */
+    bool probe;
+    rh_exchange_t exchange;
+    rh_settle_t settle;
+    void *site; /**< struct rh_dispatcher_t: who settles it */
+    void *loop; /**< struct rh_loop_t: who runs it */
+};
+
+APR_RING_HEAD(rh_work_head_t, rh_work_t);
+typedef struct rh_work_head_t rh_work_head_t;
+
+typedef struct rh_schedule_t rh_schedule_t;
+
+/**
+ * @param slots attempts in flight at most
+ * @param capacity jobs that the engine holds in memory at most
+ * @param max_endpoints remembered while they have no work
+ */
+rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int max_endpoints);
+
+/** Forget every endpoint. No job may be in it any more. */
+void rh_schedule_destroy(rh_schedule_t *schedule);
+
+/** Take a job, or refuse it: see rh_schedule_refused. */
+void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now);
+
+/** The next job to start, which then counts as in flight; NULL: none may start now. */
+rh_work_t *rh_schedule_next(rh_schedule_t *schedule, apr_time_t now);
+
+/**
+ * An attempt of a job that rh_schedule_next gave ended.
+ * @param pause what the target asked for
+ * @return how long the subscription should wait in the store, 0: not at all
+ */
+apr_interval_time_t rh_schedule_finished(rh_schedule_t *schedule, rh_work_t *work,
+                                         rh_verdict_t verdict, apr_interval_time_t duration,
+                                         apr_interval_time_t pause, apr_time_t now);
+
+/** A job that must go back to the store: its settle.delay and settle.pause are set. NULL: none. */
+rh_work_t *rh_schedule_refused(rh_schedule_t *schedule);
+
+/** Refuse all that waits, with no delay: the process stops. */
+void rh_schedule_refuse_all(rh_schedule_t *schedule);
+
+/** Refuse what waited too long for its lease, forget idle endpoints. Call about once a second. */
+void rh_schedule_sweep(rh_schedule_t *schedule, apr_time_t now);
+
+/** When rh_schedule_next may have something new without anything else happening; 0: never. */
+apr_time_t rh_schedule_wake_at(const rh_schedule_t *schedule);
+
+int rh_schedule_in_flight(const rh_schedule_t *schedule);
+int rh_schedule_waiting(const rh_schedule_t *schedule);
+int rh_schedule_endpoints(const rh_schedule_t *schedule);
+
+/** Whether a job had to be refused for want of room since the last call. */
+bool rh_schedule_was_crowded(rh_schedule_t *schedule);
+
+#endif

@@ -1,0 +1,325 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_egress.h"
+
+#include "rh_special_ranges.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/** An address of either family on its own; rules are compared with it. */
+typedef struct form_t {
+    int family;
+    unsigned char bytes[16];
+} form_t;
+
+typedef struct block_t {
+    form_t base;
+    int bits;
+} block_t;
+
+/** The forms of one address: itself first, then the IPv4 addresses that it embeds. */
+typedef struct forms_t {
+    form_t form[3];
+    int count;
+} forms_t;
+
+struct rh_egress_policy_t {
+    apr_pool_t *pool;
+    apr_array_header_t *blocks[2]; /**< of block_t; deny, allow */
+    apr_array_header_t *hosts[2];  /**< of const char *, lower case; ".example.com": all below it */
+};
+
+rh_egress_policy_t *rh_egress_make(apr_pool_t *pool)
+{
+    rh_egress_policy_t *policy = apr_pcalloc(pool, sizeof(*policy));
+
+    policy->pool = pool;
+    for (int allow = 0; allow < 2; allow++) {
+        policy->blocks[allow] = apr_array_make(pool, 2, sizeof(block_t));
+        policy->hosts[allow] = apr_array_make(pool, 2, sizeof(const char *));
+    }
+    return policy;
+}
+
+/* ---- addresses ---- */
+
+static form_t ipv4_form(const unsigned char *bytes, unsigned char mask)
+{
+    form_t form;
+
+    memset(&form, 0, sizeof(form));
+    form.family = AF_INET;
+    for (int i = 0; i < 4; i++) {
+        form.bytes[i] = bytes[i] ^ mask;
+    }
+    return form;
+}
+
+static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+static const unsigned char compatible_prefix[12];
+static const unsigned char nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
+static const unsigned char local_nat64_prefix[6] = {0, 0x64, 0xff, 0x9b, 0, 1};
+static const unsigned char six_to_four_prefix[2] = {0x20, 0x02};
+static const unsigned char teredo_prefix[4] = {0x20, 0x01, 0, 0};
+
+/** What an IPv6 address stands for. */
+static forms_t ipv6_forms(const unsigned char *bytes)
+{
+    forms_t forms;
+
+    memset(&forms, 0, sizeof(forms));
+    if (rh_prefix_equal(bytes, mapped_prefix, 96)) {
+        /* On the wire it is that IPv4 address and nothing else. */
+        forms.form[forms.count++] = ipv4_form(bytes + 12, 0);
+        return forms;
+    }
+    forms.form[0].family = AF_INET6;
+    memcpy(forms.form[0].bytes, bytes, 16);
+    forms.count = 1;
+    if (rh_prefix_equal(bytes, compatible_prefix, 96) || rh_prefix_equal(bytes, nat64_prefix, 96)) {
+        forms.form[forms.count++] = ipv4_form(bytes + 12, 0);
+    } else if (rh_prefix_equal(bytes, local_nat64_prefix, 48)) {
+        /* RFC 6052 §2.2: where a /48 puts it, and where a /96 below it would. */
+        const unsigned char parts[4] = {bytes[6], bytes[7], bytes[9], bytes[10]};
+
+        forms.form[forms.count++] = ipv4_form(parts, 0);
+        forms.form[forms.count++] = ipv4_form(bytes + 12, 0);
+    } else if (rh_prefix_equal(bytes, six_to_four_prefix, 16)) {
+        forms.form[forms.count++] = ipv4_form(bytes + 2, 0);
+    } else if (rh_prefix_equal(bytes, teredo_prefix, 32)) {
+        /* RFC 4380 §4: the server, and the client with its bits turned over. */
+        forms.form[forms.count++] = ipv4_form(bytes + 4, 0);
+        forms.form[forms.count++] = ipv4_form(bytes + 12, 0xff);
+    }
+    return forms;
+}
+
+static bool forms_of(const struct sockaddr *address, forms_t *forms)
+{
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in ipv4;
+
+        memcpy(&ipv4, address, sizeof(ipv4));
+        memset(forms, 0, sizeof(*forms));
+        forms->form[forms->count++] = ipv4_form((const unsigned char *)&ipv4.sin_addr, 0);
+        return true;
+    }
+    if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 ipv6;
+
+        memcpy(&ipv6, address, sizeof(ipv6));
+        *forms = ipv6_forms(ipv6.sin6_addr.s6_addr);
+        return true;
+    }
+    return false;
+}
+
+/** True for a unicast address that anybody on the Internet may have. */
+static bool is_public(const form_t *form)
+{
+    if (form->family == AF_INET) {
+        return !rh_special_ipv4(form->bytes);
+    }
+    /* Global unicast is 2000::/3 (RFC 4291 §2.4 and IANA's registry of the address space); the
+     * well-known NAT64 prefix is how a network without IPv4 reaches what has only that, and what
+     * it embeds is judged beside it. */
+    return rh_prefix_equal(form->bytes, nat64_prefix, 96) ||
+           ((form->bytes[0] & 0xe0) == 0x20 && !rh_special_ipv6(form->bytes));
+}
+
+static bool matches(const apr_array_header_t *blocks, const form_t *form)
+{
+    for (int i = 0; i < blocks->nelts; i++) {
+        const block_t *block = &APR_ARRAY_IDX(blocks, i, block_t);
+
+        if (block->base.family == form->family &&
+            rh_prefix_equal(form->bytes, block->base.bytes, block->bits)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- hosts ---- */
+
+static bool host_matches(const apr_array_header_t *hosts, const char *host, apr_size_t len)
+{
+    for (int i = 0; i < hosts->nelts; i++) {
+        const char *rule = APR_ARRAY_IDX(hosts, i, const char *);
+        apr_size_t rule_len = strlen(rule);
+
+        if (*rule == '.' ? len > rule_len && !strncasecmp(host + len - rule_len, rule, rule_len)
+                         : len == rule_len && !strncasecmp(host, rule, len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Without the dot of the root: "example.com." and "example.com" are one. */
+static apr_size_t host_length(const char *host)
+{
+    apr_size_t len = host ? strlen(host) : 0;
+
+    return len > 1 && host[len - 1] == '.' ? len - 1 : len;
+}
+
+bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
+                      const struct sockaddr *address)
+{
+    apr_size_t len = host_length(host);
+    forms_t forms;
+
+    if (policy && host_matches(policy->hosts[false], host, len)) {
+        return false;
+    }
+    if (!address) {
+        return policy && host_matches(policy->hosts[true], host, len);
+    }
+    if (!forms_of(address, &forms)) {
+        return false;
+    }
+    for (int i = 0; policy && i < forms.count; i++) {
+        if (matches(policy->blocks[false], &forms.form[i])) {
+            return false;
+        }
+    }
+    if (policy && host_matches(policy->hosts[true], host, len)) {
+        return true;
+    }
+    for (int i = 0; i < forms.count; i++) {
+        if (!is_public(&forms.form[i]) &&
+            !(policy && matches(policy->blocks[true], &forms.form[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- rules ---- */
+
+static bool read_address(const char *text, apr_size_t len, form_t *form)
+{
+    char copy[INET6_ADDRSTRLEN];
+
+    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (len == 0 || len >= sizeof(copy)) {
+        return false;
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    memset(form, 0, sizeof(*form));
+    form->family = memchr(copy, ':', len) ? AF_INET6 : AF_INET;
+    return inet_pton(form->family, copy, form->bytes) == 1;
+}
+
+static bool host_bits_zero(const block_t *block, int width)
+{
+    for (int bit = block->bits; bit < width; bit++) {
+        if (block->base.bytes[bit / 8] & (0x80 >> bit % 8)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static const char *add_block(rh_egress_policy_t *policy, bool allow, block_t block)
+{
+    if (!host_bits_zero(&block, block.base.family == AF_INET ? 32 : 128)) {
+        return "has bits set behind its prefix: 10.0.0.0/8, not 10.1.2.3/8";
+    }
+    if (block.base.family == AF_INET6 && block.bits >= 96 &&
+        rh_prefix_equal(block.base.bytes, mapped_prefix, 96)) {
+        block.base = ipv4_form(block.base.bytes + 12, 0);
+        block.bits -= 96;
+    }
+    APR_ARRAY_PUSH(policy->blocks[allow], block_t) = block;
+    return NULL;
+}
+
+static const char *add_cidr(rh_egress_policy_t *policy, bool allow, const char *rule,
+                            const char *slash)
+{
+    block_t block;
+    int digits = 0;
+
+    block.bits = 0;
+    if (!read_address(rule, (apr_size_t)(slash - rule), &block.base)) {
+        return "is not a CIDR block: 10.0.0.0/8 or fd00::/8";
+    }
+    for (const char *at = slash + 1; *at >= '0' && *at <= '9' && digits < 4; at++) {
+        block.bits = block.bits * 10 + (*at - '0');
+        digits++;
+    }
+    if (digits == 0 || digits > 3 || slash[1 + digits] != '\0' || (digits > 1 && slash[1] == '0') ||
+        block.bits > (block.base.family == AF_INET ? 32 : 128)) {
+        return "has a bad prefix length";
+    }
+    return add_block(policy, allow, block);
+}
+
+/** A host name as rh_url_parse takes them; not what only looks like an address. */
+static bool host_valid(const char *host, apr_size_t len)
+{
+    apr_size_t label = 0;
+    bool numeric = true;
+
+    if (len == 0 || len > 253) {
+        return false;
+    }
+    for (apr_size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)host[i];
+
+        if (c == '.') {
+            if (label == 0) {
+                return false;
+            }
+            label = 0;
+            numeric = true;
+            continue;
+        }
+        if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
+              c == '_') ||
+            ++label > 63) {
+            return false;
+        }
+        numeric = numeric && c >= '0' && c <= '9';
+    }
+    return label > 0 && !numeric;
+}
+
+static const char *add_host(rh_egress_policy_t *policy, bool allow, const char *rule)
+{
+    const char *suffix = rule[0] == '*' && rule[1] == '.' ? rule + 1 : rule;
+    apr_size_t len = host_length(suffix);
+    apr_size_t skip = *suffix == '.' ? 1 : 0;
+    char *host;
+
+    if (len <= skip || !host_valid(suffix + skip, len - skip)) {
+        return "is not an address, a CIDR block or a host name";
+    }
+    host = apr_pstrmemdup(policy->pool, suffix, len);
+    for (char *at = host; *at; at++) {
+        *at = *at >= 'A' && *at <= 'Z' ? (char)(*at | 0x20) : *at;
+    }
+    APR_ARRAY_PUSH(policy->hosts[allow], const char *) = host;
+    return NULL;
+}
+
+const char *rh_egress_add(rh_egress_policy_t *policy, bool allow, const char *rule)
+{
+    const char *slash = strchr(rule, '/');
+    block_t block;
+
+    if (slash) {
+        return add_cidr(policy, allow, rule, slash);
+    }
+    if (read_address(rule, strlen(rule), &block.base)) {
+        block.bits = block.base.family == AF_INET ? 32 : 128;
+        return add_block(policy, allow, block);
+    }
+    return add_host(policy, allow, rule);
+}

@@ -1,0 +1,201 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_reactor.h"
+
+#include <apr_network_io.h>
+#include <apr_portable.h>
+#include <apr_ring.h>
+#include <unistd.h>
+
+/** Events fetched at once. With epoll and kqueue no limit on what is watched. */
+#define EVENTS 1024
+
+struct rh_watch_t {
+    APR_RING_ENTRY(rh_watch_t) link;
+    rh_reactor_t *reactor;
+    apr_pollfd_t pollfd;
+    apr_socket_t *socket; /**< a shell around the descriptor, used again with the watch */
+    int descriptor;
+    bool owned;
+    rh_ready_t *ready; /**< NULL: closed */
+    void *baton;
+};
+
+APR_RING_HEAD(rh_watch_head_t, rh_watch_t);
+
+struct rh_reactor_t {
+    apr_pool_t *pool;
+    apr_pollset_t *pollset;
+    rh_timers_t timers;
+    struct rh_watch_head_t open, closed, spare; /* As many as were ever open at once. */
+    bool handing_out;
+};
+
+static apr_status_t reactor_cleanup(void *data)
+{
+    rh_reactor_t *reactor = data;
+
+    while (!APR_RING_EMPTY(&reactor->open, rh_watch_t, link)) {
+        rh_watch_close(APR_RING_FIRST(&reactor->open));
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor)
+{
+    rh_reactor_t *made = apr_pcalloc(pool, sizeof(*made));
+    apr_status_t status;
+
+    made->pool = pool;
+    APR_RING_INIT(&made->open, rh_watch_t, link);
+    APR_RING_INIT(&made->closed, rh_watch_t, link);
+    APR_RING_INIT(&made->spare, rh_watch_t, link);
+    status =
+        apr_pollset_create(&made->pollset, EVENTS, pool, APR_POLLSET_WAKEABLE | APR_POLLSET_NOCOPY);
+    if (status == APR_SUCCESS) {
+        apr_pool_cleanup_register(pool, made, reactor_cleanup, apr_pool_cleanup_null);
+        *reactor = made;
+    }
+    return status;
+}
+
+rh_timers_t *rh_reactor_timers(rh_reactor_t *reactor)
+{
+    return &reactor->timers;
+}
+
+void rh_reactor_expire(rh_reactor_t *reactor)
+{
+    if (reactor->timers.root) {
+        rh_timers_fire(&reactor->timers, rh_monotonic_now());
+    }
+}
+
+apr_status_t rh_reactor_wait(rh_reactor_t *reactor, apr_interval_time_t timeout)
+{
+    const rh_timer_t *timer = rh_timers_first(&reactor->timers);
+    const apr_pollfd_t *events = NULL;
+    apr_int32_t count = 0;
+    apr_status_t status;
+
+    if (timer && timeout != 0) {
+        apr_interval_time_t left = timer->due - rh_monotonic_now();
+
+        left = left < 0 ? 0 : left;
+        timeout = timeout < 0 || left < timeout ? left : timeout;
+    }
+    if (timeout > 0) {
+        /* The kernel counts milliseconds: rounded down, the last one would be spun away. */
+        timeout = (timeout + 999) / 1000 * 1000;
+    }
+    status = apr_pollset_poll(reactor->pollset, timeout, &count, &events);
+    if (APR_STATUS_IS_TIMEUP(status) || APR_STATUS_IS_EINTR(status)) {
+        return APR_SUCCESS;
+    }
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    reactor->handing_out = true;
+    for (apr_int32_t i = 0; i < count; i++) {
+        rh_watch_t *watch = events[i].client_data;
+
+        if (watch->ready) {
+            watch->ready(watch->baton, watch, events[i].rtnevents);
+        }
+    }
+    reactor->handing_out = false;
+    APR_RING_CONCAT(&reactor->spare, &reactor->closed, rh_watch_t, link);
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_reactor_wakeup(rh_reactor_t *reactor)
+{
+    return apr_pollset_wakeup(reactor->pollset);
+}
+
+static rh_watch_t *spare_watch(rh_reactor_t *reactor)
+{
+    rh_watch_t *watch;
+
+    if (APR_RING_EMPTY(&reactor->spare, rh_watch_t, link)) {
+        watch = apr_pcalloc(reactor->pool, sizeof(*watch));
+        watch->reactor = reactor;
+        APR_RING_ELEM_INIT(watch, link);
+        return watch;
+    }
+    watch = APR_RING_FIRST(&reactor->spare);
+    APR_RING_REMOVE(watch, link);
+    return watch;
+}
+
+apr_status_t rh_watch_open(rh_reactor_t *reactor, int descriptor, bool owned, apr_int16_t events,
+                           rh_ready_t *ready, void *baton, rh_watch_t **watch)
+{
+    rh_watch_t *made = spare_watch(reactor);
+    apr_os_sock_t os_socket = descriptor;
+    apr_status_t status = apr_os_sock_put(&made->socket, &os_socket, reactor->pool);
+
+    if (status == APR_SUCCESS) {
+        made->pollfd.p = reactor->pool;
+        made->pollfd.desc_type = APR_POLL_SOCKET;
+        made->pollfd.desc.s = made->socket;
+        made->pollfd.reqevents = events;
+        made->pollfd.client_data = made;
+        status = apr_pollset_add(reactor->pollset, &made->pollfd);
+    }
+    if (status != APR_SUCCESS) {
+        APR_RING_INSERT_HEAD(&reactor->spare, made, rh_watch_t, link);
+        return status;
+    }
+    made->descriptor = descriptor;
+    made->owned = owned;
+    made->ready = ready;
+    made->baton = baton;
+    APR_RING_INSERT_TAIL(&reactor->open, made, rh_watch_t, link);
+    *watch = made;
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_watch_events(rh_watch_t *watch, apr_int16_t events)
+{
+    apr_status_t status;
+
+    if (watch->pollfd.reqevents == events) {
+        return APR_SUCCESS;
+    }
+    status = apr_pollset_remove(watch->reactor->pollset, &watch->pollfd);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    watch->pollfd.reqevents = events;
+    return apr_pollset_add(watch->reactor->pollset, &watch->pollfd);
+}
+
+void rh_watch_handler(rh_watch_t *watch, rh_ready_t *ready, void *baton)
+{
+    watch->ready = ready;
+    watch->baton = baton;
+}
+
+int rh_watch_descriptor(const rh_watch_t *watch)
+{
+    return watch->descriptor;
+}
+
+void rh_watch_close(rh_watch_t *watch)
+{
+    rh_reactor_t *reactor = watch->reactor;
+
+    /* Fails where an earlier rh_watch_events could not add it again: then it is out already. */
+    (void)apr_pollset_remove(reactor->pollset, &watch->pollfd);
+    if (watch->owned) {
+        close(watch->descriptor);
+    }
+    watch->descriptor = -1;
+    watch->ready = NULL;
+    APR_RING_REMOVE(watch, link);
+    if (reactor->handing_out) {
+        APR_RING_INSERT_TAIL(&reactor->closed, watch, rh_watch_t, link);
+    } else {
+        APR_RING_INSERT_HEAD(&reactor->spare, watch, rh_watch_t, link);
+    }
+}

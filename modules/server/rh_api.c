@@ -1,0 +1,193 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_api.h"
+
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#define HANDLER "resthooks"
+
+static const rh_api_route_t routes[] = {
+    {"GET", "", rh_api_index_get, RH_API_NO_TENANT, ""},
+    {"GET", "/subscriptions", rh_api_subscriptions_list, 0, "limit before event active"},
+    {"POST", "/subscriptions", rh_api_subscriptions_create, 0, ""},
+    {"GET", "/subscriptions/{}", rh_api_subscription_get, 0, ""},
+    {"PUT", "/subscriptions/{}", rh_api_subscription_put, 0, ""},
+    {"PATCH", "/subscriptions/{}", rh_api_subscription_patch, 0, ""},
+    {"DELETE", "/subscriptions/{}", rh_api_subscription_delete, 0, ""},
+    {"POST", "/subscriptions/{}/test", rh_api_subscription_test, 0, ""},
+    {"GET", "/subscriptions/{}/secret", rh_api_secret_get, 0, ""},
+    {"POST", "/subscriptions/{}/secret/rotate", rh_api_secret_rotate, 0, ""},
+    {"GET", "/subscriptions/{}/deliveries", rh_api_subscription_deliveries, 0,
+     "limit before state event from to"},
+    {"POST", "/subscriptions/{}/replay", rh_api_subscription_replay, 0, ""},
+    {"GET", "/deliveries", rh_api_deliveries_list, 0,
+     "limit before state event from to subscription"},
+    {"GET", "/deliveries/{}", rh_api_delivery_get, 0, ""},
+    {"POST", "/deliveries/{}/redeliver", rh_api_delivery_redeliver, 0, ""},
+    {"GET", "/event-types", rh_api_event_types_list, 0, ""},
+    {"GET", "/event-types/{}", rh_api_event_type_get, 0, ""},
+    {"GET", "/event-types/{}/sample", rh_api_event_type_sample, 0, ""},
+    {"GET", "/events", rh_api_events_list, 0, "limit before type from to"},
+    {"POST", "/events", rh_api_events_publish, RH_API_NO_TENANT, ""},
+    {"GET", "/events/{}", rh_api_event_get, 0, ""},
+    {"GET", "/health", rh_api_health_get, RH_API_NO_TENANT, ""},
+    {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT, ""},
+};
+
+#define ROUTE_COUNT ((int)(sizeof(routes) / sizeof(routes[0])))
+
+/** Match a path with a route's; *parameter receives what stands for "{}". */
+static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path,
+                         const char **parameter)
+{
+    *parameter = NULL;
+    while (*pattern) {
+        if (pattern[0] == '{') {
+            apr_size_t len = strcspn(path, "/");
+
+            if (len == 0) {
+                return false;
+            }
+            *parameter = apr_pstrmemdup(pool, path, len);
+            path += len;
+            pattern += 2;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+/**
+ * Find the route of a path and method; HEAD is GET's.
+ * @param allow receives the methods of the path, NULL where there is no such path
+ */
+static const rh_api_route_t *find_route(rh_api_t *api, const char **allow)
+{
+    const char *method = strcmp(api->r->method, "HEAD") == 0 ? "GET" : api->r->method;
+    const rh_api_route_t *found = NULL;
+
+    *allow = NULL;
+    for (int i = 0; i < ROUTE_COUNT; i++) {
+        const char *parameter;
+
+        if (!path_matches(api->r->pool, routes[i].path, api->path, &parameter)) {
+            continue;
+        }
+        *allow = *allow ? apr_pstrcat(api->r->pool, *allow, ", ", routes[i].method, NULL)
+                        : routes[i].method;
+        if (strcmp(routes[i].method, "GET") == 0) {
+            *allow = apr_pstrcat(api->r->pool, *allow, ", HEAD", NULL);
+        }
+        if (strcmp(routes[i].method, method) == 0) {
+            found = &routes[i];
+            api->parameter = parameter;
+        }
+    }
+    return found;
+}
+
+/** Whose call this is. A problem 403 or 400 where that can't be said. */
+static void find_tenant(rh_api_t *api, const rh_api_route_t *route)
+{
+    const char *other = apr_table_get(api->query, "tenant");
+
+    api->tenant = rh_request_tenant(api->r);
+    if (other && (!api->tenant || strcmp(other, api->tenant) != 0)) {
+        if (!rh_request_is_admin(api->r)) {
+            rh_problem_set(api->problem, 403, "Only administrators may act for another tenant.");
+        } else if (!rh_name_valid(other, strlen(other))) {
+            rh_problem_set(api->problem, 400,
+                           "The parameter tenant must be 1-%d bytes without control characters.",
+                           RH_MAX_NAME);
+        } else {
+            api->tenant = other;
+        }
+    }
+    if (!api->tenant && !(route->flags & RH_API_NO_TENANT)) {
+        rh_problem_set(api->problem, 403, "This login belongs to no tenant.");
+    }
+}
+
+/** A browser says where a request comes from: none that changes something comes from elsewhere. */
+static void refuse_cross_site(rh_api_t *api)
+{
+    const char *site = apr_table_get(api->r->headers_in, "Sec-Fetch-Site");
+
+    if (site && strcmp(site, "cross-site") == 0) {
+        rh_problem_set(api->problem, 403, "Requests from other sites are not taken.");
+    }
+}
+
+static int dispatch(rh_api_t *api)
+{
+    const char *allow;
+    const rh_api_route_t *route = find_route(api, &allow);
+
+    if (!allow) {
+        return rh_api_error(api, 404, "There is nothing at this path.");
+    }
+    allow = apr_pstrcat(api->r->pool, allow, ", OPTIONS", NULL);
+    if (strcmp(api->r->method, "OPTIONS") == 0) {
+        apr_table_setn(api->r->headers_out, "Allow", allow);
+        return rh_api_text(api, HTTP_NO_CONTENT, NULL, "", 0);
+    }
+    if (!route) {
+        apr_table_setn(api->r->headers_out, "Allow", allow);
+        return rh_api_error(api, 405, apr_psprintf(api->r->pool, "This path takes %s.", allow));
+    }
+    if (strcmp(route->method, "GET") != 0) {
+        refuse_cross_site(api);
+    }
+    rh_api_read_query(api, route->query);
+    if (!rh_problem_is(api->problem)) {
+        find_tenant(api, route);
+    }
+    if (rh_problem_is(api->problem)) {
+        return rh_api_problem(api);
+    }
+    if (!api->store) {
+        return rh_api_store_error(api, APR_EAGAIN);
+    }
+    return route->function(api);
+}
+
+static int handle(request_rec *r)
+{
+    rh_api_t *api;
+    apr_size_t len;
+
+    if (!r->handler || strcmp(r->handler, HANDLER) != 0) {
+        return DECLINED;
+    }
+    api = apr_pcalloc(r->pool, sizeof(*api));
+    api->r = r;
+    api->config = rh_server_config(r->server);
+    api->store = api->config->store;
+    api->problem = rh_problem_make(r->pool);
+    api->query = apr_table_make(r->pool, 4);
+    if (api->config->enabled != 1) {
+        return rh_api_error(api, 404, "RestHooks is Off on this host.");
+    }
+    api->base = rh_request_base(r);
+    if (!api->base) {
+        rh_log(&api->config->log, RH_LOG_ERR, APR_SUCCESS, "RH0501",
+               "the handler resthooks must be set in a Location or LocationMatch; %s is answered "
+               "500",
+               r->uri);
+        return rh_api_error(api, 500, "The server's configuration gives this path no base.");
+    }
+    api->path = r->uri + strlen(api->base);
+    len = strlen(api->path);
+    if (len == 1) {
+        api->path = "";
+    }
+    return dispatch(api);
+}
+
+void rh_api_register(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
+}

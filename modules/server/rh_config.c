@@ -1,0 +1,187 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Configuration records: how they are made and merged, and what a request reads from them. */
+#include "rh_config.h"
+
+#include <ap_expr.h>
+#include <http_log.h>
+
+APLOG_USE_MODULE(resthooks);
+
+void *rh_server_config_make(apr_pool_t *pool, server_rec *server)
+{
+    rh_server_config_t *config = apr_pcalloc(pool, sizeof(*config));
+
+    (void)server;
+    config->enabled = RH_UNSET;
+    config->rules = apr_array_make(pool, 0, sizeof(rh_rule_t *));
+    config->types = apr_array_make(pool, 0, sizeof(rh_catalogue_type_t *));
+    config->timeout = config->connect_timeout = RH_UNSET;
+    config->disable_after = config->retention = RH_UNSET;
+    config->max_data = RH_UNSET;
+    config->concurrency = config->endpoint_concurrency = config->threads = RH_UNSET;
+    config->https_only = config->schema_auto = RH_UNSET;
+    config->allow = apr_array_make(pool, 0, sizeof(const char *));
+    config->deny = apr_array_make(pool, 0, sizeof(const char *));
+    return config;
+}
+
+#define MERGE_NUMBER(member) merged->member = add->member == RH_UNSET ? base->member : add->member
+#define MERGE_POINTER(member) merged->member = add->member ? add->member : base->member
+
+void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
+{
+    const rh_server_config_t *base = base_config, *add = add_config;
+    rh_server_config_t *merged = apr_pcalloc(pool, sizeof(*merged));
+
+    MERGE_NUMBER(enabled);
+    /* The first rule that matches wins: a virtual host's own come first. */
+    merged->rules = apr_array_append(pool, add->rules, base->rules);
+    merged->types = apr_array_append(pool, add->types, base->types);
+    MERGE_POINTER(retry);
+    MERGE_POINTER(gone);
+    MERGE_NUMBER(timeout);
+    MERGE_NUMBER(connect_timeout);
+    MERGE_NUMBER(disable_after);
+    MERGE_NUMBER(retention);
+    MERGE_NUMBER(max_data);
+    MERGE_NUMBER(concurrency);
+    MERGE_NUMBER(endpoint_concurrency);
+    MERGE_NUMBER(threads);
+    MERGE_NUMBER(https_only);
+    /* What the server denies stays denied in every virtual host. */
+    merged->allow = apr_array_append(pool, base->allow, add->allow);
+    merged->deny = apr_array_append(pool, base->deny, add->deny);
+    MERGE_POINTER(egress_proxy);
+    MERGE_POINTER(tls_ca_file);
+    /* A certificate and its key belong together. */
+    merged->tls_certificate = add->tls_certificate ? add->tls_certificate : base->tls_certificate;
+    merged->tls_key = add->tls_certificate || add->tls_key ? add->tls_key : base->tls_key;
+    MERGE_POINTER(spool);
+    MERGE_NUMBER(schema_auto);
+    MERGE_POINTER(db_driver);
+    MERGE_POINTER(db_params);
+    return merged;
+}
+
+void *rh_dir_config_make(apr_pool_t *pool, char *path)
+{
+    (void)path;
+    return apr_pcalloc(pool, sizeof(rh_dir_config_t));
+}
+
+void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
+{
+    const rh_dir_config_t *base = base_config, *add = add_config;
+    const rh_dir_config_t *handler = add->handler_set ? add : base;
+    rh_dir_config_t *merged = apr_pcalloc(pool, sizeof(*merged));
+
+    merged->handler_set = handler->handler_set;
+    merged->base = handler->base;
+    merged->base_regex = handler->base_regex;
+    MERGE_POINTER(tenant);
+    MERGE_POINTER(publisher);
+    MERGE_POINTER(admin);
+    return merged;
+}
+
+rh_server_config_t *rh_server_config(server_rec *server)
+{
+    return ap_get_module_config(server->module_config, &resthooks_module);
+}
+
+rh_dir_config_t *rh_dir_config(request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &resthooks_module);
+}
+
+const char *rh_server_name(apr_pool_t *pool, const server_rec *server)
+{
+    const char *host = server->server_hostname ? server->server_hostname : "server";
+    apr_port_t port = server->port;
+
+    if (port == 0 && server->addrs) {
+        port = server->addrs->host_port;
+    }
+    return port ? apr_psprintf(pool, "%s:%d", host, (int)port) : host;
+}
+
+const char *rh_request_tenant(request_rec *r)
+{
+    const rh_log_t *log = &rh_server_config(r->server)->log;
+    const ap_expr_info_t *expression = rh_dir_config(r)->tenant;
+    const char *tenant = r->user, *error = NULL;
+
+    if (expression) {
+        tenant = ap_expr_str_exec(r, expression, &error);
+        if (error) {
+            rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0410",
+                   "the expression for the tenant of %s failed: %s", r->uri, error);
+            return NULL;
+        }
+    }
+    if (!tenant || !*tenant) {
+        return NULL;
+    }
+    if (!rh_name_valid(tenant, strlen(tenant))) {
+        rh_log(log, RH_LOG_INFO, APR_SUCCESS, "RH0411",
+               "the tenant of %s is not 1-%d bytes of UTF-8: taken for none", r->uri, RH_MAX_NAME);
+        return NULL;
+    }
+    return tenant;
+}
+
+static bool condition(request_rec *r, const ap_expr_info_t *expression, const char *what)
+{
+    const char *error = NULL;
+    int result;
+
+    if (!expression) {
+        return false;
+    }
+    result = ap_expr_exec(r, expression, &error);
+    if (result < 0 || error) {
+        rh_log(&rh_server_config(r->server)->log, RH_LOG_WARN, APR_SUCCESS, "RH0412",
+               "the expression for %s of %s failed, which counts as false: %s", what, r->uri,
+               error ? error : "no reason given");
+        return false;
+    }
+    return result > 0;
+}
+
+bool rh_request_is_publisher(request_rec *r)
+{
+    return condition(r, rh_dir_config(r)->publisher, "the publisher");
+}
+
+bool rh_request_is_admin(request_rec *r)
+{
+    return condition(r, rh_dir_config(r)->admin, "the administrator");
+}
+
+const char *rh_request_base(request_rec *r)
+{
+    const rh_dir_config_t *config = rh_dir_config(r);
+    ap_regmatch_t match[1];
+    apr_size_t len;
+
+    if (config->base_regex) {
+        if (ap_regexec(config->base_regex, r->uri, 1, match, 0) != 0) {
+            return NULL;
+        }
+        len = match[0].rm_eo;
+        while (len > 0 && r->uri[len - 1] == '/') {
+            len--;
+        }
+    } else if (config->base) {
+        len = strlen(config->base);
+        if (strncmp(r->uri, config->base, len) != 0) {
+            return NULL;
+        }
+    } else {
+        return NULL;
+    }
+    if (r->uri[len] != '\0' && r->uri[len] != '/') {
+        return NULL;
+    }
+    return apr_pstrmemdup(r->pool, r->uri, len);
+}

@@ -1,0 +1,87 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/*
+ * Directives of other modules that are listened to. httpd calls every module that has a
+ * directive's name in its table, so the owners still get them: these must not refuse what the owner
+ * takes, but for what mod_resthooks itself is asked to do.
+ */
+#include "rh_config_private.h"
+
+#include <apr_fnmatch.h>
+#include <http_core.h>
+
+/** The section around a directive; NULL: only the server or virtual host. */
+static const ap_directive_t *section(const cmd_parms *cmd)
+{
+    const ap_directive_t *parent = cmd->directive ? cmd->directive->parent : NULL;
+
+    return parent && strncasecmp(parent->directive, "<VirtualHost", 12) ? parent : NULL;
+}
+
+/** Whether a section matches by a regular expression: LocationMatch, or Location with a tilde. */
+static bool is_regex(apr_pool_t *scratch, const ap_directive_t *location)
+{
+    const char *args = location->args;
+
+    return !strcasecmp(location->directive, "<LocationMatch") ||
+           !strcmp(ap_getword_conf(scratch, &args), "~");
+}
+
+const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *handler)
+{
+    rh_dir_config_t *config = dir_config;
+    const ap_directive_t *location = section(cmd);
+    apr_size_t len;
+
+    config->handler_set = true;
+    config->base = NULL;
+    config->base_regex = NULL;
+    if (strcasecmp(handler, "resthooks")) {
+        return NULL;
+    }
+    if (!cmd->path) {
+        config->base = "";
+        return NULL;
+    }
+    if (!location || strncasecmp(location->directive, "<Location", 9) ||
+        ap_check_cmd_context(cmd, NOT_IN_HTACCESS)) {
+        return rh_complaint(cmd, "%s belongs into <Location> or <LocationMatch>", handler);
+    }
+    if (is_regex(cmd->temp_pool, location)) {
+        config->base_regex = ap_pregcomp(cmd->pool, cmd->path, AP_REG_EXTENDED);
+        return config->base_regex ? NULL : rh_complaint(cmd, "%s: bad expression", cmd->path);
+    }
+    if (apr_fnmatch_test(cmd->path)) {
+        return rh_complaint(cmd,
+                            "%s: <Location \"%s\"> matches no path below it: use "
+                            "<LocationMatch>",
+                            handler, cmd->path);
+    }
+    len = strlen(cmd->path);
+    while (len > 0 && cmd->path[len - 1] == '/') {
+        len--;
+    }
+    config->base = apr_pstrmemdup(cmd->pool, cmd->path, len);
+    return NULL;
+}
+
+/** Without mod_dbd, its directives would be known to httpd by our listening to them. */
+static const char *need_dbd(cmd_parms *cmd)
+{
+    return ap_find_linked_module("mod_dbd.c")
+               ? NULL
+               : rh_complaint(cmd, "mod_dbd is not loaded (LoadModule dbd_module …)");
+}
+
+const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name)
+{
+    (void)dir_config;
+    rh_server_config(cmd->server)->db_driver = name;
+    return need_dbd(cmd);
+}
+
+const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params)
+{
+    (void)dir_config;
+    rh_server_config(cmd->server)->db_params = params;
+    return need_dbd(cmd);
+}

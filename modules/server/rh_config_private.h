@@ -1,0 +1,42 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_config_private.h
+ * @brief What the rooms of the configuration share.
+ */
+#ifndef RH_CONFIG_PRIVATE_H
+#define RH_CONFIG_PRIVATE_H
+
+#include "rh_config.h"
+
+/* Names of directives that the table of directives and later complaints both need. */
+#define RH_NAME_ENABLED "RestHooks"
+#define RH_NAME_EVENT_TYPE "RestHooksEventType"
+#define RH_NAME_TIMEOUT "RestHooksTimeout"
+#define RH_NAME_CONNECT_TIMEOUT "RestHooksConnectTimeout"
+#define RH_NAME_MAX_DATA "RestHooksMaxData"
+#define RH_NAME_TARGET_ALLOW "RestHooksTargetAllow"
+#define RH_NAME_TARGET_DENY "RestHooksTargetDeny"
+#define RH_NAME_TLS_CA_FILE "RestHooksTLSCAFile"
+#define RH_NAME_TLS_CERTIFICATE "RestHooksTLSCertificate"
+#define RH_NAME_TLS_KEY "RestHooksTLSKey"
+
+/** Largest RestHooksMaxData, bytes: two such events fit a file of the spool and a writer's queue.
+ */
+#define RH_LARGEST_DATA (32 * 1024 * 1024)
+
+/** SetHandler, DBDriver and DBDParams: others' directives, listened to (rh_config_overheard.c). */
+const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *handler);
+const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name);
+const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params);
+
+/** RestHooksEventType, with its sample file (rh_config_type.c). */
+const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, const char *type,
+                                    const char *description, const char *sample);
+
+/**
+ * The catalogue of a server: types of directives, then of rules, each once, sorted.
+ * @return array of rh_catalogue_type_t *, in `pool`
+ */
+apr_array_header_t *rh_catalogue_make(apr_pool_t *pool, const rh_server_config_t *config);
+
+#endif

@@ -1,0 +1,31 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_gate.h
+ * @brief Nobody uses a database before its tables are what this build needs.
+ *
+ * The parent opens the gate of each database when it starts. Where it could not, because the
+ * database was down, whoever next gets a connection in a child brings the tables up, and opens
+ * the gate for that child; until then there are no connections to be had.
+ */
+#ifndef RH_GATE_H
+#define RH_GATE_H
+
+#include "rh_config.h"
+
+typedef struct rh_gate_t rh_gate_t;
+
+/** A closed gate, in `pool`. @param upgrade RestHooksSchema auto; @param name for the log */
+rh_gate_t *rh_gate_make(apr_pool_t *pool, bool upgrade, const char *name, const rh_log_t *log);
+
+/**
+ * Check or upgrade the tables over `source`, and open the gate if they are current.
+ * @param problem receives what is wrong
+ * @return as rh_schema_ensure
+ */
+apr_status_t rh_gate_open(rh_gate_t *gate, rh_db_source_t *source, apr_pool_t *scratch,
+                          const char **problem);
+
+/** A source in front of `source` that stands behind the gate; thread-safe as far as that is. */
+rh_db_source_t *rh_gate_source(apr_pool_t *pool, rh_gate_t *gate, rh_db_source_t *source);
+
+#endif

@@ -1,0 +1,202 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* The parent process: the configuration as a whole, and the tables before children need them. */
+#include "rh_gate.h"
+#include "rh_server.h"
+
+#include <apr_hash.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_main.h>
+#include <unixd.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+APLOG_USE_MODULE(resthooks);
+
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    const char *complaint = rh_server_config_finish(pconf, ptemp, server);
+
+    (void)plog;
+    if (complaint) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, server, "RH0401: %s", complaint);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+/** Who this process was before it took the children's identity. */
+typedef struct identity_t {
+    bool changed;
+    uid_t user;
+    gid_t group;
+} identity_t;
+
+/**
+ * Take the identity that children will have, for what is made at start: an SQLite file must be
+ * theirs, and PostgreSQL may know them by their system user ("peer").
+ */
+static apr_status_t become_child(identity_t *before)
+{
+    uid_t user = ap_unixd_config.user_id;
+    gid_t group = ap_unixd_config.group_id;
+
+    before->user = geteuid();
+    before->group = getegid();
+    before->changed = before->user == 0 && user != 0 && user != (uid_t)-1 && group != (gid_t)-1;
+    if (!before->changed) {
+        return APR_SUCCESS;
+    }
+    if (setegid(group) != 0) {
+        before->changed = false;
+        return errno;
+    }
+    if (seteuid(user) != 0) {
+        apr_status_t status = errno;
+
+        before->changed = false;
+        return setegid(before->group) == 0 ? status : APR_EGENERAL;
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t become_parent(const identity_t *before)
+{
+    if (before->changed && (seteuid(before->user) != 0 || setegid(before->group) != 0)) {
+        return errno;
+    }
+    return APR_SUCCESS;
+}
+
+/** Say so when the children will not be able to write an SQLite file or its journal. */
+static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
+{
+    const char *slash = strrchr(config->db_params, '/');
+    const char *folder = slash > config->db_params
+                             ? apr_pstrmemdup(scratch, config->db_params, slash - config->db_params)
+                             : "/";
+
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0) {
+        rh_log(&config->log, RH_LOG_ERR, errno, "RH0703",
+               "DBDParams: httpd's user can't write to the folder %s, which SQLite needs", folder);
+    } else if (faccessat(AT_FDCWD, config->db_params, F_OK, AT_EACCESS) == 0 &&
+               faccessat(AT_FDCWD, config->db_params, R_OK | W_OK, AT_EACCESS) != 0) {
+        rh_log(&config->log, RH_LOG_ERR, errno, "RH0704",
+               "DBDParams: httpd's user can't write to the database file %s", config->db_params);
+    }
+}
+
+/**
+ * Bring the tables of one database up. A database that is down keeps nobody from starting: the
+ * children open the gate once it is back.
+ * @return false when httpd must not start
+ */
+static bool prepare_tables(const rh_server_config_t *config, const char *name, apr_pool_t *scratch)
+{
+    rh_db_source_t *source;
+    const char *problem = "no reason given";
+    apr_status_t status = rh_db_source_dedicated(scratch, config->db_driver, config->db_params,
+                                                 &config->log, &source);
+
+    if (config->dialect == RH_DIALECT_SQLITE) {
+        check_folder(config, scratch);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_gate_open(config->gate, source, scratch, &problem);
+    }
+    if (status == APR_SUCCESS) {
+        return true;
+    }
+    if (!APR_STATUS_IS_EMISMATCH(status)) {
+        rh_log(&config->log, RH_LOG_ERR, status, "RH0705",
+               "the database of %s can't be used yet, events wait for it: %s", name, problem);
+        return true;
+    }
+    if (ap_state_query(AP_SQ_CONFIG_GEN) > 0) {
+        /* At a restart that would end what serves now, with all its other sites. */
+        rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0706",
+               "the tables of %s do not fit this mod_resthooks, nothing is captured or delivered: "
+               "%s",
+               name, problem);
+        return true;
+    }
+    rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0707",
+           "the tables of %s do not fit this mod_resthooks, httpd does not start: %s", name,
+           problem);
+    return false;
+}
+
+/** One gate a database; the first server that uses it lends its log. */
+static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *server)
+{
+    apr_hash_t *gates = apr_hash_make(scratch);
+    bool start = true;
+
+    for (; server && start; server = server->next) {
+        rh_server_config_t *config = rh_server_config(server);
+        const char *name = rh_server_name(pconf, server), *database;
+        apr_pool_t *own;
+
+        if (!config->enabled) {
+            continue;
+        }
+        database = apr_pstrcat(scratch, config->db_driver, " ", config->db_params, NULL);
+        config->gate = apr_hash_get(gates, database, APR_HASH_KEY_STRING);
+        if (!config->gate) {
+            config->gate = rh_gate_make(pconf, config->schema_auto != 0, name, &config->log);
+            apr_hash_set(gates, database, APR_HASH_KEY_STRING, config->gate);
+            apr_pool_create(&own, scratch);
+            start = prepare_tables(config, name, own);
+            /* No connection may cross the fork. */
+            apr_pool_destroy(own);
+        }
+    }
+    return start;
+}
+
+static bool any_enabled(server_rec *server)
+{
+    while (server && !rh_server_config(server)->enabled) {
+        server = server->next;
+    }
+    return server != NULL;
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    const rh_log_t *log = &rh_server_config(server)->log;
+    identity_t before;
+    apr_status_t status;
+    bool start;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !any_enabled(server)) {
+        return OK;
+    }
+    status = rh_client_global_init(pconf);
+    if (status != APR_SUCCESS) {
+        rh_log(log, RH_LOG_CRIT, status, "RH0701", "the resolver of names can't be set up");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    status = become_child(&before);
+    if (status != APR_SUCCESS) {
+        rh_log(log, RH_LOG_CRIT, status, "RH0702", "httpd's User and Group can't be taken");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    start = make_gates(pconf, ptemp, server);
+    status = become_parent(&before);
+    if (status != APR_SUCCESS) {
+        rh_log(log, RH_LOG_CRIT, status, "RH0708", "the way back from httpd's User failed");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+void rh_parent_register(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+}
