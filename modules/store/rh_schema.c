@@ -1,0 +1,132 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_schema.h"
+
+#include "rh_store_private.h"
+
+extern const char rh_schema_pgsql_sql[], rh_schema_sqlite_sql[];
+
+/** Guards the tables' making against other hosts; ends with the transaction. */
+#define LOCK_SQL                                                                                   \
+    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('resthooks.schema', 0))"
+
+const char *rh_schema_text(rh_dialect_t dialect)
+{
+    return dialect == RH_DIALECT_PGSQL ? rh_schema_pgsql_sql : rh_schema_sqlite_sql;
+}
+
+typedef struct ensure_t {
+    bool upgrade;
+    bool made;
+    const char *problem;
+} ensure_t;
+
+/** @param version 0: there are no tables */
+static apr_status_t read_version(rh_db_t *db, apr_pool_t *pool, int *version)
+{
+    const char *there =
+        db->dialect == RH_DIALECT_PGSQL
+            ? "SELECT 1 WHERE pg_catalog.to_regclass('resthooks.schema_version') IS NOT NULL"
+            : "SELECT 1 FROM sqlite_master WHERE name = 'resthooks_schema_version'";
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_query_rows(db, there, pool, &rows);
+
+    *version = 0;
+    if (status == APR_SUCCESS && rows->nelts > 0) {
+        status = rh_db_query_rows(
+            db, db->dialect == RH_DIALECT_PGSQL ? rh_sql_version.pgsql : rh_sql_version.sqlite, pool,
+            &rows);
+        if (status == APR_SUCCESS && rows->nelts > 0) {
+            *version = (int)rh_db_number(rh_row(rows, 0)[0]);
+        }
+    }
+    return status;
+}
+
+/** Judge a version. @return APR_INCOMPLETE: the tables have to be made */
+static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
+{
+    if (version == RH_SCHEMA_VERSION) {
+        return APR_SUCCESS;
+    }
+    if (version > RH_SCHEMA_VERSION) {
+        ensure->problem =
+            apr_psprintf(pool, "the tables are of version %d, this mod_resthooks knows %d", version,
+                         RH_SCHEMA_VERSION);
+        return APR_EMISMATCH;
+    }
+    if (!ensure->upgrade) {
+        ensure->problem =
+            version == 0
+                ? "there are no tables, and RestHooksSchema is check"
+                : apr_psprintf(pool,
+                               "the tables are of version %d, this mod_resthooks needs %d, and "
+                               "RestHooksSchema is check",
+                               version, RH_SCHEMA_VERSION);
+        return APR_EMISMATCH;
+    }
+    return APR_INCOMPLETE;
+}
+
+/** In a transaction: look again behind the lock, then make them. */
+static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    ensure_t *ensure = baton;
+    apr_status_t status = APR_SUCCESS;
+    int version;
+
+    if (db->dialect == RH_DIALECT_PGSQL) {
+        status = rh_db_query_rows(db, LOCK_SQL, pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = read_version(db, pool, &version);
+    }
+    if (status == APR_SUCCESS) {
+        status = judge(ensure, version, pool);
+    }
+    if (status == APR_INCOMPLETE) {
+        status = rh_db_script(db, rh_schema_text(db->dialect), pool);
+        ensure->made = status == APR_SUCCESS;
+    }
+    return status;
+}
+
+/** Reads; and lets the partitions reach as far as they have to, before any event comes. */
+static apr_status_t look(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    ensure_t *ensure = baton;
+    int version;
+    apr_status_t status = read_version(db, pool, &version);
+
+    if (status == APR_SUCCESS) {
+        status = judge(ensure, version, pool);
+    } else {
+        status = APR_EAGAIN;
+    }
+    if (status == APR_SUCCESS && ensure->upgrade && db->dialect == RH_DIALECT_PGSQL) {
+        status = rh_db_query_rows(db, "SELECT resthooks.ensure_partitions(NULL)", pool, NULL);
+    }
+    if (status != APR_SUCCESS && !ensure->problem) {
+        ensure->problem = apr_pstrdup(pool, rh_db_session(db)->error);
+    }
+    return status;
+}
+
+apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *pool,
+                              const char **problem)
+{
+    ensure_t ensure = {upgrade, false, NULL};
+    apr_status_t status = rh_store_run(source, false, look, &ensure, pool);
+
+    if (status == APR_INCOMPLETE) {
+        status = rh_store_run(source, true, make_tables, &ensure, pool);
+        if (status != APR_SUCCESS && !ensure.problem) {
+            ensure.problem = "the tables can't be made; the line before this one says why";
+        }
+    }
+    if (ensure.made && status == APR_SUCCESS) {
+        rh_log(source->log, RH_LOG_NOTICE, 0, "RH0101", "made the tables of version %d",
+               RH_SCHEMA_VERSION);
+    }
+    *problem = ensure.problem ? ensure.problem : "the database can't be reached";
+    return status;
+}

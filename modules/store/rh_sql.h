@@ -1,0 +1,100 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_sql.h
+ * @brief Every statement of both dialects. Parameters are text, in the order that is noted; times
+ * are milliseconds, lists of rows are JSON (rh_rows.h).
+ *
+ * A statement that PostgreSQL runs alone (one round trip, one snapshot) may be several for SQLite,
+ * whose transaction keeps everybody else out: then the one has a NULL text for the other.
+ */
+#ifndef RH_SQL_H
+#define RH_SQL_H
+
+#include "rh_db.h"
+
+/* ---- rh_sql_subscription.c ---- */
+
+/** Take a subscription's mutex: (tenant, id). PostgreSQL only. */
+extern const rh_statement_t rh_sql_subscription_lock;
+/** (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
+ * state_reason, secret, base_url, now) */
+extern const rh_statement_t rh_sql_subscription_insert;
+/** (tenant, id, patterns as a JSON array) */
+extern const rh_statement_t rh_sql_subscription_events_insert;
+/** (tenant, id) */
+extern const rh_statement_t rh_sql_subscription_events_delete, rh_sql_subscription_stat_insert;
+/** (tenant, id, limit, before, event patterns or NULL, active "1"/"0"/NULL); rows as
+ * rh_store_subscription.c reads them. With an id: that one. */
+extern const rh_statement_t rh_sql_subscription_get, rh_sql_subscription_list;
+/** (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
+ * state_reason, secret, old_secret, old_secret_until, base_url, now, revision); rows: revision */
+extern const rh_statement_t rh_sql_subscription_update;
+/** (tenant, id): the failing clock and the pause begin anew. */
+extern const rh_statement_t rh_sql_subscription_stat_clear;
+/** (tenant, id, now): deliveries that waited behind others need not any more. */
+extern const rh_statement_t rh_sql_subscription_unpark;
+/** (tenant, id, revision or "0"); rows: id */
+extern const rh_statement_t rh_sql_subscription_delete;
+
+/* ---- rh_sql_log.c ---- */
+
+/** (tenant, id) */
+extern const rh_statement_t rh_sql_event_get;
+/** (tenant, lowest id, id to end before, limit[, type]) */
+extern const rh_statement_t rh_sql_event_list, rh_sql_event_list_type;
+/** (tenant, lowest id, id to end before, limit, type or NULL, state or NULL[, subscription or
+ * event]) */
+extern const rh_statement_t rh_sql_delivery_list, rh_sql_delivery_list_subscription,
+    rh_sql_delivery_list_event;
+/** (tenant, id) */
+extern const rh_statement_t rh_sql_delivery_get, rh_sql_attempt_list;
+/** (tenant, id): rows: the subscription's id, its state or NULL, whether it is ordered */
+extern const rh_statement_t rh_sql_delivery_subscription;
+/** (tenant, subscription): rows: state */
+extern const rh_statement_t rh_sql_subscription_state;
+/** (tenant, delivery, now) */
+extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;
+/** Events that never were on their way to the subscription get a delivery, its state `cancelled`
+ * until it is queued: (tenant, subscription, lowest event id, event id to end before) */
+extern const rh_statement_t rh_sql_replay_missing;
+/** Queue deliveries: (tenant, subscription, lowest event id, event id to end before, states as a
+ * JSON array, now); affected: how many */
+extern const rh_statement_t rh_sql_replay_queue, rh_sql_replay_pending;
+/** (tenant, id, type, key, time, data, traceparent) */
+extern const rh_statement_t rh_sql_test_event;
+/** (tenant, id, event id, subscription, type) */
+extern const rh_statement_t rh_sql_test_delivery;
+/** rows: version */
+extern const rh_statement_t rh_sql_version;
+
+/* ---- rh_sql_queue.c ---- */
+
+/** (items, tenants with types and patterns, limit, lease, lease for); PostgreSQL only. Rows as
+ * rh_queue_commit.c reads them. */
+extern const rh_statement_t rh_sql_commit;
+/** SQLite's steps: (items, now) … */
+extern const rh_statement_t rh_sql_commit_keys, rh_sql_commit_events, rh_sql_commit_deliveries,
+    rh_sql_commit_queue, rh_sql_commit_jobs;
+/** (tenant, client id): rows: event id */
+extern const rh_statement_t rh_sql_idempotency_get;
+/** Subscriptions that have something in the queue, after a place: (tenant, subscription, steps,
+ * now) */
+extern const rh_statement_t rh_sql_claim_candidates;
+/** (candidates, lease, lease for, now) */
+extern const rh_statement_t rh_sql_claim, rh_sql_claim_ordered;
+/** SQLite's: (lease) and what was claimed */
+extern const rh_statement_t rh_sql_claim_pace, rh_sql_claim_park;
+/** Take deliveries of a subscription out of the queue as cancelled: (tenant, subscription, limit);
+ * affected: how many */
+extern const rh_statement_t rh_sql_cancel, rh_sql_cancel_queue, rh_sql_cancel_delivery;
+/** (outcomes, now) */
+extern const rh_statement_t rh_sql_settle, rh_sql_settle_attempts, rh_sql_settle_delivery,
+    rh_sql_settle_stat, rh_sql_settle_subscription, rh_sql_settle_again, rh_sql_settle_done,
+    rh_sql_settle_wake, rh_sql_settle_pause;
+/** (lease, now) */
+extern const rh_statement_t rh_sql_release;
+/** Housekeeping: (retention) or (lowest id kept, limit) */
+extern const rh_statement_t rh_sql_partitions_make, rh_sql_partitions_drop, rh_sql_old_keys,
+    rh_sql_old_events, rh_sql_old_deliveries, rh_sql_old_attempts;
+
+#endif

@@ -1,0 +1,187 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_sql.h"
+
+#define EVENT_COLUMNS                                                                              \
+    "SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.source, e.data"
+
+#define EVENT_GET(S, UUID)                                                                         \
+    EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id = %s" UUID
+
+const rh_statement_t rh_sql_event_get = {"event_get", EVENT_GET("resthooks.", "::uuid"),
+                                         EVENT_GET("resthooks_", "")};
+
+#define EVENT_LIST(S, UUID, MORE)                                                                  \
+    EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id >= %s" UUID " AND e.id < %s"    \
+                  UUID MORE " ORDER BY e.id DESC LIMIT CAST(%s AS integer)"
+#define OF_TYPE " AND e.type = %s"
+
+const rh_statement_t rh_sql_event_list = {"event_list", EVENT_LIST("resthooks.", "::uuid", ""),
+                                          EVENT_LIST("resthooks_", "", "")};
+const rh_statement_t rh_sql_event_list_type = {"event_list_type",
+                                               EVENT_LIST("resthooks.", "::uuid", OF_TYPE),
+                                               EVENT_LIST("resthooks_", "", OF_TYPE)};
+
+/* A delivery in the queue is due at due_at, or its lease ends then: shown is when it is due. */
+#define DELIVERY_COLUMNS                                                                           \
+    "SELECT d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,"      \
+    " d.last_status_code, q.due_at, s.format, s.target_url, s.base_url, e.key, e.time, e.source,"  \
+    " e.traceparent"
+#define DELIVERY_TABLES(S)                                                                         \
+    " FROM " S "delivery d"                                                                        \
+    " LEFT JOIN " S "queue q ON q.tenant = d.tenant AND q.delivery_id = d.id"                      \
+    " LEFT JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
+    " LEFT JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"
+
+#define DELIVERY_LIST(S, UUID, MORE)                                                               \
+    DELIVERY_COLUMNS DELIVERY_TABLES(S)                                                            \
+    " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                       \
+    " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                            \
+    " ORDER BY d.id DESC LIMIT CAST(%s AS integer)"
+
+const rh_statement_t rh_sql_delivery_list = {
+    "delivery_list", DELIVERY_LIST("resthooks.", "::uuid", ""), DELIVERY_LIST("resthooks_", "", "")};
+
+const rh_statement_t rh_sql_delivery_list_subscription = {
+    "delivery_list_subscription",
+    DELIVERY_LIST("resthooks.", "::uuid", " AND d.subscription_id = %s::uuid"),
+    DELIVERY_LIST("resthooks_", "", " AND d.subscription_id = %s")};
+
+const rh_statement_t rh_sql_delivery_list_event = {
+    "delivery_list_event", DELIVERY_LIST("resthooks.", "::uuid", " AND d.event_id = %s::uuid"),
+    DELIVERY_LIST("resthooks_", "", " AND d.event_id = %s")};
+
+#define DELIVERY_GET(S, UUID)                                                                      \
+    DELIVERY_COLUMNS ", e.data" DELIVERY_TABLES(S) " WHERE d.tenant = %s AND d.id = %s" UUID
+
+const rh_statement_t rh_sql_delivery_get = {"delivery_get", DELIVERY_GET("resthooks.", "::uuid"),
+                                            DELIVERY_GET("resthooks_", "")};
+
+/** Attempts of one delivery that are shown, the latest of them. */
+#define MOST_ATTEMPTS "100"
+
+#define ATTEMPT_LIST(S, UUID)                                                                      \
+    "SELECT id, number, started_at, ms, status_code, headers, answer, error FROM " S "attempt"     \
+    " WHERE tenant = %s AND delivery_id = %s" UUID " ORDER BY id DESC LIMIT " MOST_ATTEMPTS
+
+const rh_statement_t rh_sql_attempt_list = {"attempt_list", ATTEMPT_LIST("resthooks.", "::uuid"),
+                                            ATTEMPT_LIST("resthooks_", "")};
+
+#define DELIVERY_SUBSCRIPTION(S, UUID)                                                             \
+    "SELECT d.subscription_id, s.state FROM " S "delivery d"                                       \
+    " LEFT JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
+    " WHERE d.tenant = %s AND d.id = %s" UUID
+
+const rh_statement_t rh_sql_delivery_subscription = {
+    "delivery_subscription", DELIVERY_SUBSCRIPTION("resthooks.", "::uuid"),
+    DELIVERY_SUBSCRIPTION("resthooks_", "")};
+
+#define SUBSCRIPTION_STATE(S, UUID)                                                                \
+    "SELECT state FROM " S "subscription WHERE tenant = %s AND id = %s" UUID
+
+const rh_statement_t rh_sql_subscription_state = {"subscription_state",
+                                                  SUBSCRIPTION_STATE("resthooks.", "::uuid"),
+                                                  SUBSCRIPTION_STATE("resthooks_", "")};
+
+/* One that is being attempted right now stays with who does that, but its schedule begins anew. */
+#define QUEUE_FROM_DELIVERY(S, NUMBER)                                                             \
+    "INSERT INTO " S "queue"                                                                       \
+    " (tenant, delivery_id, subscription_id, event_id, due_at, attempt_count, order_key)"          \
+    " SELECT d.tenant, d.id, d.subscription_id, d.event_id, " NUMBER ", d.attempt_count,"          \
+    " CASE WHEN s.ordered THEN e.key END"                                                          \
+    " FROM " S "delivery d"                                                                        \
+    " JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"                              \
+    " JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"
+#define PGSQL_NOW "resthooks.now_ms()"
+#define SQLITE_NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+
+#define REDELIVER_QUEUE(S, UUID, NOW, ROW)                                                         \
+    QUEUE_FROM_DELIVERY(S, NOW)                                                                    \
+    " WHERE d.tenant = %s AND d.id = %s" UUID                                                      \
+    " ON CONFLICT (tenant, delivery_id) DO UPDATE SET tries = 0,"                                  \
+    " due_at = CASE WHEN " ROW ".lease > 0 THEN " ROW ".due_at ELSE excluded.due_at END,"          \
+    " lease = CASE WHEN " ROW ".lease > 0 THEN " ROW ".lease ELSE 0 END"
+
+const rh_statement_t rh_sql_redeliver_queue = {
+    "redeliver_queue", REDELIVER_QUEUE("resthooks.", "::uuid", PGSQL_NOW, "queue"),
+    REDELIVER_QUEUE("resthooks_", "", SQLITE_NOW, "resthooks_queue")};
+
+#define REDELIVER_DELIVERY(S, UUID)                                                                \
+    "UPDATE " S "delivery SET state = 'pending' WHERE tenant = %s AND id = %s" UUID
+
+const rh_statement_t rh_sql_redeliver_delivery = {"redeliver_delivery",
+                                                  REDELIVER_DELIVERY("resthooks.", "::uuid"),
+                                                  REDELIVER_DELIVERY("resthooks_", "")};
+
+/* ---- replay ---- */
+
+/* (tenant, subscription, lowest event id, event id to end before): deliveries that are missing. */
+const rh_statement_t rh_sql_replay_missing = {
+    "replay_missing",
+    "INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state)"
+    " SELECT e.tenant, resthooks.uuidv7(), e.id, s.id, e.type, 'cancelled'"
+    " FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant"
+    " WHERE s.tenant = %s AND s.id = %s::uuid AND e.id >= %s::uuid AND e.id < %s::uuid"
+    " AND e.source <> 'test'"
+    " AND EXISTS (SELECT 1 FROM resthooks.subscription_event p WHERE p.tenant = s.tenant"
+    " AND p.subscription_id = s.id AND p.pattern = ANY (resthooks.patterns(e.type)))"
+    " AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant"
+    " AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " ORDER BY e.id",
+    "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state)"
+    " SELECT e.tenant, substr(e.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
+    " || '-' || lower(hex(randomblob(6))), e.id, s.id, e.type, 'cancelled'"
+    " FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant"
+    " WHERE s.tenant = %s AND s.id = %s AND e.id >= %s AND e.id < %s"
+    " AND e.source <> 'test'"
+    " AND EXISTS (SELECT 1 FROM resthooks_subscription_event p WHERE p.tenant = s.tenant"
+    " AND p.subscription_id = s.id AND (p.pattern IN ('*', e.type)"
+    " OR (substr(p.pattern, -2) = '.*'"
+    " AND substr(e.type, 1, length(p.pattern) - 1) = substr(p.pattern, 1, length(p.pattern) - 1))))"
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d WHERE d.tenant = e.tenant"
+    " AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " ORDER BY e.id"};
+
+/* The range is one of events: a delivery's id is as old as its event's, or younger. */
+#define REPLAY_WHERE(S, UUID, STATES)                                                              \
+    " WHERE d.tenant = %s AND d.subscription_id = %s" UUID " AND d.id >= %s" UUID                  \
+    " AND d.event_id >= %s" UUID " AND d.event_id < %s" UUID " AND d.state IN (" STATES ")"
+
+const rh_statement_t rh_sql_replay_queue = {
+    "replay_queue",
+    QUEUE_FROM_DELIVERY("resthooks.", PGSQL_NOW)
+        REPLAY_WHERE("resthooks.", "::uuid", "SELECT json_array_elements_text(%s::json)")
+            " ON CONFLICT (tenant, delivery_id) DO NOTHING",
+    QUEUE_FROM_DELIVERY("resthooks_", SQLITE_NOW)
+        REPLAY_WHERE("resthooks_", "", "SELECT value FROM json_each(%s)")
+            " ON CONFLICT (tenant, delivery_id) DO NOTHING"};
+
+#define REPLAY_PENDING(S, UUID, STATES)                                                            \
+    "UPDATE " S "delivery AS d SET state = 'pending'" REPLAY_WHERE(S, UUID, STATES)                \
+    " AND EXISTS (SELECT 1 FROM " S "queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id)"
+
+const rh_statement_t rh_sql_replay_pending = {
+    "replay_pending",
+    REPLAY_PENDING("resthooks.", "::uuid", "SELECT json_array_elements_text(%s::json)"),
+    REPLAY_PENDING("resthooks_", "", "SELECT value FROM json_each(%s)")};
+
+/* ---- tests ---- */
+
+#define TEST_EVENT(S, UUID, NUMBER)                                                                \
+    "INSERT INTO " S "event (tenant, id, type, key, traceparent, time, source, data)"              \
+    " VALUES (%s, %s" UUID ", %s, %s, %s, CAST(%s AS " NUMBER "), 'test', %s)"
+
+const rh_statement_t rh_sql_test_event = {"test_event",
+                                          TEST_EVENT("resthooks.", "::uuid", "bigint"),
+                                          TEST_EVENT("resthooks_", "", "integer")};
+
+#define TEST_DELIVERY(S, UUID)                                                                     \
+    "INSERT INTO " S "delivery (tenant, id, event_id, subscription_id, type)"                      \
+    " VALUES (%s, %s" UUID ", %s" UUID ", %s" UUID ", %s)"
+
+const rh_statement_t rh_sql_test_delivery = {"test_delivery",
+                                             TEST_DELIVERY("resthooks.", "::uuid"),
+                                             TEST_DELIVERY("resthooks_", "")};
+
+const rh_statement_t rh_sql_version = {"schema_version",
+                                       "SELECT max(version) FROM resthooks.schema_version",
+                                       "SELECT max(version) FROM resthooks_schema_version"};

@@ -1,0 +1,118 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_schema.h"
+#include "rh_store_private.h"
+#include "rh_uuid.h"
+
+rh_store_t *rh_store_make(apr_pool_t *pool, rh_db_source_t *source)
+{
+    rh_store_t *store = apr_pcalloc(pool, sizeof(*store));
+
+    store->source = source;
+    return store;
+}
+
+/** @param began receives whether the work itself was begun */
+static apr_status_t run_once(rh_db_source_t *source, bool writes, rh_store_work_t *work,
+                             void *baton, apr_pool_t *pool, bool *began)
+{
+    apr_status_t status;
+    rh_db_t *db;
+
+    *began = false;
+    status = source->acquire(source, pool, &db);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    status = writes ? rh_db_begin(db, pool) : APR_SUCCESS;
+    if (status == APR_SUCCESS) {
+        *began = true;
+        status = work(db, baton, pool);
+        if (writes) {
+            status = rh_db_end(db, status, pool);
+        }
+    }
+    source->release(source, db, rh_db_session(db)->broken);
+    return status;
+}
+
+apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *work, void *baton,
+                          apr_pool_t *pool)
+{
+    bool began;
+    apr_status_t status = run_once(source, writes, work, baton, pool, &began);
+
+    if (APR_STATUS_IS_EAGAIN(status) && !began && source->dialect == RH_DIALECT_PGSQL) {
+        status = run_once(source, writes, work, baton, pool, &began);
+    }
+    return status;
+}
+
+/** Arguments of rh_store_select. */
+typedef struct select_t {
+    const rh_statement_t *statement;
+    int count;
+    const char *const *args;
+    apr_array_header_t **rows;
+} select_t;
+
+static apr_status_t select_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    select_t *select = baton;
+
+    return rh_db_select(db, select->statement, select->count, select->args, pool, select->rows);
+}
+
+apr_status_t rh_store_select(rh_store_t *store, const rh_statement_t *statement, int count,
+                             const char *const *args, apr_pool_t *pool, apr_array_header_t **rows)
+{
+    select_t select = {statement, count, args, rows};
+
+    return rh_store_run(store->source, false, select_work, &select, pool);
+}
+
+const char *rh_store_number(apr_pool_t *pool, apr_int64_t number)
+{
+    return apr_psprintf(pool, "%" APR_INT64_T_FMT, number);
+}
+
+apr_int64_t rh_store_ms(apr_time_t time)
+{
+    return time / 1000;
+}
+
+apr_int64_t rh_store_ms_up(apr_interval_time_t duration)
+{
+    return (duration + 999) / 1000;
+}
+
+void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char *before,
+                    const char **lowest, const char **end)
+{
+    char *text = apr_palloc(pool, 2 * (RH_UUID_LEN + 1));
+
+    rh_uuid_floor(from > 0 ? from : 0, text);
+    *lowest = text;
+    *end = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+    if (to > 0) {
+        rh_uuid_floor(to, text + RH_UUID_LEN + 1);
+        *end = text + RH_UUID_LEN + 1;
+    }
+    if (before && strcmp(before, *end) < 0) {
+        *end = before;
+    }
+}
+
+apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **problem)
+{
+    apr_array_header_t *rows;
+    apr_status_t status = rh_store_select(store, &rh_sql_version, 0, NULL, pool, &rows);
+
+    *problem = NULL;
+    if (status != APR_SUCCESS) {
+        *problem = "the database can't be reached";
+    } else if (rows->nelts != 1 || rh_db_number(rh_row(rows, 0)[0]) != RH_SCHEMA_VERSION) {
+        *problem = "the tables are of another version";
+        status = APR_EGENERAL;
+    }
+    return status;
+}

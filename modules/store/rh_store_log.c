@@ -1,0 +1,202 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* The logs of events, deliveries and attempts: what the API reads of them. */
+#include "rh_store_private.h"
+#include "rh_uuid.h"
+
+static const char *text_or_null(const char *column)
+{
+    return column && *column ? column : NULL;
+}
+
+static rh_event_source_t read_source(const char *name)
+{
+    for (int i = RH_SOURCE_CAPTURE; name && i <= RH_SOURCE_TEST; i++) {
+        if (strcmp(rh_event_source_name((rh_event_source_t)i), name) == 0) {
+            return (rh_event_source_t)i;
+        }
+    }
+    return RH_SOURCE_SQL;
+}
+
+static rh_event_t *read_event(const char **row, apr_pool_t *pool)
+{
+    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+
+    event->id = row[0];
+    event->tenant = row[1];
+    event->type = row[2];
+    event->key = text_or_null(row[3]);
+    event->client_id = text_or_null(row[4]);
+    event->traceparent = text_or_null(row[5]);
+    event->time = rh_db_number(row[6]) * 1000;
+    event->source = read_source(row[7]);
+    event->data.data = row[8] ? row[8] : "null";
+    event->data.len = strlen(event->data.data);
+    return event;
+}
+
+apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
+                                apr_pool_t *pool, rh_event_t **event)
+{
+    const char *args[] = {tenant, id};
+    apr_array_header_t *rows;
+    apr_status_t status = rh_store_select(store, &rh_sql_event_get, 2, args, pool, &rows);
+
+    if (status == APR_SUCCESS && rows->nelts == 0) {
+        status = APR_NOTFOUND;
+    }
+    if (status == APR_SUCCESS) {
+        *event = read_event(rh_row(rows, 0), pool);
+    }
+    return status;
+}
+
+apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant, const char *type,
+                                 apr_time_t from, apr_time_t to, const rh_page_t *page,
+                                 apr_pool_t *pool, apr_array_header_t **events)
+{
+    const char *args[5];
+    apr_array_header_t *rows;
+    apr_status_t status;
+    int i, n = 3;
+
+    args[0] = tenant;
+    rh_store_range(pool, from, to, page->before, &args[1], &args[2]);
+    if (type) {
+        args[n++] = type;
+    }
+    args[n++] = rh_store_number(pool, page->limit);
+    status = rh_store_select(store, type ? &rh_sql_event_list_type : &rh_sql_event_list, n, args,
+                             pool, &rows);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    *events = apr_array_make(pool, rows->nelts + 1, sizeof(rh_event_t *));
+    for (i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_PUSH(*events, rh_event_t *) = read_event(rh_row(rows, i), pool);
+    }
+    return APR_SUCCESS;
+}
+
+static rh_delivery_t *read_delivery(const char **row, apr_pool_t *pool)
+{
+    rh_delivery_t *delivery = apr_pcalloc(pool, sizeof(*delivery));
+
+    delivery->id = row[0];
+    delivery->tenant = delivery->event.tenant = row[1];
+    delivery->event.id = row[2];
+    delivery->subscription_id = row[3];
+    delivery->event.type = row[4];
+    rh_delivery_state_parse(row[5], &delivery->state);
+    delivery->attempt_count = (int)rh_db_number(row[6]);
+    delivery->last_status_code = (int)rh_db_number(row[7]);
+    delivery->next_attempt_at = rh_db_number(row[8]) * 1000;
+    if (row[9]) {
+        rh_format_parse(row[9], &delivery->format);
+    }
+    delivery->target_url = text_or_null(row[10]);
+    delivery->base_url = row[11] ? row[11] : "";
+    delivery->event.key = text_or_null(row[12]);
+    delivery->event.time = rh_db_number(row[13]) * 1000;
+    delivery->event.source = read_source(row[14]);
+    delivery->event.traceparent = text_or_null(row[15]);
+    delivery->created_at = rh_uuid_time(delivery->id);
+    return delivery;
+}
+
+apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
+                                    const rh_delivery_filter_t *filter, const rh_page_t *page,
+                                    apr_pool_t *pool, apr_array_header_t **deliveries)
+{
+    const char *of = filter->subscription_id ? filter->subscription_id : filter->event_id;
+    const rh_statement_t *statement = filter->subscription_id ? &rh_sql_delivery_list_subscription
+                                      : of ? &rh_sql_delivery_list_event
+                                           : &rh_sql_delivery_list;
+    const char *args[9], *state;
+    apr_array_header_t *rows;
+    apr_status_t status;
+    int i, n = 0;
+
+    state = filter->state < 0 ? NULL : rh_delivery_state_name((rh_delivery_state_t)filter->state);
+    args[n++] = tenant;
+    if (of) {
+        args[n++] = of;
+    }
+    rh_store_range(pool, filter->from, filter->to, page->before, &args[n], &args[n + 1]);
+    n += 2;
+    args[n++] = filter->type;
+    args[n++] = filter->type;
+    args[n++] = state;
+    args[n++] = state;
+    args[n++] = rh_store_number(pool, page->limit);
+    status = rh_store_select(store, statement, n, args, pool, &rows);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    *deliveries = apr_array_make(pool, rows->nelts + 1, sizeof(rh_delivery_t *));
+    for (i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_PUSH(*deliveries, rh_delivery_t *) = read_delivery(rh_row(rows, i), pool);
+    }
+    return APR_SUCCESS;
+}
+
+static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)
+{
+    rh_attempt_t *attempt = apr_pcalloc(pool, sizeof(*attempt));
+
+    attempt->id = row[0];
+    attempt->number = (int)rh_db_number(row[1]);
+    attempt->started_at = rh_db_number(row[2]) * 1000;
+    attempt->duration = rh_db_number(row[3]) * 1000;
+    attempt->status_code = (int)rh_db_number(row[4]);
+    attempt->headers = text_or_null(row[5]);
+    attempt->answer = row[6];
+    attempt->error = text_or_null(row[7]);
+    return attempt;
+}
+
+typedef struct get_t {
+    const char *tenant, *id;
+    apr_array_header_t *delivery, *attempts;
+} get_t;
+
+static apr_status_t get_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    get_t *get = baton;
+    const char *args[] = {get->tenant, get->id};
+    apr_status_t status =
+        rh_db_select(db, &rh_sql_delivery_get, 2, args, pool, &get->delivery);
+
+    if (status == APR_SUCCESS) {
+        status = rh_db_select(db, &rh_sql_attempt_list, 2, args, pool, &get->attempts);
+    }
+    return status;
+}
+
+apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const char *id,
+                                   apr_pool_t *pool, rh_delivery_t **row)
+{
+    get_t get = {tenant, id, NULL, NULL};
+    apr_status_t status = rh_store_run(store->source, false, get_work, &get, pool);
+    rh_delivery_t *delivery;
+    int i;
+
+    if (status == APR_SUCCESS && get.delivery->nelts == 0) {
+        status = APR_NOTFOUND;
+    }
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    delivery = read_delivery(rh_row(get.delivery, 0), pool);
+    delivery->event.data.data = rh_row(get.delivery, 0)[16];
+    if (delivery->event.data.data) {
+        delivery->event.data.len = strlen(delivery->event.data.data);
+    }
+    delivery->attempts = apr_array_make(pool, get.attempts->nelts + 1, sizeof(rh_attempt_t *));
+    for (i = get.attempts->nelts - 1; i >= 0; i--) {
+        APR_ARRAY_PUSH(delivery->attempts, rh_attempt_t *) =
+            read_attempt(rh_row(get.attempts, i), pool);
+    }
+    *row = delivery;
+    return APR_SUCCESS;
+}

@@ -1,0 +1,45 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_store_private.h
+ * @brief How the rooms of the store use a connection.
+ */
+#ifndef RH_STORE_PRIVATE_H
+#define RH_STORE_PRIVATE_H
+
+#include "rh_db_private.h"
+#include "rh_sql.h"
+#include "rh_store_open.h"
+
+struct rh_store_t {
+    rh_db_source_t *source;
+};
+
+/** What is done with a connection. @return what rh_store_run then returns */
+typedef apr_status_t rh_store_work_t(rh_db_t *db, void *baton, apr_pool_t *pool);
+
+/**
+ * Take a connection, do the work, give it back. In a transaction where `writes`, which is
+ * tried once more when the session turned out to be lost before it began anything.
+ */
+apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *work, void *baton,
+                          apr_pool_t *pool);
+
+/** One reading statement on a connection of its own. */
+apr_status_t rh_store_select(rh_store_t *store, const rh_statement_t *statement, int count,
+                             const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
+
+/** Decimal text of a number. */
+const char *rh_store_number(apr_pool_t *pool, apr_int64_t number);
+
+/** Milliseconds of a time, rounded down; of a duration, rounded up. */
+apr_int64_t rh_store_ms(apr_time_t time);
+apr_int64_t rh_store_ms_up(apr_interval_time_t duration);
+
+/** Bounds of ids for a range of times, 0: open. `before` may lower the upper one. */
+void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char *before,
+                    const char **lowest, const char **end);
+
+/** The i-th row. */
+#define rh_row(rows, i) APR_ARRAY_IDX(rows, i, const char **)
+
+#endif

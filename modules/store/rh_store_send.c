@@ -1,0 +1,138 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What a person sends: again, a range of events again, a test. */
+#include "rh_store_private.h"
+#include "rh_uuid.h"
+
+/** What is sent, and to whom. */
+typedef struct send_t {
+    const char *tenant, *id;
+    bool any;
+    const char *lowest, *end;
+    const rh_event_t *event;
+    apr_int64_t queued;
+} send_t;
+
+/** @return APR_EEXIST where the subscription can't be sent anything now */
+static apr_status_t check_active(const char *state)
+{
+    return state && strcmp(state, "active") == 0 ? APR_SUCCESS : APR_EEXIST;
+}
+
+static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    const send_t *what = baton;
+    const char *args[] = {what->tenant, what->id};
+    apr_array_header_t *rows;
+    int affected = 0;
+    apr_status_t status =
+        rh_db_select(db, &rh_sql_delivery_subscription, 2, args, pool, &rows);
+
+    if (status == APR_SUCCESS) {
+        status = rows->nelts == 0 ? APR_NOTFOUND : check_active(rh_row(rows, 0)[1]);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_redeliver_queue, 2, args, pool, &affected);
+    }
+    if (status == APR_SUCCESS) {
+        /* Its event may be past retention already. */
+        status = affected == 0 ? APR_NOTFOUND
+                               : rh_db_execute(db, &rh_sql_redeliver_delivery, 2, args, pool, NULL);
+    }
+    return status;
+}
+
+apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const char *id,
+                                apr_pool_t *pool)
+{
+    send_t what = {.tenant = tenant, .id = id};
+
+    return rh_store_run(store->source, true, redeliver_work, &what, pool);
+}
+
+static apr_status_t subscription_active(rh_db_t *db, const send_t *what, apr_pool_t *pool)
+{
+    const char *args[] = {what->tenant, what->id};
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_select(db, &rh_sql_subscription_state, 2, args, pool, &rows);
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    return rows->nelts == 0 ? APR_NOTFOUND : check_active(rh_row(rows, 0)[0]);
+}
+
+static apr_status_t replay_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    send_t *what = baton;
+    const char *states = what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
+    const char *missing[] = {what->tenant, what->id, what->lowest, what->end};
+    const char *args[] = {what->tenant, what->id, what->lowest, what->lowest, what->end, states};
+    apr_status_t status = subscription_active(db, what, pool);
+    int affected = 0;
+
+    if (status == APR_SUCCESS && what->any) {
+        status = rh_db_execute(db, &rh_sql_replay_missing, 4, missing, pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_replay_queue, 6, args, pool, &affected);
+        what->queued = affected;
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_replay_pending, 6, args, pool, NULL);
+    }
+    return status;
+}
+
+apr_status_t rh_store_replay(rh_store_t *store, const char *tenant, const char *subscription_id,
+                             bool any, apr_time_t from, apr_time_t to, apr_pool_t *pool,
+                             apr_int64_t *queued)
+{
+    send_t what = {.tenant = tenant, .id = subscription_id, .any = any};
+    apr_status_t status;
+
+    rh_store_range(pool, from, to, NULL, &what.lowest, &what.end);
+    status = rh_store_run(store->source, true, replay_work, &what, pool);
+    *queued = what.queued;
+    return status;
+}
+
+/** what->id is the subscription's, *what->end the delivery's. */
+static apr_status_t test_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    const send_t *what = baton;
+    const rh_event_t *event = what->event;
+    const char *data = apr_pstrmemdup(pool, event->data.data, event->data.len);
+    const char *event_args[] = {event->tenant,
+                                event->id,
+                                event->type,
+                                event->key,
+                                event->traceparent,
+                                rh_store_number(pool, rh_store_ms(event->time)),
+                                data};
+    const char *delivery_args[] = {event->tenant, what->end, event->id, what->id, event->type};
+    const char *queue_args[] = {event->tenant, what->end};
+    apr_status_t status = subscription_active(db, what, pool);
+
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_test_event, 7, event_args, pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_test_delivery, 5, delivery_args, pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_redeliver_queue, 2, queue_args, pool, NULL);
+    }
+    return status;
+}
+
+apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const char *subscription_id,
+                           apr_pool_t *pool, const char **delivery_id)
+{
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+    send_t what = {.tenant = event->tenant, .id = subscription_id, .event = event};
+
+    rh_uuid_make(id);
+    what.end = id;
+    *delivery_id = id;
+    return rh_store_run(store->source, true, test_work, &what, pool);
+}
