@@ -269,6 +269,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     what.per_subscription = dispatcher->per_subscription;
     what.lease = dispatcher->lease;
     what.lease_for = site->timeout + RH_LEASE_MARGIN;
+    what.again = 0;
     jobs = apr_array_make(scratch, 64, sizeof(rh_job_t *));
     status = queue->claim(queue, &what, scratch, jobs);
     got = jobs->nelts;
@@ -292,6 +293,9 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
     rh_engine_hand_over(dispatcher, jobs, false);
     plan_claim(dispatcher, got, limit, apr_time_now());
+    if (what.again > 0) {
+        claim_at(dispatcher, dispatcher->last_claim + what.again);
+    }
 }
 
 static void maintain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)

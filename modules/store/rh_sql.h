@@ -67,34 +67,55 @@ extern const rh_statement_t rh_sql_test_delivery;
 /** rows: version */
 extern const rh_statement_t rh_sql_version;
 
-/* ---- rh_sql_queue.c ---- */
+/* ---- rh_sql_commit.c ---- */
 
 /** (items, tenants with types and patterns, limit, lease, lease for); PostgreSQL only. Rows as
  * rh_queue_commit.c reads them. */
 extern const rh_statement_t rh_sql_commit;
-/** SQLite's steps: (items, now) … */
+/** SQLite's steps: (items, now), (items), (items, patterns), (items, limit, lease, leased until,
+ * now, patterns) */
 extern const rh_statement_t rh_sql_commit_keys, rh_sql_commit_events, rh_sql_commit_deliveries,
-    rh_sql_commit_queue, rh_sql_commit_jobs;
-/** (tenant, client id): rows: event id */
+    rh_sql_commit_queue;
+/** (items, lease); rows: tenant, delivery, waits; SQLite only */
+extern const rh_statement_t rh_sql_commit_leased;
+/** (tenant, client id); rows: event id */
 extern const rh_statement_t rh_sql_idempotency_get;
-/** Subscriptions that have something in the queue, after a place: (tenant, subscription, steps,
- * now) */
+
+/* ---- rh_sql_claim.c ---- */
+
+/** Subscriptions that have something in the queue, behind a place: (tenant, subscription, steps,
+ * now, now). Rows: tenant, id, something due, state, ordered, rate limit, pause left. The times
+ * are SQLite's alone. */
 extern const rh_statement_t rh_sql_claim_candidates;
-/** (candidates, lease, lease for, now) */
+/** Lease what is due of candidates: (candidates, lease, lease for); rows: tenant, delivery.
+ * PostgreSQL only. */
 extern const rh_statement_t rh_sql_claim, rh_sql_claim_ordered;
-/** SQLite's: (lease) and what was claimed */
+/** SQLite, of one subscription: (lease, leased until, tenant, subscription, now, most) */
+extern const rh_statement_t rh_sql_claim_one, rh_sql_claim_one_ordered;
+/** SQLite, of one subscription: (until, tenant, subscription), (until, tenant, subscription, now,
+ * most) */
 extern const rh_statement_t rh_sql_claim_pace, rh_sql_claim_park;
-/** Take deliveries of a subscription out of the queue as cancelled: (tenant, subscription, limit);
- * affected: how many */
-extern const rh_statement_t rh_sql_cancel, rh_sql_cancel_queue, rh_sql_cancel_delivery;
-/** (outcomes, now) */
-extern const rh_statement_t rh_sql_settle, rh_sql_settle_attempts, rh_sql_settle_delivery,
-    rh_sql_settle_stat, rh_sql_settle_subscription, rh_sql_settle_again, rh_sql_settle_done,
-    rh_sql_settle_wake, rh_sql_settle_pause;
-/** (lease, now) */
+/** All that a job needs, of leased deliveries: (tenants and deliveries, lease) */
+extern const rh_statement_t rh_sql_claim_jobs;
+/** Take deliveries of a subscription out of the queue as cancelled: (tenant, subscription, limit).
+ * rh_sql_cancel is PostgreSQL's, the others are SQLite's, in their order. */
+extern const rh_statement_t rh_sql_cancel, rh_sql_cancel_delivery, rh_sql_cancel_queue;
+/** (now, lease): due now, no lease. The time is SQLite's alone. */
 extern const rh_statement_t rh_sql_release;
-/** Housekeeping: (retention) or (lowest id kept, limit) */
-extern const rh_statement_t rh_sql_partitions_make, rh_sql_partitions_drop, rh_sql_old_keys,
-    rh_sql_old_events, rh_sql_old_deliveries, rh_sql_old_attempts;
+/** Housekeeping: (retention); PostgreSQL only */
+extern const rh_statement_t rh_sql_partitions_make, rh_sql_partitions_drop;
+/** Housekeeping: (time to keep from, limit) */
+extern const rh_statement_t rh_sql_old_keys;
+/** Housekeeping: (lowest id that is kept, limit); SQLite only */
+extern const rh_statement_t rh_sql_old_events, rh_sql_old_deliveries, rh_sql_old_attempts;
+
+/* ---- rh_sql_settle.c ---- */
+
+/** (outcomes); rows: tenant and id of subscriptions that are gone now. PostgreSQL only. */
+extern const rh_statement_t rh_sql_settle;
+/** SQLite's steps, in their order. The first row of arguments is (outcomes[, outcomes]), those of
+ * _stat and _again are (now, outcomes), of _subscription (now, outcomes); its rows as above. */
+extern const rh_statement_t rh_sql_settle_attempts, rh_sql_settle_stat, rh_sql_settle_subscription,
+    rh_sql_settle_again, rh_sql_settle_delivery, rh_sql_settle_wake, rh_sql_settle_remove;
 
 #endif

@@ -167,7 +167,9 @@ typedef struct rh_claim_t {
     int limit;                     /**< jobs at most */
     int per_subscription;          /**< of those, of one subscription */
     apr_interval_time_t lease_for; /**< how long the claim holds */
-    apr_int64_t lease;             /**< this process's token, never 0 */
+    apr_int64_t lease;             /**< this process's token, greater than 0 */
+    apr_interval_time_t again;     /**< claim receives when something that waits only for its
+                                        subscription's pause or pace may be claimed; 0: unknown */
 } rh_claim_t;
 
 /** The store as the engine sees it. Each is called from one thread at a time per queue object. */
@@ -191,7 +193,7 @@ struct rh_queue_t {
      * what belongs to none.
      * @param jobs as in commit; at most claim->limit
      */
-    apr_status_t (*claim)(rh_queue_t *self, const rh_claim_t *claim, apr_pool_t *scratch,
+    apr_status_t (*claim)(rh_queue_t *self, rh_claim_t *claim, apr_pool_t *scratch,
                           apr_array_header_t *jobs);
     /** Record outcomes, one commit for all. @return APR_EAGAIN: nothing was stored, call again */
     apr_status_t (*settle)(rh_queue_t *self, rh_settle_t *const *outcomes, int count,

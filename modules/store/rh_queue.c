@@ -1,0 +1,125 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_queue_private.h"
+
+#include <stdlib.h>
+
+/** Deliveries that are cancelled at a time. */
+#define CANCEL_CHUNK "2000"
+/** Rows that housekeeping removes at a time, and how often it does so in one call. */
+#define OLD_CHUNK "2000"
+#define MOST_CHUNKS 25
+
+const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later)
+{
+    return rh_store_number(pool, rh_store_ms_up(apr_time_now() + later));
+}
+
+apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
+                             apr_pool_t *pool)
+{
+    const char *args[] = {tenant, subscription_id, CANCEL_CHUNK};
+    apr_status_t status;
+
+    if (db->dialect == RH_DIALECT_PGSQL) {
+        return rh_db_execute(db, &rh_sql_cancel, 3, args, pool, NULL);
+    }
+    status = rh_db_execute(db, &rh_sql_cancel_delivery, 3, args, pool, NULL);
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_cancel_queue, 3, args, pool, NULL);
+    }
+    return status;
+}
+
+/** A statement with its arguments, for rh_store_run. */
+typedef struct call_t {
+    const rh_statement_t *statement;
+    int count;
+    const char *const *args;
+    int affected;
+} call_t;
+
+static apr_status_t call_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    call_t *call = baton;
+
+    return rh_db_execute(db, call->statement, call->count, call->args, pool, &call->affected);
+}
+
+static apr_status_t select_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    const call_t *call = baton;
+    apr_array_header_t *rows;
+
+    return rh_db_select(db, call->statement, call->count, call->args, pool, &rows);
+}
+
+/** Remove rows a chunk and a transaction at a time. */
+static apr_status_t remove_old(rh_queue_impl_t *queue, const rh_statement_t *statement,
+                               const char *bound, apr_pool_t *scratch)
+{
+    const char *args[] = {bound, OLD_CHUNK};
+    bool writes = queue->source->dialect == RH_DIALECT_SQLITE;
+    apr_status_t status = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < MOST_CHUNKS && status == APR_SUCCESS; i++) {
+        call_t call = {statement, 2, args, 0};
+
+        status = rh_store_run(queue->source, writes, call_work, &call, scratch);
+        if (call.affected < atoi(OLD_CHUNK)) {
+            break;
+        }
+    }
+    return status;
+}
+
+static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch)
+{
+    static const rh_statement_t *const old[] = {&rh_sql_old_attempts, &rh_sql_old_deliveries,
+                                                &rh_sql_old_events, NULL};
+    static const rh_statement_t *const partitions[] = {&rh_sql_partitions_make,
+                                                       &rh_sql_partitions_drop, NULL};
+    rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
+    const char *ms = rh_store_number(scratch, rh_store_ms(retention));
+    const rh_statement_t *const *step;
+    apr_status_t status = remove_old(queue, &rh_sql_old_keys, ms, scratch);
+    char oldest[RH_UUID_LEN + 1];
+
+    if (queue->source->dialect == RH_DIALECT_SQLITE) {
+        rh_uuid_floor(apr_time_now() - retention, oldest);
+        for (step = old; *step && status == APR_SUCCESS; step++) {
+            status = remove_old(queue, *step, oldest, scratch);
+        }
+        return status;
+    }
+    for (step = partitions; *step && status == APR_SUCCESS; step++) {
+        call_t call = {*step, 1, &ms, 0};
+
+        status = rh_store_run(queue->source, false, select_work, &call, scratch);
+    }
+    return status;
+}
+
+static apr_status_t release(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch)
+{
+    rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
+    const char *arg = rh_store_number(scratch, lease);
+    call_t call = {&rh_sql_release, 1, &arg, 0};
+
+    return rh_store_run(queue->source, queue->source->dialect == RH_DIALECT_SQLITE, call_work,
+                        &call, scratch);
+}
+
+rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
+{
+    rh_queue_impl_t *queue = apr_pcalloc(pool, sizeof(*queue));
+
+    queue->base.commit = rh_queue_commit;
+    queue->base.claim = rh_queue_claim;
+    queue->base.settle = rh_queue_settle;
+    queue->base.maintain = maintain;
+    queue->base.release = release;
+    queue->source = source;
+    rh_uuid_floor(0, queue->subscription);
+    return &queue->base;
+}

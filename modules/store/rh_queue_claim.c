@@ -1,0 +1,391 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Due deliveries, fairly by subscription. */
+#include "rh_queue_private.h"
+#include "rh_rows.h"
+
+#include <apr_hash.h>
+
+/** Subscriptions that one statement looks at, and how many of these statements a claim makes. */
+#define STEPS 256
+#define MOST_WALKS 16
+/** How long what waits behind another of its key is not looked at, if nobody wakes it. */
+#define PARKED_FOR apr_time_from_sec(600)
+/** Due deliveries of an ordered subscription that are looked at for one that is taken. */
+#define LOOK_FOR_ONE 4
+
+typedef struct candidate_t {
+    const char *tenant, *id;
+    int most;
+    apr_int64_t pace; /**< milliseconds that its share takes; 0: no rate limit */
+    bool ordered;
+} candidate_t;
+
+typedef struct claim_t {
+    rh_queue_impl_t *queue;
+    rh_claim_t *claim;
+    apr_time_t lease_until;
+    apr_array_header_t *candidates; /**< of candidate_t */
+    apr_array_header_t *jobs;
+    apr_array_header_t *lost; /**< of rh_settle_t *: their event is gone */
+    int room;                 /**< jobs that may still be taken */
+    bool around;              /**< every subscription was looked at */
+} claim_t;
+
+/* ---- jobs ---- */
+
+static const char *pairs_json(const apr_array_header_t *pairs, apr_pool_t *pool)
+{
+    rh_rows_t rows;
+    int i;
+
+    rh_rows_begin(&rows, pool);
+    for (i = 0; i < pairs->nelts; i++) {
+        rh_rows_next(&rows);
+        rh_rows_text(&rows, "tenant", rh_row(pairs, i)[0]);
+        rh_rows_text(&rows, "id", rh_row(pairs, i)[1]);
+    }
+    return rh_rows_end(&rows);
+}
+
+/** A job from a row of rh_sql_claim_jobs. */
+static rh_job_t *make_job(const char **row, apr_int64_t lease, apr_time_t lease_until)
+{
+    rh_job_t *job = rh_job_make();
+    apr_pool_t *pool;
+
+    if (!job) {
+        return NULL;
+    }
+    pool = job->pool;
+    job->delivery_id = apr_pstrdup(pool, row[0]);
+    job->tenant = job->event.tenant = apr_pstrdup(pool, row[1]);
+    job->subscription_id = apr_pstrdup(pool, row[2]);
+    job->event.id = apr_pstrdup(pool, row[3]);
+    job->tries = (int)rh_db_number(row[4]);
+    job->attempt_count = (int)rh_db_number(row[5]);
+    job->target_url = apr_pstrdup(pool, row[6]);
+    job->headers = apr_pstrdup(pool, row[7]);
+    job->secret = apr_pstrdup(pool, row[8]);
+    job->old_secret = row[9] && *row[9] ? apr_pstrdup(pool, row[9]) : NULL;
+    job->base_url = apr_pstrdup(pool, row[10] ? row[10] : "");
+    rh_format_parse(row[11], &job->format);
+    job->ordered = rh_db_number(row[12]) != 0;
+    job->rate_limit = (int)rh_db_number(row[13]);
+    job->failing_for = rh_db_number(row[14]) * 1000;
+    job->event.type = apr_pstrdup(pool, row[15]);
+    job->event.key = row[16] && *row[16] ? apr_pstrdup(pool, row[16]) : NULL;
+    job->event.traceparent = row[17] && *row[17] ? apr_pstrdup(pool, row[17]) : NULL;
+    job->event.time = rh_db_number(row[18]) * 1000;
+    job->event.data.data = apr_pstrdup(pool, row[20]);
+    job->event.data.len = strlen(job->event.data.data);
+    job->lease = lease;
+    job->lease_until = lease_until;
+    return job;
+}
+
+/** The outcome of a delivery that can't be attempted: its event is past retention. */
+static rh_settle_t *make_lost(const char **row, apr_int64_t lease, apr_pool_t *pool)
+{
+    rh_settle_t *settle = apr_pcalloc(pool, sizeof(*settle));
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+
+    rh_uuid_make(id);
+    settle->kind = RH_SETTLE_FAILED;
+    settle->delivery_id = row[0];
+    settle->tenant = row[1];
+    settle->subscription_id = row[2];
+    settle->lease = lease;
+    settle->attempt.id = id;
+    settle->attempt.number = (int)rh_db_number(row[5]) + 1;
+    settle->attempt.started_at = apr_time_now();
+    settle->attempt.error = "not sent: the event is past its retention";
+    return settle;
+}
+
+apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_int64_t lease,
+                           apr_time_t lease_until, apr_pool_t *pool, apr_array_header_t *jobs,
+                           apr_array_header_t *lost)
+{
+    apr_array_header_t *rows;
+    apr_status_t status;
+    int i;
+
+    if (leased->nelts == 0) {
+        return APR_SUCCESS;
+    }
+    {
+        const char *args[] = {pairs_json(leased, pool), rh_store_number(pool, lease)};
+
+        status = rh_db_select(db, &rh_sql_claim_jobs, 2, args, pool, &rows);
+    }
+    for (i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        const char **row = rh_row(rows, i);
+        rh_job_t *job;
+
+        if (!row[20]) {
+            if (lost) {
+                APR_ARRAY_PUSH(lost, rh_settle_t *) = make_lost(row, lease, pool);
+            }
+            continue;
+        }
+        job = make_job(row, lease, lease_until);
+        if (job) {
+            APR_ARRAY_PUSH(jobs, rh_job_t *) = job;
+        }
+    }
+    return status;
+}
+
+/* ---- candidates ---- */
+
+/** What a subscription may get in this claim. */
+static void add_candidate(claim_t *claim, const char **row, apr_pool_t *pool)
+{
+    rh_queue_impl_t *queue = claim->queue;
+    int rate = (int)rh_db_number(row[5]), most = claim->claim->per_subscription;
+    candidate_t *candidate;
+
+    (void)pool;
+    if (most > claim->room) {
+        most = claim->room;
+    }
+    candidate = apr_array_push(claim->candidates);
+    memset(candidate, 0, sizeof(*candidate));
+    candidate->tenant = row[0];
+    candidate->id = row[1];
+    candidate->ordered = rh_db_number(row[4]) != 0;
+    if (rate > 0) {
+        /* A tenth of a second's worth. */
+        if (most > (rate + 9) / 10) {
+            most = (rate + 9) / 10;
+        }
+        candidate->pace = ((apr_int64_t)most * 1000 + rate - 1) / rate;
+        if (claim->claim->again == 0 || claim->claim->again > candidate->pace * 1000) {
+            claim->claim->again = candidate->pace * 1000;
+        }
+    }
+    candidate->most = most;
+    claim->room -= most;
+    apr_cpystrn(queue->tenant, row[0], sizeof(queue->tenant));
+    apr_cpystrn(queue->subscription, row[1], sizeof(queue->subscription));
+}
+
+/** Look at the subscriptions behind the place where the last walk ended. */
+static apr_status_t walk(rh_db_t *db, claim_t *claim, const char *tenant, const char *id,
+                         apr_pool_t *pool, apr_array_header_t **rows)
+{
+    const char *now = rh_queue_now(pool, 0);
+    const char *args[] = {tenant, id, apr_psprintf(pool, "%d", STEPS), now, now};
+
+    (void)claim;
+    return rh_db_select(db, &rh_sql_claim_candidates, db->dialect == RH_DIALECT_PGSQL ? 3 : 5, args,
+                        pool, rows);
+}
+
+/** Judge one subscription that has something in the queue. */
+static apr_status_t look_at(rh_db_t *db, claim_t *claim, const char **row, apr_pool_t *pool)
+{
+    apr_int64_t pause = rh_db_number(row[6]);
+
+    if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
+        return rh_queue_cancel(db, row[0], row[1], pool);
+    }
+    if (strcmp(row[3], "active") != 0 || rh_db_number(row[2]) == 0) {
+        return APR_SUCCESS;
+    }
+    if (pause > 0) {
+        if (claim->claim->again == 0 || claim->claim->again > pause * 1000) {
+            claim->claim->again = pause * 1000;
+        }
+        return APR_SUCCESS;
+    }
+    add_candidate(claim, row, pool);
+    return APR_SUCCESS;
+}
+
+/**
+ * Go once around the subscriptions, from behind the last one that got something, until there is
+ * enough to do.
+ */
+static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *pool)
+{
+    static const char first_id[] = "00000000-0000-0000-0000-000000000000";
+    const char *start_tenant = apr_pstrdup(pool, claim->queue->tenant);
+    const char *start_id = apr_pstrdup(pool, claim->queue->subscription);
+    const char *tenant = start_tenant, *id = start_id;
+    bool wrapped = false;
+    int walks, i;
+
+    for (walks = 0; walks < MOST_WALKS && claim->room > 0; walks++) {
+        apr_array_header_t *rows;
+        apr_status_t status = walk(db, claim, tenant, id, pool, &rows);
+
+        for (i = 0; status == APR_SUCCESS && i < rows->nelts && claim->room > 0; i++) {
+            const char **row = rh_row(rows, i);
+            int order = strcmp(row[0], start_tenant);
+
+            if (wrapped && (order > 0 || (order == 0 && strcmp(row[1], start_id) > 0))) {
+                return APR_SUCCESS;
+            }
+            status = look_at(db, claim, row, pool);
+            tenant = row[0];
+            id = row[1];
+        }
+        if (status != APR_SUCCESS) {
+            return status;
+        }
+        if (rows->nelts < STEPS && claim->room > 0) {
+            if (wrapped) {
+                return APR_SUCCESS;
+            }
+            wrapped = true;
+            tenant = "";
+            id = first_id;
+        }
+    }
+    if (claim->room > 0) {
+        /* Very many wait with nothing due: the next claim goes on here. */
+        apr_cpystrn(claim->queue->tenant, tenant, sizeof(claim->queue->tenant));
+        apr_cpystrn(claim->queue->subscription, id, sizeof(claim->queue->subscription));
+        claim->claim->again = 1000;
+    }
+    return APR_SUCCESS;
+}
+
+/* ---- leasing ---- */
+
+static const char *candidates_json(const claim_t *claim, bool ordered, apr_pool_t *pool)
+{
+    rh_rows_t rows;
+    int i, count = 0;
+
+    rh_rows_begin(&rows, pool);
+    for (i = 0; i < claim->candidates->nelts; i++) {
+        const candidate_t *candidate = &APR_ARRAY_IDX(claim->candidates, i, candidate_t);
+
+        if (candidate->ordered == ordered) {
+            rh_rows_next(&rows);
+            rh_rows_text(&rows, "tenant", candidate->tenant);
+            rh_rows_text(&rows, "id", candidate->id);
+            rh_rows_number(&rows, "most", candidate->most);
+            rh_rows_number(&rows, "pace", candidate->pace);
+            count++;
+        }
+    }
+    return count > 0 ? rh_rows_end(&rows) : NULL;
+}
+
+static apr_status_t lease_pgsql(rh_db_t *db, claim_t *claim, apr_pool_t *pool,
+                                apr_array_header_t *leased)
+{
+    apr_status_t status = APR_SUCCESS;
+    int ordered;
+
+    for (ordered = 0; ordered <= 1 && status == APR_SUCCESS; ordered++) {
+        const char *args[] = {candidates_json(claim, ordered, pool),
+                              rh_store_number(pool, claim->claim->lease),
+                              rh_store_number(pool, rh_store_ms_up(claim->claim->lease_for))};
+        apr_array_header_t *rows;
+
+        if (args[0]) {
+            status = rh_db_select(db, ordered ? &rh_sql_claim_ordered : &rh_sql_claim, 3, args, pool,
+                                  &rows);
+            if (status == APR_SUCCESS) {
+                apr_array_cat(leased, rows);
+            }
+        }
+    }
+    return status;
+}
+
+static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
+                                     const candidate_t *candidate, apr_pool_t *pool,
+                                     apr_array_header_t *leased)
+{
+    const char *now = rh_queue_now(pool, 0);
+    const char *parked = rh_queue_now(pool, PARKED_FOR);
+    const char *lease = rh_store_number(pool, claim->claim->lease);
+    const char *until = rh_queue_now(pool, claim->claim->lease_for);
+    const char *most = apr_psprintf(pool, "%d", candidate->most);
+    const char *look = apr_psprintf(pool, "%d", candidate->most * LOOK_FOR_ONE);
+    const char *park[] = {parked, candidate->tenant, candidate->id, now, look, now};
+    const char *ordered[] = {lease, until, candidate->tenant, candidate->id, now, now, most};
+    const char *plain[] = {lease, until, candidate->tenant, candidate->id, now, most};
+    apr_status_t status = APR_SUCCESS;
+    apr_array_header_t *rows;
+
+    if (candidate->pace > 0) {
+        const char *pace[] = {rh_queue_now(pool, candidate->pace * 1000), candidate->tenant,
+                              candidate->id};
+
+        status = rh_db_execute(db, &rh_sql_claim_pace, 3, pace, pool, NULL);
+    }
+    if (status == APR_SUCCESS && candidate->ordered) {
+        status = rh_db_execute(db, &rh_sql_claim_park, 6, park, pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = candidate->ordered
+                     ? rh_db_select(db, &rh_sql_claim_one_ordered, 7, ordered, pool, &rows)
+                     : rh_db_select(db, &rh_sql_claim_one, 6, plain, pool, &rows);
+    }
+    if (status == APR_SUCCESS) {
+        apr_array_cat(leased, rows);
+    }
+    return status;
+}
+
+static apr_status_t claim_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    claim_t *claim = baton;
+    apr_array_header_t *leased = apr_array_make(pool, 64, sizeof(const char **));
+    apr_status_t status = APR_SUCCESS;
+    int i;
+
+    if (db->dialect == RH_DIALECT_PGSQL) {
+        status = lease_pgsql(db, claim, pool, leased);
+    } else {
+        for (i = 0; i < claim->candidates->nelts && status == APR_SUCCESS; i++) {
+            status = lease_one_sqlite(db, claim, &APR_ARRAY_IDX(claim->candidates, i, candidate_t),
+                                      pool, leased);
+        }
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_queue_jobs(db, leased, claim->claim->lease, claim->lease_until, pool,
+                               claim->jobs, claim->lost);
+    }
+    return status;
+}
+
+static apr_status_t find_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    return find_candidates(db, baton, pool);
+}
+
+apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scratch,
+                            apr_array_header_t *jobs)
+{
+    rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
+    claim_t claim = {0};
+    apr_status_t status;
+
+    what->again = 0;
+    claim.queue = queue;
+    claim.claim = what;
+    claim.candidates = apr_array_make(scratch, 64, sizeof(candidate_t));
+    claim.jobs = jobs;
+    claim.lost = apr_array_make(scratch, 4, sizeof(rh_settle_t *));
+    claim.room = what->limit;
+    /* Most looks find nothing: on SQLite they must not keep writers out. */
+    status = rh_store_run(queue->source, false, find_work, &claim, scratch);
+    if (status != APR_SUCCESS || claim.candidates->nelts == 0) {
+        return status;
+    }
+    claim.lease_until = apr_time_now() + what->lease_for;
+    status = rh_store_run(queue->source, queue->source->dialect == RH_DIALECT_SQLITE, claim_work,
+                          &claim, scratch);
+    if (status == APR_SUCCESS && claim.lost->nelts > 0) {
+        status = rh_queue_settle(self, (rh_settle_t *const *)claim.lost->elts, claim.lost->nelts,
+                                 scratch);
+    }
+    return status;
+}

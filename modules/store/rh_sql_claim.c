@@ -1,0 +1,190 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_sql.h"
+
+/*
+ * Subscriptions are found by walking the index from one to the next, so a backlog costs no more
+ * than a single delivery. PostgreSQL reads the next one in a lateral query, SQLite in a scalar one.
+ */
+const rh_statement_t rh_sql_claim_candidates = {
+    "claim_candidates",
+    "WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
+    " step(tenant, id, n) AS ((SELECT q.tenant, q.subscription_id, 1 FROM resthooks.queue q"
+    " WHERE (q.tenant, q.subscription_id) > (%s, %s::uuid)"
+    " ORDER BY q.tenant, q.subscription_id LIMIT 1)"
+    " UNION ALL SELECT x.tenant, x.subscription_id, step.n + 1 FROM step"
+    " CROSS JOIN LATERAL (SELECT q.tenant, q.subscription_id FROM resthooks.queue q"
+    " WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id)"
+    " ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x"
+    " WHERE step.n < %s::integer)"
+    " SELECT step.tenant, step.id, CASE WHEN EXISTS (SELECT 1 FROM resthooks.queue q"
+    " WHERE q.tenant = step.tenant AND q.subscription_id = step.id AND q.due_at <= clock.at)"
+    " THEN 1 ELSE 0 END, s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END, s.rate_limit,"
+    " greatest(t.paused_until - clock.at, 0)"
+    " FROM clock CROSS JOIN step"
+    " LEFT JOIN resthooks.subscription s ON s.tenant = step.tenant AND s.id = step.id"
+    " LEFT JOIN resthooks.subscription_stat t"
+    " ON t.tenant = step.tenant AND t.subscription_id = step.id"
+    " ORDER BY step.n",
+    "WITH RECURSIVE step(tenant, id, n) AS (SELECT * FROM (SELECT q.tenant, q.subscription_id, 1"
+    " FROM resthooks_queue q WHERE (q.tenant, q.subscription_id) > (%s, %s)"
+    " ORDER BY q.tenant, q.subscription_id LIMIT 1)"
+    " UNION ALL SELECT q.tenant, q.subscription_id, step.n + 1 FROM step JOIN resthooks_queue q"
+    " ON (q.tenant, q.delivery_id) = (SELECT x.tenant, x.delivery_id FROM resthooks_queue x"
+    " WHERE (x.tenant, x.subscription_id) > (step.tenant, step.id)"
+    " ORDER BY x.tenant, x.subscription_id LIMIT 1)"
+    " WHERE step.n < CAST(%s AS integer))"
+    " SELECT step.tenant, step.id, EXISTS (SELECT 1 FROM resthooks_queue q"
+    " WHERE q.tenant = step.tenant AND q.subscription_id = step.id"
+    " AND q.due_at <= CAST(%s AS integer)), s.state, s.ordered, s.rate_limit,"
+    " max(t.paused_until - CAST(%s AS integer), 0)"
+    " FROM step LEFT JOIN resthooks_subscription s ON s.tenant = step.tenant AND s.id = step.id"
+    " LEFT JOIN resthooks_subscription_stat t"
+    " ON t.tenant = step.tenant AND t.subscription_id = step.id"
+    " ORDER BY step.n"};
+
+/*
+ * A subscription with a rate limit has its pace in the row that all hosts share: who gets that
+ * row takes the share of the coming moment, the others come later.
+ */
+const rh_statement_t rh_sql_claim = {
+    "claim",
+    "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
+    " candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"
+    " AS c(tenant text, id uuid, most integer, pace bigint)),"
+    " share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace"
+    " FROM clock, candidate c JOIN resthooks.subscription_stat t"
+    " ON t.tenant = c.tenant AND t.subscription_id = c.id"
+    " WHERE c.pace > 0 AND t.paused_until <= clock.at FOR UPDATE OF t SKIP LOCKED),"
+    " pace AS (UPDATE resthooks.subscription_stat t SET paused_until = clock.at + p.pace"
+    " FROM share p, clock WHERE t.tenant = p.tenant AND t.subscription_id = p.subscription_id),"
+    " due AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM clock, candidate c"
+    " CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id FROM resthooks.queue x"
+    " WHERE x.tenant = c.tenant AND x.subscription_id = c.id AND x.due_at <= clock.at"
+    " ORDER BY x.due_at LIMIT c.most FOR UPDATE SKIP LOCKED) AS q"
+    " WHERE c.pace = 0 OR EXISTS (SELECT 1 FROM share p"
+    " WHERE p.tenant = c.tenant AND p.subscription_id = c.id))"
+    " UPDATE resthooks.queue q SET lease = %s::bigint, due_at = clock.at + %s::bigint"
+    " FROM due d, clock WHERE q.tenant = d.tenant AND q.delivery_id = d.delivery_id"
+    " RETURNING q.tenant, q.delivery_id",
+    NULL};
+
+const rh_statement_t rh_sql_claim_ordered = {
+    "claim_ordered",
+    "WITH candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"
+    " AS c(tenant text, id uuid, most integer))"
+    " SELECT c.tenant, o.delivery_id FROM candidate c CROSS JOIN LATERAL"
+    " resthooks.claim_ordered(c.tenant, c.id, %s::bigint, %s::bigint, c.most) AS o",
+    NULL};
+
+#define LEASE_ONE                                                                                  \
+    "UPDATE resthooks_queue SET lease = CAST(%s AS integer), due_at = CAST(%s AS integer)"         \
+    " WHERE (tenant, delivery_id) IN (SELECT q.tenant, q.delivery_id FROM resthooks_queue q"       \
+    " WHERE q.tenant = %s AND q.subscription_id = %s AND q.due_at <= CAST(%s AS integer)"
+#define MOST_OF_ONE " ORDER BY q.due_at LIMIT CAST(%s AS integer)) RETURNING tenant, delivery_id"
+
+/** Another of the key comes first, or is being worked on. */
+#define BLOCKED                                                                                    \
+    "(EXISTS (SELECT 1 FROM resthooks_queue f WHERE f.tenant = q.tenant"                           \
+    " AND f.subscription_id = q.subscription_id AND f.order_key = q.order_key"                     \
+    " AND (f.event_id, f.delivery_id) < (q.event_id, q.delivery_id))"                              \
+    " OR EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = q.tenant"                        \
+    " AND w.subscription_id = q.subscription_id AND w.order_key = q.order_key AND w.lease > 0"     \
+    " AND w.delivery_id <> q.delivery_id AND w.due_at > CAST(%s AS integer)))"
+
+const rh_statement_t rh_sql_claim_one = {"claim_one", NULL, LEASE_ONE MOST_OF_ONE};
+
+/* (lease, leased until, tenant, subscription, now, now, most) */
+const rh_statement_t rh_sql_claim_one_ordered = {
+    "claim_one_ordered", NULL,
+    LEASE_ONE " AND (q.order_key IS NULL OR NOT " BLOCKED ")" MOST_OF_ONE};
+
+const rh_statement_t rh_sql_claim_pace = {
+    "claim_pace", NULL,
+    "UPDATE resthooks_subscription_stat SET paused_until = CAST(%s AS integer)"
+    " WHERE tenant = %s AND subscription_id = %s"};
+
+/* (until, tenant, subscription, now, most, now) */
+const rh_statement_t rh_sql_claim_park = {
+    "claim_park", NULL,
+    "UPDATE resthooks_queue SET lease = -1, due_at = CAST(%s AS integer)"
+    " WHERE (tenant, delivery_id) IN (SELECT q.tenant, q.delivery_id FROM (SELECT * FROM"
+    " resthooks_queue d WHERE d.tenant = %s AND d.subscription_id = %s"
+    " AND d.due_at <= CAST(%s AS integer) ORDER BY d.due_at LIMIT CAST(%s AS integer)) AS q"
+    " WHERE q.order_key IS NOT NULL AND " BLOCKED ")"};
+
+#define JOBS(S, IDS, AT, GREATEST)                                                                 \
+    "SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,"     \
+    " s.target_url, s.headers, s.secret,"                                                          \
+    " CASE WHEN s.old_secret_until > " AT " THEN s.old_secret END, s.base_url, s.format,"          \
+    " CASE WHEN s.ordered THEN 1 ELSE 0 END, s.rate_limit,"                                        \
+    " CASE WHEN t.failing_since IS NULL THEN 0 ELSE " GREATEST "(" AT " - t.failing_since, 1) END,"\
+    " e.type, e.key, e.traceparent, e.time, e.source, e.data"                                      \
+    " FROM " IDS " JOIN " S "queue q ON q.tenant = i.tenant AND q.delivery_id = i.id"              \
+    " JOIN " S "subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id"                \
+    " LEFT JOIN " S "subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id"      \
+    " LEFT JOIN " S "event e ON e.tenant = q.tenant AND e.id = q.event_id"                         \
+    " WHERE q.lease = CAST(%s AS bigint) ORDER BY q.event_id, q.delivery_id"
+
+const rh_statement_t rh_sql_claim_jobs = {
+    "claim_jobs",
+    JOBS("resthooks.", "json_to_recordset(%s::json) AS i(tenant text, id uuid)",
+         "resthooks.now_ms()", "greatest"),
+    JOBS("resthooks_",
+         "(SELECT value ->> 'tenant' AS tenant, value ->> 'id' AS id FROM json_each(%s)) AS i",
+         "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)", "max")};
+
+const rh_statement_t rh_sql_cancel = {
+    "cancel",
+    "WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queue q"
+    " WHERE q.tenant = %s AND q.subscription_id = %s::uuid"
+    " ORDER BY q.due_at LIMIT %s::integer FOR UPDATE SKIP LOCKED),"
+    " removed AS (DELETE FROM resthooks.queue q USING waiting w WHERE q.tenant = w.tenant"
+    " AND q.delivery_id = w.delivery_id RETURNING q.tenant, q.delivery_id)"
+    " UPDATE resthooks.delivery d SET state = 'cancelled' FROM removed r"
+    " WHERE d.tenant = r.tenant AND d.id = r.delivery_id AND d.state = 'pending'",
+    NULL};
+
+#define WAITING                                                                                    \
+    "(SELECT q.tenant, q.delivery_id FROM resthooks_queue q WHERE q.tenant = %s"                   \
+    " AND q.subscription_id = %s ORDER BY q.due_at, q.delivery_id LIMIT CAST(%s AS integer))"
+
+const rh_statement_t rh_sql_cancel_delivery = {
+    "cancel_delivery", NULL,
+    "UPDATE resthooks_delivery SET state = 'cancelled'"
+    " WHERE state = 'pending' AND (tenant, id) IN " WAITING};
+
+const rh_statement_t rh_sql_cancel_queue = {
+    "cancel_queue", NULL, "DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN " WAITING};
+
+const rh_statement_t rh_sql_release = {
+    "release",
+    "UPDATE resthooks.queue SET lease = 0, due_at = resthooks.now_ms() WHERE lease = %s::bigint",
+    "UPDATE resthooks_queue SET lease = 0,"
+    " due_at = CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+    " WHERE lease = CAST(%s AS integer)"};
+
+/* ---- housekeeping ---- */
+
+const rh_statement_t rh_sql_partitions_make = {
+    "partitions_make", "SELECT resthooks.ensure_partitions(%s::bigint)", NULL};
+const rh_statement_t rh_sql_partitions_drop = {
+    "partitions_drop", "SELECT resthooks.drop_partitions(%s::bigint)", NULL};
+
+const rh_statement_t rh_sql_old_keys = {
+    "old_keys",
+    "DELETE FROM resthooks.idempotency WHERE (tenant, client_id) IN"
+    " (SELECT i.tenant, i.client_id FROM resthooks.idempotency i"
+    " WHERE i.created_at < resthooks.now_ms() - %s::bigint"
+    " ORDER BY i.created_at LIMIT %s::integer FOR UPDATE SKIP LOCKED)",
+    "DELETE FROM resthooks_idempotency WHERE (tenant, client_id) IN"
+    " (SELECT i.tenant, i.client_id FROM resthooks_idempotency i"
+    " WHERE i.created_at < CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+    " - CAST(%s AS integer) ORDER BY i.created_at LIMIT CAST(%s AS integer))"};
+
+#define OLD(TABLE)                                                                                 \
+    "DELETE FROM " TABLE " WHERE (tenant, id) IN (SELECT o.tenant, o.id FROM " TABLE " o"          \
+    " WHERE o.id < %s ORDER BY o.id LIMIT CAST(%s AS integer))"
+
+const rh_statement_t rh_sql_old_events = {"old_events", NULL, OLD("resthooks_event")};
+const rh_statement_t rh_sql_old_deliveries = {"old_deliveries", NULL, OLD("resthooks_delivery")};
+const rh_statement_t rh_sql_old_attempts = {"old_attempts", NULL, OLD("resthooks_attempt")};

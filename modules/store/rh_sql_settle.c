@@ -1,0 +1,161 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_sql.h"
+
+/*
+ * Outcomes of attempts. The rows of subscription_stat are locked first, in order; then:
+ *
+ *   logged    the attempts; what is logged already (a repetition after a lost connection) counts
+ *             no more
+ *   removed   delivered: out of the queue, whoever has the lease now; ended otherwise: only with
+ *             the lease
+ *   again     due later
+ *   wake      the next of a key whose first went
+ */
+const rh_statement_t rh_sql_settle = {
+    "settle",
+    "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
+    " o AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS o(kind text, tenant text,"
+    " id uuid, subscription_id uuid, lease bigint, delay bigint, pause bigint, reason text,"
+    " attempt_id uuid, number integer, started_at bigint, ms bigint, status_code integer,"
+    " headers text, answer text, error text)),"
+    " locked AS MATERIALIZED (SELECT t.tenant, t.subscription_id FROM resthooks.subscription_stat t"
+    " WHERE (t.tenant, t.subscription_id) IN (SELECT o.tenant, o.subscription_id FROM o"
+    " WHERE o.kind <> 'release' OR o.pause > 0)"
+    " ORDER BY t.tenant, t.subscription_id FOR UPDATE),"
+    " ready AS MATERIALIZED (SELECT count(*) AS subscriptions FROM locked),"
+    " logged AS (INSERT INTO resthooks.attempt"
+    " (tenant, id, delivery_id, number, started_at, ms, status_code, headers, answer, error)"
+    " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code,"
+    " o.headers, o.answer, o.error FROM ready, o WHERE o.kind <> 'release'"
+    " ON CONFLICT DO NOTHING RETURNING id),"
+    " fresh AS MATERIALIZED (SELECT o.* FROM o JOIN logged l ON l.id = o.attempt_id"
+    " UNION ALL SELECT o.* FROM ready, o WHERE o.kind = 'release'),"
+    " stat AS (UPDATE resthooks.subscription_stat t SET delivered = t.delivered + s.delivered,"
+    " failed = t.failed + s.failed,"
+    " last_status_code = CASE WHEN s.last_at IS NULL THEN t.last_status_code ELSE s.code END,"
+    " last_attempt_at = greatest(t.last_attempt_at, s.last_at),"
+    " failing_since = CASE WHEN s.delivered > 0 THEN NULL"
+    " WHEN s.last_at IS NULL THEN t.failing_since ELSE coalesce(t.failing_since, clock.at) END,"
+    " paused_until = CASE WHEN s.pause > 0 THEN greatest(t.paused_until, clock.at + s.pause)"
+    " ELSE t.paused_until END"
+    " FROM clock, (SELECT f.tenant, f.subscription_id,"
+    " count(*) FILTER (WHERE f.kind = 'delivered') AS delivered,"
+    " count(*) FILTER (WHERE f.kind IN ('failed', 'gone', 'disabled')) AS failed,"
+    " max(f.started_at) FILTER (WHERE f.kind <> 'release') AS last_at,"
+    " (array_agg(f.status_code ORDER BY f.started_at DESC)"
+    " FILTER (WHERE f.kind <> 'release'))[1] AS code, max(f.pause) AS pause"
+    " FROM fresh f GROUP BY f.tenant, f.subscription_id) AS s"
+    " WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id"
+    " AND (s.last_at IS NOT NULL OR s.pause > 0)),"
+    " removed AS (DELETE FROM resthooks.queue q USING ready, o WHERE q.tenant = o.tenant"
+    " AND q.delivery_id = o.id AND (o.kind = 'delivered'"
+    " OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease))"
+    " RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),"
+    " again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at + o.delay,"
+    " tries = q.tries + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END,"
+    " attempt_count = q.attempt_count + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END"
+    " FROM clock, ready, o WHERE q.tenant = o.tenant AND q.delivery_id = o.id"
+    " AND o.kind IN ('retry', 'release') AND q.lease = o.lease),"
+    " wake AS (UPDATE resthooks.queue q SET lease = 0,"
+    " due_at = CASE q.lease WHEN -1 THEN clock.at ELSE q.due_at END"
+    " FROM clock, (SELECT DISTINCT r.tenant, r.subscription_id, r.order_key FROM removed r"
+    " WHERE r.order_key IS NOT NULL) AS k CROSS JOIN LATERAL (SELECT f.delivery_id"
+    " FROM resthooks.queue f WHERE f.tenant = k.tenant AND f.subscription_id = k.subscription_id"
+    " AND f.order_key = k.order_key AND f.delivery_id NOT IN (SELECT r.delivery_id FROM removed r)"
+    " ORDER BY f.event_id, f.delivery_id LIMIT 1) AS next"
+    " WHERE q.tenant = k.tenant AND q.delivery_id = next.delivery_id AND q.lease <= 0),"
+    " done AS (UPDATE resthooks.delivery d SET state = CASE WHEN o.kind = 'delivered'"
+    " THEN 'delivered' WHEN r.delivery_id IS NOT NULL THEN 'failed' ELSE d.state END,"
+    " attempt_count = greatest(d.attempt_count, o.number), last_status_code = o.status_code"
+    " FROM o LEFT JOIN removed r ON r.tenant = o.tenant AND r.delivery_id = o.id"
+    " WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id),"
+    " ended AS (UPDATE resthooks.subscription s SET state = e.kind, state_reason = e.reason,"
+    " updated_at = clock.at, revision = s.revision + 1"
+    " FROM clock, (SELECT DISTINCT ON (o.tenant, o.subscription_id) o.tenant, o.subscription_id,"
+    " o.kind, o.reason FROM ready, o WHERE o.kind IN ('gone', 'disabled')"
+    " ORDER BY o.tenant, o.subscription_id, o.kind DESC) AS e"
+    " WHERE s.tenant = e.tenant AND s.id = e.subscription_id AND s.state = 'active'"
+    " RETURNING s.tenant, s.id, s.state)"
+    " SELECT e.tenant, e.id, e.state FROM ended e",
+    NULL};
+
+#define VALUE(NAME) "value ->> '" NAME "' AS " NAME
+#define OUTCOMES                                                                                   \
+    "(SELECT " VALUE("kind") ", " VALUE("tenant") ", " VALUE("id") ", "                            \
+    VALUE("subscription_id") ", " VALUE("lease") ", " VALUE("delay") ", " VALUE("pause") ", "      \
+    VALUE("reason") ", " VALUE("attempt_id") ", " VALUE("number") ", " VALUE("started_at") ", "    \
+    VALUE("ms") ", " VALUE("status_code") ", " VALUE("headers") ", " VALUE("answer") ", "          \
+    VALUE("error") " FROM json_each(%s)) AS o"
+#define NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+
+const rh_statement_t rh_sql_settle_attempts = {
+    "settle_attempts", NULL,
+    "INSERT INTO resthooks_attempt"
+    " (tenant, id, delivery_id, number, started_at, ms, status_code, headers, answer, error)"
+    " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.headers,"
+    " o.answer, o.error FROM " OUTCOMES " WHERE o.kind <> 'release' ON CONFLICT DO NOTHING"};
+
+/* The last attempt's time and status code travel as one number. */
+const rh_statement_t rh_sql_settle_stat = {
+    "settle_stat", NULL,
+    "UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivered,"
+    " failed = t.failed + s.failed,"
+    " last_status_code = CASE WHEN s.last IS NULL THEN t.last_status_code ELSE s.last %% 1000 END,"
+    " last_attempt_at = max(t.last_attempt_at, coalesce(s.last / 1000, 0)),"
+    " failing_since = CASE WHEN s.delivered > 0 THEN NULL"
+    " WHEN s.last IS NULL THEN t.failing_since ELSE coalesce(t.failing_since, " NOW ") END,"
+    " paused_until = CASE WHEN s.pause > 0 THEN max(t.paused_until, " NOW " + s.pause)"
+    " ELSE t.paused_until END"
+    " FROM (SELECT o.tenant AS tenant, o.subscription_id AS subscription_id,"
+    " sum(o.kind = 'delivered') AS delivered,"
+    " sum(o.kind IN ('failed', 'gone', 'disabled')) AS failed,"
+    " max(CASE WHEN o.kind <> 'release' THEN o.started_at * 1000 + o.status_code END) AS last,"
+    " max(o.pause) AS pause"
+    " FROM " OUTCOMES " GROUP BY o.tenant, o.subscription_id) AS s"
+    " WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id"};
+
+const rh_statement_t rh_sql_settle_subscription = {
+    "settle_subscription", NULL,
+    "UPDATE resthooks_subscription AS s SET state = e.kind, state_reason = e.reason,"
+    " updated_at = " NOW ", revision = s.revision + 1"
+    " FROM (SELECT o.tenant AS tenant, o.subscription_id AS subscription_id,"
+    " max(o.kind) AS kind, o.reason AS reason FROM " OUTCOMES
+    " WHERE o.kind IN ('gone', 'disabled') GROUP BY o.tenant, o.subscription_id) AS e"
+    " WHERE s.tenant = e.tenant AND s.id = e.subscription_id AND s.state = 'active'"
+    " RETURNING tenant, id, state"};
+
+const rh_statement_t rh_sql_settle_again = {
+    "settle_again", NULL,
+    "UPDATE resthooks_queue AS q SET lease = 0, due_at = " NOW " + o.delay,"
+    " tries = q.tries + (o.kind = 'retry'), attempt_count = q.attempt_count + (o.kind = 'retry')"
+    " FROM " OUTCOMES " WHERE q.tenant = o.tenant AND q.delivery_id = o.id"
+    " AND o.kind IN ('retry', 'release') AND q.lease = o.lease"};
+
+#define ENDED                                                                                      \
+    "(o.kind = 'delivered' OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease))"
+
+const rh_statement_t rh_sql_settle_delivery = {
+    "settle_delivery", NULL,
+    "UPDATE resthooks_delivery AS d SET state = CASE WHEN o.kind = 'delivered' THEN 'delivered'"
+    " WHEN EXISTS (SELECT 1 FROM resthooks_queue q WHERE q.tenant = o.tenant"
+    " AND q.delivery_id = o.id AND " ENDED ") THEN 'failed' ELSE d.state END,"
+    " attempt_count = max(d.attempt_count, o.number), last_status_code = o.status_code"
+    " FROM " OUTCOMES " WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id"};
+
+/* The next of a key is the first that does not end here. */
+const rh_statement_t rh_sql_settle_wake = {
+    "settle_wake", NULL,
+    "UPDATE resthooks_queue SET lease = 0, due_at = " NOW
+    " WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT q.tenant, (SELECT f.delivery_id"
+    " FROM resthooks_queue f WHERE f.tenant = q.tenant AND f.subscription_id = q.subscription_id"
+    " AND f.order_key = q.order_key"
+    " AND f.delivery_id NOT IN (SELECT value ->> 'id' FROM json_each(%s))"
+    " ORDER BY f.event_id, f.delivery_id LIMIT 1)"
+    " FROM " OUTCOMES " JOIN resthooks_queue q ON q.tenant = o.tenant AND q.delivery_id = o.id"
+    " WHERE q.order_key IS NOT NULL AND " ENDED ")"};
+
+const rh_statement_t rh_sql_settle_remove = {
+    "settle_remove", NULL,
+    "DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN (SELECT q.tenant, q.delivery_id"
+    " FROM " OUTCOMES " JOIN resthooks_queue q ON q.tenant = o.tenant AND q.delivery_id = o.id"
+    " WHERE " ENDED ")"};
