@@ -200,6 +200,16 @@ static bool is_alive(rh_db_t *db, rh_db_session_t *session, apr_pool_t *pool, bo
     return strcmp(row[1], "off") == 0;
 }
 
+/**
+ * Whether SQLite refused a statement because the tables were changed since it was prepared. The
+ * driver prepares in the old way, where that is an error without a message.
+ */
+static bool is_outdated(const rh_db_session_t *session)
+{
+    return strcmp(session->error, "not an error") == 0 ||
+           strstr(session->error, "schema has changed") != NULL;
+}
+
 /** What a refusal means, and its line in the log. */
 static apr_status_t refused(rh_db_t *db, rh_db_session_t *session, const char *what)
 {
@@ -248,6 +258,10 @@ static apr_status_t run(rh_db_t *db, const rh_statement_t *statement, int count,
             return APR_SUCCESS;
         }
         if (db->dialect == RH_DIALECT_SQLITE) {
+            if (runs++ == 0 && is_outdated(session)) {
+                apr_hash_set(db->prepared, statement->label, APR_HASH_KEY_STRING, NULL);
+                continue;
+            }
             return refused(db, session, statement->label);
         }
         if (session->in_transaction) {

@@ -288,8 +288,8 @@ static apr_status_t lease_pgsql(rh_db_t *db, claim_t *claim, apr_pool_t *pool,
         apr_array_header_t *rows;
 
         if (args[0]) {
-            status = rh_db_select(db, ordered ? &rh_sql_claim_ordered : &rh_sql_claim, 3, args, pool,
-                                  &rows);
+            status = rh_db_select(db, ordered ? &rh_sql_claim_ordered : &rh_sql_claim, 3, args,
+                                  pool, &rows);
             if (status == APR_SUCCESS) {
                 apr_array_cat(leased, rows);
             }

@@ -166,8 +166,8 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     const char *lease = rh_store_number(pool, claim->lease);
     const char *keys[] = {now, commit->rows};
     const char *deliveries[] = {commit->rows, commit->targets};
-    const char *queue[] = {limit, rh_queue_now(pool, claim->lease_for), now, limit, lease, now,
-                           commit->rows};
+    const char *queue[] = {
+        limit, rh_queue_now(pool, claim->lease_for), now, limit, lease, now, commit->rows};
     const char *leased[] = {lease, commit->rows};
     apr_array_header_t *rows, *mine;
     apr_status_t status = rh_db_execute(db, &rh_sql_commit_keys, 2, keys, pool, NULL);
@@ -205,8 +205,8 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
 }
 
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,
-                             const rh_claim_t *claim, apr_pool_t *scratch,
-                             apr_array_header_t *jobs, int *waiting)
+                             const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,
+                             int *waiting)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
     bool sqlite = queue->source->dialect == RH_DIALECT_SQLITE;

@@ -34,8 +34,8 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
                            apr_array_header_t *lost);
 
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,
-                             const rh_claim_t *claim, apr_pool_t *scratch,
-                             apr_array_header_t *jobs, int *waiting);
+                             const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,
+                             int *waiting);
 apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *claim, apr_pool_t *scratch,
                             apr_array_header_t *jobs);
 apr_status_t rh_queue_settle(rh_queue_t *self, rh_settle_t *const *outcomes, int count,

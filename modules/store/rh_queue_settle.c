@@ -79,9 +79,9 @@ static apr_status_t settle_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     static const struct {
         const rh_statement_t *statement;
         int count;
-    } steps[] = {{&rh_sql_settle_attempts, 1}, {&rh_sql_settle_stat, 1},
-                 {&rh_sql_settle_again, 1},    {&rh_sql_settle_delivery, 1},
-                 {&rh_sql_settle_wake, 2},     {&rh_sql_settle_remove, 1}};
+    } steps[] = {{&rh_sql_settle_stat, 1},  {&rh_sql_settle_attempts, 1},
+                 {&rh_sql_settle_again, 1}, {&rh_sql_settle_delivery, 1},
+                 {&rh_sql_settle_wake, 2},  {&rh_sql_settle_remove, 1}};
     const char *args[] = {baton, baton};
     apr_status_t status = APR_SUCCESS;
     apr_array_header_t *gone;

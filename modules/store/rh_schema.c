@@ -33,8 +33,8 @@ static apr_status_t read_version(rh_db_t *db, apr_pool_t *pool, int *version)
     *version = 0;
     if (status == APR_SUCCESS && rows->nelts > 0) {
         status = rh_db_query_rows(
-            db, db->dialect == RH_DIALECT_PGSQL ? rh_sql_version.pgsql : rh_sql_version.sqlite, pool,
-            &rows);
+            db, db->dialect == RH_DIALECT_PGSQL ? rh_sql_version.pgsql : rh_sql_version.sqlite,
+            pool, &rows);
         if (status == APR_SUCCESS && rows->nelts > 0) {
             *version = (int)rh_db_number(rh_row(rows, 0)[0]);
         }

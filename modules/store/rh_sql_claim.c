@@ -117,7 +117,8 @@ const rh_statement_t rh_sql_claim_park = {
     " s.target_url, s.headers, s.secret,"                                                          \
     " CASE WHEN s.old_secret_until > " AT " THEN s.old_secret END, s.base_url, s.format,"          \
     " CASE WHEN s.ordered THEN 1 ELSE 0 END, s.rate_limit,"                                        \
-    " CASE WHEN t.failing_since IS NULL THEN 0 ELSE " GREATEST "(" AT " - t.failing_since, 1) END,"\
+    " CASE WHEN t.failing_since IS NULL THEN 0 ELSE " GREATEST "(" AT                              \
+    " - t.failing_since, 1) END,"                                                                  \
     " e.type, e.key, e.traceparent, e.time, e.source, e.data"                                      \
     " FROM " IDS " JOIN " S "queue q ON q.tenant = i.tenant AND q.delivery_id = i.id"              \
     " JOIN " S "subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id"                \

@@ -87,8 +87,7 @@ const rh_statement_t rh_sql_commit_deliveries = {
     "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)"
     " SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
     " || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type"
-    " FROM " ITEMS
-    " JOIN resthooks_subscription s ON s.tenant = i.tenant AND s.state = 'active'"
+    " FROM " ITEMS " JOIN resthooks_subscription s ON s.tenant = i.tenant AND s.state = 'active'"
     " WHERE s.id IN (SELECT e.subscription_id FROM json_each(%s) AS p"
     " JOIN resthooks_subscription_event e ON e.tenant = i.tenant"
     " AND e.pattern = p.value ->> 'pattern'"
@@ -112,8 +111,7 @@ const rh_statement_t rh_sql_commit_queue = {
     " CASE WHEN s.ordered THEN i.key END AS order_key,"
     " NOT s.ordered AND s.rate_limit = 0 AND coalesce(t.paused_until, 0) <= CAST(%s AS integer)"
     " AS at_once, row_number() OVER (ORDER BY i.n) AS place"
-    " FROM " ITEMS
-    " JOIN resthooks_delivery d ON d.tenant = i.tenant AND d.event_id = i.id"
+    " FROM " ITEMS " JOIN resthooks_delivery d ON d.tenant = i.tenant AND d.event_id = i.id"
     " AND d.state = 'pending' AND d.attempt_count = 0"
     " JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"
     " LEFT JOIN resthooks_subscription_stat t"

@@ -4,15 +4,14 @@
 #define EVENT_COLUMNS                                                                              \
     "SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.source, e.data"
 
-#define EVENT_GET(S, UUID)                                                                         \
-    EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id = %s" UUID
+#define EVENT_GET(S, UUID) EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id = %s" UUID
 
 const rh_statement_t rh_sql_event_get = {"event_get", EVENT_GET("resthooks.", "::uuid"),
                                          EVENT_GET("resthooks_", "")};
 
 #define EVENT_LIST(S, UUID, MORE)                                                                  \
-    EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id >= %s" UUID " AND e.id < %s"    \
-                  UUID MORE " ORDER BY e.id DESC LIMIT CAST(%s AS integer)"
+    EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id >= %s" UUID                     \
+                  " AND e.id < %s" UUID MORE " ORDER BY e.id DESC LIMIT CAST(%s AS integer)"
 #define OF_TYPE " AND e.type = %s"
 
 const rh_statement_t rh_sql_event_list = {"event_list", EVENT_LIST("resthooks.", "::uuid", ""),
@@ -33,13 +32,14 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
     " LEFT JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"
 
 #define DELIVERY_LIST(S, UUID, MORE)                                                               \
-    DELIVERY_COLUMNS DELIVERY_TABLES(S)                                                            \
-    " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                       \
-    " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                            \
-    " ORDER BY d.id DESC LIMIT CAST(%s AS integer)"
+    DELIVERY_COLUMNS DELIVERY_TABLES(                                                              \
+        S) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                \
+           " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                     \
+           " ORDER BY d.id DESC LIMIT CAST(%s AS integer)"
 
-const rh_statement_t rh_sql_delivery_list = {
-    "delivery_list", DELIVERY_LIST("resthooks.", "::uuid", ""), DELIVERY_LIST("resthooks_", "", "")};
+const rh_statement_t rh_sql_delivery_list = {"delivery_list",
+                                             DELIVERY_LIST("resthooks.", "::uuid", ""),
+                                             DELIVERY_LIST("resthooks_", "", "")};
 
 const rh_statement_t rh_sql_delivery_list_subscription = {
     "delivery_list_subscription",
@@ -71,9 +71,9 @@ const rh_statement_t rh_sql_attempt_list = {"attempt_list", ATTEMPT_LIST("restho
     " LEFT JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
     " WHERE d.tenant = %s AND d.id = %s" UUID
 
-const rh_statement_t rh_sql_delivery_subscription = {
-    "delivery_subscription", DELIVERY_SUBSCRIPTION("resthooks.", "::uuid"),
-    DELIVERY_SUBSCRIPTION("resthooks_", "")};
+const rh_statement_t rh_sql_delivery_subscription = {"delivery_subscription",
+                                                     DELIVERY_SUBSCRIPTION("resthooks.", "::uuid"),
+                                                     DELIVERY_SUBSCRIPTION("resthooks_", "")};
 
 #define SUBSCRIPTION_STATE(S, UUID)                                                                \
     "SELECT state FROM " S "subscription WHERE tenant = %s AND id = %s" UUID
@@ -149,15 +149,17 @@ const rh_statement_t rh_sql_replay_missing = {
 const rh_statement_t rh_sql_replay_queue = {
     "replay_queue",
     QUEUE_FROM_DELIVERY("resthooks.", PGSQL_NOW)
-        REPLAY_WHERE("resthooks.", "::uuid", "SELECT json_array_elements_text(%s::json)")
-            " ON CONFLICT (tenant, delivery_id) DO NOTHING",
-    QUEUE_FROM_DELIVERY("resthooks_", SQLITE_NOW)
-        REPLAY_WHERE("resthooks_", "", "SELECT value FROM json_each(%s)")
-            " ON CONFLICT (tenant, delivery_id) DO NOTHING"};
+        REPLAY_WHERE("resthooks.", "::uuid",
+                     "SELECT json_array_elements_text(%s::json)") " ON CONFLICT (tenant, "
+                                                                  "delivery_id) DO NOTHING",
+    QUEUE_FROM_DELIVERY("resthooks_", SQLITE_NOW) REPLAY_WHERE(
+        "resthooks_", "",
+        "SELECT value FROM json_each(%s)") " ON CONFLICT (tenant, delivery_id) DO NOTHING"};
 
 #define REPLAY_PENDING(S, UUID, STATES)                                                            \
-    "UPDATE " S "delivery AS d SET state = 'pending'" REPLAY_WHERE(S, UUID, STATES)                \
-    " AND EXISTS (SELECT 1 FROM " S "queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id)"
+    "UPDATE " S "delivery AS d SET state = 'pending'" REPLAY_WHERE(                                \
+        S, UUID, STATES) " AND EXISTS (SELECT 1 FROM " S                                           \
+                         "queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id)"
 
 const rh_statement_t rh_sql_replay_pending = {
     "replay_pending",
@@ -178,8 +180,7 @@ const rh_statement_t rh_sql_test_event = {"test_event",
     "INSERT INTO " S "delivery (tenant, id, event_id, subscription_id, type)"                      \
     " VALUES (%s, %s" UUID ", %s" UUID ", %s" UUID ", %s)"
 
-const rh_statement_t rh_sql_test_delivery = {"test_delivery",
-                                             TEST_DELIVERY("resthooks.", "::uuid"),
+const rh_statement_t rh_sql_test_delivery = {"test_delivery", TEST_DELIVERY("resthooks.", "::uuid"),
                                              TEST_DELIVERY("resthooks_", "")};
 
 const rh_statement_t rh_sql_version = {"schema_version",

@@ -80,12 +80,18 @@ const rh_statement_t rh_sql_settle = {
     NULL};
 
 #define VALUE(NAME) "value ->> '" NAME "' AS " NAME
-#define OUTCOMES                                                                                   \
-    "(SELECT " VALUE("kind") ", " VALUE("tenant") ", " VALUE("id") ", "                            \
-    VALUE("subscription_id") ", " VALUE("lease") ", " VALUE("delay") ", " VALUE("pause") ", "      \
-    VALUE("reason") ", " VALUE("attempt_id") ", " VALUE("number") ", " VALUE("started_at") ", "    \
-    VALUE("ms") ", " VALUE("status_code") ", " VALUE("headers") ", " VALUE("answer") ", "          \
-    VALUE("error") " FROM json_each(%s)) AS o"
+#define OUTCOMES                                                                                                                                     \
+    "(SELECT " VALUE("kind") ", " VALUE("tenant") ", " VALUE("id") ", " VALUE("subscription_id") ", " VALUE("lease") ", " VALUE("delay") ", " VALUE( \
+        "pause") ", " VALUE("reason") ", " VALUE("attempt_id") ", " VALUE("number") ", " VALUE("s"                                                   \
+                                                                                               "t"                                                   \
+                                                                                               "a"                                                   \
+                                                                                               "r"                                                   \
+                                                                                               "t"                                                   \
+                                                                                               "e"                                                   \
+                                                                                               "d"                                                   \
+                                                                                               "_"                                                   \
+                                                                                               "a"                                                   \
+                                                                                               "t") ", " VALUE("ms") ", " VALUE("status_code") ", " VALUE("headers") ", " VALUE("answer") ", " VALUE("error") " FROM json_each(%s)) AS o"
 #define NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
 
 const rh_statement_t rh_sql_settle_attempts = {
@@ -95,7 +101,8 @@ const rh_statement_t rh_sql_settle_attempts = {
     " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.headers,"
     " o.answer, o.error FROM " OUTCOMES " WHERE o.kind <> 'release' ON CONFLICT DO NOTHING"};
 
-/* The last attempt's time and status code travel as one number. */
+/* The last attempt's time and status code travel as one number. Before the attempts are logged:
+ * what is there already counts no more. */
 const rh_statement_t rh_sql_settle_stat = {
     "settle_stat", NULL,
     "UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivered,"
@@ -111,7 +118,9 @@ const rh_statement_t rh_sql_settle_stat = {
     " sum(o.kind IN ('failed', 'gone', 'disabled')) AS failed,"
     " max(CASE WHEN o.kind <> 'release' THEN o.started_at * 1000 + o.status_code END) AS last,"
     " max(o.pause) AS pause"
-    " FROM " OUTCOMES " GROUP BY o.tenant, o.subscription_id) AS s"
+    " FROM " OUTCOMES " WHERE o.kind = 'release' OR NOT EXISTS (SELECT 1 FROM resthooks_attempt a"
+    " WHERE a.tenant = o.tenant AND a.id = o.attempt_id)"
+    " GROUP BY o.tenant, o.subscription_id) AS s"
     " WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id"};
 
 const rh_statement_t rh_sql_settle_subscription = {

@@ -104,9 +104,8 @@ const rh_statement_t rh_sql_subscription_stat_clear = {
     "UPDATE " TABLE " SET lease = 0, due_at = 0"                                                   \
     " WHERE tenant = %s AND subscription_id = %s" UUID " AND lease = -1"
 
-const rh_statement_t rh_sql_subscription_unpark = {"subscription_unpark",
-                                                   UNPARK("resthooks.queue", "::uuid"),
-                                                   UNPARK("resthooks_queue", "")};
+const rh_statement_t rh_sql_subscription_unpark = {
+    "subscription_unpark", UNPARK("resthooks.queue", "::uuid"), UNPARK("resthooks_queue", "")};
 
 #define DELETE(TABLE, UUID, NUMBER)                                                                \
     "DELETE FROM " TABLE " WHERE tenant = %s AND id = %s" UUID                                     \

@@ -110,8 +110,8 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
 {
     const char *of = filter->subscription_id ? filter->subscription_id : filter->event_id;
     const rh_statement_t *statement = filter->subscription_id ? &rh_sql_delivery_list_subscription
-                                      : of ? &rh_sql_delivery_list_event
-                                           : &rh_sql_delivery_list;
+                                      : of                    ? &rh_sql_delivery_list_event
+                                                              : &rh_sql_delivery_list;
     const char *args[9], *state;
     apr_array_header_t *rows;
     apr_status_t status;
@@ -164,8 +164,7 @@ static apr_status_t get_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     get_t *get = baton;
     const char *args[] = {get->tenant, get->id};
-    apr_status_t status =
-        rh_db_select(db, &rh_sql_delivery_get, 2, args, pool, &get->delivery);
+    apr_status_t status = rh_db_select(db, &rh_sql_delivery_get, 2, args, pool, &get->delivery);
 
     if (status == APR_SUCCESS) {
         status = rh_db_select(db, &rh_sql_attempt_list, 2, args, pool, &get->attempts);

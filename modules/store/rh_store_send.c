@@ -24,8 +24,7 @@ static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     const char *args[] = {what->tenant, what->id};
     apr_array_header_t *rows;
     int affected = 0;
-    apr_status_t status =
-        rh_db_select(db, &rh_sql_delivery_subscription, 2, args, pool, &rows);
+    apr_status_t status = rh_db_select(db, &rh_sql_delivery_subscription, 2, args, pool, &rows);
 
     if (status == APR_SUCCESS) {
         status = rows->nelts == 0 ? APR_NOTFOUND : check_active(rh_row(rows, 0)[1]);
@@ -102,13 +101,10 @@ static apr_status_t test_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     const send_t *what = baton;
     const rh_event_t *event = what->event;
     const char *data = apr_pstrmemdup(pool, event->data.data, event->data.len);
-    const char *event_args[] = {event->tenant,
-                                event->id,
-                                event->type,
-                                event->key,
-                                event->traceparent,
-                                rh_store_number(pool, rh_store_ms(event->time)),
-                                data};
+    const char *event_args[] = {
+        event->tenant, event->id,          event->type,
+        event->key,    event->traceparent, rh_store_number(pool, rh_store_ms(event->time)),
+        data};
     const char *delivery_args[] = {event->tenant, what->end, event->id, what->id, event->type};
     const char *queue_args[] = {event->tenant, what->end};
     apr_status_t status = subscription_active(db, what, pool);

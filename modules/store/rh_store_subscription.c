@@ -98,8 +98,7 @@ apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, co
 {
     const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status =
-        rh_store_select(store, &rh_sql_subscription_get, 2, args, pool, &rows);
+    apr_status_t status = rh_store_select(store, &rh_sql_subscription_get, 2, args, pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
@@ -128,13 +127,9 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
         patterns = rh_rows_strings(pool, one);
     }
     {
-        const char *args[] = {tenant,
-                              page->before ? page->before : LAST_ID,
-                              patterns,
-                              patterns,
-                              wanted,
-                              wanted,
-                              rh_store_number(pool, page->limit)};
+        const char *args[] = {
+            tenant, page->before ? page->before : LAST_ID, patterns, patterns, wanted,
+            wanted, rh_store_number(pool, page->limit)};
 
         status = rh_store_select(store, &rh_sql_subscription_list, 7, args, pool, &rows);
     }
