@@ -164,13 +164,18 @@ static apr_size_t host_length(const char *host)
     return len > 1 && host[len - 1] == '.' ? len - 1 : len;
 }
 
+bool rh_egress_denies_host(const rh_egress_policy_t *policy, const char *host)
+{
+    return policy && host_matches(policy->hosts[false], host, host_length(host));
+}
+
 bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
                       const struct sockaddr *address)
 {
     apr_size_t len = host_length(host);
     forms_t forms;
 
-    if (policy && host_matches(policy->hosts[false], host, len)) {
+    if (rh_egress_denies_host(policy, host)) {
         return false;
     }
     if (!address) {

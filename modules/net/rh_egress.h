@@ -39,4 +39,7 @@ const char *rh_egress_add(rh_egress_policy_t *policy, bool allow, const char *ru
 bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
                       const struct sockaddr *address);
 
+/** True if a deny rule refuses this host by its name, whatever its address. Thread-safe. */
+bool rh_egress_denies_host(const rh_egress_policy_t *policy, const char *host);
+
 #endif

@@ -1,0 +1,79 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_call.h
+ * @brief One exchange on its way: a connection for it, the request, the answer.
+ *
+ *   (proxy: judge the target) → dial → (CONNECT) → (TLS) → send and read → ended
+ *
+ * or send and read at once on an idle connection of the origin. If that one turns out to be closed
+ * before a byte of an answer came, the whole is done again, once, over a new connection.
+ *
+ * Through a proxy it is the proxy that finds the target's address. The policy then judges a literal
+ * address as ever, and a name by every address that it has here; a name that has none here is the
+ * proxy's to judge.
+ */
+#ifndef RH_CALL_H
+#define RH_CALL_H
+
+#include "rh_connection.h"
+#include "rh_dial.h"
+#include "rh_http1.h"
+#include "rh_resolver.h"
+#include "rh_transport.h"
+
+/** Bytes that one read takes. */
+#define RH_READ_SIZE 32768
+
+typedef struct rh_call_t rh_call_t;
+
+APR_RING_HEAD(rh_call_head_t, rh_call_t);
+
+/** What calls of one loop share. */
+typedef struct rh_calls_t {
+    rh_reactor_t *reactor;
+    rh_resolver_t *resolver;
+    rh_connections_t *connections;
+    const rh_log_t *log;
+    bool reuse;                   /**< connections are kept */
+    struct rh_call_head_t active; /**< begun, not ended */
+    struct rh_call_head_t ended;  /**< `done` is still to be called */
+    char buffer[RH_READ_SIZE];
+} rh_calls_t;
+
+/** What a call is about, for the words about a time-out. */
+typedef enum {
+    RH_PHASE_RESOLVE,
+    RH_PHASE_CONNECT,
+    RH_PHASE_TUNNEL,
+    RH_PHASE_TLS,
+    RH_PHASE_EXCHANGE
+} rh_phase_t;
+
+/** In the exchange's pool; on the ring of the active or the ended ones. */
+struct rh_call_t {
+    APR_RING_ENTRY(rh_call_t) link;
+    rh_calls_t *calls;
+    rh_exchange_t *exchange;
+    apr_time_t began; /**< of the clock that never jumps */
+    rh_url_t url, proxy;
+    bool via_proxy;
+    rh_phase_t phase;
+    rh_origin_t *origin;
+    rh_query_t judge;
+    rh_dial_t dial;
+    rh_connection_t *connection;
+    bool reused;  /**< the connection was idle before */
+    bool retried; /**< an idle connection was closed under it */
+    bool heard;   /**< a byte of the answer came */
+    rh_timer_t whole, connecting;
+    rh_bytes_t head, body; /**< what is still to be sent, of the request or of CONNECT */
+    rh_http1_t answer;
+};
+
+/** Begin. It ends on the ring of the ended ones, maybe before this returns. */
+void rh_call_start(rh_calls_t *calls, rh_exchange_t *exchange);
+
+/** End an active one. @param error static or in the exchange's pool */
+void rh_call_end(rh_call_t *call, rh_exchange_result_t result, const char *error);
+
+#endif

@@ -1,0 +1,395 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_connection.h"
+
+#include <apr_hash.h>
+#include <errno.h>
+#include <openssl/sha.h>
+#include <sys/socket.h>
+
+/** Origins that are remembered for nothing but their TLS session. */
+#define SESSIONS 512
+/** A session is resumed at most so long after it was made, so that certificates are seen again. */
+#define SESSION_LIFE 3600
+
+APR_RING_HEAD(rh_connection_head_t, rh_connection_t);
+
+struct rh_origin_t {
+    APR_RING_ENTRY(rh_origin_t) link; /**< of those nobody uses (oldest first), or spare */
+    rh_connections_t *home;
+    unsigned char key[SHA256_DIGEST_LENGTH];
+    int users; /**< calls and connections */
+    int idle_count;
+    struct rh_connection_head_t idle;
+    SSL_SESSION *session;
+};
+
+APR_RING_HEAD(rh_origin_head_t, rh_origin_t);
+
+struct rh_connections_t {
+    apr_pool_t *pool;
+    rh_reactor_t *reactor;
+    rh_client_limits_t limits;
+    apr_hash_t *origins; /**< by key */
+    struct rh_origin_head_t unused, spare_origins;
+    struct rh_connection_head_t busy, idle, spare;
+    int unused_count, idle_count;
+};
+
+/* ---- origins ---- */
+
+rh_origin_t *rh_origin_use(rh_connections_t *connections, apr_pool_t *scratch,
+                           const rh_net_config_t *net, const char *reuse_key, const rh_url_t *url)
+{
+    /* A digest makes all keys one size, so that origins can be used again in place. */
+    const char *text =
+        apr_psprintf(scratch, "%pp\n%s\n%s://%s", (const void *)net, reuse_key ? reuse_key : "",
+                     url->https ? "https" : "http", url->authority);
+    unsigned char key[SHA256_DIGEST_LENGTH];
+    rh_origin_t *origin;
+
+    SHA256((const unsigned char *)text, strlen(text), key);
+    origin = apr_hash_get(connections->origins, key, sizeof(key));
+    if (origin) {
+        if (origin->users == 0) {
+            APR_RING_REMOVE(origin, link);
+            connections->unused_count--;
+        }
+        origin->users++;
+        return origin;
+    }
+    if (APR_RING_EMPTY(&connections->spare_origins, rh_origin_t, link)) {
+        origin = apr_pcalloc(connections->pool, sizeof(*origin));
+        origin->home = connections;
+        APR_RING_INIT(&origin->idle, rh_connection_t, same);
+    } else {
+        origin = APR_RING_FIRST(&connections->spare_origins);
+        APR_RING_REMOVE(origin, link);
+    }
+    memcpy(origin->key, key, sizeof(key));
+    origin->users = 1;
+    apr_hash_set(connections->origins, origin->key, sizeof(origin->key), origin);
+    return origin;
+}
+
+static void set_session(rh_origin_t *origin, SSL_SESSION *session)
+{
+    if (origin->session) {
+        SSL_SESSION_free(origin->session);
+    }
+    origin->session = session;
+}
+
+static void forget(rh_origin_t *origin)
+{
+    set_session(origin, NULL);
+    apr_hash_set(origin->home->origins, origin->key, sizeof(origin->key), NULL);
+    APR_RING_INSERT_HEAD(&origin->home->spare_origins, origin, rh_origin_t, link);
+}
+
+void rh_origin_leave(rh_origin_t *origin)
+{
+    rh_connections_t *connections = origin->home;
+
+    if (--origin->users > 0) {
+        return;
+    }
+    if (!origin->session) {
+        forget(origin);
+        return;
+    }
+    APR_RING_INSERT_TAIL(&connections->unused, origin, rh_origin_t, link);
+    if (++connections->unused_count > SESSIONS) {
+        origin = APR_RING_FIRST(&connections->unused);
+        APR_RING_REMOVE(origin, link);
+        connections->unused_count--;
+        forget(origin);
+    }
+}
+
+static void keep_session(void *baton, SSL_SESSION *session)
+{
+    rh_connection_t *connection = baton;
+
+    set_session(connection->origin, session);
+}
+
+/** The session to try, which the caller frees; of TLS 1.3 each serves once (RFC 8446 §C.4). */
+static SSL_SESSION *take_session(rh_origin_t *origin)
+{
+    SSL_SESSION *session = origin->session;
+
+    if (!session) {
+        return NULL;
+    }
+    if (apr_time_sec(apr_time_now()) - SSL_SESSION_get_time(session) > SESSION_LIFE) {
+        set_session(origin, NULL);
+        return NULL;
+    }
+    if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) {
+        origin->session = NULL;
+    } else {
+        SSL_SESSION_up_ref(session);
+    }
+    return session;
+}
+
+/* ---- connections ---- */
+
+rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch)
+{
+    rh_connections_t *connections = origin->home;
+    rh_connection_t *connection;
+
+    if (APR_RING_EMPTY(&connections->spare, rh_connection_t, link)) {
+        connection = apr_palloc(connections->pool, sizeof(*connection));
+    } else {
+        connection = APR_RING_FIRST(&connections->spare);
+        APR_RING_REMOVE(connection, link);
+    }
+    memset(connection, 0, sizeof(*connection));
+    APR_RING_INSERT_TAIL(&connections->busy, connection, rh_connection_t, link);
+    connection->home = connections;
+    connection->origin = origin;
+    origin->users++;
+    connection->watch = watch;
+    return connection;
+}
+
+bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *net,
+                          const rh_url_t *url)
+{
+    SSL_SESSION *session = take_session(connection->origin);
+
+    connection->tls = rh_tls_open(net, rh_watch_descriptor(connection->watch), url->host,
+                                  url->ipv4_literal || url->ipv6_literal, session);
+    if (session) {
+        SSL_SESSION_free(session);
+    }
+    if (!connection->tls) {
+        return false;
+    }
+    connection->sink.keep = keep_session;
+    connection->sink.baton = connection;
+    SSL_set_app_data(connection->tls, &connection->sink);
+    return true;
+}
+
+/** What a plain socket's call that failed means. */
+static rh_io_t plain_outcome(rh_connection_t *connection, rh_io_t would_block)
+{
+    connection->error_number = errno;
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+        return would_block;
+    }
+    return RH_IO_RESET;
+}
+
+rh_io_t rh_connection_read(rh_connection_t *connection, char *buffer, apr_size_t size,
+                           apr_size_t *len)
+{
+    rh_io_t io;
+    ssize_t got;
+
+    *len = 0;
+    if (connection->tls) {
+        io = rh_tls_read(connection->tls, buffer, size, len);
+        connection->error_number = errno;
+        return io;
+    }
+    got = recv(rh_watch_descriptor(connection->watch), buffer, size, 0);
+    if (got < 0) {
+        return plain_outcome(connection, RH_IO_WANT_READ);
+    }
+    *len = (apr_size_t)got;
+    return got ? RH_IO_OK : RH_IO_CLOSED;
+}
+
+rh_io_t rh_connection_write(rh_connection_t *connection, const char *data, apr_size_t len,
+                            apr_size_t *written)
+{
+    rh_io_t io;
+    ssize_t sent;
+
+    *written = 0;
+    if (connection->tls) {
+        io = rh_tls_write(connection->tls, data, len, written);
+        connection->error_number = errno;
+        return io;
+    }
+    sent = send(rh_watch_descriptor(connection->watch), data, len, MSG_NOSIGNAL);
+    if (sent < 0) {
+        return plain_outcome(connection, RH_IO_WANT_WRITE);
+    }
+    *written = (apr_size_t)sent;
+    return RH_IO_OK;
+}
+
+const char *rh_connection_reason(rh_connection_t *connection, rh_io_t io, apr_pool_t *pool)
+{
+    char text[128];
+
+    if (io == RH_IO_FAILED) {
+        return rh_tls_reason(connection->tls, pool);
+    }
+    if (io == RH_IO_RESET) {
+        return apr_pstrdup(
+            pool, apr_strerror(APR_FROM_OS_ERROR(connection->error_number), text, sizeof(text)));
+    }
+    return "the connection was closed";
+}
+
+void rh_connection_close(rh_connection_t *connection)
+{
+    rh_connections_t *connections = connection->home;
+    rh_origin_t *origin = connection->origin;
+
+    if (connection->idle_timer.armed) {
+        rh_timers_disarm(rh_reactor_timers(connections->reactor), &connection->idle_timer);
+        APR_RING_REMOVE(connection, same);
+        origin->idle_count--;
+        connections->idle_count--;
+    }
+    if (connection->tls) {
+        rh_tls_close(connection->tls);
+        connection->tls = NULL;
+    }
+    rh_watch_close(connection->watch);
+    connection->watch = NULL;
+    APR_RING_REMOVE(connection, link);
+    APR_RING_INSERT_HEAD(&connections->spare, connection, rh_connection_t, link);
+    rh_origin_leave(origin);
+}
+
+/* ---- idle ones ---- */
+
+/** True while neither an end nor an answer that nobody asked for has come. */
+static bool is_quiet(rh_connection_t *connection)
+{
+    char byte;
+    ssize_t got;
+
+    if (connection->tls) {
+        return rh_tls_is_idle(connection->tls);
+    }
+    got = recv(rh_watch_descriptor(connection->watch), &byte, 1, MSG_PEEK);
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+static void idle_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
+{
+    rh_connection_t *connection = baton;
+
+    (void)watch;
+    if ((events & (APR_POLLERR | APR_POLLHUP)) || !is_quiet(connection)) {
+        rh_connection_close(connection);
+    }
+}
+
+static void idle_too_long(void *baton)
+{
+    rh_connection_t *connection = baton;
+    rh_connections_t *connections = connection->home;
+
+    /* The timer says that it is idle: what was disarmed is not any more. */
+    APR_RING_REMOVE(connection, same);
+    connection->origin->idle_count--;
+    connections->idle_count--;
+    rh_connection_close(connection);
+}
+
+bool rh_connections_drop_oldest(rh_connections_t *connections)
+{
+    if (APR_RING_EMPTY(&connections->idle, rh_connection_t, link)) {
+        return false;
+    }
+    rh_connection_close(APR_RING_FIRST(&connections->idle));
+    return true;
+}
+
+void rh_connection_keep(rh_connection_t *connection, apr_interval_time_t longest)
+{
+    rh_connections_t *connections = connection->home;
+    rh_origin_t *origin = connection->origin;
+    const rh_client_limits_t *limits = &connections->limits;
+
+    if (longest > limits->idle_timeout) {
+        longest = limits->idle_timeout;
+    }
+    if (longest <= 0 || limits->max_idle <= 0 || origin->idle_count >= limits->max_idle_per_key ||
+        rh_watch_events(connection->watch, APR_POLLIN) != APR_SUCCESS) {
+        rh_connection_close(connection);
+        return;
+    }
+    while (connections->idle_count >= limits->max_idle) {
+        (void)rh_connections_drop_oldest(connections);
+    }
+    rh_watch_handler(connection->watch, idle_ready, connection);
+    APR_RING_REMOVE(connection, link);
+    APR_RING_INSERT_TAIL(&connections->idle, connection, rh_connection_t, link);
+    APR_RING_INSERT_HEAD(&origin->idle, connection, rh_connection_t, same);
+    origin->idle_count++;
+    connections->idle_count++;
+    connection->idle_timer.fire = idle_too_long;
+    connection->idle_timer.baton = connection;
+    rh_timers_arm(rh_reactor_timers(connections->reactor), &connection->idle_timer,
+                  rh_monotonic_now() + longest);
+}
+
+rh_connection_t *rh_connection_take(rh_origin_t *origin)
+{
+    rh_connections_t *connections = origin->home;
+
+    while (!APR_RING_EMPTY(&origin->idle, rh_connection_t, same)) {
+        rh_connection_t *connection = APR_RING_FIRST(&origin->idle);
+
+        if (!is_quiet(connection)) {
+            rh_connection_close(connection);
+            continue;
+        }
+        rh_timers_disarm(rh_reactor_timers(connections->reactor), &connection->idle_timer);
+        APR_RING_REMOVE(connection, same);
+        APR_RING_REMOVE(connection, link);
+        APR_RING_INSERT_TAIL(&connections->busy, connection, rh_connection_t, link);
+        origin->idle_count--;
+        connections->idle_count--;
+        return connection;
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static apr_status_t connections_cleanup(void *data)
+{
+    rh_connections_t *connections = data;
+
+    while (rh_connections_drop_oldest(connections)) {
+    }
+    while (!APR_RING_EMPTY(&connections->busy, rh_connection_t, link)) {
+        rh_connection_close(APR_RING_FIRST(&connections->busy));
+    }
+    /* Those that calls still use: nobody will leave them any more. */
+    for (apr_hash_index_t *at = apr_hash_first(NULL, connections->origins); at;
+         at = apr_hash_next(at)) {
+        set_session(apr_hash_this_val(at), NULL);
+    }
+    return APR_SUCCESS;
+}
+
+rh_connections_t *rh_connections_make(apr_pool_t *pool, rh_reactor_t *reactor,
+                                      const rh_client_limits_t *limits)
+{
+    rh_connections_t *connections = apr_pcalloc(pool, sizeof(*connections));
+
+    connections->pool = pool;
+    connections->reactor = reactor;
+    connections->limits = *limits;
+    connections->origins = apr_hash_make(pool);
+    APR_RING_INIT(&connections->unused, rh_origin_t, link);
+    APR_RING_INIT(&connections->spare_origins, rh_origin_t, link);
+    APR_RING_INIT(&connections->busy, rh_connection_t, link);
+    APR_RING_INIT(&connections->idle, rh_connection_t, link);
+    APR_RING_INIT(&connections->spare, rh_connection_t, link);
+    apr_pool_cleanup_register(pool, connections, connections_cleanup, apr_pool_cleanup_null);
+    return connections;
+}

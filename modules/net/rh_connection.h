@@ -1,0 +1,71 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_connection.h
+ * @brief The connections of one event loop: in use, or idle until the next request of their origin.
+ *
+ * An origin is who may share connections and TLS sessions: one subscription's one host, port and
+ * scheme, under one virtual host's settings. It stays known while somebody uses it, while it has
+ * an idle connection, and as long as the bounded memory for TLS sessions has a place for its own.
+ */
+#ifndef RH_CONNECTION_H
+#define RH_CONNECTION_H
+
+#include "rh_client.h"
+#include "rh_reactor.h"
+#include "rh_tls.h"
+#include "rh_url.h"
+
+#include <apr_ring.h>
+
+typedef struct rh_connections_t rh_connections_t;
+typedef struct rh_origin_t rh_origin_t;
+
+typedef struct rh_connection_t {
+    APR_RING_ENTRY(rh_connection_t) link; /**< of those in use, idle (oldest first), or spare */
+    APR_RING_ENTRY(rh_connection_t) same; /**< idle ones of the origin, newest first */
+    rh_connections_t *home;
+    rh_origin_t *origin;
+    rh_watch_t *watch;
+    SSL *tls;         /**< NULL: plain */
+    int error_number; /**< errno of the last RH_IO_RESET */
+    rh_timer_t idle_timer;
+    rh_tls_sink_t sink;
+} rh_connection_t;
+
+/** In the reactor's pool, whose destruction closes all. */
+rh_connections_t *rh_connections_make(apr_pool_t *pool, rh_reactor_t *reactor,
+                                      const rh_client_limits_t *limits);
+
+/** The origin of a request, to be left again. @param scratch a pool for the key */
+rh_origin_t *rh_origin_use(rh_connections_t *connections, apr_pool_t *scratch,
+                           const rh_net_config_t *net, const char *reuse_key, const rh_url_t *url);
+
+void rh_origin_leave(rh_origin_t *origin);
+
+/** An idle connection that is still open, or NULL. */
+rh_connection_t *rh_connection_take(rh_origin_t *origin);
+
+/** A connection over a descriptor just connected, whose watch it takes over. */
+rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch);
+
+/** Begin TLS, resuming the origin's session if there is one. False: there is no memory. */
+bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *net,
+                          const rh_url_t *url);
+
+rh_io_t rh_connection_read(rh_connection_t *connection, char *buffer, apr_size_t size,
+                           apr_size_t *len);
+rh_io_t rh_connection_write(rh_connection_t *connection, const char *data, apr_size_t len,
+                            apr_size_t *written);
+
+/** What went wrong with the last call, in `pool`: RH_IO_CLOSED, _RESET or _FAILED. */
+const char *rh_connection_reason(rh_connection_t *connection, rh_io_t io, apr_pool_t *pool);
+
+/** It has answered: keep it for the next request at most so long, within the limits. */
+void rh_connection_keep(rh_connection_t *connection, apr_interval_time_t longest);
+
+void rh_connection_close(rh_connection_t *connection);
+
+/** Close the oldest idle one, to free its descriptor. False: there is none. */
+bool rh_connections_drop_oldest(rh_connections_t *connections);
+
+#endif

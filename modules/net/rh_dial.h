@@ -1,0 +1,51 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_dial.h
+ * @brief From a host to a connected socket: resolve, ask the egress policy, connect.
+ *
+ * Addresses are tried one after the other, the next one 250 ms after the last or as soon as one
+ * fails; the first to connect wins (RFC 8305 §5). Each is put to the policy right before it is
+ * connected to, so no answer of a name server reaches what the policy closes.
+ */
+#ifndef RH_DIAL_H
+#define RH_DIAL_H
+
+#include "rh_connection.h"
+#include "rh_resolver.h"
+#include "rh_transport.h"
+
+/** Sockets of one dial that may be connecting at a time. */
+#define RH_DIAL_SOCKETS 4
+
+/** Part of whom it serves; all zero: idle. */
+typedef struct rh_dial_t {
+    rh_reactor_t *reactor;
+    rh_resolver_t *resolver;
+    rh_connections_t *connections; /**< whose idle ones give way when descriptors run out */
+    apr_pool_t *pool;              /**< for error texts */
+    const char *host;
+    unsigned short port;
+    const rh_egress_policy_t *policy;
+    bool trusted; /**< the administrator named the host: the policy isn't asked */
+
+    /** One of these is called, once, perhaps from within rh_dial_start. The watch, of a connected
+     * socket, belongs to whom is called. */
+    void (*connected)(void *baton, rh_watch_t *watch);
+    void (*failed)(void *baton, rh_exchange_result_t result, const char *error);
+    void *baton;
+
+    /* Its own. */
+    rh_query_t query;
+    rh_addresses_t found;
+    int next;
+    int error_number;
+    rh_timer_t stagger;
+    rh_watch_t *sockets[RH_DIAL_SOCKETS];
+} rh_dial_t;
+
+void rh_dial_start(rh_dial_t *dial);
+
+/** Give up; nobody is called. Nothing when it is over or never began. */
+void rh_dial_stop(rh_dial_t *dial);
+
+#endif

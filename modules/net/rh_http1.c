@@ -1,0 +1,521 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_http1.h"
+
+#include <apr_lib.h>
+
+/** Where the reader stands. Those up to TRAILER take lines, those behind it runs of bytes. */
+enum {
+    STATUS,
+    FIELD,
+    CHUNK_SIZE,
+    CHUNK_END,
+    TRAILER,
+    CHUNK_DATA,
+    BODY,
+    BODY_TO_THE_END,
+    DONE,
+    BAD
+};
+
+static rh_http1_result_t bad(rh_http1_t *answer, const char *error)
+{
+    answer->state = BAD;
+    answer->error = error;
+    answer->reusable = false;
+    return RH_HTTP1_BAD;
+}
+
+static rh_http1_result_t done(rh_http1_t *answer, bool whole)
+{
+    answer->state = DONE;
+    answer->reusable =
+        whole && !answer->close && (!answer->http10 || answer->keep_alive) && !answer->tunnel;
+    return RH_HTTP1_DONE;
+}
+
+/** Forget an interim answer, but not what it cost. */
+static void begin_header(rh_http1_t *answer)
+{
+    apr_table_clear(answer->headers);
+    answer->status_code = 0;
+    answer->state = STATUS;
+    answer->http10 = answer->close = answer->keep_alive = false;
+    answer->encoded = answer->chunked = false;
+    answer->content_length = -1;
+    answer->idle_seconds = -1;
+}
+
+void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel)
+{
+    memset(answer, 0, sizeof(*answer));
+    answer->pool = pool;
+    answer->tunnel = tunnel;
+    answer->headers = apr_table_make(pool, 16);
+    begin_header(answer);
+}
+
+/** Room for at least `needed` bytes; grows by doubling, so that all it ever took is twice that. */
+static char *grown(apr_pool_t *pool, char *buffer, apr_size_t len, apr_size_t *size,
+                   apr_size_t needed)
+{
+    char *larger;
+
+    if (needed <= *size) {
+        return buffer;
+    }
+    *size = *size ? *size : 256;
+    while (*size < needed) {
+        *size *= 2;
+    }
+    larger = apr_palloc(pool, *size);
+    if (len) {
+        memcpy(larger, buffer, len);
+    }
+    return larger;
+}
+
+/* ---- fields ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static rh_bytes_t trimmed(rh_bytes_t text)
+{
+    while (text.len && is_blank(text.data[0])) {
+        text.data++;
+        text.len--;
+    }
+    while (text.len && is_blank(text.data[text.len - 1])) {
+        text.len--;
+    }
+    return text;
+}
+
+static bool equals(rh_bytes_t text, const char *word)
+{
+    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
+}
+
+/** The next item of a comma-separated list, without empty ones (RFC 9110 §5.6.1.2). */
+static bool next_item(rh_bytes_t *list, rh_bytes_t *item)
+{
+    while (list->len) {
+        const char *comma = memchr(list->data, ',', list->len);
+        apr_size_t len = comma ? (apr_size_t)(comma - list->data) : list->len;
+
+        item->data = list->data;
+        item->len = len;
+        *item = trimmed(*item);
+        len += comma ? 1 : 0;
+        list->data += len;
+        list->len -= len;
+        if (item->len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Digits alone; -1 for anything else or what is beyond reason. */
+static apr_int64_t read_number(rh_bytes_t text)
+{
+    apr_int64_t number = 0;
+
+    if (text.len == 0 || text.len > 18) {
+        return -1;
+    }
+    for (apr_size_t i = 0; i < text.len; i++) {
+        if (!apr_isdigit(text.data[i])) {
+            return -1;
+        }
+        number = number * 10 + (text.data[i] - '0');
+    }
+    return number;
+}
+
+/** RFC 9112 §6.3: the same length over and over is one length. */
+static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
+{
+    rh_bytes_t item;
+    bool any = false;
+
+    while (next_item(&value, &item)) {
+        apr_int64_t length = read_number(item);
+
+        if (length < 0 || (answer->content_length >= 0 && answer->content_length != length)) {
+            return false;
+        }
+        answer->content_length = length;
+        any = true;
+    }
+    return any;
+}
+
+/** RFC 9112 §6.1: chunked ends a body only where it is the last coding, and but once. */
+static bool read_transfer_encoding(rh_http1_t *answer, rh_bytes_t value)
+{
+    rh_bytes_t item;
+
+    answer->encoded = true;
+    while (next_item(&value, &item)) {
+        if (equals(item, "chunked")) {
+            if (answer->chunked) {
+                return false;
+            }
+            answer->chunked = true;
+        } else {
+            answer->chunked = false;
+        }
+    }
+    return true;
+}
+
+static void read_connection(rh_http1_t *answer, rh_bytes_t value)
+{
+    rh_bytes_t item;
+
+    while (next_item(&value, &item)) {
+        answer->close = answer->close || equals(item, "close");
+        answer->keep_alive = answer->keep_alive || equals(item, "keep-alive");
+    }
+}
+
+static void read_keep_alive(rh_http1_t *answer, rh_bytes_t value)
+{
+    rh_bytes_t item;
+
+    while (next_item(&value, &item)) {
+        if (item.len > 8 && strncasecmp(item.data, "timeout=", 8) == 0) {
+            item.data += 8;
+            item.len -= 8;
+            answer->idle_seconds = read_number(item);
+        }
+    }
+}
+
+static bool is_name(rh_bytes_t name)
+{
+    for (apr_size_t i = 0; i < name.len; i++) {
+        if (name.data[i] == '\0' ||
+            (!apr_isalnum(name.data[i]) && !strchr("!#$%&'*+-.^_`|~", name.data[i]))) {
+            return false;
+        }
+    }
+    return name.len > 0;
+}
+
+/** One field, its folded lines already joined (RFC 9112 §5). */
+static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
+{
+    const char *colon = memchr(line.data, ':', line.len);
+    rh_bytes_t name, value;
+
+    if (++answer->fields > RH_HTTP1_MAX_FIELDS) {
+        return bad(answer, "its header has over 256 fields");
+    }
+    if (!colon) {
+        return bad(answer, "a line of its header has no colon");
+    }
+    name.data = line.data;
+    name.len = (apr_size_t)(colon - line.data);
+    value.data = colon + 1;
+    value.len = line.len - name.len - 1;
+    value = trimmed(value);
+    if (!is_name(name)) {
+        return bad(answer, "a field of its header has a bad name");
+    }
+    if (memchr(value.data, '\0', value.len) || memchr(value.data, '\r', value.len)) {
+        return bad(answer, "a field of its header has a bad value");
+    }
+    if (answer->state == TRAILER) {
+        return RH_HTTP1_MORE;
+    }
+    apr_table_addn(answer->headers, apr_pstrmemdup(answer->pool, name.data, name.len),
+                   apr_pstrmemdup(answer->pool, value.data, value.len));
+    if (equals(name, "Content-Length")) {
+        if (!read_content_length(answer, value)) {
+            return bad(answer, "its Content-Length is wrong or contradicts itself");
+        }
+    } else if (equals(name, "Transfer-Encoding")) {
+        if (!read_transfer_encoding(answer, value)) {
+            return bad(answer, "its Transfer-Encoding is chunked twice");
+        }
+    } else if (equals(name, "Connection")) {
+        read_connection(answer, value);
+    } else if (equals(name, "Keep-Alive")) {
+        read_keep_alive(answer, value);
+    }
+    return RH_HTTP1_MORE;
+}
+
+/* ---- lines ---- */
+
+/** RFC 9112 §4; the reason and the blank before it may be missing. */
+static rh_http1_result_t read_status(rh_http1_t *answer, rh_bytes_t line)
+{
+    const char *text = line.data;
+
+    if (line.len < 12 || memcmp(text, "HTTP/1.", 7) != 0 || !apr_isdigit(text[7]) ||
+        text[8] != ' ' || text[9] < '1' || !apr_isdigit(text[9]) || !apr_isdigit(text[10]) ||
+        !apr_isdigit(text[11]) || (line.len > 12 && text[12] != ' ') ||
+        memchr(text, '\r', line.len)) {
+        return bad(answer, "its status line is malformed");
+    }
+    answer->http10 = text[7] == '0';
+    answer->status_code = (text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0');
+    answer->state = FIELD;
+    return RH_HTTP1_MORE;
+}
+
+/** What follows the header (RFC 9112 §6.3). */
+static rh_http1_result_t end_header(rh_http1_t *answer)
+{
+    if (answer->status_code == 101) {
+        return bad(answer, "it switches to a protocol that nobody asked for");
+    }
+    if (answer->status_code < 200) {
+        begin_header(answer);
+        return RH_HTTP1_MORE;
+    }
+    answer->header_done = true;
+    if ((answer->tunnel && answer->status_code < 300) || answer->status_code == 204 ||
+        answer->status_code == 304) {
+        return done(answer, true);
+    }
+    if (answer->encoded) {
+        /* One of the two lies, or knows only half of HTTP/1.1: it gets no second request. */
+        answer->close = answer->close || answer->content_length >= 0 || answer->http10;
+        answer->state = answer->chunked ? CHUNK_SIZE : BODY_TO_THE_END;
+    } else if (answer->content_length == 0) {
+        return done(answer, true);
+    } else if (answer->content_length > 0) {
+        answer->left = (apr_uint64_t)answer->content_length;
+        answer->state = BODY;
+    } else {
+        answer->state = BODY_TO_THE_END;
+    }
+    return RH_HTTP1_MORE;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/** RFC 9112 §7.1; extensions are passed over. */
+static rh_http1_result_t read_chunk_size(rh_http1_t *answer, rh_bytes_t line)
+{
+    apr_uint64_t size = 0;
+    apr_size_t i;
+
+    for (i = 0; i < line.len && hex_digit(line.data[i]) >= 0; i++) {
+        if (size >> 56) {
+            return bad(answer, "a chunk is too large");
+        }
+        size = size * 16 + (apr_uint64_t)hex_digit(line.data[i]);
+    }
+    if (i == 0) {
+        return bad(answer, "a chunk has no size");
+    }
+    while (i < line.len && is_blank(line.data[i])) {
+        i++;
+    }
+    if (i < line.len && line.data[i] != ';') {
+        return bad(answer, "a chunk's size is malformed");
+    }
+    answer->left = size;
+    answer->state = size ? CHUNK_DATA : TRAILER;
+    return RH_HTTP1_MORE;
+}
+
+static rh_http1_result_t read_line(rh_http1_t *answer, rh_bytes_t line)
+{
+    switch (answer->state) {
+    case STATUS:
+        return read_status(answer, line);
+    case FIELD:
+        return line.len ? read_field(answer, line) : end_header(answer);
+    case TRAILER:
+        return line.len ? read_field(answer, line) : done(answer, true);
+    case CHUNK_END:
+        if (line.len) {
+            return bad(answer, "a chunk is longer than its size");
+        }
+        answer->state = CHUNK_SIZE;
+        return RH_HTTP1_MORE;
+    default:
+        return read_chunk_size(answer, line);
+    }
+}
+
+static rh_bytes_t without_cr(const char *line, apr_size_t len)
+{
+    rh_bytes_t bytes = {line, len};
+
+    if (len && line[len - 1] == '\r') {
+        bytes.len--;
+    }
+    return bytes;
+}
+
+static rh_http1_result_t flush_line(rh_http1_t *answer)
+{
+    rh_bytes_t line = without_cr(answer->line, answer->line_len);
+
+    answer->line_len = 0;
+    answer->line_ended = false;
+    return read_line(answer, line);
+}
+
+static bool is_field_state(const rh_http1_t *answer)
+{
+    return answer->state == FIELD || answer->state == TRAILER;
+}
+
+/** Count what is read; false where a bound is passed and the answer is now bad. */
+static bool count_line(rh_http1_t *answer, apr_size_t len)
+{
+    if (answer->state == CHUNK_SIZE || answer->state == CHUNK_END) {
+        answer->body_bytes += len;
+        if (answer->line_len + len > RH_HTTP1_MAX_CHUNK_LINE) {
+            (void)bad(answer, "a chunk's extensions are over 4 KiB");
+            return false;
+        }
+        return true;
+    }
+    answer->header_bytes += len;
+    if (answer->header_bytes > RH_HTTP1_MAX_HEADER) {
+        (void)bad(answer, "its header is over 64 KiB");
+        return false;
+    }
+    return true;
+}
+
+/** What can't become a status line any more is refused at once, not when its line ends. */
+static bool begins_well(const rh_http1_t *answer)
+{
+    apr_size_t len = answer->line_len < 7 ? answer->line_len : 7;
+
+    return memcmp(answer->line, "HTTP/1.", len) == 0;
+}
+
+/**
+ * Take bytes up to the end of a line. A field's line waits for the byte behind it: a blank there
+ * continues it (obs-fold, RFC 9112 §5.2) and the line's end becomes a blank.
+ */
+static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_size_t len,
+                                   apr_size_t *used)
+{
+    const char *end;
+    apr_size_t taken;
+
+    *used = 0;
+    if (answer->line_ended) {
+        if (!is_blank(data[0])) {
+            return flush_line(answer);
+        }
+        answer->line_ended = false;
+        answer->line_len = without_cr(answer->line, answer->line_len).len;
+        answer->line[answer->line_len++] = ' ';
+    }
+    end = memchr(data, '\n', len);
+    taken = end ? (apr_size_t)(end - data) : len;
+    *used = end ? taken + 1 : taken;
+    if (!count_line(answer, *used)) {
+        return RH_HTTP1_BAD;
+    }
+    /* One byte more than the line, so that a fold's blank always has room. */
+    answer->line = grown(answer->pool, answer->line, answer->line_len, &answer->line_size,
+                         answer->line_len + taken + 1);
+    memcpy(answer->line + answer->line_len, data, taken);
+    answer->line_len += taken;
+    if (answer->state == STATUS && !begins_well(answer)) {
+        return bad(answer, "it is not HTTP/1.x");
+    }
+    if (!end) {
+        return RH_HTTP1_MORE;
+    }
+    if (is_field_state(answer) && without_cr(answer->line, answer->line_len).len) {
+        answer->line_ended = true;
+        return RH_HTTP1_MORE;
+    }
+    return flush_line(answer);
+}
+
+/* ---- body ---- */
+
+static rh_http1_result_t take_body(rh_http1_t *answer, const char *data, apr_size_t len,
+                                   apr_size_t *used)
+{
+    apr_size_t room = RH_MAX_ANSWER - answer->body_len, keep;
+
+    if (answer->state != BODY_TO_THE_END && len > answer->left) {
+        len = (apr_size_t)answer->left;
+    }
+    *used = len;
+    keep = len < room ? len : room;
+    if (keep) {
+        answer->body = grown(answer->pool, answer->body, answer->body_len, &answer->body_size,
+                             answer->body_len + keep);
+        memcpy(answer->body + answer->body_len, data, keep);
+        answer->body_len += keep;
+    }
+    answer->body_bytes += len;
+    if (answer->state == BODY_TO_THE_END) {
+        return RH_HTTP1_MORE;
+    }
+    answer->left -= len;
+    if (answer->left == 0) {
+        if (answer->state == BODY) {
+            return done(answer, true);
+        }
+        answer->state = CHUNK_END;
+    }
+    return RH_HTTP1_MORE;
+}
+
+rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t len,
+                                apr_size_t *used)
+{
+    rh_http1_result_t result = answer->state == DONE  ? RH_HTTP1_DONE
+                               : answer->state == BAD ? RH_HTTP1_BAD
+                                                      : RH_HTTP1_MORE;
+    apr_size_t at = 0, step;
+
+    while (result == RH_HTTP1_MORE && at < len) {
+        if (answer->state <= TRAILER) {
+            result = take_line(answer, data + at, len - at, &step);
+        } else {
+            result = take_body(answer, data + at, len - at, &step);
+        }
+        at += step;
+        if (result == RH_HTTP1_MORE && answer->body_bytes >= RH_HTTP1_MAX_BODY) {
+            result = done(answer, false);
+        }
+    }
+    *used = at;
+    return result;
+}
+
+rh_http1_result_t rh_http1_end(rh_http1_t *answer)
+{
+    if (answer->state == DONE) {
+        return RH_HTTP1_DONE;
+    }
+    if (answer->state == BAD) {
+        return RH_HTTP1_BAD;
+    }
+    if (answer->state == BODY_TO_THE_END) {
+        return done(answer, false);
+    }
+    answer->error = answer->header_done    ? "the connection was closed before the answer was whole"
+                    : answer->header_bytes ? "the connection was closed within the answer's header"
+                                           : "the connection was closed without an answer";
+    return RH_HTTP1_CUT;
+}

@@ -1,0 +1,85 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_http1.h
+ * @brief HTTP/1.1 as bytes: an answer is read as it arrives, a request is written (RFC 9112).
+ *
+ * No I/O, no global state. What an answer may cost is bounded: its header by RH_HTTP1_MAX_HEADER
+ * and RH_HTTP1_MAX_FIELDS, what is kept of its body by RH_MAX_ANSWER, what is read of it by
+ * RH_HTTP1_MAX_BODY, after which it counts as read.
+ */
+#ifndef RH_HTTP1_H
+#define RH_HTTP1_H
+
+#include "rh_base.h"
+#include "rh_url.h"
+
+/** Bytes of all header sections of an answer: those of interim ones and the trailer too. */
+#define RH_HTTP1_MAX_HEADER 65536
+/** Fields of the same. */
+#define RH_HTTP1_MAX_FIELDS 256
+/** Bytes of a chunk's size and extensions. */
+#define RH_HTTP1_MAX_CHUNK_LINE 4096
+/** Bytes of a body, framing included, after which nothing more is read. */
+#define RH_HTTP1_MAX_BODY (256 * 1024)
+
+typedef enum {
+    RH_HTTP1_MORE, /**< the answer goes on */
+    RH_HTTP1_DONE, /**< it is whole, or as much as is ever read was */
+    RH_HTTP1_BAD,  /**< it is not HTTP/1.x: `error` says why */
+    RH_HTTP1_CUT   /**< of rh_http1_end alone: it ended too early; `error` says where */
+} rh_http1_result_t;
+
+/** An answer being read. */
+typedef struct rh_http1_t {
+    int status_code;          /**< 0 until the final status line was read */
+    apr_table_t *headers;     /**< of the final answer, in order, without its trailer */
+    bool header_done;         /**< the final header was read to its end */
+    char *body;               /**< decoded from chunks; in the pool */
+    apr_size_t body_len;      /**< at most RH_MAX_ANSWER */
+    bool reusable;            /**< once done: another request may follow on the connection */
+    apr_int64_t idle_seconds; /**< what Keep-Alive promised, -1: nothing */
+    const char *error;        /**< static */
+
+    /* The reader's own. */
+    apr_pool_t *pool;
+    int state;
+    bool tunnel, http10, close, keep_alive;
+    bool encoded, chunked;
+    bool line_ended; /**< a field's line was read; the next byte says if it is folded */
+    char *line;
+    apr_size_t line_len, line_size, body_size;
+    apr_size_t header_bytes, body_bytes;
+    int fields;
+    apr_int64_t content_length; /**< -1: none */
+    apr_uint64_t left;          /**< of the body or the chunk */
+} rh_http1_t;
+
+/**
+ * Begin an answer; all that it needs lives in `pool`.
+ * @param tunnel it answers CONNECT: a 2xx ends with its header
+ */
+void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel);
+
+/**
+ * Take bytes as they arrived.
+ * @param used receives how many belong to the answer; fewer than `len` only once it is done or bad
+ */
+rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t len,
+                                apr_size_t *used);
+
+/** The connection was closed. @return RH_HTTP1_DONE if that ends the body, RH_HTTP1_CUT if not */
+rh_http1_result_t rh_http1_end(rh_http1_t *answer);
+
+/**
+ * The header section of a POST, in `pool`.
+ * @param absolute the target in absolute-form, for a proxy
+ * @param close announce that the connection is not used again
+ * @return data NULL if a field's name or value is not fit to be sent
+ */
+rh_bytes_t rh_http1_post(apr_pool_t *pool, const rh_url_t *url, bool absolute, bool close,
+                         const apr_table_t *headers, apr_size_t body_len);
+
+/** The request for a tunnel to the URL's host and port, in `pool`. */
+rh_bytes_t rh_http1_connect(apr_pool_t *pool, const rh_url_t *url);
+
+#endif

@@ -1,0 +1,452 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_resolver.h"
+
+#include <apr_hash.h>
+#include <apr_thread_mutex.h>
+#include <ares.h>
+#include <arpa/inet.h>
+
+/** Names that are remembered, and that may be waited for. */
+#define CACHED 1024
+#define PENDING 4096
+/** How long an answer serves. */
+#define LEAST_TTL apr_time_from_sec(1)
+#define LONGEST_TTL apr_time_from_sec(300)
+#define NOT_FOUND_TTL apr_time_from_sec(5)
+#define FAILURE_TTL apr_time_from_sec(2)
+/** A server is given so many milliseconds, the second time twice as many. */
+#define PATIENCE 1000
+#define TRIES 2
+/** Sockets of c-ares: two for each server. */
+#define SOCKETS 64
+/** resolv.conf is read again at most so often, once nobody has answered. */
+#define REREAD apr_time_from_sec(30)
+
+typedef struct entry_t {
+    APR_RING_ENTRY(entry_t) link; /**< known ones, oldest use first, or spare ones */
+    rh_resolver_t *resolver;
+    char host[256];
+    bool pending;
+    apr_time_t expires;
+    rh_addresses_t addresses;
+    APR_RING_HEAD(rh_query_head_t, rh_query_t) queries; /**< who waits */
+} entry_t;
+
+APR_RING_HEAD(entry_head_t, entry_t);
+
+struct rh_resolver_t {
+    apr_pool_t *pool;
+    rh_reactor_t *reactor;
+    ares_channel channel;
+    apr_time_t opened_at;
+    bool stale; /**< nobody answered: the servers may have changed */
+    bool closing;
+    int busy; /**< within c-ares: its channel must stay */
+    rh_timer_t timer;
+    rh_watch_t *watches[SOCKETS];
+    apr_hash_t *names;
+    struct entry_head_t known, spare;
+    int known_count, pending_count;
+};
+
+/* ---- addresses ---- */
+
+bool rh_address_read(const char *text, rh_address_t *address)
+{
+    memset(address, 0, sizeof(*address));
+    if (strchr(text, ':')) {
+        address->ipv6.sin6_family = AF_INET6;
+        return inet_pton(AF_INET6, text, &address->ipv6.sin6_addr) == 1;
+    }
+    address->ipv4.sin_family = AF_INET;
+    return inet_pton(AF_INET, text, &address->ipv4.sin_addr) == 1;
+}
+
+void rh_address_set_port(rh_address_t *address, unsigned short port)
+{
+    if (address->any.sa_family == AF_INET6) {
+        address->ipv6.sin6_port = htons(port);
+    } else {
+        address->ipv4.sin_port = htons(port);
+    }
+}
+
+socklen_t rh_address_size(const rh_address_t *address)
+{
+    return address->any.sa_family == AF_INET6 ? sizeof(address->ipv6) : sizeof(address->ipv4);
+}
+
+static bool is_localhost(const char *host)
+{
+    static const char name[] = "localhost";
+    apr_size_t len = strlen(host), name_len = sizeof(name) - 1;
+
+    return len >= name_len && strcasecmp(host + len - name_len, name) == 0 &&
+           (len == name_len || host[len - name_len - 1] == '.');
+}
+
+static void loopback(rh_addresses_t *addresses)
+{
+    memset(addresses, 0, sizeof(*addresses));
+    addresses->count = 2;
+    (void)rh_address_read("::1", &addresses->address[0]);
+    (void)rh_address_read("127.0.0.1", &addresses->address[1]);
+}
+
+/** Take them over, the two families in turn. @return the smallest TTL, in seconds */
+static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *addresses)
+{
+    const struct ares_addrinfo_node *next[2];
+    int ttl = (int)apr_time_sec(LONGEST_TTL), turn = 0;
+
+    memset(addresses, 0, sizeof(*addresses));
+    next[0] = next[1] = found->nodes;
+    while ((next[0] || next[1]) && addresses->count < RH_MAX_ADDRESSES) {
+        int family = turn == 0 ? AF_INET6 : AF_INET;
+        const struct ares_addrinfo_node **node = &next[turn];
+
+        while (*node && (*node)->ai_family != family) {
+            *node = (*node)->ai_next;
+        }
+        if (*node) {
+            memcpy(&addresses->address[addresses->count++], (*node)->ai_addr,
+                   family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+            ttl = (*node)->ai_ttl < ttl ? (*node)->ai_ttl : ttl;
+            *node = (*node)->ai_next;
+        }
+        turn = !turn;
+    }
+    return ttl;
+}
+
+/* ---- c-ares' sockets and time-outs ---- */
+
+static void rearm(rh_resolver_t *resolver)
+{
+    struct timeval space, *left;
+    rh_timers_t *timers = rh_reactor_timers(resolver->reactor);
+
+    left = resolver->pending_count ? ares_timeout(resolver->channel, NULL, &space) : NULL;
+    if (left) {
+        apr_interval_time_t wait =
+            (apr_interval_time_t)left->tv_sec * APR_USEC_PER_SEC + left->tv_usec;
+
+        rh_timers_arm(timers, &resolver->timer, rh_monotonic_now() + wait + 1000);
+    } else {
+        rh_timers_disarm(timers, &resolver->timer);
+    }
+}
+
+static void process(rh_resolver_t *resolver, ares_socket_t readable, ares_socket_t writable)
+{
+    resolver->busy++;
+    ares_process_fd(resolver->channel, readable, writable);
+    resolver->busy--;
+    rearm(resolver);
+}
+
+static void time_passed(void *baton)
+{
+    process(baton, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+}
+
+static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
+{
+    ares_socket_t descriptor = rh_watch_descriptor(watch);
+    bool in = events & (APR_POLLIN | APR_POLLERR | APR_POLLHUP), out = events & APR_POLLOUT;
+
+    process(baton, in ? descriptor : ARES_SOCKET_BAD, out ? descriptor : ARES_SOCKET_BAD);
+}
+
+/** c-ares wants to know when a socket is ready, or (neither) is about to close it. */
+static void socket_state(void *baton, ares_socket_t descriptor, int readable, int writable)
+{
+    rh_resolver_t *resolver = baton;
+    apr_int16_t events = (apr_int16_t)((readable ? APR_POLLIN : 0) | (writable ? APR_POLLOUT : 0));
+    int i, vacant = -1;
+
+    for (i = 0; i < SOCKETS; i++) {
+        if (resolver->watches[i] && rh_watch_descriptor(resolver->watches[i]) == descriptor) {
+            break;
+        }
+        vacant = resolver->watches[i] ? vacant : i;
+    }
+    if (i < SOCKETS) {
+        if (!events) {
+            rh_watch_close(resolver->watches[i]);
+            resolver->watches[i] = NULL;
+        } else {
+            (void)rh_watch_events(resolver->watches[i], events);
+        }
+    } else if (events && vacant >= 0) {
+        /* One that can't be watched ends by c-ares' own time-out. */
+        (void)rh_watch_open(resolver->reactor, descriptor, false, events, socket_ready, resolver,
+                            &resolver->watches[vacant]);
+    }
+}
+
+static int open_channel(rh_resolver_t *resolver)
+{
+    struct ares_options options;
+    int status;
+
+    memset(&options, 0, sizeof(options));
+    options.flags = ARES_FLAG_NOSEARCH;
+    options.timeout = PATIENCE;
+    options.tries = TRIES;
+    options.ndomains = 0;
+    options.sock_state_cb = socket_state;
+    options.sock_state_cb_data = resolver;
+    status = ares_init_options(&resolver->channel, &options,
+                               ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                                   ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB);
+    resolver->opened_at = rh_monotonic_now();
+    resolver->stale = false;
+    return status;
+}
+
+/** Read resolv.conf again where that may help and disturbs nobody. */
+static void refresh_channel(rh_resolver_t *resolver)
+{
+    ares_channel old = resolver->channel;
+
+    if (!resolver->stale || resolver->busy || resolver->pending_count ||
+        rh_monotonic_now() - resolver->opened_at < REREAD) {
+        return;
+    }
+    if (open_channel(resolver) == ARES_SUCCESS) {
+        ares_destroy(old);
+    } else {
+        resolver->channel = old;
+    }
+}
+
+/* ---- names ---- */
+
+static void drop(rh_resolver_t *resolver, entry_t *entry)
+{
+    apr_hash_set(resolver->names, entry->host, APR_HASH_KEY_STRING, NULL);
+    APR_RING_REMOVE(entry, link);
+    APR_RING_INSERT_HEAD(&resolver->spare, entry, entry_t, link);
+    resolver->known_count--;
+}
+
+/** Make room for one more, of those that nobody waits for. */
+static bool make_room(rh_resolver_t *resolver)
+{
+    entry_t *entry;
+
+    if (resolver->known_count < CACHED) {
+        return true;
+    }
+    APR_RING_FOREACH(entry, &resolver->known, entry_t, link)
+    {
+        if (!entry->pending) {
+            drop(resolver, entry);
+            return true;
+        }
+    }
+    return resolver->known_count < PENDING;
+}
+
+static entry_t *add(rh_resolver_t *resolver, const char *host)
+{
+    entry_t *entry;
+
+    if (!make_room(resolver)) {
+        return NULL;
+    }
+    if (APR_RING_EMPTY(&resolver->spare, entry_t, link)) {
+        entry = apr_pcalloc(resolver->pool, sizeof(*entry));
+        entry->resolver = resolver;
+        APR_RING_INIT(&entry->queries, rh_query_t, link);
+    } else {
+        entry = APR_RING_FIRST(&resolver->spare);
+        APR_RING_REMOVE(entry, link);
+    }
+    apr_cpystrn(entry->host, host, sizeof(entry->host));
+    APR_RING_INSERT_TAIL(&resolver->known, entry, entry_t, link);
+    apr_hash_set(resolver->names, entry->host, APR_HASH_KEY_STRING, entry);
+    resolver->known_count++;
+    return entry;
+}
+
+static void refuse(rh_query_t *query, const char *error)
+{
+    rh_addresses_t none;
+
+    memset(&none, 0, sizeof(none));
+    none.error = error;
+    query->answered(query->baton, &none);
+}
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case ARES_ENOTFOUND:
+        return "the name does not exist";
+    case ARES_ENODATA:
+        return "the name has no address";
+    case ARES_ETIMEOUT:
+        return "no name server answers";
+    case ARES_ECONNREFUSED:
+        return "no name server can be reached";
+    case ARES_EBADNAME:
+        return "this can't be a name";
+    default:
+        return "the name servers failed";
+    }
+}
+
+static void ares_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
+{
+    entry_t *entry = baton;
+    rh_resolver_t *resolver = entry->resolver;
+    apr_interval_time_t ttl;
+
+    (void)timeouts;
+    if (resolver->closing) {
+        ares_freeaddrinfo(found);
+        return;
+    }
+    memset(&entry->addresses, 0, sizeof(entry->addresses));
+    if (status == ARES_SUCCESS) {
+        ttl = apr_time_from_sec(copy_addresses(found, &entry->addresses));
+        ttl = ttl < LEAST_TTL ? LEAST_TTL : ttl;
+        if (entry->addresses.count == 0) {
+            status = ARES_ENODATA;
+        }
+    }
+    ares_freeaddrinfo(found);
+    if (status != ARES_SUCCESS) {
+        entry->addresses.error = reason_of(status);
+        ttl = status == ARES_ENOTFOUND || status == ARES_ENODATA ? NOT_FOUND_TTL : FAILURE_TTL;
+        resolver->stale = resolver->stale || ttl == FAILURE_TTL;
+    }
+    entry->expires = rh_monotonic_now() + ttl;
+    resolver->pending_count--;
+    /* Pending until all were told: what they ask meanwhile must not take this entry's place. */
+    while (!APR_RING_EMPTY(&entry->queries, rh_query_t, link)) {
+        rh_query_t *query = APR_RING_FIRST(&entry->queries);
+
+        APR_RING_REMOVE(query, link);
+        query->asked = false;
+        query->answered(query->baton, &entry->addresses);
+    }
+    entry->pending = false;
+}
+
+static void ask_servers(rh_resolver_t *resolver, entry_t *entry)
+{
+    struct ares_addrinfo_hints hints;
+
+    refresh_channel(resolver);
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_family = AF_UNSPEC;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = ARES_AI_NOSORT;
+    entry->pending = true;
+    resolver->pending_count++;
+    resolver->busy++;
+    ares_getaddrinfo(resolver->channel, entry->host, NULL, &hints, ares_answered, entry);
+    resolver->busy--;
+    rearm(resolver);
+}
+
+void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *query)
+{
+    rh_addresses_t given;
+    entry_t *entry;
+
+    query->asked = false;
+    memset(&given, 0, sizeof(given));
+    if (rh_address_read(host, &given.address[0])) {
+        given.count = 1;
+        query->answered(query->baton, &given);
+        return;
+    }
+    if (is_localhost(host)) {
+        loopback(&given);
+        query->answered(query->baton, &given);
+        return;
+    }
+    if (strlen(host) >= sizeof(entry->host)) {
+        refuse(query, "the name is too long");
+        return;
+    }
+    entry = apr_hash_get(resolver->names, host, APR_HASH_KEY_STRING);
+    if (entry && !entry->pending && entry->expires > rh_monotonic_now()) {
+        APR_RING_REMOVE(entry, link);
+        APR_RING_INSERT_TAIL(&resolver->known, entry, entry_t, link);
+        given = entry->addresses;
+        query->answered(query->baton, &given);
+        return;
+    }
+    if (!entry && (entry = add(resolver, host)) == NULL) {
+        refuse(query, "too many names are being looked up");
+        return;
+    }
+    query->asked = true;
+    APR_RING_INSERT_TAIL(&entry->queries, query, rh_query_t, link);
+    if (!entry->pending) {
+        ask_servers(resolver, entry);
+    }
+}
+
+void rh_resolver_forget(rh_query_t *query)
+{
+    if (query->asked) {
+        query->asked = false;
+        APR_RING_REMOVE(query, link);
+    }
+}
+
+/* ---- life ---- */
+
+static apr_status_t resolver_cleanup(void *data)
+{
+    rh_resolver_t *resolver = data;
+
+    resolver->closing = true;
+    rh_timers_disarm(rh_reactor_timers(resolver->reactor), &resolver->timer);
+    ares_destroy(resolver->channel);
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolver_t **resolver)
+{
+    rh_resolver_t *made = apr_pcalloc(pool, sizeof(*made));
+    int status;
+
+    made->pool = pool;
+    made->reactor = reactor;
+    made->names = apr_hash_make(pool);
+    made->timer.fire = time_passed;
+    made->timer.baton = made;
+    APR_RING_INIT(&made->known, entry_t, link);
+    APR_RING_INIT(&made->spare, entry_t, link);
+    status = open_channel(made);
+    if (status != ARES_SUCCESS) {
+        return status == ARES_ENOMEM ? APR_ENOMEM : APR_EGENERAL;
+    }
+    apr_pool_cleanup_register(pool, made, resolver_cleanup, apr_pool_cleanup_null);
+    *resolver = made;
+    return APR_SUCCESS;
+}
+
+static apr_status_t library_cleanup(void *data)
+{
+    (void)data;
+    ares_library_cleanup();
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_resolver_global_init(apr_pool_t *pool)
+{
+    /* c-ares counts how often it was called. */
+    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
+        return APR_EGENERAL;
+    }
+    apr_pool_cleanup_register(pool, NULL, library_cleanup, apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}

@@ -1,0 +1,66 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_resolver.h
+ * @brief Names to addresses without blocking: c-ares, driven by a reactor, and a bounded cache.
+ *
+ * The hosts file and DNS, both families at once. Targets are absolute names: search domains of
+ * resolv.conf are not tried. `localhost` and what is below it are loopback, never asked for
+ * (RFC 6761 §6.3). Answers are kept as long as their TTL says, within 1 s ... 5 min; that a name
+ * isn't, 5 s; that nobody answered, 2 s. One thread only, the reactor's.
+ */
+#ifndef RH_RESOLVER_H
+#define RH_RESOLVER_H
+
+#include "rh_reactor.h"
+
+#include <apr_ring.h>
+#include <netinet/in.h>
+
+/** Addresses of one name that are looked at. */
+#define RH_MAX_ADDRESSES 16
+
+/** An address of either family, with its port. */
+typedef union rh_address_t {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+} rh_address_t;
+
+/** The outcome for one name. */
+typedef struct rh_addresses_t {
+    int count;                              /**< 0: `error` says why */
+    rh_address_t address[RH_MAX_ADDRESSES]; /**< families in turn, IPv6 first (RFC 8305 §4) */
+    const char *error;                      /**< static: "the name does not exist" */
+} rh_addresses_t;
+
+typedef struct rh_resolver_t rh_resolver_t;
+
+/** A question, part of whom asks: it must stay until it was answered or rh_resolver_forget. */
+typedef struct rh_query_t {
+    APR_RING_ENTRY(rh_query_t) link;
+    /** Called once. The addresses, whose ports are 0, stay only as long as the call. */
+    void (*answered)(void *baton, const rh_addresses_t *addresses);
+    void *baton;
+    bool asked; /**< and not answered yet */
+} rh_query_t;
+
+/** In the reactor's pool, whose destruction ends it without calling anyone. */
+apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolver_t **resolver);
+
+/** Ask for a host: a name, or a literal address without brackets. May be answered at once. */
+void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *query);
+
+/** The answer is not wanted any more. Nothing when it was given. */
+void rh_resolver_forget(rh_query_t *query);
+
+/** Once a process, before threads. Idempotent; undone with the pool. */
+apr_status_t rh_resolver_global_init(apr_pool_t *pool);
+
+/** Read a literal address, port 0. */
+bool rh_address_read(const char *text, rh_address_t *address);
+
+void rh_address_set_port(rh_address_t *address, unsigned short port);
+
+socklen_t rh_address_size(const rh_address_t *address);
+
+#endif

@@ -1,0 +1,233 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_tls.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+/* ---- the context of a virtual host ---- */
+
+/** httpd starts without a terminal: a key with a passphrase is an error, never a question. */
+static int no_passphrase(char *buffer, int size, int writing, void *baton)
+{
+    (void)buffer;
+    (void)size;
+    (void)writing;
+    (void)baton;
+    return 0;
+}
+
+static int session_made(SSL *tls, SSL_SESSION *session)
+{
+    rh_tls_sink_t *sink = SSL_get_app_data(tls);
+
+    if (!sink || !SSL_SESSION_is_resumable(session)) {
+        return 0;
+    }
+    sink->keep(sink->baton, session);
+    return 1;
+}
+
+static apr_status_t free_context(void *data)
+{
+    SSL_CTX_free(data);
+    return APR_SUCCESS;
+}
+
+/** A line on what OpenSSL didn't like. The newest error speaks of the format, the first of why. */
+static apr_status_t complain(apr_pool_t *pool, const char *what, const char **error)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    if (code && ERR_SYSTEM_ERROR(code)) {
+        char text[128];
+
+        reason = apr_pstrdup(pool, apr_strerror(ERR_GET_REASON(code), text, sizeof(text)));
+    }
+    *error = apr_psprintf(pool, "%s: %s", what, reason ? reason : "OpenSSL can't use it");
+    ERR_clear_error();
+    return APR_EINVAL;
+}
+
+static apr_status_t load_files(const rh_net_config_t *net, SSL_CTX *context, apr_pool_t *pool,
+                               const char **error)
+{
+    const char *key = net->tls_key ? net->tls_key : net->tls_certificate;
+
+    ERR_clear_error();
+    if (net->tls_ca_file) {
+        if (SSL_CTX_load_verify_file(context, net->tls_ca_file) != 1) {
+            return complain(pool, net->tls_ca_file, error);
+        }
+    } else if (SSL_CTX_set_default_verify_paths(context) != 1) {
+        return complain(pool, "the system's certificate authorities", error);
+    }
+    ERR_clear_error();
+    if (!net->tls_certificate) {
+        return APR_SUCCESS;
+    }
+    if (SSL_CTX_use_certificate_chain_file(context, net->tls_certificate) != 1) {
+        return complain(pool, net->tls_certificate, error);
+    }
+    if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(context) != 1) {
+        return complain(pool, key, error);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const char **error)
+{
+    static const unsigned char protocol[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+    SSL_CTX *context;
+    apr_status_t status;
+
+    ERR_clear_error();
+    context = SSL_CTX_new(TLS_client_method());
+    if (!context) {
+        return complain(pool, "OpenSSL", error);
+    }
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    /* What closes without a close_notify is judged by the length that HTTP announced. */
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_RELEASE_BUFFERS);
+    /* Sessions are kept by each loop, apart for each subscription. */
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, session_made);
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_alpn_protos(context, protocol, sizeof(protocol)) != 0) {
+        status = complain(pool, "OpenSSL", error);
+    } else {
+        status = load_files(net, context, pool, error);
+    }
+    if (status != APR_SUCCESS) {
+        SSL_CTX_free(context);
+        return status;
+    }
+    apr_pool_cleanup_register(pool, context, free_context, apr_pool_cleanup_null);
+    net->tls = context;
+    return APR_SUCCESS;
+}
+
+/* ---- a connection ---- */
+
+SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, bool is_address,
+                 SSL_SESSION *session)
+{
+    SSL *tls;
+
+    ERR_clear_error();
+    tls = net->tls ? SSL_new(net->tls) : NULL;
+    if (!tls) {
+        return NULL;
+    }
+    SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (SSL_set_fd(tls, descriptor) != 1 ||
+        (is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host) != 1
+                    : SSL_set1_host(tls, host) != 1 || SSL_set_tlsext_host_name(tls, host) != 1)) {
+        SSL_free(tls);
+        ERR_clear_error();
+        return NULL;
+    }
+    if (session) {
+        (void)SSL_set_session(tls, session);
+    }
+    SSL_set_connect_state(tls);
+    return tls;
+}
+
+/** What a call that did not succeed waits for, or how it failed. */
+static rh_io_t outcome(SSL *tls, int returned)
+{
+    switch (SSL_get_error(tls, returned)) {
+    case SSL_ERROR_WANT_READ:
+        return RH_IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return RH_IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return RH_IO_CLOSED;
+    case SSL_ERROR_SYSCALL:
+        return ERR_peek_error() ? RH_IO_FAILED : errno ? RH_IO_RESET : RH_IO_CLOSED;
+    default:
+        return RH_IO_FAILED;
+    }
+}
+
+rh_io_t rh_tls_handshake(SSL *tls)
+{
+    int returned;
+
+    ERR_clear_error();
+    errno = 0;
+    returned = SSL_do_handshake(tls);
+    return returned == 1 ? RH_IO_OK : outcome(tls, returned);
+}
+
+rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len)
+{
+    int returned;
+
+    ERR_clear_error();
+    errno = 0;
+    returned = SSL_read(tls, buffer, size > INT_MAX ? INT_MAX : (int)size);
+    *len = returned > 0 ? (apr_size_t)returned : 0;
+    return returned > 0 ? RH_IO_OK : outcome(tls, returned);
+}
+
+rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *written)
+{
+    int returned;
+
+    ERR_clear_error();
+    errno = 0;
+    returned = SSL_write(tls, data, len > INT_MAX ? INT_MAX : (int)len);
+    *written = returned > 0 ? (apr_size_t)returned : 0;
+    return returned > 0 ? RH_IO_OK : outcome(tls, returned);
+}
+
+bool rh_tls_is_idle(SSL *tls)
+{
+    char byte;
+    int returned;
+
+    ERR_clear_error();
+    errno = 0;
+    returned = SSL_peek(tls, &byte, 1);
+    return returned <= 0 && outcome(tls, returned) == RH_IO_WANT_READ;
+}
+
+const char *rh_tls_reason(SSL *tls, apr_pool_t *pool)
+{
+    long verified = SSL_get_verify_result(tls);
+    unsigned long code = ERR_peek_error();
+    const char *reason;
+
+    if (verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+        return "TLS: the certificate is for another name";
+    }
+    if (verified != X509_V_OK) {
+        reason = X509_verify_cert_error_string(verified);
+        return apr_psprintf(pool, "TLS: the certificate is not trusted: %s", reason);
+    }
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ||
+                                             ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)) {
+        return "TLS: what answers does not speak TLS";
+    }
+    reason = code ? ERR_reason_error_string(code) : NULL;
+    return apr_psprintf(pool, "TLS: %s", reason ? reason : "failed");
+}
+
+void rh_tls_close(SSL *tls)
+{
+    ERR_clear_error();
+    if (SSL_is_init_finished(tls)) {
+        (void)SSL_shutdown(tls);
+    }
+    SSL_free(tls);
+    ERR_clear_error();
+}

@@ -1,0 +1,58 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_tls.h
+ * @brief TLS of outgoing connections over a non-blocking socket, by OpenSSL.
+ *
+ * TLS 1.2 or later; the certificate and the name or address in it are always verified. Every call
+ * clears the thread's error queue first, as httpd's own modules may have left something there.
+ * The process must ignore SIGPIPE, or block it in the loop's thread.
+ */
+#ifndef RH_TLS_H
+#define RH_TLS_H
+
+#include "rh_client.h"
+
+#include <openssl/ssl.h>
+
+/** How a step of a connection went. */
+typedef enum {
+    RH_IO_OK,
+    RH_IO_WANT_READ,  /**< again, once there is something to read */
+    RH_IO_WANT_WRITE, /**< again, once there is room to write */
+    RH_IO_CLOSED,     /**< by the other side, in order */
+    RH_IO_RESET,      /**< the connection broke: errno says how */
+    RH_IO_FAILED      /**< TLS failed: rh_tls_reason says why */
+} rh_io_t;
+
+/** Told of a session that can be resumed; takes over the reference. */
+typedef void rh_tls_session_fn(void *baton, SSL_SESSION *session);
+
+/** One of these is set as the SSL's application data (SSL_set_app_data) by whom wants sessions. */
+typedef struct rh_tls_sink_t {
+    rh_tls_session_fn *keep;
+    void *baton;
+} rh_tls_sink_t;
+
+/**
+ * A client's side of a connection.
+ * @param host what the certificate must be for: a name, or an address without brackets
+ * @param session one to resume, or NULL; stays the caller's
+ * @return NULL if there is no memory for it
+ */
+SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, bool is_address,
+                 SSL_SESSION *session);
+
+rh_io_t rh_tls_handshake(SSL *tls);
+rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len);
+rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *written);
+
+/** True if nothing but TLS's own messages (tickets) waits on an idle connection. */
+bool rh_tls_is_idle(SSL *tls);
+
+/** Why the last call failed: "TLS: certificate has expired", in `pool`. */
+const char *rh_tls_reason(SSL *tls, apr_pool_t *pool);
+
+/** Say goodbye if that costs nothing, and free it. The descriptor stays open. */
+void rh_tls_close(SSL *tls);
+
+#endif
