@@ -10,6 +10,8 @@
 /** Between claims that commits ask for: doubles from the one to the other while they bring none. */
 #define LEAST_SPACING apr_time_from_msec(2)
 #define MOST_SPACING apr_time_from_msec(100)
+/** Between looks for something in the spool. */
+#define DRAIN_SPACING apr_time_from_msec(200)
 /** Between tries of a database that is down, or that refused a statement. */
 #define DOWN_SPACING apr_time_from_msec(500)
 #define REFUSED_SPACING apr_time_from_sec(10)
@@ -94,6 +96,11 @@ static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
         }
         if (dispatcher->next_maintenance < until) {
             until = dispatcher->next_maintenance;
+        }
+        if (dispatcher->spooler &&
+            (dispatcher->draining || rh_spooler_pending(dispatcher->spooler)) &&
+            dispatcher->next_drain < until) {
+            until = dispatcher->next_drain;
         }
     }
     if (until > now) {
@@ -298,6 +305,26 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
 }
 
+/** Bring some events of the spool into the database, and have them claimed. */
+static void drain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
+{
+    int stored;
+    apr_status_t status = rh_spooler_drain(dispatcher->spooler, dispatcher->site->dispatch_queue,
+                                           dispatcher->lease, scratch, &stored);
+    apr_time_t now = apr_time_now();
+
+    dispatcher->draining = status == APR_SUCCESS && stored > 0;
+    dispatcher->next_drain = now;
+    if (dispatcher->draining) {
+        claim_at(dispatcher, now);
+    } else {
+        dispatcher->next_drain += status == APR_SUCCESS ? DRAIN_SPACING : DOWN_SPACING;
+    }
+    if (APR_STATUS_IS_EAGAIN(status)) {
+        rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, status);
+    }
+}
+
 static void maintain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     rh_queue_t *queue = dispatcher->site->dispatch_queue;
@@ -340,6 +367,9 @@ static void mind_the_clock(rh_dispatcher_t *dispatcher, apr_time_t now)
     if (dispatcher->next_maintenance > now + 2 * MAINTENANCE_INTERVAL) {
         dispatcher->next_maintenance = now;
     }
+    if (dispatcher->next_drain > now + DOWN_SPACING) {
+        dispatcher->next_drain = now;
+    }
 }
 
 void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
@@ -371,6 +401,10 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
         mind_the_clock(dispatcher, now);
         if (now >= dispatcher->next_claim) {
             claim(dispatcher, scratch);
+            apr_pool_clear(scratch);
+        }
+        if (dispatcher->spooler && now >= dispatcher->next_drain) {
+            drain(dispatcher, scratch);
             apr_pool_clear(scratch);
         }
         if (now >= dispatcher->next_maintenance) {

@@ -266,7 +266,15 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
                                           engine->pool)) != APR_SUCCESS) {
         return status;
     }
-    return apr_thread_cond_create(&intake->cond, engine->pool);
+    status = apr_thread_cond_create(&intake->cond, engine->pool);
+    if (status == APR_SUCCESS && site->spool) {
+        status = rh_root_pool_make(&dispatcher->spool_pool, false);
+    }
+    if (status == APR_SUCCESS && site->spool) {
+        status = rh_spooler_make(dispatcher->spool_pool, site->spool, site->name, site->log,
+                                 &dispatcher->spooler);
+    }
+    return status;
 }
 
 /** Free everything; no thread may run any more. */
@@ -285,6 +293,9 @@ static void destroy(rh_engine_t *engine)
     for (i = 0; i < engine->site_count; i++) {
         if (engine->dispatchers[i].pool) {
             apr_pool_destroy(engine->dispatchers[i].pool);
+        }
+        if (engine->dispatchers[i].spool_pool) {
+            apr_pool_destroy(engine->dispatchers[i].spool_pool);
         }
         if (engine->intakes[i].pool) {
             apr_pool_destroy(engine->intakes[i].pool);

@@ -34,6 +34,7 @@ typedef struct rh_site_t {
     apr_interval_time_t connect_timeout; /**< RestHooksConnectTimeout */
     int endpoint_concurrency;            /**< RestHooksEndpointConcurrency */
     apr_interval_time_t retention;       /**< RestHooksRetention */
+    const char *spool;                   /**< RestHooksSpool, NULL: there is none */
 } rh_site_t;
 
 /** Settings of the process. */

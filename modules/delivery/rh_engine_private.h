@@ -23,6 +23,7 @@
 
 #include "rh_engine.h"
 #include "rh_schedule.h"
+#include "rh_spooler.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
@@ -63,8 +64,10 @@ typedef struct rh_dispatcher_t {
     rh_engine_t *engine;
     const rh_site_t *site;
     int index;
-    apr_int64_t lease; /**< token of this process and site */
-    apr_pool_t *pool;  /**< the thread's */
+    apr_int64_t lease;     /**< token of this process and site */
+    rh_spooler_t *spooler; /**< NULL: this site has none */
+    apr_pool_t *spool_pool;
+    apr_pool_t *pool; /**< the thread's */
     apr_thread_mutex_t *mutex;
     apr_thread_cond_t *cond;
     rh_work_head_t outcomes; /**< guarded by mutex, as are these: */
@@ -80,6 +83,8 @@ typedef struct rh_dispatcher_t {
     apr_uint32_t random;
     bool maintenance_failed;
     bool claims_ended; /**< counted out of claimers_left */
+    bool draining;     /**< the spool has more */
+    apr_time_t next_drain;
 } rh_dispatcher_t;
 
 /** A call of rh_engine_commit, copied; owned by its request and the writer alike. */

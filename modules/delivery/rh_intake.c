@@ -3,6 +3,8 @@
 
 /** How long a commit is tried again when the database has only just gone: it may be a restart. */
 #define SHORT_OUTAGE apr_time_from_sec(1)
+/** How long a call waits for a writer that only has to append to the spool. */
+#define SPOOL_WAIT apr_time_from_msec(500)
 
 /**
  * One call of rh_engine_commit. Its request may leave at the time-out while the writer still works
@@ -165,11 +167,27 @@ static bool wait_for(rh_submission_t *submission, apr_interval_time_t timeout)
     return finished;
 }
 
+/** The database can't have these now: the caller's own thread puts them into the spool. */
+static apr_status_t spool_calls(rh_intake_t *intake, rh_commit_t *items, int count,
+                                apr_status_t otherwise, apr_pool_t *pool)
+{
+    rh_spooler_t *spooler = intake->dispatcher->spooler;
+    rh_commit_t **list = apr_palloc(pool, (apr_size_t)count * sizeof(*list));
+    int i;
+
+    for (i = 0; i < count; i++) {
+        list[i] = &items[i];
+    }
+    return spooler && rh_spooler_append(spooler, list, count) == APR_SUCCESS ? APR_SUCCESS
+                                                                             : otherwise;
+}
+
 apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count,
                               apr_interval_time_t timeout, apr_pool_t *pool)
 {
+    rh_spooler_t *spooler = intake->dispatcher->spooler;
     apr_size_t bytes = size_of(items, count);
-    rh_submission_t *submission;
+    rh_submission_t *submission = NULL;
     apr_status_t status;
     bool room;
     int i;
@@ -179,7 +197,10 @@ apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count
     room = !intake->closed && has_room(intake, count, bytes);
     apr_thread_mutex_unlock(intake->mutex);
     if (!room) {
-        return APR_EAGAIN;
+        return spool_calls(intake, items, count, APR_EAGAIN, pool);
+    }
+    if (spooler && rh_spooler_pending(spooler) && timeout > SPOOL_WAIT) {
+        timeout = SPOOL_WAIT;
     }
     status = make_submission(items, count, bytes, &submission);
     if (status != APR_SUCCESS) {
@@ -187,16 +208,17 @@ apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count
     }
     if (!enqueue(intake, submission)) {
         apr_pool_destroy(submission->pool);
-        return APR_EAGAIN;
+        return spool_calls(intake, items, count, APR_EAGAIN, pool);
     }
     if (!wait_for(submission, timeout)) {
         if (withdraw(intake, submission)) {
             apr_pool_destroy(submission->pool);
-            return APR_EAGAIN;
+            return spool_calls(intake, items, count, APR_EAGAIN, pool);
         }
         if (!wait_for(submission, 0)) {
+            /* Should the writer store them yet, the spool's are known by their ids. */
             disown(submission);
-            return APR_TIMEUP;
+            return spool_calls(intake, items, count, APR_TIMEUP, pool);
         }
     }
     status = submission->status;
@@ -300,6 +322,22 @@ static void commit_items(batch_t *batch, rh_commit_t **items, int count)
     set_status(items, count, status);
 }
 
+/** Append what could not be committed to the spool, if there is one. */
+static void spool_items(rh_intake_t *intake, rh_commit_t **items, int count, apr_pool_t *scratch)
+{
+    rh_commit_t **list = apr_palloc(scratch, (apr_size_t)count * sizeof(*list));
+    int i, n = 0;
+
+    for (i = 0; i < count; i++) {
+        if (APR_STATUS_IS_EAGAIN(items[i]->status)) {
+            list[n++] = items[i];
+        }
+    }
+    if (n > 0 && intake->dispatcher->spooler) {
+        rh_spooler_append(intake->dispatcher->spooler, list, n);
+    }
+}
+
 /** Let a request go on. Its call may be gone afterwards. */
 static void finish(rh_submission_t *submission, apr_uint32_t *stored)
 {
@@ -331,6 +369,7 @@ static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
                          apr_pool_t *scratch)
 {
     rh_engine_t *engine = intake->engine;
+    rh_spooler_t *spooler = intake->dispatcher->spooler;
     rh_commit_t **items = apr_palloc(scratch, count * sizeof(*items));
     rh_submission_t *submission, *next;
     apr_uint32_t stored = 0;
@@ -351,7 +390,12 @@ static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
     if (!rh_atomic_get(engine->stopping)) {
         batch.claim.limit = rh_engine_reserve(engine, RH_HANDOVER_BATCH);
     }
-    commit_items(&batch, items, n);
+    if (spooler && rh_spooler_pending(spooler)) {
+        set_status(items, n, APR_EAGAIN);
+    } else {
+        commit_items(&batch, items, n);
+    }
+    spool_items(intake, items, n, scratch);
     for (submission = first; submission; submission = next) {
         next = submission->next;
         finish(submission, &stored);

@@ -92,6 +92,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->connect_timeout = config->connect_timeout;
     site->endpoint_concurrency = config->endpoint_concurrency;
     site->retention = config->retention;
+    site->spool = config->spool;
     status = make_queue(child, config, &site->intake_queue);
     if (status == APR_SUCCESS) {
         status = make_queue(child, config, &site->dispatch_queue);

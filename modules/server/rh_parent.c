@@ -156,6 +156,47 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
     return start;
 }
 
+/**
+ * Make the folder of the spool, for the children's user alone.
+ * @return false when httpd must not start
+ */
+static bool make_spool(rh_server_config_t *config, const rh_server_config_t *main_config,
+                       apr_pool_t *scratch)
+{
+    uid_t user = ap_unixd_config.user_id;
+    gid_t group = ap_unixd_config.group_id;
+    apr_status_t status = apr_dir_make_recursive(
+        config->spool, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, scratch);
+
+    if (status == APR_SUCCESS && geteuid() == 0 && user != 0 && user != (uid_t)-1 &&
+        chown(config->spool, user, group) != 0) {
+        status = errno;
+    }
+    if (status == APR_SUCCESS) {
+        return true;
+    }
+    rh_log(&main_config->log, RH_LOG_CRIT, status, "RH0709",
+           "RestHooksSpool: the folder %s can't be made", config->spool);
+    if (ap_state_query(AP_SQ_CONFIG_GEN) > 0) {
+        config->spool = NULL;
+        return true;
+    }
+    return false;
+}
+
+static bool make_spools(apr_pool_t *scratch, server_rec *server)
+{
+    const rh_server_config_t *main_config = rh_server_config(server);
+    bool start = true;
+
+    for (; server && start; server = server->next) {
+        rh_server_config_t *config = rh_server_config(server);
+
+        start = !config->enabled || make_spool(config, main_config, scratch);
+    }
+    return start;
+}
+
 static bool any_enabled(server_rec *server)
 {
     while (server && !rh_server_config(server)->enabled) {
@@ -178,6 +219,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     status = rh_client_global_init(pconf);
     if (status != APR_SUCCESS) {
         rh_log(log, RH_LOG_CRIT, status, "RH0701", "the resolver of names can't be set up");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (!make_spools(ptemp, server)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     status = become_child(&before);

@@ -1,0 +1,171 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_spooler.h"
+
+#include "rh_spool.h"
+
+#include <apr_thread_mutex.h>
+#include <stdlib.h>
+
+/** Events and bytes of one commit. */
+#define DRAIN_BATCH 256
+#define DRAIN_BYTES (4 * 1024 * 1024)
+/** Between looks for files that ended processes left behind. */
+#define ADOPT_INTERVAL apr_time_from_sec(5)
+
+struct rh_spooler_t {
+    rh_spool_t *spool;         /**< guarded by mutex */
+    apr_thread_mutex_t *mutex; /**< never held during a commit */
+    const rh_log_t *log;
+    int pending;       /**< atomic */
+    bool failed;       /**< guarded by mutex: that nothing can be appended was logged */
+    apr_time_t adopt;  /**< the drainer's: when to look for files again */
+    bool adopting;     /**< the drainer's: there may be more of these */
+    apr_int64_t total; /**< the drainer's: events that entered the database since it was empty */
+};
+
+apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *site,
+                             const rh_log_t *log, rh_spooler_t **result)
+{
+    rh_spooler_t *spooler = apr_pcalloc(pool, sizeof(*spooler));
+    apr_status_t status = apr_thread_mutex_create(&spooler->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+
+    spooler->spool = rh_spool_make(pool, folder, site, log);
+    spooler->log = log;
+    *result = spooler;
+    return status;
+}
+
+bool rh_spooler_pending(rh_spooler_t *spooler)
+{
+    return __atomic_load_n(&spooler->pending, __ATOMIC_SEQ_CST) != 0;
+}
+
+/** Say once why; who knows the events says which are lost. */
+static void log_failure(rh_spooler_t *spooler, apr_status_t status)
+{
+    if (!spooler->failed) {
+        rh_log(spooler->log, RH_LOG_EMERG, status, "RH0330",
+               "RestHooksSpool: events can be stored neither in the database nor in the spool");
+    }
+    spooler->failed = true;
+}
+
+apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int count)
+{
+    const rh_event_t **events = malloc((apr_size_t)count * sizeof(*events));
+    apr_status_t status = events ? APR_SUCCESS : APR_ENOMEM;
+    int i;
+
+    for (i = 0; events && i < count; i++) {
+        events[i] = items[i]->event;
+    }
+    apr_thread_mutex_lock(spooler->mutex);
+    if (status == APR_SUCCESS) {
+        status = rh_spool_append(spooler->spool, events, count);
+    }
+    if (status == APR_SUCCESS) {
+        spooler->failed = false;
+        __atomic_store_n(&spooler->pending, 1, __ATOMIC_SEQ_CST);
+    } else {
+        log_failure(spooler, status);
+    }
+    apr_thread_mutex_unlock(spooler->mutex);
+    free(events);
+    for (i = 0; i < count && status == APR_SUCCESS; i++) {
+        items[i]->status = APR_SUCCESS;
+        items[i]->stored_id = items[i]->event->id;
+        items[i]->duplicate = false;
+    }
+    return status;
+}
+
+/** Commit without handing anything over: what is due is claimed. Halves, when the database refuses
+ * something, so that this alone is lost. */
+static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t **items, int count,
+                           const rh_claim_t *claim, apr_pool_t *scratch)
+{
+    apr_array_header_t *jobs = apr_array_make(scratch, 1, sizeof(rh_job_t *));
+    int waiting, half = count / 2;
+    apr_status_t status = queue->commit(queue, items, count, claim, scratch, jobs, &waiting);
+
+    if (status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status)) {
+        return status;
+    }
+    if (count > 1) {
+        status = commit(spooler, queue, items, half, claim, scratch);
+        return status == APR_SUCCESS
+                   ? commit(spooler, queue, items + half, count - half, claim, scratch)
+                   : status;
+    }
+    rh_log(spooler->log, RH_LOG_EMERG, 0, "RH0331",
+           "event %s of the spool is lost, the database refuses it: type %s, tenant %s, key %s",
+           items[0]->event->id, items[0]->event->type, items[0]->event->tenant,
+           items[0]->event->key ? items[0]->event->key : "(none)");
+    return APR_SUCCESS;
+}
+
+/** Read the next events, of files left behind first. */
+static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
+                                apr_array_header_t **events)
+{
+    apr_time_t now = apr_time_now();
+    apr_status_t status;
+
+    if (now >= spooler->adopt || spooler->adopt > now + ADOPT_INTERVAL) {
+        spooler->adopt = now + ADOPT_INTERVAL;
+        spooler->adopting = true;
+    }
+    if (!spooler->adopting && !rh_spooler_pending(spooler)) {
+        *events = apr_array_make(scratch, 1, sizeof(rh_event_t *));
+        return APR_SUCCESS;
+    }
+    apr_thread_mutex_lock(spooler->mutex);
+    status =
+        rh_spool_read(spooler->spool, spooler->adopting, DRAIN_BATCH, DRAIN_BYTES, scratch, events);
+    apr_thread_mutex_unlock(spooler->mutex);
+    if (status != APR_SUCCESS) {
+        rh_log(spooler->log, RH_LOG_ERR, status, "RH0332", "RestHooksSpool: it can't be read");
+    }
+    if (status != APR_SUCCESS || (*events)->nelts == 0) {
+        spooler->adopting = false;
+    }
+    return status;
+}
+
+apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int64_t lease,
+                              apr_pool_t *scratch, int *stored)
+{
+    apr_array_header_t *events;
+    rh_claim_t claim = {0};
+    rh_commit_t *items, **list;
+    apr_status_t status = read_events(spooler, scratch, &events);
+    int i;
+
+    *stored = 0;
+    if (status != APR_SUCCESS || events->nelts == 0) {
+        if (status == APR_SUCCESS && spooler->total > 0) {
+            rh_log(spooler->log, RH_LOG_NOTICE, 0, "RH0333",
+                   "%" APR_INT64_T_FMT " events of the spool are in the database", spooler->total);
+            spooler->total = 0;
+        }
+        return APR_SUCCESS;
+    }
+    items = apr_pcalloc(scratch, (apr_size_t)events->nelts * sizeof(*items));
+    list = apr_palloc(scratch, (apr_size_t)events->nelts * sizeof(*list));
+    for (i = 0; i < events->nelts; i++) {
+        items[i].event = APR_ARRAY_IDX(events, i, rh_event_t *);
+        list[i] = &items[i];
+    }
+    claim.lease = lease;
+    status = commit(spooler, queue, list, events->nelts, &claim, scratch);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    apr_thread_mutex_lock(spooler->mutex);
+    status = rh_spool_forget(spooler->spool);
+    __atomic_store_n(&spooler->pending, rh_spool_pending(spooler->spool), __ATOMIC_SEQ_CST);
+    apr_thread_mutex_unlock(spooler->mutex);
+    *stored = events->nelts;
+    spooler->total += events->nelts;
+    return status;
+}

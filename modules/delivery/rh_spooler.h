@@ -1,0 +1,43 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_spooler.h
+ * @brief One site's spool: events go in when the database can't take them, and enter the database
+ * in order, exactly once by id, when it can.
+ *
+ * Who appends is any thread: the writer for calls that share an fsync, a request's own thread when
+ * the writer hangs. Who drains is the dispatcher, so nobody's request waits for that. As long as
+ * something is in this process's file, what comes new goes there too: so the order is kept.
+ */
+#ifndef RH_SPOOLER_H
+#define RH_SPOOLER_H
+
+#include "rh_store.h"
+
+typedef struct rh_spooler_t rh_spooler_t;
+
+/**
+ * @param pool for the spooler alone, it has an allocator of its own
+ * @param folder RestHooksSpool; @param site name for its files
+ */
+apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *site,
+                             const rh_log_t *log, rh_spooler_t **spooler);
+
+/** True while this process's own file holds something. */
+bool rh_spooler_pending(rh_spooler_t *spooler);
+
+/**
+ * Append the events of items, all or none, fsynced. Sets their status, and stored_id to their own
+ * id: whether an idempotency key was seen before is found out when the database takes them.
+ */
+apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int count);
+
+/**
+ * Bring some events into the database; also those that ended processes left behind, which are
+ * looked for some seconds apart. One thread.
+ * @param stored receives how many events are in the database now, 0: there is nothing to do
+ * @return APR_EAGAIN: the database can't take them now
+ */
+apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int64_t lease,
+                              apr_pool_t *scratch, int *stored);
+
+#endif
