@@ -56,7 +56,7 @@ static form_t ipv4_form(const unsigned char *bytes, unsigned char mask)
 }
 
 static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-static const unsigned char compatible_prefix[12];
+static const unsigned char compatible_prefix[16];
 static const unsigned char nat64_prefix[12] = {0, 0x64, 0xff, 0x9b};
 static const unsigned char local_nat64_prefix[6] = {0, 0x64, 0xff, 0x9b, 0, 1};
 static const unsigned char six_to_four_prefix[2] = {0x20, 0x02};
@@ -76,6 +76,10 @@ static forms_t ipv6_forms(const unsigned char *bytes)
     forms.form[0].family = AF_INET6;
     memcpy(forms.form[0].bytes, bytes, 16);
     forms.count = 1;
+    if (rh_prefix_equal(bytes, compatible_prefix, 127)) {
+        /* :: and ::1 are themselves alone (RFC 4291 §2.5.2, §2.5.3). */
+        return forms;
+    }
     if (rh_prefix_equal(bytes, compatible_prefix, 96) || rh_prefix_equal(bytes, nat64_prefix, 96)) {
         forms.form[forms.count++] = ipv4_form(bytes + 12, 0);
     } else if (rh_prefix_equal(bytes, local_nat64_prefix, 48)) {
