@@ -101,6 +101,20 @@ int rh_api_error(rh_api_t *api, int status, const char *detail);
 /** Answer for a status of the store that is not APR_SUCCESS: 404, 409, 503 or 500. */
 int rh_api_store_error(rh_api_t *api, apr_status_t status);
 
+/** Answer 412: If-Match does not hold. */
+int rh_api_precondition_failed(rh_api_t *api);
+
+/** Changes a subscription that was read; may set api->problem instead. */
+typedef void rh_api_change_t(rh_api_t *api, rh_subscription_t *subscription, void *baton);
+
+/**
+ * Read the subscription of api->parameter, check If-Match, change it and write it back; again when
+ * somebody else was faster and there is no If-Match. Answers only where that fails.
+ * @return OK, and no problem: it is written; *result is it
+ */
+int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *baton,
+                               rh_subscription_t **result);
+
 /* ---- the resources ---- */
 
 rh_api_function_t rh_api_subscriptions_list, rh_api_subscriptions_create;

@@ -1,0 +1,94 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* /event-types: the catalogue, with samples. */
+#include "rh_api.h"
+
+#include "rh_payload.h"
+
+#include <http_protocol.h>
+
+/** Stands for the data of a type that has no sample file. */
+static const char made_up[] = "{\"id\":\"1\",\"sample\":true}";
+
+const rh_catalogue_type_t *rh_api_find_type(const rh_server_config_t *config, const char *type)
+{
+    int low = 0, high = config->types->nelts - 1;
+
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        const rh_catalogue_type_t *entry =
+            APR_ARRAY_IDX(config->types, middle, rh_catalogue_type_t *);
+        int order = strcmp(type, entry->type);
+
+        if (order == 0) {
+            return entry;
+        }
+        if (order < 0) {
+            high = middle - 1;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+rh_bytes_t rh_api_sample(const rh_server_config_t *config, const char *type)
+{
+    const rh_catalogue_type_t *entry = rh_api_find_type(config, type);
+    rh_bytes_t sample = {made_up, sizeof(made_up) - 1};
+
+    if (entry && entry->sample) {
+        sample.data = entry->sample;
+        sample.len = entry->sample_len;
+    }
+    return sample;
+}
+
+static struct json_object *type_json(rh_api_t *api, const rh_catalogue_type_t *entry)
+{
+    struct json_object *tree = json_object_new_object();
+    const char *path = apr_pstrcat(api->r->pool, "/event-types/", entry->type, "/sample", NULL);
+
+    json_object_object_add(tree, "type", json_object_new_string(entry->type));
+    json_object_object_add(tree, "description", json_object_new_string(entry->description));
+    json_object_object_add(tree, "captured", json_object_new_boolean(entry->captured));
+    json_object_object_add(tree, "sample_url", json_object_new_string(rh_api_url(api, path)));
+    return tree;
+}
+
+int rh_api_event_types_list(rh_api_t *api)
+{
+    struct json_object *array = json_object_new_array();
+    int i;
+
+    for (i = 0; i < api->config->types->nelts; i++) {
+        json_object_array_add(
+            array, type_json(api, APR_ARRAY_IDX(api->config->types, i, rh_catalogue_type_t *)));
+    }
+    return rh_api_json(api, HTTP_OK, array);
+}
+
+static int no_such_type(rh_api_t *api)
+{
+    return rh_api_error(api, 404, "This server has no such event type.");
+}
+
+int rh_api_event_type_get(rh_api_t *api)
+{
+    const rh_catalogue_type_t *entry = rh_api_find_type(api->config, api->parameter);
+
+    return entry ? rh_api_json(api, HTTP_OK, type_json(api, entry)) : no_such_type(api);
+}
+
+int rh_api_event_type_sample(rh_api_t *api)
+{
+    const rh_catalogue_type_t *entry = rh_api_find_type(api->config, api->parameter);
+    rh_event_t event = {0};
+    rh_bytes_t body;
+
+    if (!entry) {
+        return no_such_type(api);
+    }
+    event.data = rh_api_sample(api->config, entry->type);
+    body = rh_payload_body(api->r->pool, RH_FORMAT_ARRAY, &event, "");
+    return rh_api_text(api, HTTP_OK, "application/json", body.data, body.len);
+}

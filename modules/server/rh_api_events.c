@@ -1,0 +1,191 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* /events: the log, and publishing. */
+#include "rh_api.h"
+
+#include "rh_event_type.h"
+#include "rh_time.h"
+
+#include <http_protocol.h>
+
+/** Deliveries of one event that are shown. */
+#define MOST_DELIVERIES 100
+
+static struct json_object *text_or_null(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
+static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
+{
+    struct json_object *tree = json_object_new_object();
+
+    json_object_object_add(tree, "id", json_object_new_string(event->id));
+    json_object_object_add(tree, "type", json_object_new_string(event->type));
+    json_object_object_add(tree, "key", text_or_null(event->key));
+    json_object_object_add(tree, "time", json_object_new_string(rh_time_format(pool, event->time)));
+    json_object_object_add(tree, "source",
+                           json_object_new_string(rh_event_source_name(event->source)));
+    json_object_object_add(tree, "traceparent", text_or_null(event->traceparent));
+    json_object_object_add(tree, "data", rh_json_raw(event->data.data, event->data.len));
+    return tree;
+}
+
+/** An event with its deliveries; its reference is the caller's. */
+static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct json_object **tree)
+{
+    rh_delivery_filter_t filter = {.event_id = event->id, .state = -1};
+    rh_page_t page = {MOST_DELIVERIES, NULL};
+    struct json_object *deliveries;
+    apr_array_header_t *rows;
+    apr_status_t status;
+    int i;
+
+    status = rh_store_delivery_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    deliveries = json_object_new_array();
+    for (i = 0; i < rows->nelts; i++) {
+        json_object_array_add(
+            deliveries, rh_delivery_json(APR_ARRAY_IDX(rows, i, rh_delivery_t *), api->r->pool));
+    }
+    *tree = event_json(event, api->r->pool);
+    json_object_object_add(*tree, "deliveries", deliveries);
+    return APR_SUCCESS;
+}
+
+int rh_api_events_list(rh_api_t *api)
+{
+    const char *type = apr_table_get(api->query, "type");
+    rh_page_t page = rh_api_page(api);
+    apr_time_t from = rh_api_time(api, "from"), to = rh_api_time(api, "to");
+    const rh_event_t *last = NULL;
+    struct json_object *array;
+    apr_array_header_t *rows;
+    apr_status_t status;
+    int i;
+
+    if (type && !rh_event_type_valid(type, strlen(type))) {
+        rh_problem_set(api->problem, 400, "The parameter type must be an event type.");
+    }
+    if (rh_problem_is(api->problem)) {
+        return rh_api_problem(api);
+    }
+    status =
+        rh_store_event_list(api->store, api->tenant, type, from, to, &page, api->r->pool, &rows);
+    if (status != APR_SUCCESS) {
+        return rh_api_store_error(api, status);
+    }
+    array = rh_json_own(api->r->pool, json_object_new_array());
+    for (i = 0; i < rows->nelts && i < page.limit - 1; i++) {
+        struct json_object *tree;
+
+        last = APR_ARRAY_IDX(rows, i, rh_event_t *);
+        status = full_json(api, last, &tree);
+        if (status != APR_SUCCESS) {
+            return rh_api_store_error(api, status);
+        }
+        json_object_array_add(array, tree);
+    }
+    return rh_api_list(api, json_object_get(array), last ? last->id : NULL,
+                       rows->nelts == page.limit);
+}
+
+int rh_api_event_get(rh_api_t *api)
+{
+    struct json_object *tree;
+    rh_event_t *event;
+    apr_status_t status;
+
+    if (!rh_api_uuid_parameter(api)) {
+        return rh_api_problem(api);
+    }
+    status = rh_store_event_get(api->store, api->tenant, api->parameter, api->r->pool, &event);
+    if (status == APR_SUCCESS) {
+        status = full_json(api, event, &tree);
+    }
+    return status == APR_SUCCESS ? rh_api_json(api, HTTP_OK, tree)
+                                 : rh_api_store_error(api, status);
+}
+
+/* ---- publishing ---- */
+
+/** Types that the catalogue does not have are bad fields. */
+static void check_types(rh_api_t *api, const apr_array_header_t *events, bool batch)
+{
+    int i;
+
+    for (i = 0; i < events->nelts && api->config->types->nelts > 0; i++) {
+        const rh_event_t *event = APR_ARRAY_IDX(events, i, rh_event_t *);
+
+        if (!rh_api_find_type(api->config, event->type)) {
+            rh_problem_field(api->problem,
+                             batch ? apr_psprintf(api->r->pool, "[%d].type", i) : "type",
+                             "is not an event type of this server");
+        }
+    }
+}
+
+static struct json_object *ids_json(const rh_commit_t *items, int count, bool batch)
+{
+    struct json_object *tree = json_object_new_object(), *ids = json_object_new_array();
+    int i;
+
+    for (i = 0; i < count; i++) {
+        json_object_array_add(ids, json_object_new_string(items[i].stored_id));
+    }
+    if (!batch) {
+        json_object_object_add(tree, "id", json_object_new_string(items[0].stored_id));
+    }
+    json_object_object_add(tree, "ids", ids);
+    return tree;
+}
+
+int rh_api_events_publish(rh_api_t *api)
+{
+    const rh_server_config_t *config = api->config;
+    apr_pool_t *pool = api->r->pool;
+    bool admin = rh_request_is_admin(api->r), batch = false;
+    const char *traceparent = apr_table_get(api->r->headers_in, "traceparent");
+    apr_size_t max = RH_API_MAX_EVENTS_BODY;
+    rh_bytes_t body = {NULL, 0};
+    apr_array_header_t *events;
+    rh_commit_t *items;
+    apr_status_t status;
+    int i;
+
+    if (!admin && !rh_request_is_publisher(api->r)) {
+        return rh_api_error(api, 403, "Only publishers may post events.");
+    }
+    if (max < (apr_size_t)config->max_data + 65536) {
+        max = (apr_size_t)config->max_data + 65536;
+    }
+    rh_api_read_body(api, max, &body);
+    if (!rh_problem_is(api->problem)) {
+        rh_event_read(body.data, body.len, api->tenant, true, (apr_size_t)config->max_data, pool,
+                      &events, &batch, api->problem);
+    }
+    if (!rh_problem_is(api->problem)) {
+        check_types(api, events, batch);
+    }
+    if (rh_problem_is(api->problem)) {
+        return rh_api_problem(api);
+    }
+    items = apr_pcalloc(pool, (apr_size_t)(events->nelts + 1) * sizeof(*items));
+    for (i = 0; i < events->nelts; i++) {
+        rh_event_t *event = APR_ARRAY_IDX(events, i, rh_event_t *);
+
+        if (traceparent && rh_traceparent_valid(traceparent)) {
+            event->traceparent = traceparent;
+        }
+        items[i].event = event;
+    }
+    status = rh_server_commit(api->r, items, events->nelts);
+    for (i = 0; i < events->nelts && status == APR_SUCCESS; i++) {
+        status = items[i].status;
+    }
+    if (status != APR_SUCCESS) {
+        return rh_api_store_error(api, status);
+    }
+    return rh_api_json(api, HTTP_ACCEPTED, ids_json(items, events->nelts, batch));
+}

@@ -1,0 +1,56 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What the API tells of itself: health, the index, its description. */
+#include "rh_api.h"
+
+#include <http_protocol.h>
+#include <util_script.h>
+
+int rh_api_health_get(rh_api_t *api)
+{
+    struct json_object *tree = json_object_new_object(), *problems = json_object_new_array();
+    const char *problem;
+    bool well = true;
+
+    if (rh_store_ping(api->store, api->r->pool, &problem) != APR_SUCCESS) {
+        well = false;
+        json_object_array_add(problems, json_object_new_string(problem));
+    }
+    if (!__atomic_load_n(&api->config->engine, __ATOMIC_ACQUIRE)) {
+        well = false;
+        json_object_array_add(problems,
+                              json_object_new_string("this process does not deliver (any more)"));
+    }
+    json_object_object_add(tree, "status", json_object_new_string(well ? "ok" : "fail"));
+    json_object_object_add(tree, "problems", problems);
+    if (!well) {
+        apr_table_setn(api->r->headers_out, "Retry-After", RH_API_RETRY_AFTER);
+    }
+    return rh_api_json(api, well ? HTTP_OK : HTTP_SERVICE_UNAVAILABLE, tree);
+}
+
+int rh_api_index_get(rh_api_t *api)
+{
+    static const char *const resources[] = {"subscriptions", "deliveries", "event-types",
+                                            "events",        "health",     "openapi.json"};
+    struct json_object *tree = json_object_new_object();
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+        const char *path = apr_pstrcat(api->r->pool, "/", resources[i], NULL);
+
+        json_object_object_add(tree, resources[i], json_object_new_string(rh_api_url(api, path)));
+    }
+    return rh_api_json(api, HTTP_OK, tree);
+}
+
+int rh_api_openapi_get(rh_api_t *api)
+{
+    static const char mark[] = "@BASE@";
+    const char *at = strstr(rh_openapi_json, mark), *text;
+    apr_size_t before = at ? (apr_size_t)(at - rh_openapi_json) : strlen(rh_openapi_json);
+
+    text =
+        apr_pstrcat(api->r->pool, apr_pstrmemdup(api->r->pool, rh_openapi_json, before),
+                    at ? *api->base ? api->base : "/" : "", at ? at + sizeof(mark) - 1 : "", NULL);
+    return rh_api_text(api, HTTP_OK, "application/json", text, strlen(text));
+}

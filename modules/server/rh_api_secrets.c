@@ -1,0 +1,89 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* /subscriptions/{id}/secret: shown, and changed with an overlap. */
+#include "rh_api.h"
+
+#include "rh_signature.h"
+#include "rh_time.h"
+
+#include <http_protocol.h>
+
+/** How long the old secret signs as well, where the caller does not say, and at most. */
+#define DEFAULT_OVERLAP apr_time_from_sec(24 * 3600)
+#define LONGEST_OVERLAP apr_time_from_sec(30 * 24 * 3600)
+
+static int answer(rh_api_t *api, const rh_subscription_t *subscription)
+{
+    struct json_object *tree = json_object_new_object(), *until = NULL;
+
+    if (subscription->old_secret && subscription->old_secret_until > apr_time_now()) {
+        until =
+            json_object_new_string(rh_time_format(api->r->pool, subscription->old_secret_until));
+    }
+    json_object_object_add(tree, "secret", json_object_new_string(subscription->secret));
+    json_object_object_add(tree, "old_secret_expires_at", until);
+    return rh_api_json(api, HTTP_OK, tree);
+}
+
+int rh_api_secret_get(rh_api_t *api)
+{
+    rh_subscription_t *subscription;
+    apr_status_t status;
+
+    if (!rh_api_uuid_parameter(api)) {
+        return rh_api_problem(api);
+    }
+    status = rh_store_subscription_get(api->store, api->tenant, api->parameter, api->r->pool,
+                                       &subscription);
+    if (status != APR_SUCCESS) {
+        return rh_api_store_error(api, status);
+    }
+    return answer(api, subscription);
+}
+
+static void rotate(rh_api_t *api, rh_subscription_t *subscription, void *baton)
+{
+    apr_interval_time_t overlap = *(const apr_interval_time_t *)baton;
+
+    subscription->old_secret = overlap > 0 ? subscription->secret : NULL;
+    subscription->old_secret_until = overlap > 0 ? apr_time_now() + overlap : 0;
+    if (rh_secret_make(api->r->pool, &subscription->secret) != APR_SUCCESS) {
+        rh_problem_set(api->problem, 500, "There is no randomness for a secret.");
+    }
+}
+
+static void read_overlap(rh_api_t *api, struct json_object *value, apr_interval_time_t *overlap)
+{
+    const char *text =
+        json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+
+    if (!text || rh_duration_parse(text, strlen(text), false, overlap) != APR_SUCCESS) {
+        rh_problem_field(api->problem, "overlap", "must be a duration such as \"24h\"");
+    } else if (*overlap > LONGEST_OVERLAP) {
+        rh_problem_field(api->problem, "overlap", "must be at most 30d");
+    }
+}
+
+int rh_api_secret_rotate(rh_api_t *api)
+{
+    apr_interval_time_t overlap = DEFAULT_OVERLAP;
+    rh_subscription_t *subscription;
+    struct json_object *body;
+    int answered;
+
+    rh_api_read_json(api, true, &body);
+    if (body && !rh_problem_is(api->problem)) {
+        json_object_object_foreach(body, name, value)
+        {
+            if (strcmp(name, "overlap") == 0) {
+                read_overlap(api, value, &overlap);
+            } else {
+                rh_problem_field(api->problem, name, "is not a field of this request");
+            }
+        }
+    }
+    if (rh_problem_is(api->problem)) {
+        return rh_api_problem(api);
+    }
+    answered = rh_api_subscription_change(api, rotate, &overlap, &subscription);
+    return rh_problem_is(api->problem) ? answered : answer(api, subscription);
+}
