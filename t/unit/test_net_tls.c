@@ -1,0 +1,322 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "net_server.h"
+
+#include "rh_client.h"
+
+#include "tap.h"
+
+#include <apr_file_io.h>
+#include <apr_general.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <signal.h>
+
+#define TIMEOUT apr_time_from_sec(10)
+
+static apr_pool_t *pool, *loop_pool;
+static rh_transport_t *transport;
+static rh_egress_policy_t *policy;
+static bool running;
+
+/* ---- certificates ---- */
+
+typedef struct identity_t {
+    EVP_PKEY *key;
+    X509 *certificate;
+    const char *file; /**< both, as PEM */
+} identity_t;
+
+static void extend(X509 *certificate, X509V3_CTX *context, int nid, const char *value)
+{
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, context, nid, value);
+
+    X509_add_ext(certificate, extension, -1);
+    X509_EXTENSION_free(extension);
+}
+
+static identity_t issue(const identity_t *issuer, const char *name, const char *alternatives,
+                        long seconds)
+{
+    static long serial = 1;
+    identity_t made;
+    X509V3_CTX context;
+    X509_NAME *subject;
+    apr_file_t *file;
+    BIO *bio;
+    char *path = apr_pstrdup(pool, "/tmp/rh-test-XXXXXX");
+
+    made.key = EVP_EC_gen("P-256");
+    made.certificate = X509_new();
+    X509_set_version(made.certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(made.certificate), serial++);
+    X509_gmtime_adj(X509_getm_notBefore(made.certificate), -7200);
+    X509_gmtime_adj(X509_getm_notAfter(made.certificate), seconds);
+    X509_set_pubkey(made.certificate, made.key);
+    subject = X509_get_subject_name(made.certificate);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(made.certificate,
+                         issuer ? X509_get_subject_name(issuer->certificate) : subject);
+    X509V3_set_ctx(&context, issuer ? issuer->certificate : made.certificate, made.certificate,
+                   NULL, NULL, 0);
+    if (issuer) {
+        extend(made.certificate, &context, NID_subject_alt_name, alternatives);
+    } else {
+        extend(made.certificate, &context, NID_basic_constraints, "critical,CA:TRUE");
+    }
+    X509_sign(made.certificate, issuer ? issuer->key : made.key, EVP_sha256());
+    apr_file_mktemp(&file, path, APR_FOPEN_CREATE | APR_FOPEN_READ | APR_FOPEN_WRITE, pool);
+    bio = BIO_new_file(path, "w");
+    PEM_write_bio_X509(bio, made.certificate);
+    PEM_write_bio_PrivateKey(bio, made.key, NULL, NULL, 0, NULL, NULL);
+    BIO_free(bio);
+    made.file = path;
+    return made;
+}
+
+static void discard(identity_t *identity)
+{
+    unlink(identity->file);
+    X509_free(identity->certificate);
+    EVP_PKEY_free(identity->key);
+}
+
+static SSL_CTX *server_context(const identity_t *identity, const identity_t *clients)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+
+    SSL_CTX_use_certificate(context, identity->certificate);
+    SSL_CTX_use_PrivateKey(context, identity->key);
+    SSL_CTX_set_session_id_context(context, (const unsigned char *)"test", 4);
+    if (clients) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(context), clients->certificate);
+    }
+    return context;
+}
+
+/* ---- the client ---- */
+
+static void done(rh_exchange_t *exchange, void *baton)
+{
+    (void)exchange;
+    (void)baton;
+    running = false;
+}
+
+static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const char *key)
+{
+    rh_exchange_t *exchange = apr_pcalloc(pool, sizeof(*exchange));
+
+    exchange->pool = pool;
+    exchange->url = url;
+    exchange->headers = apr_table_make(pool, 1);
+    exchange->body.data = "[{}]";
+    exchange->body.len = 4;
+    exchange->timeout = TIMEOUT;
+    exchange->connect_timeout = TIMEOUT;
+    exchange->net = net;
+    exchange->reuse_key = key;
+    exchange->done = done;
+    running = true;
+    transport->send(transport, exchange);
+    while (running) {
+        transport->poll(transport, TIMEOUT);
+    }
+    return exchange;
+}
+
+static void open_client(void)
+{
+    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30)};
+    apr_allocator_t *allocator;
+
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&loop_pool, NULL, NULL, allocator);
+    apr_allocator_owner_set(allocator, loop_pool);
+    rh_client_make(loop_pool, &limits, NULL, &transport);
+}
+
+static void make_net(rh_net_config_t *net, const char *ca_file, const char *certificate)
+{
+    const char *error = NULL;
+
+    memset(net, 0, sizeof(*net));
+    net->policy = policy;
+    net->tls_ca_file = ca_file;
+    net->tls_certificate = certificate;
+    ok(rh_net_config_init(net, pool, &error) == APR_SUCCESS, "settings are taken%s%s",
+       error ? ": " : "", error ? error : "");
+}
+
+static const char *url_of(const char *host, const net_server_t *server, const char *path)
+{
+    return apr_psprintf(pool, "https://%s:%hu%s", host, server->port, path);
+}
+
+static void verification(const identity_t *authority, const identity_t *good)
+{
+    identity_t other = issue(authority, "other", "DNS:elsewhere.example,IP:127.0.0.9", 3600);
+    identity_t expired = issue(authority, "old", "IP:127.0.0.1", -3600);
+    identity_t stranger = issue(NULL, "stranger", NULL, 3600);
+    const identity_t *identities[] = {good, &other, &expired, &stranger};
+    static const char *const errors[] = {
+        NULL, "TLS: the certificate is for another name",
+        "TLS: the certificate is not trusted: certificate has expired",
+        "TLS: the certificate is not trusted: self-signed certificate"};
+    static const char *const names[] = {"of the target", "of another", "that has expired",
+                                        "of nobody"};
+    rh_net_config_t net;
+    net_server_t server;
+    rh_exchange_t *exchange;
+
+    make_net(&net, authority->file, NULL);
+    for (int i = 0; i < 4; i++) {
+        SSL_CTX *context = server_context(identities[i], NULL);
+
+        net_server_start(&server, context);
+        open_client();
+        exchange = post(&net, url_of("127.0.0.1", &server, "/ok"), "key");
+        is_int(exchange->result, errors[i] ? RH_EXCHANGE_TLS : RH_EXCHANGE_OK,
+               apr_psprintf(pool, "a certificate %s", names[i]));
+        is(exchange->error, errors[i], "  why");
+        is_int(net_count(server.requests), errors[i] ? 0 : 1, "  what the target has seen");
+        if (!errors[i]) {
+            exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
+            is_int(exchange->status_code, 200, "  by name as well");
+            exchange = post(&net, url_of("a.localhost", &server, "/ok"), "key");
+            is(exchange->error, errors[1], "  but not by another name");
+        }
+        apr_pool_destroy(loop_pool);
+        net_server_stop(&server);
+        SSL_CTX_free(context);
+    }
+    discard(&other);
+    discard(&expired);
+    discard(&stranger);
+}
+
+static void client_certificate(const identity_t *authority, const identity_t *good)
+{
+    identity_t client = issue(authority, "client", "DNS:client", 3600);
+    SSL_CTX *context = server_context(good, authority);
+    rh_net_config_t with, without;
+    net_server_t server;
+    rh_exchange_t *exchange;
+
+    make_net(&with, authority->file, client.file);
+    make_net(&without, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    exchange = post(&with, url_of("127.0.0.1", &server, "/ok"), "key");
+    is_int(exchange->status_code, 200, "a client's certificate is shown");
+    exchange = post(&without, url_of("127.0.0.1", &server, "/ok"), "key");
+    ok(exchange->result == RH_EXCHANGE_TLS || exchange->result == RH_EXCHANGE_RESET,
+       "a host without one does not profit from it (%s)", exchange->error);
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+    discard(&client);
+}
+
+static void resumption(const identity_t *authority, const identity_t *good, int version)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    const char *name = version == TLS1_3_VERSION ? "TLS 1.3" : "TLS 1.2";
+    rh_net_config_t net;
+    net_server_t server;
+
+    SSL_CTX_set_max_proto_version(context, version);
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    for (int i = 0; i < 4; i++) {
+        is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200, name);
+    }
+    is_int(net_count(server.connections), 4, "  each time a new connection");
+    is_int(net_count(server.resumed), 3, "  that resumes the session of the one before");
+    post(&net, url_of("127.0.0.1", &server, "/close"), "another");
+    post(&net, url_of("localhost", &server, "/close"), "key");
+    is_int(net_count(server.resumed), 3, "  but of no other key or host");
+    for (int i = 0; i < 3; i++) {
+        post(&net, url_of("127.0.0.1", &server, "/ok"), "key");
+    }
+    is_int(net_count(server.connections), 7, "  connections are used again");
+    post(&net, url_of("127.0.0.1", &server, "/once"), "key");
+    is_int(post(&net, url_of("127.0.0.1", &server, "/once"), "key")->status_code, 200,
+           "  one that is closed under a request: sent again");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
+static void old_protocol(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+
+    SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
+    SSL_CTX_set_cipher_list(context, "DEFAULT:@SECLEVEL=0");
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    is_int(post(&net, url_of("127.0.0.1", &server, "/ok"), "key")->result, RH_EXCHANGE_TLS,
+           "TLS 1.1 is refused");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
+/** The complaint about a file must name it. */
+static void refuses(rh_net_config_t *net, const char *file, const char *name)
+{
+    const char *error = "";
+    apr_status_t status = rh_net_config_init(net, pool, &error);
+
+    ok(status != APR_SUCCESS && strstr(error, file), "%s is named (%s)", name, error);
+}
+
+static void bad_files(const identity_t *good)
+{
+    identity_t stranger = issue(NULL, "stranger", NULL, 3600);
+    rh_net_config_t net;
+
+    memset(&net, 0, sizeof(net));
+    net.tls_ca_file = "/nonexistent/rh.pem";
+    refuses(&net, net.tls_ca_file, "a missing file of authorities");
+    net.tls_ca_file = NULL;
+    net.tls_certificate = "/dev/null";
+    refuses(&net, net.tls_certificate, "an empty certificate");
+    net.tls_certificate = good->file;
+    net.tls_key = stranger.file;
+    refuses(&net, net.tls_key, "a key of another certificate");
+    discard(&stranger);
+}
+
+int main(void)
+{
+    identity_t authority, good;
+
+    signal(SIGPIPE, SIG_IGN);
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    if (rh_client_global_init(pool) != APR_SUCCESS) {
+        return 1;
+    }
+    policy = rh_egress_make(pool);
+    rh_egress_add(policy, true, "127.0.0.0/8");
+    authority = issue(NULL, "authority", NULL, 3600);
+    good = issue(&authority, "good", "DNS:localhost,IP:127.0.0.1", 3600);
+    verification(&authority, &good);
+    client_certificate(&authority, &good);
+    resumption(&authority, &good, TLS1_3_VERSION);
+    resumption(&authority, &good, TLS1_2_VERSION);
+    old_protocol(&authority, &good);
+    bad_files(&good);
+    discard(&good);
+    discard(&authority);
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return done_testing();
+}
