@@ -38,6 +38,7 @@ struct rh_resolver_t {
     apr_pool_t *pool;
     rh_reactor_t *reactor;
     ares_channel channel;
+    const char *servers; /**< NULL: those of resolv.conf */
     apr_time_t opened_at;
     bool stale; /**< nobody answered: the servers may have changed */
     bool closing;
@@ -210,7 +211,7 @@ static void refresh_channel(rh_resolver_t *resolver)
 {
     ares_channel old = resolver->channel;
 
-    if (!resolver->stale || resolver->busy || resolver->pending_count ||
+    if (resolver->servers || !resolver->stale || resolver->busy || resolver->pending_count ||
         rh_monotonic_now() - resolver->opened_at < REREAD) {
         return;
     }
@@ -289,8 +290,6 @@ static const char *reason_of(int status)
         return "the name has no address";
     case ARES_ETIMEOUT:
         return "no name server answers";
-    case ARES_ECONNREFUSED:
-        return "no name server can be reached";
     case ARES_EBADNAME:
         return "this can't be a name";
     default:
@@ -432,6 +431,13 @@ apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolv
     apr_pool_cleanup_register(pool, made, resolver_cleanup, apr_pool_cleanup_null);
     *resolver = made;
     return APR_SUCCESS;
+}
+
+apr_status_t rh_resolver_set_servers(rh_resolver_t *resolver, const char *servers)
+{
+    resolver->servers = servers;
+    return ares_set_servers_ports_csv(resolver->channel, servers) == ARES_SUCCESS ? APR_SUCCESS
+                                                                                  : APR_EINVAL;
 }
 
 static apr_status_t library_cleanup(void *data)

@@ -53,6 +53,9 @@ void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *quer
 /** The answer is not wanted any more. Nothing when it was given. */
 void rh_resolver_forget(rh_query_t *query);
 
+/** Ask these instead of those of resolv.conf: "127.0.0.1:5353,…", as tests do. */
+apr_status_t rh_resolver_set_servers(rh_resolver_t *resolver, const char *servers);
+
 /** Once a process, before threads. Idempotent; undone with the pool. */
 apr_status_t rh_resolver_global_init(apr_pool_t *pool);
 
