@@ -240,8 +240,9 @@ static bool make_room(rh_resolver_t *resolver)
     if (resolver->known_count < CACHED) {
         return true;
     }
-    APR_RING_FOREACH(entry, &resolver->known, entry_t, link)
-    {
+    for (entry = APR_RING_FIRST(&resolver->known);
+         entry != APR_RING_SENTINEL(&resolver->known, entry_t, link);
+         entry = APR_RING_NEXT(entry, link)) {
         if (!entry->pending) {
             drop(resolver, entry);
             return true;

@@ -204,6 +204,15 @@ static void reuse(void)
     is_int(net_count(server.requests) - before, 2, "  after two requests, no more");
     close_client("all are closed");
 
+    open_client(8, 8, SECONDS(30));
+    (void)begin("/once", "key", small, SECONDS(10));
+    (void)begin("/once", "key", small, SECONDS(10));
+    finish();
+    before = net_count(server.requests);
+    is_int(post("/once")->status_code, 200, "with several that will be closed");
+    is_int(net_count(server.requests) - before, 2, "  only one of them is tried");
+    close_client("all are closed");
+
     before = net_count(server.connections);
     open_client(0, 0, SECONDS(30));
     post("/ok");

@@ -259,6 +259,7 @@ static void old_protocol(const identity_t *authority, const identity_t *good)
     SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
     SSL_CTX_set_cipher_list(context, "DEFAULT:@SECLEVEL=0");
     make_net(&net, authority->file, NULL);
+    is_int(SSL_CTX_get_min_proto_version(net.tls), TLS1_2_VERSION, "TLS 1.2 is the least");
     net_server_start(&server, context);
     open_client();
     is_int(post(&net, url_of("127.0.0.1", &server, "/ok"), "key")->result, RH_EXCHANGE_TLS,
