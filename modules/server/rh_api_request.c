@@ -211,7 +211,7 @@ bool rh_api_if_match(rh_api_t *api, apr_int64_t revision)
     const char *field = apr_table_get(api->r->headers_in, "If-Match");
     const char *tag = apr_psprintf(api->r->pool, "\"%" APR_INT64_T_FMT "\"", revision);
 
-    return !field || ap_find_etag_strong(api->r->pool, field, tag);
+    return !field || strcmp(field, "*") == 0 || ap_find_etag_strong(api->r->pool, field, tag);
 }
 
 const char *rh_api_url(rh_api_t *api, const char *path)

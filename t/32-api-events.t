@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Publishing through the API, and the log of events."""
+
+import os
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+receiver, backend = Receiver(), Backend()
+httpd = Httpd(backend=backend, extra='RestHooksEventType invoice.paid "was paid"\n'
+                                     "RestHooksMaxData 10000")
+api, app = httpd.api(), httpd.api(role="app")
+subscription = api.subscribe(receiver.url + "/in", ["*"])
+
+
+def bodies():
+    return [r.body.decode() for r in receiver.received("/in")]
+
+
+answer = api.post("/events", {"type": "invoice.paid", "data": {}})
+is_((answer.status, answer.type), (403, "application/problem+json"), "not everybody publishes")
+data = '{"b" : 1.50, "a":"\\u00e9 \\u0000 \\ud83d\\ude00 ü",  "n":12345678901234567890 }'
+answer = app.post("/events", '{"type":"invoice.paid","data":%s,"key":"k-1"}' % data)
+is_(answer.status, 202, "a publisher does")
+event_id = answer.json["id"]
+is_(answer.json["ids"], [event_id], "and gets the id")
+receiver.wait_for(1, "/in")
+is_(bodies(), [f"[{data}]"], "the data arrives byte for byte")
+is_(receiver.received("/in")[0].headers["webhook-id"], event_id, "under that id")
+row = api.get("/events/" + event_id)
+is_((row.status, row.json["type"], row.json["key"], row.json["source"]),
+    (200, "invoice.paid", "k-1", "publish"), "the log has it")
+ok(data in row.text, "byte for byte")
+is_([d["subscription_id"] for d in row.json["deliveries"]], [subscription["id"]],
+    "with its delivery")
+
+# Idempotency.
+first = app.post("/events", {"type": "invoice.paid", "data": {"n": 1}, "id": "once"}).json["id"]
+again = app.post("/events", {"type": "invoice.paid", "data": {"n": 2}, "id": "once"})
+is_((again.status, again.json["id"]), (202, first), "an id that was seen gives the first one's")
+other = httpd.api("other", "app").post("/events", {"type": "invoice.paid", "data": 1,
+                                                   "id": "once"})
+ok(other.json["id"] != first, "another tenant's is another")
+batch = app.post("/events", [{"type": "invoice.paid", "data": {"n": n}, "id": f"b{n % 3}"}
+                             for n in range(5)])
+is_(batch.status, 202, "a batch")
+ids = batch.json["ids"]
+is_((len(ids), ids[3] == ids[0], ids[4] == ids[1], len(set(ids))), (5, True, True, 3),
+    "gives ids in order, the first one's where one repeats")
+results = []
+threads = [threading.Thread(target=lambda: results.append(app.post(
+    "/events", {"type": "invoice.paid", "data": {"race": 1}, "id": "race"}).json["id"]))
+    for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+is_((len(results), len(set(results))), (8, 1), "eight at once get one id")
+receiver.wait_for(6, "/in")
+ok(receiver.quiet(1, "/in"), "and nothing is sent twice")
+is_(sum('"race"' in b for b in bodies()), 1, "not one of them")
+
+# Batches.
+receiver.clear()
+many = app.post("/events", [{"type": "invoice.paid", "data": {"i": i}} for i in range(1000)])
+is_((many.status, len(set(many.json["ids"]))), (202, 1000), "a thousand in one call")
+is_(many.json["ids"], sorted(many.json["ids"]), "their ids are in order")
+got = receiver.wait_for(1000, "/in", 60)
+is_(sorted(json.loads(r.body)[0]["i"] for r in got), list(range(1000)), "all arrive, once")
+is_(app.post("/events", [{"type": "invoice.paid", "data": 1}] * 1001).status, 413,
+    "but not a thousand and one")
+is_(app.post("/events", []).status in (202, 422), True, "an empty batch is answered")
+
+# What is refused, and leaves nothing.
+count = len(api.get("/events?limit=500").json)
+before = api.get("/events?limit=1").json[0]["id"]
+receiver.clear()
+good = {"type": "invoice.paid", "data": 1}
+for body, field in (
+        ({"data": 1}, "type"), ({"type": "invoice.paid"}, "data"),
+        ({**good, "type": "Invoice.Paid"}, "type"), ({**good, "type": "nodot"}, "type"),
+        ({**good, "type": "unknown.type"}, "type"), ({**good, "type": 5}, "type"),
+        ({**good, "type": "a." + "b" * 200}, "type"),
+        ({**good, "key": ""}, "key"), ({**good, "key": "k" * 300}, "key"),
+        ({**good, "key": 7}, "key"), ({**good, "id": "x" * 300}, "id"), ({**good, "id": 1}, "id"),
+        ({**good, "time": "yesterday"}, "time"), ({**good, "extra": 1}, "extra"),
+        ({**good, "tenant": ""}, "tenant"), ([good, {**good, "type": "x"}], "[1].type"),
+        ([good, 5], "[1]")):
+    answer = app.post("/events", body)
+    fields = [e["field"] for e in (answer.json or {}).get("errors", [])]
+    is_((answer.status, fields), (422, [field]), f"{json.dumps(body)[:60]} names {field}")
+is_(app.post("/events", {**good, "data": "x" * 10001}).status, 413, "too large data: 413")
+is_(app.post("/events", [good, {**good, "data": "x" * 10001}]).status, 413, "in a batch too")
+is_(app.post("/events", '{"type":"invoice.paid","data":1').status, 400, "not JSON: 400")
+is_(app.post("/events", '{"type":"invoice.paid","data":1}',
+             {"Content-Type": "text/plain"}).status, 415, "not called JSON: 415")
+is_(api.get("/events?limit=1").json[0]["id"], before, "nothing of it is stored")
+ok(receiver.quiet(1), "nor sent")
+
+# Members.
+answer = app.post("/events", {**good, "time": "2026-01-31T23:59:59.5+01:00"})
+is_(api.get("/events/" + answer.json["id"]).json["time"], "2026-01-31T22:59:59.500Z",
+    "a time is kept, in UTC")
+answer = app.post("/events", {**good, "data": {"id": 17}})
+is_(api.get("/events/" + answer.json["id"]).json["key"], "17", "no key: the id of the data")
+nobody = httpd.api(None, "app")
+is_(nobody.post("/events", good).status in (403, 422), True, "without a tenant: refused")
+answer = nobody.post("/events", {**good, "tenant": "acme"})
+is_(answer.status, 202, "unless the event names it")
+is_(api.get("/events/" + answer.json["id"]).status, 200, "whose log has it")
+
+# The log.
+listed = api.get("/events?limit=3")
+is_(len(listed.json), 3, "the log is a list")
+is_([e["id"] for e in listed.json], sorted((e["id"] for e in listed.json), reverse=True),
+    "newest first")
+ok(not set(e["id"] for e in api.get(listed.next).json) & set(e["id"] for e in listed.json),
+   "with pages")
+httpd.request("POST", "/employers/acme/employees", {"name": "Ada"})
+is_([e["type"] for e in api.get("/events?type=employee.created").json], ["employee.created"],
+    "?type=")
+captured = api.get("/events?type=employee.created").json[0]
+is_(captured["source"], "capture", "which says where it came from")
+is_(len(api.get("/events?from=2099-01-01T00:00:00Z").json), 0, "?from=")
+is_(len(api.get("/events?to=2020-01-01T00:00:00Z").json), 0, "?to=")
+is_(api.get("/events?from=x").status, 400, "?from= must be a time")
+is_(api.get("/events/" + "0" * 36).status, 404, "no such event")
+done_testing()
