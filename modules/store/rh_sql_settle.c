@@ -79,19 +79,14 @@ const rh_statement_t rh_sql_settle = {
     " SELECT e.tenant, e.id, e.state FROM ended e",
     NULL};
 
-#define VALUE(NAME) "value ->> '" NAME "' AS " NAME
-#define OUTCOMES                                                                                                                                     \
-    "(SELECT " VALUE("kind") ", " VALUE("tenant") ", " VALUE("id") ", " VALUE("subscription_id") ", " VALUE("lease") ", " VALUE("delay") ", " VALUE( \
-        "pause") ", " VALUE("reason") ", " VALUE("attempt_id") ", " VALUE("number") ", " VALUE("s"                                                   \
-                                                                                               "t"                                                   \
-                                                                                               "a"                                                   \
-                                                                                               "r"                                                   \
-                                                                                               "t"                                                   \
-                                                                                               "e"                                                   \
-                                                                                               "d"                                                   \
-                                                                                               "_"                                                   \
-                                                                                               "a"                                                   \
-                                                                                               "t") ", " VALUE("ms") ", " VALUE("status_code") ", " VALUE("headers") ", " VALUE("answer") ", " VALUE("error") " FROM json_each(%s)) AS o"
+#define OUTCOMES                                                                                   \
+    "(SELECT value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,"        \
+    " value ->> 'subscription_id' AS subscription_id, value ->> 'lease' AS lease,"                 \
+    " value ->> 'delay' AS delay, value ->> 'pause' AS pause, value ->> 'reason' AS reason,"       \
+    " value ->> 'attempt_id' AS attempt_id, value ->> 'number' AS number,"                         \
+    " value ->> 'started_at' AS started_at, value ->> 'ms' AS ms,"                                 \
+    " value ->> 'status_code' AS status_code, value ->> 'headers' AS headers,"                     \
+    " value ->> 'answer' AS answer, value ->> 'error' AS error FROM json_each(%s)) AS o"
 #define NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
 
 const rh_statement_t rh_sql_settle_attempts = {

@@ -38,7 +38,8 @@ __attribute__((unused)) static bool is(const char *got, const char *expected, co
 
     ok(same, "%s", name);
     if (!same) {
-        printf("#      got: %s\n# expected: %s\n", got ? got : "NULL", expected ? expected : "NULL");
+        printf("#      got: %s\n# expected: %s\n", got ? got : "NULL",
+               expected ? expected : "NULL");
     }
     return same;
 }

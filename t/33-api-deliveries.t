@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Deliveries through the API: the log with every attempt, redeliver, test, replay."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+receiver, backend = Receiver(), Backend()
+httpd = Httpd(backend=backend, retry="1s", extra='RestHooksEventType invoice.paid "was paid" sample.json',
+              start=False)
+with open(httpd.path("sample.json"), "w", encoding="utf-8") as file:
+    file.write(' {"id": "inv-1",  "amount": 12.50}\n')
+httpd.start()
+api, app = httpd.api(), httpd.api(role="app")
+answers = {"/in": (200, {}, b"fine")}
+for path in ("/in", "/other"):
+    receiver.on(path, lambda received, number, path=path: answers.get(path, (200,)))
+subscription = api.subscribe(receiver.url + "/in", ["*"])
+sub = "/subscriptions/" + subscription["id"]
+
+
+def publish(n, **more):
+    return app.post("/events", {"type": "invoice.paid", "data": {"id": str(n)}, **more}).json["id"]
+
+
+def settled(count, query=""):
+    """The deliveries, once so many are settled."""
+    wait_until(lambda: len([d for d in api.deliveries(subscription["id"], "?limit=500" + query)
+                            if d["state"] != "pending"]) >= count)
+    return api.deliveries(subscription["id"], "?limit=500" + query)
+
+
+event = publish(1)
+row = settled(1)[0]
+is_({k: row[k] for k in ("event_id", "subscription_id", "type", "key", "state", "target_url",
+                         "attempt_count", "last_status_code", "next_attempt_at")},
+    {"event_id": event, "subscription_id": subscription["id"], "type": "invoice.paid", "key": "1",
+     "state": "delivered", "target_url": receiver.url + "/in", "attempt_count": 1,
+     "last_status_code": 200, "next_attempt_at": None}, "a delivery says all about itself")
+one = api.get("/deliveries/" + row["id"]).json
+is_(one["payload"], [{"id": "1"}], "read alone, it shows the payload as sent")
+attempt = one["attempts"][0]
+is_((attempt["number"], attempt["status_code"], attempt["answer"], attempt["error"]),
+    (1, 200, "fine", None), "and each attempt: its number, status code, answer")
+ok(attempt["ms"] >= 0 and attempt["time"].endswith("Z"), "its time and duration")
+ok("Content-Length" in attempt["headers"] or "content-length" in
+   [name.lower() for name in attempt["headers"]], "and the answer's header fields")
+stats = api.get(sub).json["stats"]
+is_((stats["delivered"], stats["failed"], stats["pending"], stats["last_status_code"]),
+    (1, 0, 0, 200), "the subscription counts it")
+ok(stats["last_attempt_at"], "with its time")
+
+# A failing one: two attempts by the schedule, then failed, then sent again by a person.
+answers["/in"] = (500, {}, b"broken " * 5000)
+publish(2)
+failed = settled(2)[0]
+is_((failed["state"], failed["attempt_count"], failed["last_status_code"]), ("failed", 2, 500),
+    "when the schedule is used up it is failed")
+one = api.get("/deliveries/" + failed["id"]).json
+is_([a["number"] for a in one["attempts"]], [1, 2], "with both attempts, in order")
+is_(len(one["attempts"][0]["answer"]), 16384, "and the first 16 KiB of each answer")
+answers["/in"] = (200,)
+receiver.clear()
+answer = api.post("/deliveries/" + failed["id"] + "/redeliver")
+is_((answer.status, answer.json["id"]), (202, failed["id"]), "redeliver: 202")
+ok(answer.headers["Location"].endswith("/deliveries/" + failed["id"]), "with its Location")
+got = receiver.wait_for(1, "/in")
+is_(got[0].headers["webhook-id"], failed["event_id"], "it is sent again under the same id")
+ok(wait_until(lambda: api.get("/deliveries/" + failed["id"]).json["state"] == "delivered"),
+   "and delivered")
+is_(len(api.get("/deliveries/" + failed["id"]).json["attempts"]), 3, "with a third attempt")
+delivered = api.post("/deliveries/" + failed["id"] + "/redeliver")
+is_(delivered.status, 202, "what is delivered can be sent again too")
+receiver.wait_for(2, "/in")
+
+# Tests.
+receiver.clear()
+answer = api.post(sub + "/test", {"type": "invoice.paid"})
+is_((answer.status, answer.json["type"], answer.json["state"] in ("pending", "delivered")),
+    (202, "invoice.paid", True), "a test: 202 and its delivery")
+got = receiver.wait_for(1, "/in")[0]
+is_(got.body, b'[{"id": "inv-1",  "amount": 12.50}]', "the sample arrives")
+sample = api.get("/event-types/invoice.paid/sample")
+is_((sample.status, sample.body), (200, got.body), "just as the API shows it")
+ok(verify(subscription["secret"], got.headers, got.body), "signed")
+receiver.clear()
+answer = api.call("POST", sub + "/test")
+is_((answer.status, answer.json["type"]), (202, "employee.created"),
+    "without a type it is the first that there is")
+ok(receiver.wait_for(1, "/in"), "and arrives")
+is_([t["type"] for t in api.get("/event-types").json],
+    ["employee.created", "employee.deleted", "employee.updated", "invoice.paid"], "the catalogue")
+is_({k: v for k, v in api.get("/event-types/invoice.paid").json.items() if k != "sample_url"},
+    {"type": "invoice.paid", "description": "was paid", "captured": False}, "and an entry of it")
+is_(api.get("/event-types/no.such").status, 404, "no such type")
+is_(api.get("/event-types/no.such/sample").status, 404, "nor its sample")
+
+# Filters and pages.
+everything = api.deliveries(subscription["id"], "?limit=500")
+is_([d["id"] for d in everything], sorted((d["id"] for d in everything), reverse=True),
+    "deliveries are listed newest first")
+page, ids = api.get(sub + "/deliveries?limit=2"), []
+while True:
+    ids += [d["id"] for d in page.json]
+    if not page.next:
+        break
+    page = api.get(page.next)
+is_(ids, [d["id"] for d in everything], "pages show each of them once")
+is_(api.get("/deliveries?limit=500").json, everything, "the tenant's list has the same")
+is_({d["type"] for d in api.deliveries(subscription["id"], "?event=employee.created")},
+    {"employee.created"}, "?event=")
+is_(api.deliveries(subscription["id"], "?state=failed"), [], "?state=")
+is_(api.deliveries(subscription["id"], "?from=2099-01-01T00:00:00Z"), [], "?from=")
+is_(len(api.deliveries(subscription["id"], "?to=2099-01-01T00:00:00Z&limit=500")),
+    len(everything), "?to=")
+
+# Replay.
+started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 600)) + "Z"
+answers["/in"] = (503,)
+for n in range(3):
+    publish(10 + n)
+rows = settled(len(everything) + 3)
+is_([d["state"] for d in rows[:3]], ["failed"] * 3, "three fail")
+answers["/in"] = (200,)
+receiver.clear()
+is_(api.post(sub + "/replay", {"from": "2099-01-01T00:00:00Z"}).json, {"queued": 0},
+    "a replay of a time without events")
+answer = api.post(sub + "/replay", {"from": started})
+is_((answer.status, answer.json), (202, {"queued": 3}), "a replay of what failed")
+got = receiver.wait_for(3, "/in", 60)
+is_(sorted(json.loads(r.body)[0]["id"] for r in got), ["10", "11", "12"], "sends it")
+ok(wait_until(lambda: not api.deliveries(subscription["id"], "?state=failed")), "and it is delivered")
+api.patch(sub, {"active": False})
+is_(api.post(sub + "/replay", {"from": started}).status, 409, "paused: no replay")
+is_(api.post(sub + "/test").status, 409, "no test")
+is_(api.post("/deliveries/" + failed["id"] + "/redeliver").status, 409, "no redelivery")
+publish("missed")
+api.patch(sub, {"active": True})
+receiver.clear()
+total = len([e for e in api.get("/events?limit=500").json if e["source"] != "test"])
+answer = api.post(sub + "/replay", {"from": started, "state": "any"})
+is_(answer.json["queued"] >= total, True, "a replay of everything has what was missed while paused")
+got = receiver.wait_for(answer.json["queued"], "/in", 60)
+ok("missed" in [json.loads(r.body)[0]["id"] for r in got], "and sends it")
+is_(api.get("/deliveries/" + "0" * 36).status, 404, "no such delivery")
+is_(api.post("/deliveries/" + subscription["id"] + "/redeliver").status, 404, "none to send again")
+done_testing()

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""/openapi.json describes just what is there."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+receiver, backend = Receiver(), Backend()
+httpd = Httpd(backend=backend)
+api, app = httpd.api(), httpd.api(role="app")
+answer = api.get("/openapi.json")
+is_((answer.status, answer.type), (200, "application/json"), "there is a description")
+doc = answer.json
+is_(doc["openapi"], "3.1.0", "in OpenAPI 3.1")
+is_(doc["servers"], [{"url": "/hooks"}], "with the base")
+is_(httpd.api(None).get("/openapi.json").status, 200, "for everybody")
+
+
+def resolve(schema):
+    while "$ref" in schema:
+        node = doc
+        for part in schema["$ref"][2:].split("/"):
+            node = node[part]
+        schema = node
+    return schema
+
+
+def references(node):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+KINDS = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list,
+         "null": type(None)}
+
+
+def wrong(value, schema, where="$"):
+    """What is wrong with a value by a schema, of what is used here of JSON Schema."""
+    schema = resolve(schema)
+    found = []
+    if "oneOf" in schema and sum(not wrong(value, s) for s in schema["oneOf"]) != 1:
+        found.append(f"{where}: not one of")
+    for part in schema.get("allOf", []):
+        found += wrong(value, part, where)
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(isinstance(value, KINDS[k]) and
+                         not (k == "integer" and isinstance(value, bool)) for k in kinds):
+        return found + [f"{where}: {type(value).__name__}, not {kinds}"]
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{where}: {value!r}")
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        for name in schema.get("required", []):
+            if name not in value:
+                found.append(f"{where}.{name} is missing")
+        for name, member in value.items():
+            more = schema.get("additionalProperties", True)
+            if name in properties:
+                found += wrong(member, properties[name], f"{where}.{name}")
+            elif more is False:
+                found.append(f"{where}.{name} is not described")
+            elif isinstance(more, dict):
+                found += wrong(member, more, f"{where}.{name}")
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            found += wrong(item, schema.get("items", {}), f"{where}[{i}]")
+    return found
+
+
+bad = []
+for reference in references(doc):
+    try:
+        resolve({"$ref": reference})
+    except KeyError:
+        bad.append(reference)
+is_(bad, [], "every $ref leads somewhere")
+ids = [op["operationId"] for methods in doc["paths"].values() for op in methods.values()]
+is_(len(ids), len(set(ids)), "operationIds are unique")
+incomplete = [(path, method) for path, methods in doc["paths"].items()
+              for method, op in methods.items()
+              if not op.get("summary") or not op.get("responses") or
+              {p["name"] for p in op["parameters"] if p.get("in") == "path"} !=
+              set(re.findall(r"{(\w+)}", path))]
+is_(incomplete, [], "every operation has a summary, answers, and its path's parameters")
+
+subscription = api.subscribe(receiver.url + "/in", ["*"])
+event = app.post("/events", {"type": "employee.created", "data": {"id": 1}}).json["id"]
+receiver.wait_for(1, "/in")
+wait_until(lambda: api.deliveries(subscription["id"])[0]["state"] == "delivered")
+delivery = api.deliveries(subscription["id"])[0]["id"]
+values = {"/subscriptions": subscription["id"], "/deliveries": delivery, "/events": event}
+bodies = {"createSubscription": {"target_url": receiver.url, "events": ["employee.created"]},
+          "replaceSubscription": {"target_url": receiver.url, "events": ["*"]},
+          "patchSubscription": {"description": "x"}, "testSubscription": {}, "rotateSecret": {},
+          "replay": {"from": "2026-01-01T00:00:00Z"},
+          "publish": {"type": "employee.created", "data": 1}}
+order = sorted(((path, method, op) for path, methods in doc["paths"].items()
+                for method, op in methods.items()), key=lambda o: o[1] == "delete")
+for path, method, op in order:
+    root = "/" + path.split("/")[1]
+    url = "" if path == "/" else path.replace("{type}", "employee.created").replace(
+        "{id}", values.get(root, ""))
+    answer = app.call(method.upper(), url, bodies.get(op["operationId"]))
+    described = op["responses"].get(str(answer.status))
+    ok(answer.status < 300 and described, f"{method.upper()} {path}: {answer.status} is described")
+    if not described:
+        diag(str(answer))
+        continue
+    if described.get("content"):
+        schema = described["content"][answer.type]["schema"]
+        is_(wrong(answer.json, schema), [], f"{method.upper()} {path}: so is its body")
+    for name in described.get("headers", {}):
+        if name != "Link":
+            ok(answer.headers[name], f"{method.upper()} {path}: it has {name}")
+    if "requestBody" in op and op["operationId"] in bodies:
+        for content in op["requestBody"]["content"].values():
+            is_(wrong(bodies[op["operationId"]], content["schema"]), [],
+                f"{method.upper()} {path}: the request too")
+    # What the description does not name is not taken.
+    other = app.call(method.upper(), url + "?nonsense=1", bodies.get(op["operationId"]))
+    is_(other.status, 400, f"{method.upper()} {path}: a parameter that is not described")
+
+# Every method of a path that is not described is refused.
+for path, methods in doc["paths"].items():
+    root = "/" + path.split("/")[1]
+    url = "" if path == "/" else path.replace("{type}", "employee.created").replace(
+        "{id}", values.get(root, ""))
+    allow = {m.strip().lower() for m in api.call("OPTIONS", url).headers["Allow"].split(",")}
+    is_(allow - {"head", "options"}, set(methods), f"{path} takes what is described, no more")
+problem = api.get("/subscriptions?limit=0")
+is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "problems are described")
+problem = api.post("/subscriptions", {})
+is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "with fields, too")
+done_testing()
