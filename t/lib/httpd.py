@@ -263,10 +263,26 @@ class Httpd:
         """Its exit status, once it has ended by itself."""
         return self.process.wait(timeout)
 
+    def connections(self):
+        """How many connections clients have here that httpd has not closed."""
+        ports = {vhost.port for vhost in self.vhosts}
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            rows = [line.split() for line in file.readlines()[1:]]
+        return sum(int(row[1].split(":")[1], 16) in ports and row[3] != "0A" and row[9] != "0"
+                   for row in rows)
+
     def stop(self, number=signal.SIGTERM, timeout=60):
-        """Stop (SIGWINCH: gracefully). True if it ended in time."""
+        """Stop (SIGWINCH: gracefully). True if it ended in time.
+
+        Mpm_event may crash when it is told to stop at once in the very moment in which one of its
+        threads closes a client's connection (it looks at the sockets of its threads without a
+        lock), with or without modules: so this waits until they are closed.
+        """
         if self.process is None or self.process.poll() is not None:
             return True
+        end = time.monotonic() + 10
+        while number == signal.SIGTERM and self.connections() and time.monotonic() < end:
+            time.sleep(0.02)
         self.process.send_signal(number)
         try:
             self.process.wait(timeout)
