@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *  # noqa: E402,F403
 
 receiver, backend = Receiver(), Backend()
-httpd = Httpd(backend=backend, extra='RestHooksEventType invoice.paid "was paid"')
+httpd = Httpd(backend=backend, extra='RestHooksEventType invoice.paid "was paid"\n'
+                                     "SetOutputFilter DEFLATE")
 api, app = httpd.api(), httpd.api(role="app")
 UUID7 = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
@@ -93,6 +94,12 @@ is_(api.patch(url, {"ordered": False}, {"If-Match": tag}).status, 412, "the old 
 is_(api.delete(url, {"If-Match": tag}).status, 412, "for DELETE too")
 is_(api.put(url, {"target_url": target, "events": ["*"]}, {"If-Match": "*"}).status, 200,
     "If-Match: * holds for what is there")
+zipped = api.get(url, {"Accept-Encoding": "gzip"})
+is_(zipped.headers["Content-Encoding"], "gzip", "mod_deflate may compress what is read")
+is_(api.patch(url, {"description": None}, {"If-Match": zipped.headers["ETag"]}).status, 200,
+    "the ETag that it makes of it holds")
+is_(api.patch(url, {"description": "x"}, {"If-Match": zipped.headers["ETag"]}).status, 412,
+    "until it is spent")
 changed = api.get(url).json
 is_((changed["events"], changed["ordered"], changed["headers"]), (["*"], False, {}),
     "PUT replaces: what is not named has its default")

@@ -9,8 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *  # noqa: E402,F403
 
 receiver, backend = Receiver(), Backend()
-httpd = Httpd(backend=backend, retry="1s", extra='RestHooksEventType invoice.paid "was paid" sample.json',
-              start=False)
+httpd = Httpd(backend=backend, retry="1s", start=False,
+              extra='RestHooksEventType invoice.paid "was paid" sample.json')
 with open(httpd.path("sample.json"), "w", encoding="utf-8") as file:
     file.write(' {"id": "inv-1",  "amount": 12.50}\n')
 httpd.start()
@@ -72,6 +72,8 @@ is_(got[0].headers["webhook-id"], failed["event_id"], "it is sent again under th
 ok(wait_until(lambda: api.get("/deliveries/" + failed["id"]).json["state"] == "delivered"),
    "and delivered")
 is_(len(api.get("/deliveries/" + failed["id"]).json["attempts"]), 3, "with a third attempt")
+is_(api.post("/deliveries/" + failed["id"] + "/redeliver", {"x": 1}).status, 422,
+    "it takes no fields")
 delivered = api.post("/deliveries/" + failed["id"] + "/redeliver")
 is_(delivered.status, 202, "what is delivered can be sent again too")
 receiver.wait_for(2, "/in")
@@ -132,7 +134,8 @@ answer = api.post(sub + "/replay", {"from": started})
 is_((answer.status, answer.json), (202, {"queued": 3}), "a replay of what failed")
 got = receiver.wait_for(3, "/in", 60)
 is_(sorted(json.loads(r.body)[0]["id"] for r in got), ["10", "11", "12"], "sends it")
-ok(wait_until(lambda: not api.deliveries(subscription["id"], "?state=failed")), "and it is delivered")
+ok(wait_until(lambda: not api.deliveries(subscription["id"], "?state=failed")),
+   "and it is delivered")
 api.patch(sub, {"active": False})
 is_(api.post(sub + "/replay", {"from": started}).status, 409, "paused: no replay")
 is_(api.post(sub + "/test").status, 409, "no test")

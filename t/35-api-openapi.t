@@ -94,6 +94,16 @@ incomplete = [(path, method) for path, methods in doc["paths"].items()
               set(re.findall(r"{(\w+)}", path))]
 is_(incomplete, [], "every operation has a summary, answers, and its path's parameters")
 
+bad = [(name, wrong(example, schema)) for name, schema in doc["components"]["schemas"].items()
+       for example in schema.get("examples", [])]
+ok(len(bad) > 8, "schemas have examples")
+is_([item for item in bad if item[1]], [], "which they describe")
+silent = [(path, method, code) for path, methods in doc["paths"].items()
+          for method, op in methods.items() for code in ("400", "403", "503")
+          if code not in op["responses"]]
+is_(silent, [], "every operation says what it answers to bad parameters, to others' tenants, and "
+    "when the database is down")
+
 subscription = api.subscribe(receiver.url + "/in", ["*"])
 event = app.post("/events", {"type": "employee.created", "data": {"id": 1}}).json["id"]
 receiver.wait_for(1, "/in")
@@ -130,6 +140,8 @@ for path, method, op in order:
     # What the description does not name is not taken.
     other = app.call(method.upper(), url + "?nonsense=1", bodies.get(op["operationId"]))
     is_(other.status, 400, f"{method.upper()} {path}: a parameter that is not described")
+    other = app.call(method.upper(), url + "?tenant=other", bodies.get(op["operationId"]))
+    is_(other.status, 403, f"{method.upper()} {path}: another's tenant")
 
 # Every method of a path that is not described is refused.
 for path, methods in doc["paths"].items():
@@ -142,4 +154,6 @@ problem = api.get("/subscriptions?limit=0")
 is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "problems are described")
 problem = api.post("/subscriptions", {})
 is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "with fields, too")
+is_(api.get("/health").json, doc["components"]["schemas"]["Health"]["examples"][0],
+    "the service is well, as in the example")
 done_testing()

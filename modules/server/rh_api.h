@@ -69,6 +69,9 @@ void rh_api_read_body(rh_api_t *api, apr_size_t max, rh_bytes_t *body);
  * without a problem. */
 void rh_api_read_json(rh_api_t *api, bool optional, struct json_object **tree);
 
+/** A body's member that the request does not have. */
+void rh_api_unknown_field(rh_api_t *api, const char *name);
+
 /** If-Match (RFC 9110 §13.1.1) against a revision: true when absent or matching. */
 bool rh_api_if_match(rh_api_t *api, apr_int64_t revision);
 /** True if the request has an If-Match field. */

@@ -110,9 +110,21 @@ static int accepted(rh_api_t *api, const char *id)
 
 int rh_api_delivery_redeliver(rh_api_t *api)
 {
+    struct json_object *body;
     apr_status_t status;
 
     if (!rh_api_uuid_parameter(api)) {
+        return rh_api_problem(api);
+    }
+    rh_api_read_json(api, true, &body);
+    if (body && !rh_problem_is(api->problem)) {
+        json_object_object_foreach(body, name, value)
+        {
+            (void)value;
+            rh_api_unknown_field(api, name);
+        }
+    }
+    if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);
     }
     status = rh_store_redeliver(api->store, api->tenant, api->parameter, api->r->pool);
@@ -151,7 +163,7 @@ static void read_replay(rh_api_t *api, struct json_object *body, apr_time_t *fro
                 rh_problem_field(api->problem, name, "must be \"failed\" or \"any\"");
             }
         } else {
-            rh_problem_field(api->problem, name, "is not a field of this request");
+            rh_api_unknown_field(api, name);
         }
     }
     if (!json_object_object_get_ex(body, "from", NULL)) {
@@ -229,7 +241,7 @@ static const char *read_type(rh_api_t *api)
     json_object_object_foreach(body, name, value)
     {
         if (strcmp(name, "type") != 0) {
-            rh_problem_field(api->problem, name, "is not a field of this request");
+            rh_api_unknown_field(api, name);
             continue;
         }
         type = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";

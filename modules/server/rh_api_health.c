@@ -5,23 +5,36 @@
 #include <http_protocol.h>
 #include <util_script.h>
 
+#define WELL "ok"
+#define UNWELL "fail"
+
+/** Add one check. @param problem what is wrong, NULL: nothing. @return whether all is well */
+static bool add_check(struct json_object *checks, const char *name, const char *problem)
+{
+    struct json_object *check = json_object_new_object();
+
+    json_object_object_add(check, "status", json_object_new_string(problem ? UNWELL : WELL));
+    json_object_object_add(check, "detail", problem ? json_object_new_string(problem) : NULL);
+    json_object_object_add(checks, name, check);
+    return !problem;
+}
+
 int rh_api_health_get(rh_api_t *api)
 {
-    struct json_object *tree = json_object_new_object(), *problems = json_object_new_array();
-    const char *problem;
-    bool well = true;
+    struct json_object *tree = json_object_new_object(), *checks = json_object_new_object();
+    const void *engine = __atomic_load_n(&api->config->engine, __ATOMIC_ACQUIRE);
+    const char *problem = NULL;
+    bool well;
 
-    if (rh_store_ping(api->store, api->r->pool, &problem) != APR_SUCCESS) {
-        well = false;
-        json_object_array_add(problems, json_object_new_string(problem));
+    if (rh_store_ping(api->store, api->r->pool, &problem) == APR_SUCCESS) {
+        problem = NULL;
+    } else if (!problem) {
+        problem = "the database does not answer as it should";
     }
-    if (!__atomic_load_n(&api->config->engine, __ATOMIC_ACQUIRE)) {
-        well = false;
-        json_object_array_add(problems,
-                              json_object_new_string("this process does not deliver (any more)"));
-    }
-    json_object_object_add(tree, "status", json_object_new_string(well ? "ok" : "fail"));
-    json_object_object_add(tree, "problems", problems);
+    well = add_check(checks, "database", problem);
+    well = add_check(checks, "delivery", engine ? NULL : "this process does not deliver") && well;
+    json_object_object_add(tree, "status", json_object_new_string(well ? WELL : UNWELL));
+    json_object_object_add(tree, "checks", checks);
     if (!well) {
         apr_table_setn(api->r->headers_out, "Retry-After", RH_API_RETRY_AFTER);
     }

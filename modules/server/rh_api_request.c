@@ -208,10 +208,28 @@ bool rh_api_has_if_match(rh_api_t *api)
 
 bool rh_api_if_match(rh_api_t *api, apr_int64_t revision)
 {
+    /* mod_deflate and mod_brotli mark the ETag of what they compress. */
+    static const char *const codings[] = {"", "-gzip", "-br"};
     const char *field = apr_table_get(api->r->headers_in, "If-Match");
-    const char *tag = apr_psprintf(api->r->pool, "\"%" APR_INT64_T_FMT "\"", revision);
+    apr_size_t i;
 
-    return !field || strcmp(field, "*") == 0 || ap_find_etag_strong(api->r->pool, field, tag);
+    if (!field || strcmp(field, "*") == 0) {
+        return true;
+    }
+    for (i = 0; i < sizeof(codings) / sizeof(codings[0]); i++) {
+        const char *tag =
+            apr_psprintf(api->r->pool, "\"%" APR_INT64_T_FMT "%s\"", revision, codings[i]);
+
+        if (ap_find_etag_strong(api->r->pool, field, tag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void rh_api_unknown_field(rh_api_t *api, const char *name)
+{
+    rh_problem_field(api->problem, name, "is not a field of this request");
 }
 
 const char *rh_api_url(rh_api_t *api, const char *path)

@@ -77,7 +77,7 @@ int rh_api_secret_rotate(rh_api_t *api)
             if (strcmp(name, "overlap") == 0) {
                 read_overlap(api, value, &overlap);
             } else {
-                rh_problem_field(api->problem, name, "is not a field of this request");
+                rh_api_unknown_field(api, name);
             }
         }
     }
