@@ -14,6 +14,9 @@ import threading
 if SANITIZED:
     skip_all("a sanitized module keeps freed memory on purpose")
 
+if MPM != "event":
+    skip_all("measured with mpm_event")
+
 WARM, EVENTS, CLIENTS = 4000, 10000, 8
 receiver, backend = Receiver(), Backend()
 httpd = Httpd(backend=backend, config="MaxConnectionsPerChild 0")

@@ -16,9 +16,10 @@ typedef struct rh_db_session_t {
     char backend[24];       /**< which session on the server it is */
     bool broken;            /**< the database can't be reached through it */
     bool in_transaction;
-    bool quiet;        /**< a refused statement is no error: the caller has another way */
-    int lock;          /**< SQLite: descriptor whose flock all writers take, -1: none */
-    const char *error; /**< the last message, lives until the next */
+    bool quiet;          /**< a refused statement is no error: the caller has another way */
+    int lock;            /**< SQLite: descriptor whose flock all writers take, -1: none */
+    apr_time_t unlocked; /**< when it was last given back */
+    const char *error;   /**< the last message, lives until the next */
     apr_pool_t *error_pool;
 } rh_db_session_t;
 

@@ -8,6 +8,10 @@
 
 /** How long a writer waits for the others. */
 #define LOCK_TIMEOUT apr_time_from_sec(5)
+/** Who waits for the lock looks so often; who has just had it leaves it to the others for longer.
+ */
+#define LOCK_POLL apr_time_from_msec(1)
+#define LOCK_COURTESY (LOCK_POLL + 200)
 
 /** PostgreSQL prepares neither of these; SQLite's driver knows of busy databases only prepared. */
 static const rh_statement_t begin_statement = {"rh_begin", NULL, "BEGIN IMMEDIATE"};
@@ -74,28 +78,30 @@ apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch)
 
 static apr_status_t take_lock(const rh_db_session_t *session)
 {
-    apr_time_t give_up = apr_time_now() + LOCK_TIMEOUT;
+    apr_time_t now = apr_time_now(), give_up = now + LOCK_TIMEOUT;
     apr_interval_time_t wait = 100;
 
     if (session->lock < 0) {
         return APR_SUCCESS;
+    }
+    if (now >= session->unlocked && now < session->unlocked + LOCK_COURTESY) {
+        apr_sleep(session->unlocked + LOCK_COURTESY - now);
     }
     while (flock(session->lock, LOCK_EX | LOCK_NB) != 0) {
         if (apr_time_now() >= give_up) {
             return APR_EAGAIN;
         }
         apr_sleep(wait);
-        if (wait < 2000) {
-            wait *= 2;
-        }
+        wait = wait * 2 < LOCK_POLL ? wait * 2 : LOCK_POLL;
     }
     return APR_SUCCESS;
 }
 
-static void drop_lock(const rh_db_session_t *session)
+static void drop_lock(rh_db_session_t *session)
 {
     if (session->lock >= 0) {
         flock(session->lock, LOCK_UN);
+        session->unlocked = apr_time_now();
     }
 }
 
