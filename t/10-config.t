@@ -32,7 +32,8 @@ def refused(line, name=None, words=None, **more):
 
 def taken(line, **more):
     good, text = said(line, **more)
-    ok(good, f"taken: {(line or more.get('server', ''))[:70]}") or diag(text)
+    shown = (line or more.get("server", ""))[:70].replace("\n", " ")
+    ok(good, f"taken: {shown}") or diag(text)
 
 
 taken("")
@@ -64,6 +65,13 @@ for line in (
         "RestHooksRetention 5 days", "RestHooksConcurrency 5", "RestHooksThreads 1",
         "RestHooksSpool /tmp/x"):
     refused(line)
+for line in ("RestHooksTimeout 601s", "RestHooksConnectTimeout 601s", "RestHooksDisableAfter 0",
+             "RestHooksDisableAfter 3651d", "RestHooksRetention 36501d", "RestHooksRetry 31d",
+             "RestHooksRetry " + " ".join(["1s"] * 61), "RestHooksMaxData 33554433",
+             "RestHooksGone 410 x", "RestHooksGone none 410", "RestHooksTargetAllow 10.0.0.0/8 a/b",
+             'RestHooksEvent a.b POST "^/a$" status=200 status=201',
+             'RestHooksEventType a.b "x" logs', 'RestHooksEventType a.* "x"'):
+    refused(line)
 for line in ("RestHooksConcurrency 0", "RestHooksConcurrency x", "RestHooksThreads 0",
              "RestHooksThreads 1000", "RestHooksSchema maybe", 'RestHooksSpool ""'):
     refused("", line.split()[0], server=line)
@@ -74,10 +82,26 @@ refused("RestHooksTLSCertificate bad.pem")
 with open(httpd.path("bad.json"), "w", encoding="utf-8") as file:
     file.write("{")
 refused('RestHooksEventType a.b "x" bad.json')
+with open(httpd.path("large.json"), "w", encoding="utf-8") as file:
+    file.write('"' + "x" * 2000 + '"')
+refused('RestHooksMaxData 1000\nRestHooksEventType a.b "x" large.json', "RestHooksEventType",
+        "RestHooksMaxData")
+refused('RestHooksEventType a.b "x"\nRestHooksEventType a.b "y"', "RestHooksEventType", "twice")
+authority = Authority()
+certificate, key = authority.issue("DNS:localhost", client=True)
+other = authority.issue("DNS:localhost", client=True)[1]
+refused(f"RestHooksTLSKey {key}", words="needs RestHooksTLSCertificate")
+refused(f"RestHooksTLSCertificate {certificate}\nRestHooksTLSKey {other}", "RestHooksTLSKey")
+refused("RestHooksTLSCAFile logs", words="no file")
+for section, words in (("<Directory /tmp>", "<Location>"), ("<Location /a*>", "LocationMatch")):
+    refused(f"{section}\nSetHandler resthooks\n</{section[1:].split()[0]}>", "SetHandler", words)
 refused("<Location /x>\nRestHooksEvent a.b POST ^/a$\n</Location>", "RestHooksEvent")
 refused("<Directory />\nRestHooks On\n</Directory>", "RestHooks")
 refused("RestHooksConnectTimeout 60s", "RestHooksConnectTimeout")
+refused("RestHooksTimeout 2s\nRestHooksConnectTimeout 3s", "RestHooksConnectTimeout",
+        "longer than RestHooksTimeout")
 refused("DBDriver sqlite3", "DBDParams", database=False)
+refused("DBDriver sqlite3\nDBDParams hooks.db", "DBDParams", "absolute", database=False)
 refused("", "DBDriver", database=False)
 good, text = said("DBDriver mysql\nDBDParams x", database=False)
 ok(not good and "driver" in text, "refused: a driver that is neither pgsql nor sqlite3") or diag(text)
@@ -97,6 +121,11 @@ for line in (RULE, RULE + " status=2xx,304 data=after", 'RestHooksEvent a.b * "^
              "RestHooksDisableAfter never", "RestHooksGone 410", "RestHooksTimeout 500ms",
              "RestHooksTargetAllow 10.0.0.0/8 fd00::/8 hooks.example.com .example.org ::1",
              "RestHooksEgressProxy http://proxy.example.com:3128",
+             f"RestHooksTLSCertificate {certificate}\nRestHooksTLSKey {key}",
+             f"RestHooksTLSCAFile {authority.file}", "RestHooksGone none",
+             "RestHooksTimeout 2s\nRestHooksConnectTimeout 2s", "RestHooksTimeout 10m",
+             "RestHooksMaxData 33554432", "RestHooksMaxData 1", "RestHooksRetention 1s",
+             "<LocationMatch ^/[^/]+/hooks>\nSetHandler resthooks\n</LocationMatch>",
              '<Location /y>\nRestHooksTenant "x"\nRestHooksAdmin "true"\n</Location>'):
     taken(line)
 taken("", server="RestHooksConcurrency 64\nRestHooksThreads 1\nRestHooksSchema check")

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""conf/resthooks.conf names exactly the directives that exist, and httpd takes it."""
+"""conf/resthooks.conf names exactly the directives that exist, with their defaults, and works."""
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
@@ -21,6 +23,18 @@ named = set(re.findall(r"^\s*#?(RestHooks\w*)\s", sample, re.M))
 is_(sorted(named - exist), [], "the sample names none that does not exist")
 is_(sorted(exist - named), [], "and all that do")
 
+# The values of directives that have a default are the defaults.
+written = {name: " ".join(rest.split())
+           for name, rest in re.findall(r"^\s*#?(RestHooks\w*)\s+(.*)$", sample, re.M)}
+for name, value in {
+        "RestHooksTenant": '"%{REMOTE_USER}"', "RestHooksTimeout": "15s",
+        "RestHooksRetry": "5s 5m 30m 2h 5h 10h 14h 20h 24h", "RestHooksConnectTimeout": "5s",
+        "RestHooksGone": "410 409", "RestHooksDisableAfter": "5d", "RestHooksMaxData": "262144",
+        "RestHooksConcurrency": "1024", "RestHooksEndpointConcurrency": "16",
+        "RestHooksThreads": "2", "RestHooksTargets": "https-only", "RestHooksRetention": "30d",
+        "RestHooksSchema": "auto"}.items():
+    is_(written.get(name), value, f"{name} has its default")
+
 with open(os.path.join(SOURCE, "README"), encoding="utf-8") as file:
     readme = set(re.findall(r"\bRestHooks[A-Z]?\w*", file.read()))
 is_(sorted(name for name in readme - exist), [], "the README names none that does not exist")
@@ -38,10 +52,48 @@ good, text = httpd.check_config()
 ok(good, "httpd -t takes the sample") or diag(text)
 
 # Every line that is commented out is right, too.
-lines = [line[1:] if re.match(r"#RestHooks(EgressProxy|Spool)", line) else line
-         for line in sample.splitlines()]
+full = re.sub(r"^#(RestHooks)", r"\1", sample, flags=re.M)
+authority = Authority()
+certificate, key = authority.issue("DNS:localhost", client=True)
+for path, real in (("/etc/ssl/certs/internal-ca.pem", authority.file),
+                   ("/etc/ssl/certs/hooks-client.pem", certificate),
+                   ("/etc/ssl/private/hooks-client.key", key),
+                   ("${APACHE_RUN_DIR}", httpd.path("run"))):
+    ok(path in full, f"it has {path}")
+    full = full.replace(path, real)
 with open(conf, "w", encoding="utf-8") as file:
-    file.write("\n".join(lines).replace("${APACHE_RUN_DIR}", httpd.path("run")) + "\n")
+    file.write(full)
 good, text = httpd.check_config()
 ok(good, "with what is commented out as well") or diag(text)
+
+# It works as it stands, but for the database of this test.
+host = Vhost(enabled=False)
+running = Httpd(start=False, vhosts=[host])
+digest = base64.b64encode(hashlib.sha1(b"secret").digest()).decode()
+with open(users, "w", encoding="utf-8") as file:
+    file.write(f"acme:{{SHA}}{digest}\napp:{{SHA}}{digest}\noperator:{{SHA}}{digest}\n")
+with open(conf, "w", encoding="utf-8") as file:
+    file.write(sample.replace("DBDriver pgsql", f"DBDriver {host.database.driver}"))
+running.server_config = (f'Define RESTHOOKS_DB "{host.database.params}"\n'
+                         f"Define RESTHOOKS_USERS {users}\nInclude {conf}")
+running.write_config()
+running.start()
+
+
+def login(user):
+    credentials = base64.b64encode(f"{user}:secret".encode()).decode()
+    return Api(host.url + "/hooks", None, None, {"Authorization": "Basic " + credentials})
+
+
+is_(host.api(None).get("/subscriptions").status, 401, "it runs; the API wants a login")
+made = login("acme").post("/subscriptions", {"target_url": "https://example.com/in",
+                                             "events": ["payroll.closed"], "active": False})
+is_(made.status, 201, "who has one subscribes")
+is_(login("app").get("/subscriptions").json, [], "the login is the tenant")
+event = {"type": "payroll.closed", "data": {"id": 1}}
+is_(login("acme").post("/events", event).status, 403, "not everybody publishes")
+is_(login("app").post("/events", event).status, 202, "who may, does")
+is_(login("app").get("/subscriptions?tenant=acme").status, 403, "nor sees all")
+is_([s["id"] for s in login("operator").get("/subscriptions?tenant=acme").json],
+    [made.json["id"]], "an operator does")
 done_testing()
