@@ -15,7 +15,8 @@ with open(os.path.join(SOURCE, "conf", "resthooks.conf"), encoding="utf-8") as f
     sample = file.read()
 httpd = Httpd(start=False, vhosts=[Vhost(enabled=False, database=False)])
 # `httpd -L`: each directive with its module.
-listed = subprocess.run(httpd.command("-L"), capture_output=True, text=True, check=True).stdout
+listed = subprocess.run(httpd.command("-L"), capture_output=True, text=True, check=True,
+                        env=httpd.environment()).stdout
 exist = {name for name, source in re.findall(r"^(\w+) \((\S+)\)", listed, re.M)
          if name.startswith("RestHooks")}
 ok(len(exist) > 20, f"httpd lists {len(exist)} directives of the module")
