@@ -31,24 +31,29 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
     " LEFT JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
     " LEFT JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"
 
-#define DELIVERY_LIST(S, UUID, MORE)                                                               \
+/* The few of one event are sorted: going through all by id would take longer. */
+#define BY_ID "d.id"
+#define SORTED "CAST(d.id AS text)"
+
+#define DELIVERY_LIST(S, UUID, MORE, ORDER)                                                        \
     DELIVERY_COLUMNS DELIVERY_TABLES(                                                              \
         S) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                \
            " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                     \
-           " ORDER BY d.id DESC LIMIT CAST(%s AS integer)"
+           " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
 
 const rh_statement_t rh_sql_delivery_list = {"delivery_list",
-                                             DELIVERY_LIST("resthooks.", "::uuid", ""),
-                                             DELIVERY_LIST("resthooks_", "", "")};
+                                             DELIVERY_LIST("resthooks.", "::uuid", "", BY_ID),
+                                             DELIVERY_LIST("resthooks_", "", "", BY_ID)};
 
 const rh_statement_t rh_sql_delivery_list_subscription = {
     "delivery_list_subscription",
-    DELIVERY_LIST("resthooks.", "::uuid", " AND d.subscription_id = %s::uuid"),
-    DELIVERY_LIST("resthooks_", "", " AND d.subscription_id = %s")};
+    DELIVERY_LIST("resthooks.", "::uuid", " AND d.subscription_id = %s::uuid", BY_ID),
+    DELIVERY_LIST("resthooks_", "", " AND d.subscription_id = %s", BY_ID)};
 
 const rh_statement_t rh_sql_delivery_list_event = {
-    "delivery_list_event", DELIVERY_LIST("resthooks.", "::uuid", " AND d.event_id = %s::uuid"),
-    DELIVERY_LIST("resthooks_", "", " AND d.event_id = %s")};
+    "delivery_list_event",
+    DELIVERY_LIST("resthooks.", "::uuid", " AND d.event_id = %s::uuid", SORTED),
+    DELIVERY_LIST("resthooks_", "", " AND d.event_id = %s", SORTED)};
 
 #define DELIVERY_GET(S, UUID)                                                                      \
     DELIVERY_COLUMNS ", e.data" DELIVERY_TABLES(S) " WHERE d.tenant = %s AND d.id = %s" UUID
@@ -61,7 +66,8 @@ const rh_statement_t rh_sql_delivery_get = {"delivery_get", DELIVERY_GET("restho
 
 #define ATTEMPT_LIST(S, UUID)                                                                      \
     "SELECT id, number, started_at, ms, status_code, headers, answer, error FROM " S "attempt"     \
-    " WHERE tenant = %s AND delivery_id = %s" UUID " ORDER BY id DESC LIMIT " MOST_ATTEMPTS
+    " WHERE tenant = %s AND delivery_id = %s" UUID                                                 \
+    " ORDER BY number DESC, started_at DESC LIMIT " MOST_ATTEMPTS
 
 const rh_statement_t rh_sql_attempt_list = {"attempt_list", ATTEMPT_LIST("resthooks.", "::uuid"),
                                             ATTEMPT_LIST("resthooks_", "")};
@@ -137,8 +143,8 @@ const rh_statement_t rh_sql_replay_missing = {
     " AND p.subscription_id = s.id AND (p.pattern IN ('*', e.type)"
     " OR (substr(p.pattern, -2) = '.*'"
     " AND substr(e.type, 1, length(p.pattern) - 1) = substr(p.pattern, 1, length(p.pattern) - 1))))"
-    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d WHERE d.tenant = e.tenant"
-    " AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d INDEXED BY resthooks_delivery_event"
+    " WHERE d.tenant = e.tenant AND d.event_id = e.id AND d.subscription_id = s.id)"
     " ORDER BY e.id"};
 
 /* The range is one of events: a delivery's id is as old as its event's, or younger. */

@@ -59,7 +59,9 @@ const rh_statement_t rh_sql_subscription_stat_insert = {
                           " WHERE e.tenant = s.tenant AND e.subscription_id = s.id)")
 #define SQLITE_COLUMNS                                                                             \
     COLUMNS("resthooks_", "(SELECT json_group_array(p.pattern) FROM (SELECT e.pattern"             \
-                          " FROM resthooks_subscription_event e WHERE e.tenant = s.tenant"         \
+                          " FROM resthooks_subscription_event e"                                   \
+                          " INDEXED BY resthooks_subscription_event_subscription"                  \
+                          " WHERE e.tenant = s.tenant"                                             \
                           " AND e.subscription_id = s.id ORDER BY e.position) AS p)")
 
 const rh_statement_t rh_sql_subscription_get = {
@@ -105,7 +107,8 @@ const rh_statement_t rh_sql_subscription_stat_clear = {
     " WHERE tenant = %s AND subscription_id = %s" UUID " AND lease = -1"
 
 const rh_statement_t rh_sql_subscription_unpark = {
-    "subscription_unpark", UNPARK("resthooks.queue", "::uuid"), UNPARK("resthooks_queue", "")};
+    "subscription_unpark", UNPARK("resthooks.queue", "::uuid"),
+    UNPARK("resthooks_queue INDEXED BY resthooks_queue_due", "")};
 
 #define DELETE(TABLE, UUID, NUMBER)                                                                \
     "DELETE FROM " TABLE " WHERE tenant = %s AND id = %s" UUID                                     \
