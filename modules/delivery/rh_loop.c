@@ -77,6 +77,13 @@ static rh_verdict_t verdict_of(const rh_exchange_t *exchange)
     return RH_VERDICT_ANSWERED;
 }
 
+/** "status 500", or why there was no answer. */
+static const char *what_came(apr_pool_t *pool, const rh_exchange_t *exchange)
+{
+    return exchange->error ? exchange->error
+                           : apr_psprintf(pool, "status %d", exchange->status_code);
+}
+
 static void tell(const rh_work_t *work)
 {
     const rh_settle_t *settle = &work->settle;
@@ -98,17 +105,14 @@ static void tell(const rh_work_t *work)
         break;
     case RH_SETTLE_FAILED:
         rh_log(log, RH_LOG_INFO, APR_SUCCESS, "RH0303",
-               "delivery %s to subscription %s failed: attempt %d: status %d%s%s; no more attempts",
+               "delivery %s to subscription %s failed: attempt %d: %s; no more attempts",
                job->delivery_id, job->subscription_id, settle->attempt.number,
-               exchange->status_code, exchange->error ? ", " : "",
-               exchange->error ? exchange->error : "");
+               what_came(job->pool, exchange));
         break;
     case RH_SETTLE_RETRY:
         rh_log(log, RH_LOG_INFO, APR_SUCCESS, "RH0304",
-               "delivery %s to subscription %s: attempt %d: status %d%s%s; next in %d s",
-               job->delivery_id, job->subscription_id, settle->attempt.number,
-               exchange->status_code, exchange->error ? ", " : "",
-               exchange->error ? exchange->error : "",
+               "delivery %s to subscription %s: attempt %d: %s; next in %d s", job->delivery_id,
+               job->subscription_id, settle->attempt.number, what_came(job->pool, exchange),
                (int)apr_time_sec(settle->delay + APR_USEC_PER_SEC / 2));
         break;
     case RH_SETTLE_DELIVERED:

@@ -88,6 +88,22 @@ static bool is_gone(const rh_retry_policy_t *policy, int status_code)
     return false;
 }
 
+/** "121 hours", "90 minutes", "2 seconds": whole ones, of the largest unit that gives two. */
+static const char *duration_text(apr_pool_t *pool, apr_interval_time_t duration)
+{
+    static const struct {
+        int seconds;
+        const char *name;
+    } units[] = {{3600, "hours"}, {60, "minutes"}, {1, "seconds"}};
+    apr_int64_t seconds = apr_time_sec(duration);
+    int i = 0;
+
+    while (units[i].seconds > 1 && seconds < 2 * units[i].seconds) {
+        i++;
+    }
+    return apr_psprintf(pool, "%" APR_INT64_T_FMT " %s", seconds / units[i].seconds, units[i].name);
+}
+
 void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
                     const rh_exchange_t *exchange, apr_time_t now, apr_uint32_t random,
                     apr_pool_t *pool, rh_settle_t *outcome)
@@ -115,9 +131,8 @@ void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
     if (policy->disable_after != RH_NEVER && job->failing_for > 0 &&
         job->failing_for >= policy->disable_after) {
         outcome->kind = RH_SETTLE_DISABLED;
-        outcome->reason =
-            apr_psprintf(pool, "every attempt has failed for %" APR_INT64_T_FMT " hours",
-                         (apr_int64_t)(job->failing_for / apr_time_from_sec(3600)));
+        outcome->reason = apr_psprintf(pool, "every attempt has failed for %s",
+                                       duration_text(pool, job->failing_for));
         return;
     }
     if ((status_code == 429 || status_code == 503) && exchange->answer_headers &&

@@ -63,7 +63,7 @@ static apr_status_t open_late(gate_source_t *source, apr_pool_t *pool)
                    "the tables of %s are ready: this process uses them from now on", gate->name);
         } else if (!APR_STATUS_IS_EAGAIN(status) &&
                    !__atomic_exchange_n(&gate->refused, 1, __ATOMIC_RELAXED)) {
-            rh_log(gate->log, RH_LOG_ERR, status, "RH0721",
+            rh_log(gate->log, RH_LOG_ERR, APR_SUCCESS, "RH0721",
                    "the tables of %s can't be used, this process tries again: %s", gate->name,
                    problem);
         }

@@ -88,6 +88,12 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
     }
 }
 
+/** Whether other configurations ran before this one: what fails now would end what they serve. */
+static bool is_restart(void)
+{
+    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
+
 /**
  * Bring the tables of one database up. A database that is down keeps nobody from starting: the
  * children open the gate once it is back.
@@ -114,7 +120,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
                "the database of %s can't be used yet, events wait for it: %s", name, problem);
         return true;
     }
-    if (ap_state_query(AP_SQ_CONFIG_GEN) > 0) {
+    if (is_restart()) {
         /* At a restart that would end what serves now, with all its other sites. */
         rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0706",
                "the tables of %s do not fit this mod_resthooks, nothing is captured or delivered: "
@@ -177,7 +183,7 @@ static bool make_spool(rh_server_config_t *config, const rh_server_config_t *mai
     }
     rh_log(&main_config->log, RH_LOG_CRIT, status, "RH0709",
            "RestHooksSpool: the folder %s can't be made", config->spool);
-    if (ap_state_query(AP_SQ_CONFIG_GEN) > 0) {
+    if (is_restart()) {
         config->spool = NULL;
         return true;
     }
