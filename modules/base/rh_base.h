@@ -9,13 +9,15 @@
 #ifndef RH_BASE_H
 #define RH_BASE_H
 
+/* Before APR's: its rings then use offsetof, not an offset from a null pointer. */
+#include <stddef.h>
+
 #include <apr_errno.h>
 #include <apr_pools.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
 #include <apr_time.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 /** Version of the module, as in the User-Agent of a delivery. */
