@@ -176,10 +176,46 @@ static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
     refuse(schedule, work, delay, work->handed ? 0 : delay);
 }
 
+/**
+ * Make room for a job that could start: the last one goes back of those that wait for a slot of
+ * an endpoint of their own, of which more wait, in the share that is used up. Without this, what
+ * waits for a few targets that hang would keep those out that were never tried.
+ */
+static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int concurrency,
+                     rh_endpoint_class_t missing, apr_time_t now)
+{
+    struct rh_endpoint_head_t *full = &schedule->lists[RH_LIST_FULL];
+    rh_endpoint_t *other;
+    rh_work_t *last;
+
+    if (endpoint->in_flight + endpoint->waiting_count >= concurrency) {
+        return false;
+    }
+    APR_RING_FOREACH(other, full, rh_endpoint_t, link)
+    {
+        if (rh_endpoint_class(other) >= missing && other->waiting_count > endpoint->waiting_count) {
+            break;
+        }
+    }
+    if (other == APR_RING_SENTINEL(full, rh_endpoint_t, link)) {
+        return false;
+    }
+    last = APR_RING_LAST(&other->waiting);
+    APR_RING_REMOVE(last, link);
+    other->waiting_count--;
+    schedule->waiting_of[rh_endpoint_class(other)]--;
+    schedule->waiting--;
+    refuse_for_room(schedule, last);
+    if (other->waiting_count == 0) {
+        rest(schedule, other, now);
+    }
+    return true;
+}
+
 void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
 {
     rh_endpoint_t *endpoint = find(schedule, work->job, now);
-    rh_endpoint_class_t class;
+    rh_endpoint_class_t class, missing;
 
     work->endpoint = endpoint;
     if (!endpoint) {
@@ -192,7 +228,9 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
         refuse_for_room(schedule, work);
         return;
     }
-    if (short_of(schedule->waiting_of, schedule->slots, class) != RH_ENDPOINT_GOOD) {
+    missing = short_of(schedule->waiting_of, schedule->slots, class);
+    if (missing != RH_ENDPOINT_GOOD &&
+        !displace(schedule, endpoint, work->concurrency, missing, now)) {
         apr_interval_time_t delay = NO_ROOM_DELAY - (now & 0xfffff);
 
         schedule->crowded = true;
@@ -282,12 +320,38 @@ static void drop_late(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     }
 }
 
+static void ready_first(rh_schedule_t *schedule, rh_list_t list)
+{
+    if (!APR_RING_EMPTY(&schedule->lists[list], rh_endpoint_t, link)) {
+        move(schedule, APR_RING_FIRST(&schedule->lists[list]), RH_LIST_READY);
+    }
+}
+
+/**
+ * Whether an endpoint is ready. One that a freed slot made so may have had no use for it: then it
+ * is the turn of the next that its share kept waiting.
+ */
+static bool any_ready(rh_schedule_t *schedule)
+{
+    struct rh_endpoint_head_t *ready = &schedule->lists[RH_LIST_READY];
+
+    if (APR_RING_EMPTY(ready, rh_endpoint_t, link) &&
+        short_of(schedule->slots_of, schedule->slots, RH_ENDPOINT_FAILING) == RH_ENDPOINT_GOOD) {
+        ready_first(schedule, RH_LIST_CROWDED_FAILING);
+    }
+    if (APR_RING_EMPTY(ready, rh_endpoint_t, link) &&
+        short_of(schedule->slots_of, schedule->slots, RH_ENDPOINT_UNKNOWN) == RH_ENDPOINT_GOOD) {
+        ready_first(schedule, RH_LIST_CROWDED_UNKNOWN);
+    }
+    return !APR_RING_EMPTY(ready, rh_endpoint_t, link);
+}
+
 rh_work_t *rh_schedule_next(rh_schedule_t *schedule, apr_time_t now)
 {
     struct rh_endpoint_head_t *ready = &schedule->lists[RH_LIST_READY];
 
     wake_timed(schedule, now);
-    while (schedule->in_flight < schedule->slots && !APR_RING_EMPTY(ready, rh_endpoint_t, link)) {
+    while (schedule->in_flight < schedule->slots && any_ready(schedule)) {
         rh_endpoint_t *endpoint = APR_RING_FIRST(ready);
         rh_work_t *work;
 
@@ -308,13 +372,6 @@ rh_work_t *rh_schedule_next(rh_schedule_t *schedule, apr_time_t now)
         return work;
     }
     return NULL;
-}
-
-static void ready_first(rh_schedule_t *schedule, rh_list_t list)
-{
-    if (!APR_RING_EMPTY(&schedule->lists[list], rh_endpoint_t, link)) {
-        move(schedule, APR_RING_FIRST(&schedule->lists[list]), RH_LIST_READY);
-    }
 }
 
 apr_interval_time_t rh_schedule_finished(rh_schedule_t *schedule, rh_work_t *work,
