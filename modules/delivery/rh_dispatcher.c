@@ -18,6 +18,8 @@
 #define MAINTENANCE_INTERVAL apr_time_from_sec(60)
 /** What the store gets beyond the grace, when the process stops. */
 #define LAST_TRIES apr_time_from_sec(1)
+/** Between tries for a slot. */
+#define SLOT_SPACING apr_time_from_sec(2)
 
 void rh_dispatcher_push(rh_dispatcher_t *dispatcher, rh_work_head_t *works, int count)
 {
@@ -254,6 +256,31 @@ static void plan_claim(rh_dispatcher_t *dispatcher, int got, int limit, apr_time
     }
 }
 
+/** Whether this child delivers; if not, it tries now and then to become one that does. */
+static bool is_deliverer(rh_dispatcher_t *dispatcher, apr_time_t now, apr_pool_t *scratch)
+{
+    rh_engine_t *engine = dispatcher->engine;
+    const rh_engine_config_t *config = &engine->config;
+
+    if (!rh_atomic_get(engine->delivers) && dispatcher->index == 0 &&
+        (now >= dispatcher->next_slot || dispatcher->next_slot > now + SLOT_SPACING)) {
+        apr_status_t status =
+            rh_slot_take(config->slots, config->deliverers, scratch, &engine->slot);
+
+        dispatcher->next_slot = now + SLOT_SPACING;
+        if (status != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(status)) {
+            rh_log(config->log, RH_LOG_ERR, status, "RH0314",
+                   "RestHooksSpool: who delivers can't be told in %s, so this process does",
+                   config->slots);
+            status = APR_SUCCESS;
+        }
+        if (status == APR_SUCCESS) {
+            rh_atomic_set(engine->delivers, 1);
+        }
+    }
+    return rh_atomic_get(engine->delivers) != 0;
+}
+
 static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     rh_engine_t *engine = dispatcher->engine;
@@ -386,12 +413,14 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
     apr_pool_create(&scratch, dispatcher->pool);
     for (;;) {
         bool stopping = is_stopping(dispatcher);
+        /* Looked at first: loops push their last outcomes before they count themselves out. */
+        bool last = stopping && rh_atomic_get(engine->loops_left) == 0;
         int count = take_outcomes(dispatcher, stopping, works);
 
         if (count > 0) {
             settle(dispatcher, works, count, scratch);
             apr_pool_clear(scratch);
-        } else if (stopping && rh_atomic_get(engine->loops_left) == 0) {
+        } else if (last) {
             break;
         }
         if (is_stopping(dispatcher)) {
@@ -399,6 +428,9 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
         }
         now = apr_time_now();
         mind_the_clock(dispatcher, now);
+        if (!is_deliverer(dispatcher, now, scratch)) {
+            dispatcher->next_claim = dispatcher->next_maintenance = now + RH_LONGEST_SLEEP;
+        }
         if (now >= dispatcher->next_claim) {
             claim(dispatcher, scratch);
             apr_pool_clear(scratch);

@@ -282,6 +282,7 @@ static void destroy(rh_engine_t *engine)
 {
     int i;
 
+    rh_slot_give_back(&engine->slot);
     for (i = 0; i < engine->loop_count; i++) {
         if (engine->loops[i].schedule) {
             rh_schedule_destroy(engine->loops[i].schedule);
@@ -371,6 +372,8 @@ apr_status_t rh_engine_start(apr_pool_t *pool, const rh_engine_config_t *config,
     engine->pool = own;
     engine->config = *config;
     engine->capacity = 2 * concurrency;
+    engine->slot = RH_NO_SLOT;
+    engine->delivers = config->deliverers <= 0 || !config->slots;
     engine->site_count = sites->nelts;
     engine->loop_count = config->threads < 1 ? 1 : config->threads;
     if (engine->loop_count > MAX_LOOPS) {

@@ -42,6 +42,9 @@ typedef struct rh_engine_config_t {
     int threads;              /**< RestHooksThreads */
     int concurrency;          /**< RestHooksConcurrency: attempts in flight, all threads together */
     apr_interval_time_t poll; /**< longest wait between claims when idle */
+    int deliverers;           /**< children of this host that deliver, 0: all; the others store
+                                   events, and stand in for those that end */
+    const char *slots;        /**< folder of the files that tell who does; NULL: all do */
     /** Makes a loop's transport, in a pool of the loop's own. Tests script it. */
     apr_status_t (*make_transport)(apr_pool_t *pool, const rh_log_t *log, void *baton,
                                    rh_transport_t **transport);

@@ -23,6 +23,7 @@
 
 #include "rh_engine.h"
 #include "rh_schedule.h"
+#include "rh_slot.h"
 #include "rh_spooler.h"
 
 #include <apr_thread_cond.h>
@@ -82,8 +83,9 @@ typedef struct rh_dispatcher_t {
     bool starved; /**< the last claim wanted more than it could hold */
     apr_uint32_t random;
     bool maintenance_failed;
-    bool claims_ended; /**< counted out of claimers_left */
-    bool draining;     /**< the spool has more */
+    bool claims_ended;    /**< counted out of claimers_left */
+    apr_time_t next_slot; /**< the first one's: when to try for a slot again */
+    bool draining;        /**< the spool has more */
     apr_time_t next_drain;
 } rh_dispatcher_t;
 
@@ -121,6 +123,8 @@ struct rh_engine_t {
     int jobs;                 /**< in memory or reserved for a claim or commit, atomic */
     apr_time_t crowded_until; /**< atomic: claims are spaced while targets that hang crowd it */
 
+    int slot;            /**< the first dispatcher's */
+    int delivers;        /**< atomic */
     int stopping;        /**< atomic */
     apr_time_t deadline; /**< atomic; 0: rh_engine_stop was not called yet */
     int callers;         /**< in rh_engine_commit, atomic */

@@ -387,7 +387,7 @@ static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
     batch.claim.per_subscription = RH_HANDOVER_BATCH;
     batch.claim.lease = intake->dispatcher->lease;
     batch.claim.lease_for = intake->site->timeout + RH_LEASE_MARGIN;
-    if (!rh_atomic_get(engine->stopping)) {
+    if (!rh_atomic_get(engine->stopping) && rh_atomic_get(engine->delivers)) {
         batch.claim.limit = rh_engine_reserve(engine, RH_HANDOVER_BATCH);
     }
     if (spooler && rh_spooler_pending(spooler)) {

@@ -24,6 +24,8 @@
 #define SHORT_GRACE apr_time_from_sec(2)
 /** Root pools of one child at most keep so much memory that they don't use. */
 #define KEPT_MEMORY (1024 * 1024)
+/** Children of prefork that deliver: it may have hundreds, with a connection each. */
+#define PREFORK_DELIVERERS 4
 /** Idle connections of a loop live so long. */
 #define IDLE_TIMEOUT apr_time_from_sec(30)
 
@@ -174,11 +176,17 @@ static apr_status_t start_engine(rh_child_t *child, apr_pool_t *pchild,
     rh_engine_config_t config;
     server_rec *server;
     apr_status_t status;
+    int threaded;
 
     memset(&config, 0, sizeof(config));
     config.threads = main_config->threads;
     config.concurrency = main_config->concurrency;
     config.poll = POLL;
+    if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
+        threaded == AP_MPMQ_NOT_SUPPORTED) {
+        config.deliverers = PREFORK_DELIVERERS;
+        config.slots = main_config->spool;
+    }
     config.make_transport = make_client;
     config.baton = child;
     config.log = &main_config->log;
