@@ -12,6 +12,9 @@
  *   of failing endpoints  half as many as there are slots
  *   of these and unknown  three quarters
  *   all                   what the engine lets into memory
+ *
+ * Where such a share is used up, a job that could start takes the place of one that waits for its
+ * own endpoint's slots.
  */
 #ifndef RH_SCHEDULE_H
 #define RH_SCHEDULE_H
