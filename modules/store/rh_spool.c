@@ -18,6 +18,8 @@
 #define MAGIC "RHSPOOL1"
 #define MAGIC_LEN 8
 #define SUFFIX ".spool"
+/** How often a file that others took before it could be locked is made anew. */
+#define CREATE_TRIES 10
 
 /** One open and locked file; fd -1: none. */
 typedef struct spool_file_t {
@@ -108,7 +110,8 @@ rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site
     spool->site = name;
     spool->log = log;
     spool->own.fd = spool->adopted.fd = -1;
-    apr_pool_cleanup_register(pool, spool, spool_cleanup, apr_pool_cleanup_null);
+    /* The files' pools are below this one and go before its ordinary cleanups. */
+    apr_pool_pre_cleanup_register(pool, spool, spool_cleanup);
     return spool;
 }
 
@@ -171,18 +174,40 @@ static apr_status_t sync_folder(const char *folder)
     return status;
 }
 
-static apr_status_t own_create(rh_spool_t *spool)
+/**
+ * Make our file and hold it. Between the one and the other it is empty and nobody's: somebody who
+ * looks for files left behind may have it first, and remove it. Then another is made.
+ */
+static apr_status_t own_open(rh_spool_t *spool)
 {
     char id[RH_UUID_LEN + 1];
     apr_pool_t *scratch;
     const char *path;
-    apr_status_t status;
+    struct stat info;
+    apr_status_t status = APR_SUCCESS;
+    int i;
 
-    rh_uuid_make(id);
     apr_pool_create(&scratch, spool->pool);
-    path = apr_pstrcat(scratch, spool->folder, "/", spool->site, ".", id, SUFFIX, NULL);
-    status = file_open(&spool->own, spool, path, O_RDWR | O_CREAT | O_EXCL);
+    for (i = 0; i < CREATE_TRIES; i++) {
+        rh_uuid_make(id);
+        path = apr_pstrcat(scratch, spool->folder, "/", spool->site, ".", id, SUFFIX, NULL);
+        status = file_open(&spool->own, spool, path, O_RDWR | O_CREAT | O_EXCL);
+        if (status == APR_SUCCESS && fstat(spool->own.fd, &info) == 0 && info.st_nlink == 0) {
+            file_close(&spool->own);
+            status = APR_EAGAIN;
+        }
+        if (!APR_STATUS_IS_EAGAIN(status)) {
+            break;
+        }
+    }
     apr_pool_destroy(scratch);
+    return status;
+}
+
+static apr_status_t own_create(rh_spool_t *spool)
+{
+    apr_status_t status = own_open(spool);
+
     if (status != APR_SUCCESS) {
         return status;
     }
