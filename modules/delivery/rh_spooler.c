@@ -20,6 +20,7 @@ struct rh_spooler_t {
     bool failed;       /**< guarded by mutex: that nothing can be appended was logged */
     apr_time_t adopt;  /**< the drainer's: when to look for files again */
     bool adopting;     /**< the drainer's: there may be more of these */
+    bool unreadable;   /**< the drainer's: that nothing can be read was logged */
     apr_int64_t total; /**< the drainer's: events that entered the database since it was empty */
 };
 
@@ -79,17 +80,34 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
     return status;
 }
 
+static void log_loss(rh_spooler_t *spooler, const rh_commit_t *item, apr_status_t status)
+{
+    const rh_event_t *event = item->event;
+
+    rh_log(spooler->log, RH_LOG_EMERG, status, "RH0331",
+           "event %s of the spool is lost, the database refuses it: type %s, tenant %s, key %s",
+           event->id, event->type, event->tenant, event->key ? event->key : "(none)");
+}
+
 /** Commit without handing anything over: what is due is claimed. Halves, when the database refuses
  * something, so that this alone is lost. */
 static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t **items, int count,
                            const rh_claim_t *claim, apr_pool_t *scratch)
 {
     apr_array_header_t *jobs = apr_array_make(scratch, 1, sizeof(rh_job_t *));
-    int waiting, half = count / 2;
+    int waiting, half = count / 2, i;
     apr_status_t status = queue->commit(queue, items, count, claim, scratch, jobs, &waiting);
 
-    if (status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status)) {
+    if (APR_STATUS_IS_EAGAIN(status)) {
         return status;
+    }
+    if (status == APR_SUCCESS) {
+        for (i = 0; i < count; i++) {
+            if (items[i]->status != APR_SUCCESS) {
+                log_loss(spooler, items[i], items[i]->status);
+            }
+        }
+        return APR_SUCCESS;
     }
     if (count > 1) {
         status = commit(spooler, queue, items, half, claim, scratch);
@@ -97,10 +115,7 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
                    ? commit(spooler, queue, items + half, count - half, claim, scratch)
                    : status;
     }
-    rh_log(spooler->log, RH_LOG_EMERG, 0, "RH0331",
-           "event %s of the spool is lost, the database refuses it: type %s, tenant %s, key %s",
-           items[0]->event->id, items[0]->event->type, items[0]->event->tenant,
-           items[0]->event->key ? items[0]->event->key : "(none)");
+    log_loss(spooler, items[0], APR_SUCCESS);
     return APR_SUCCESS;
 }
 
@@ -123,9 +138,11 @@ static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
     status =
         rh_spool_read(spooler->spool, spooler->adopting, DRAIN_BATCH, DRAIN_BYTES, scratch, events);
     apr_thread_mutex_unlock(spooler->mutex);
-    if (status != APR_SUCCESS) {
-        rh_log(spooler->log, RH_LOG_ERR, status, "RH0332", "RestHooksSpool: it can't be read");
+    if (status != APR_SUCCESS && !spooler->unreadable) {
+        rh_log(spooler->log, RH_LOG_ERR, status, "RH0332",
+               "RestHooksSpool: it can't be read; trying on");
     }
+    spooler->unreadable = status != APR_SUCCESS;
     if (status != APR_SUCCESS || (*events)->nelts == 0) {
         spooler->adopting = false;
     }
