@@ -54,9 +54,12 @@ static void open_lock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch
 
 apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch)
 {
-    /* The last one is short for the reason told above. */
-    static const char *const pragmas[] = {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-                                          "PRAGMA busy_timeout = 50", NULL};
+    /* The first waits for others that repair the file after a crash; the last is short for the
+     * reason told above. */
+    static const char *const pragmas[] = {
+        "PRAGMA busy_timeout = 3000", "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",  "SELECT count(*) FROM sqlite_master",
+        "PRAGMA busy_timeout = 50",   NULL};
     rh_db_session_t *session = rh_db_session(db);
     int affected;
 
