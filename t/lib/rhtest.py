@@ -62,4 +62,4 @@ def wait_until(condition, timeout=30, step=0.05):
         time.sleep(step)
 
 
-watch(os.environ.get("RH_TEST_TIMEOUT", 900 if SANITIZED else 300))
+watch(os.environ.get("RH_TEST_TIMEOUT", 1800 if SANITIZED else 900))
