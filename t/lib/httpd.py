@@ -342,7 +342,7 @@ class Httpd:
         except FileNotFoundError:
             return ""
 
-    def wait_log(self, pattern, timeout=30, count=1):
+    def wait_log(self, pattern, timeout=60, count=1):
         """Wait for lines that match; False when they don't come."""
         end = time.monotonic() + timeout
         while True:

@@ -98,7 +98,7 @@ class Receiver:
         with self._changed:
             return [r for r in self._ledger if path is None or r.path == path]
 
-    def wait_for(self, count, path=None, timeout=30):
+    def wait_for(self, count, path=None, timeout=60):
         """Wait until so many have arrived; what has, be it fewer."""
         end = time.monotonic() + timeout
         with self._changed:

@@ -52,7 +52,7 @@ class Backend(HrApi):
         at_end(self.stop)
 
 
-def wait_until(condition, timeout=30, step=0.05):
+def wait_until(condition, timeout=60, step=0.05):
     """Wait until condition() is true; its last value."""
     end = time.monotonic() + timeout
     while True:
