@@ -1,0 +1,279 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "engine_targets.h"
+
+#define SOON apr_time_from_sec(15)
+
+/** Stop in peace: nothing was logged that an administrator had to see. */
+static void end_quietly(world_t *world)
+{
+    rh_engine_stop(world->engine, SOON);
+    is_int(world->warnings, 0, "nothing to warn of");
+    is_int(world->lost_leases, 0, "no lease was lost");
+    end_world(world);
+}
+
+static void test_one(void)
+{
+    world_t *world = make_world(1);
+    rh_commit_t items[2] = {{0}};
+    rh_engine_stats_t stats;
+    rh_site_t stranger;
+
+    start_engine(world);
+    items[0].event = make_event(world->pool, NULL);
+    items[0].status = APR_EGENERAL;
+    is_int(rh_engine_commit(world->engine, &world->site, items, 1, SOON, world->pool), APR_SUCCESS,
+           "an event is committed");
+    ok(items[0].status == APR_SUCCESS && !items[0].duplicate, "and stored");
+    is(items[0].stored_id, items[0].event->id, "under its own id");
+    ok(wait_delivered(world, 1), "it is delivered");
+    is_int(count_up(world).sent_most, 1, "once");
+    is_int(get(world, &world->claimed), 0, "the commit handed it over, nobody claimed it");
+    is_int(rh_engine_commit(world->engine, &world->site, items, 1, SOON, world->pool), APR_SUCCESS,
+           "the same again");
+    ok(items[0].duplicate && count_up(world).attempts == 1, "is known and is not sent again");
+    rh_engine_stats(world->engine, &stats);
+    ok(stats.delivered == 1 && stats.attempts == 1 && stats.failed == 0 && stats.in_flight == 0,
+       "counters tell so");
+    ok(stats.commits == 2 && stats.committed_events == 1, "those of commits too");
+    is_int(rh_engine_commit(world->engine, &world->site, items, 0, SOON, world->pool), APR_SUCCESS,
+           "no event is no work");
+    stranger = world->site;
+    is_int(rh_engine_commit(world->engine, &stranger, items, 1, SOON, world->pool), APR_EINVAL,
+           "a site that it does not know is refused");
+    ok(wait_for(world, &world->maintained, 1), "housekeeping is done");
+    end_quietly(world);
+}
+
+static void test_refused(void)
+{
+    world_t *world = make_world(1);
+    rh_commit_t items[20];
+    rh_event_t *event;
+    bool others = true;
+
+    world->refused_type = "employee.strange";
+    start_engine(world);
+    memset(items, 0, sizeof(items));
+    for (int i = 0; i < 20; i++) {
+        items[i].event = event = make_event(world->pool, NULL);
+        if (i == 13) {
+            event->type = world->refused_type;
+        }
+    }
+    is_int(rh_engine_commit(world->engine, &world->site, items, 20, SOON, world->pool), APR_SUCCESS,
+           "twenty events, one of which the store refuses");
+    for (int i = 0; i < 20; i++) {
+        others = others && (i == 13) == (items[i].status != APR_SUCCESS);
+    }
+    ok(others, "that fails alone");
+    ok(wait_delivered(world, 19) && count_up(world).sent_most == 1, "the others are delivered");
+    end_quietly(world);
+}
+
+#define THREADS 12
+#define CALLS 40
+
+static void *commit_many(void *data)
+{
+    for (int i = 0; i < CALLS; i++) {
+        if (commit_events(data, NULL, 1, SOON) != APR_SUCCESS) {
+            return data;
+        }
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    world_t *world = make_world(2);
+    pthread_t threads[THREADS];
+    void *failed, *any = NULL;
+
+    world->commit_takes = MSEC(3);
+    start_engine(world);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_create(&threads[i], NULL, commit_many, world);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], &failed);
+        any = failed ? failed : any;
+    }
+    ok(!any && get(world, &world->stored) == THREADS * CALLS, "many threads commit at once");
+    ok(get(world, &world->commits) < THREADS * CALLS * 2 / 3,
+       "they share commits: %d for %d events", get(world, &world->commits), THREADS * CALLS);
+    ok(wait_delivered(world, 2 * THREADS * CALLS), "all is delivered to both subscriptions");
+    is_int(count_up(world).sent_most, 1, "once");
+    end_quietly(world);
+}
+
+static void test_bounds(void)
+{
+    world_t *world = make_world(4);
+
+    world->config.concurrency = 8;
+    world->site.endpoint_concurrency = 3;
+    for (int i = 0; i < 4; i++) {
+        world->subscriptions[i].delay = MSEC(1);
+    }
+    start_engine(world);
+    is_int(commit_events(world, NULL, 300, SOON), APR_SUCCESS,
+           "more events at once than the engine holds in memory");
+    ok(wait_delivered(world, 1200), "all are delivered");
+    is_int(count_up(world).sent_most, 1, "once");
+    ok(world->most_in_flight <= 8, "no more attempts at once than allowed (%d)",
+       world->most_in_flight);
+    for (int i = 0; i < 4; i++) {
+        ok(world->subscriptions[i].most_in_flight <= 3, "nor to one endpoint (%d)",
+           world->subscriptions[i].most_in_flight);
+    }
+    ok(get(world, &world->claimed) > 0, "what a commit could not hand over was claimed");
+    end_quietly(world);
+}
+
+static void test_answers(void)
+{
+    world_t *world = make_world(4);
+    tally_t tally;
+
+    world->subscriptions[0].fail_first = 2;
+    world->subscriptions[1].code = 500;
+    world->subscriptions[2].code = 410;
+    world->subscriptions[3].code = 0;
+    start_engine(world);
+    commit_events(world, NULL, 1, SOON);
+    ok(wait_delivered(world, 1), "a target that fails twice is tried until it answers");
+    for (int i = 0; i < 2000 && count_up(world).failed < 3; i++) {
+        usleep(10000);
+    }
+    tally = count_up(world);
+    ok(tally.delivered == 1 && tally.failed == 3 && tally.pending == 0,
+       "the others fail in the end");
+    is_int(world->deliveries[0].sent, 3, "the first on its third attempt");
+    is_int(world->deliveries[1].sent, 4, "500 until the schedule is used up");
+    is_int(world->deliveries[2].sent, 1, "410 at once");
+    is_int(world->deliveries[3].sent, 4, "no connection like 500");
+    ok(world->deliveries[0].attempt_count == 3 && world->deliveries[1].attempt_count == 4,
+       "every attempt is recorded");
+    is(world->deliveries[3].error, "connect: connection refused", "with what went wrong");
+    is_int(logged(world, "RH0301"), 1, "that a subscription is gone is said");
+    end_quietly(world);
+}
+
+static void test_unsettleable(void)
+{
+    world_t *world = make_world(3);
+
+    world->refused_answer = "poison";
+    world->subscriptions[1].answer = "poison";
+    world->subscriptions[2].answer = "fine";
+    start_engine(world);
+    commit_events(world, NULL, 5, SOON);
+    ok(wait_delivered(world, 15), "an answer that the store refuses costs no delivery");
+    is_int(count_up(world).sent_most, 1, "none is sent again");
+    is(world->deliveries[1].error, "the answer could not be stored", "the log tells");
+    is(world->deliveries[2].error, "", "of that one alone");
+    end_quietly(world);
+}
+
+static void test_starvation(void)
+{
+    world_t *world = make_world(3);
+    int flood, behind;
+
+    world->config.concurrency = 16;
+    for (int i = 0; i < 3; i++) {
+        world->subscriptions[i].delay = MSEC(1);
+    }
+    store_events(world, "sub-0", 10000);
+    store_events(world, "sub-1", 30);
+    start_engine(world);
+    ok(wait_for(world, &world->subscriptions[1].delivered, 30),
+       "30 deliveries behind another subscription's 10,000 are made");
+    flood = get(world, &world->subscriptions[0].delivered);
+    ok(flood < 8000, "before those (%d of them)", flood);
+    commit_events(world, "sub-2", 20, SOON);
+    ok(wait_for(world, &world->subscriptions[2].delivered, 20), "so are new ones");
+    behind = get(world, &world->subscriptions[0].delivered);
+    ok(behind < 10000, "while those go on (%d)", behind);
+    ok(wait_for(world, &world->subscriptions[0].delivered, behind + 100), "and on");
+    is_int(count_up(world).sent_most, 1, "none is sent twice");
+    end_quietly(world);
+}
+
+static void test_hanging_targets(void)
+{
+    world_t *world = make_world(41);
+
+    world->config.concurrency = 16;
+    for (int i = 1; i < 41; i++) {
+        world->subscriptions[i].hangs = true;
+    }
+    start_engine(world);
+    commit_events(world, "sub-0", 1, SOON);
+    ok(wait_delivered(world, 1), "a target is known to answer");
+    store_events(world, NULL, 20);
+    rh_engine_wake(world->engine, &world->site);
+    ok(wait_for(world, &world->subscriptions[0].delivered, 21),
+       "forty targets that hang don't keep it from its deliveries");
+    ok(get(world, &world->in_flight) <= 12, "they have no more than their share of slots");
+    for (int i = 1; i < 41; i++) {
+        let_hang(world, i, false);
+    }
+    ok(wait_delivered(world, 41 * 20 + 1), "and have theirs when they answer");
+    is_int(count_up(world).sent_most, 1, "once");
+    end_quietly(world);
+}
+
+static void test_wake(void)
+{
+    world_t *world = make_world(1);
+
+    world->config.poll = apr_time_from_sec(3600);
+    start_engine(world);
+    ok(wait_for(world, &world->claims, 1), "it looks for due deliveries when it starts");
+    store_events(world, NULL, 3);
+    usleep(300000);
+    ok(count_up(world).attempts == 0, "what others made due is not seen between claims");
+    rh_engine_wake(world->engine, &world->site);
+    ok(wait_delivered(world, 3), "unless the engine is woken");
+    end_quietly(world);
+}
+
+static void test_two_sites(void)
+{
+    world_t *one = make_world(1), *other = make_world(2);
+    apr_array_header_t *sites = apr_array_make(one->pool, 2, sizeof(rh_site_t *));
+
+    /* The second's targets are in the first's world, whose tables know its deliveries not. */
+    other->down = DOWN_ALL;
+    APR_ARRAY_PUSH(sites, rh_site_t *) = &other->site;
+    APR_ARRAY_PUSH(sites, rh_site_t *) = &one->site;
+    is_int(rh_engine_start(one->pool, &one->config, sites, &one->engine), APR_SUCCESS,
+           "an engine for two sites");
+    other->engine = one->engine;
+    is_int(commit_events(one, NULL, 5, SOON), APR_SUCCESS,
+           "one's database takes events while the other's is down");
+    ok(wait_delivered(one, 5), "and they are delivered");
+    ok(commit_events(other, NULL, 1, SOON) != APR_SUCCESS, "the other's takes none");
+    rh_engine_stop(one->engine, MSEC(200));
+    is_int(other->stored, 0, "nothing of the one went to the other");
+    is_int(one->warnings, 0, "the outage is not the one's");
+    is_int(logged(other, "RH0309"), 1, "but the other's, and said once");
+    end_world(other);
+    end_world(one);
+}
+
+int main(void)
+{
+    static void (*const tests[])(void) = {
+        test_one,          test_refused,    test_threads,         test_bounds, test_answers,
+        test_unsettleable, test_starvation, test_hanging_targets, test_wake,   test_two_sites};
+
+    apr_initialize();
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        tests[i]();
+    }
+    apr_terminate();
+    return done_testing();
+}
