@@ -211,6 +211,7 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 --   2  A is settled, its row deleted, the next of the key woken: B is not parked yet, no change
 --   3  claimer parks B: nobody wakes it
 -- So who parks locks the row in the way first, and its settling waits, or it is gone and B stays.
+-- What was parked until then, the settling finds: see resthooks.wake_ordered.
 CREATE FUNCTION resthooks.claim_ordered(
     for_tenant text, for_subscription uuid, new_lease bigint, lease_for bigint, most integer)
 RETURNS TABLE (delivery_id uuid, event_id uuid, tries integer, attempt_count integer)
@@ -269,6 +270,23 @@ BEGIN
         attempt_count := due.attempt_count;
         RETURN NEXT;
     END LOOP;
+END $$;
+
+-- The next of a key whose first was settled is parked no more. Called by the statement that deleted
+-- the first one, after that. It is a function for the sake of its own view of the tables:
+--   1  A is leased; the statement that settles it begins, and waits for the row of its subscription
+--   2  B, of the same key, is stored; a claimer finds A in its way, and parks B
+--   3  the statement goes on and deletes A; B is not in its view
+CREATE FUNCTION resthooks.wake_ordered(for_tenant text, for_subscription uuid, for_key text)
+RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    UPDATE resthooks.queue q SET lease = 0, due_at = resthooks.now_ms()
+    WHERE q.tenant = for_tenant AND q.lease = -1 AND q.delivery_id =
+        (SELECT f.delivery_id FROM resthooks.queue f
+         WHERE f.tenant = for_tenant AND f.subscription_id = for_subscription
+           AND f.order_key = for_key
+         ORDER BY f.event_id, f.delivery_id LIMIT 1);
+    RETURN 1;
 END $$;
 
 -- ---- partitions ----

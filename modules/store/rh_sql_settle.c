@@ -9,7 +9,7 @@
  *   removed   delivered: out of the queue, whoever has the lease now; ended otherwise: only with
  *             the lease
  *   again     due later
- *   wake      the next of a key whose first went
+ *   wake      the next of a key whose first went; read at the end, so that it runs
  */
 const rh_statement_t rh_sql_settle = {
     "settle",
@@ -56,14 +56,9 @@ const rh_statement_t rh_sql_settle = {
     " attempt_count = q.attempt_count + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END"
     " FROM clock, ready, o WHERE q.tenant = o.tenant AND q.delivery_id = o.id"
     " AND o.kind IN ('retry', 'release') AND q.lease = o.lease),"
-    " wake AS (UPDATE resthooks.queue q SET lease = 0,"
-    " due_at = CASE q.lease WHEN -1 THEN clock.at ELSE q.due_at END"
-    " FROM clock, (SELECT DISTINCT r.tenant, r.subscription_id, r.order_key FROM removed r"
-    " WHERE r.order_key IS NOT NULL) AS k CROSS JOIN LATERAL (SELECT f.delivery_id"
-    " FROM resthooks.queue f WHERE f.tenant = k.tenant AND f.subscription_id = k.subscription_id"
-    " AND f.order_key = k.order_key AND f.delivery_id NOT IN (SELECT r.delivery_id FROM removed r)"
-    " ORDER BY f.event_id, f.delivery_id LIMIT 1) AS next"
-    " WHERE q.tenant = k.tenant AND q.delivery_id = next.delivery_id AND q.lease <= 0),"
+    " wake AS MATERIALIZED (SELECT sum(resthooks.wake_ordered(k.tenant, k.subscription_id,"
+    " k.order_key)) AS keys FROM (SELECT DISTINCT r.tenant, r.subscription_id, r.order_key"
+    " FROM removed r WHERE r.order_key IS NOT NULL) AS k),"
     " done AS (UPDATE resthooks.delivery d SET state = CASE WHEN o.kind = 'delivered'"
     " THEN 'delivered' WHEN r.delivery_id IS NOT NULL THEN 'failed' ELSE d.state END,"
     " attempt_count = greatest(d.attempt_count, o.number), last_status_code = o.status_code"
@@ -76,7 +71,8 @@ const rh_statement_t rh_sql_settle = {
     " ORDER BY o.tenant, o.subscription_id, o.kind DESC) AS e"
     " WHERE s.tenant = e.tenant AND s.id = e.subscription_id AND s.state = 'active'"
     " RETURNING s.tenant, s.id, s.state)"
-    " SELECT e.tenant, e.id, e.state FROM ended e",
+    " SELECT e.tenant, e.id, e.state FROM ended e"
+    " UNION ALL SELECT NULL, NULL, NULL FROM wake WHERE wake.keys < 0",
     NULL};
 
 #define OUTCOMES                                                                                   \
