@@ -34,7 +34,7 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
     rh_server_config_t *merged = apr_pcalloc(pool, sizeof(*merged));
 
     MERGE_NUMBER(enabled);
-    /* The first rule that matches wins: a virtual host's own come first. */
+    /* Every rule that matches makes an event; a virtual host's own come first. */
     merged->rules = apr_array_append(pool, add->rules, base->rules);
     merged->types = apr_array_append(pool, add->types, base->types);
     MERGE_POINTER(retry);

@@ -20,10 +20,11 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
                                                EVENT_LIST("resthooks.", "::uuid", OF_TYPE),
                                                EVENT_LIST("resthooks_", "", OF_TYPE)};
 
-/* A delivery in the queue is due at due_at, or its lease ends then: shown is when it is due. */
+/* A delivery in the queue has a next attempt unless it is being attempted, or is behind another. */
 #define DELIVERY_COLUMNS                                                                           \
     "SELECT d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,"      \
-    " d.last_status_code, q.due_at, s.format, s.target_url, s.base_url, e.key, e.time, e.source,"  \
+    " d.last_status_code, CASE WHEN q.lease = 0 THEN q.due_at END, s.format, s.target_url, "       \
+    "s.base_url, e.key, e.time, e.source,"                                                         \
     " e.traceparent"
 #define DELIVERY_TABLES(S)                                                                         \
     " FROM " S "delivery d"                                                                        \
