@@ -138,6 +138,26 @@ for received in got:
 is_(dict(order), {f"k{key}": [1, 2, 3, 4, 5, 6] for key in range(8)}, "each key in order")
 api.delete("/subscriptions/" + parallel["id"])
 
+# The next of a key comes while the settling of the one before has begun and has to wait.
+
+if DB == "pgsql":
+    held = Target("/held")
+    held_one = api.subscribe(receiver.url + "/held", ["row.made"], ordered=True)
+    publish(app, "first", [1])
+    ok(wait_until(lambda: api.deliveries(held_one["id"], "?state=delivered")), "one was delivered")
+    holder = threading.Thread(target=httpd.database.sql, args=(
+        "BEGIN; SELECT 1 FROM resthooks.subscription_stat WHERE subscription_id = "
+        f"'{held_one['id']}' FOR UPDATE; SELECT pg_sleep(4); COMMIT",))
+    holder.start()
+    time.sleep(0.5)
+    publish(app, "h", [1])
+    ok(wait_until(lambda: held.accepted["h"] == [1], 10), "an event of a key arrives")
+    publish(hosts[1].api(role="app"), "h", [2, 3])
+    holder.join()
+    ok(wait_until(lambda: held.accepted["h"] == [1, 2, 3], 20),
+       "those that came while it was being settled follow")
+    api.delete("/subscriptions/" + held_one["id"])
+
 # Under load from all hosts at once: a key's events come through one and the other in turn.
 
 shaky = Target("/shaky", lambda key, number, times: number % 10 == 0 and times == 1)

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""No target harms another: bad ones, dead ones, slow ones, and the limits of each."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+BAD = ["/never", "/drip?s=1", "/flood", "/headerbomb", "/reset", "/eof", "/garbage", "/halfclose",
+       "/huge?mb=30", "/slow?s=30"]
+BACKLOG = 3000
+TYPES = "\n".join(f'RestHooksEventType {name} "{name}"' for name in
+                  ("all.news", "dead.news", "limit.news", "rate.news", "wait.news", "sick.news",
+                   "well.news"))
+
+receiver = Receiver()
+httpd = Httpd(retry="20s 20s", extra=f"""
+    {TYPES}
+    RestHooksTimeout 30s
+    RestHooksConnectTimeout 5s
+    RestHooksEndpointConcurrency 4
+""", config="RestHooksConcurrency 256")
+api, app = httpd.api(), httpd.api(role="app")
+
+
+def publish(kind, count, tenant="acme"):
+    """Publish so many events; their ids in order."""
+    ids = []
+    for first in range(0, count, 500):
+        answer = app.post("/events", [{"type": kind, "tenant": tenant, "data": {"number": n}}
+                                      for n in range(first, min(first + 500, count))])
+        if answer.status != 202:
+            raise RuntimeError(f"not published: {answer}")
+        ids += answer.json["ids"]
+    return ids
+
+
+def arrived(path):
+    return [json.loads(r.body)[0]["number"] for r in receiver.received(path)]
+
+
+# Every kind of bad target at once, each with more events than slots, next to a good one.
+
+good = api.subscribe(receiver.url + "/good", ["all.news"])
+bad = [api.subscribe(receiver.url + path, ["all.news"]) for path in BAD]
+bad.append(api.subscribe(f"http://127.0.0.1:{free_port()}/", ["all.news"]))
+bad.append(api.subscribe("http://nowhere.invalid/", ["all.news"]))
+publish("all.news", 100)
+got = receiver.wait_for(100, "/good", 20)
+is_(sorted(arrived("/good")), list(range(100)),
+    "a good target gets its events while those of bad ones hang")
+publish("well.news", 1)
+again = api.subscribe(receiver.url + "/newcomer", ["well.news"])
+publish("well.news", 20)
+is_(len(receiver.wait_for(20, "/newcomer", 20)), 20, "so does one that is new")
+ok(all(len(receiver.received(path.split("?")[0])) <= 8 for path in ("/never", "/slow", "/drip")),
+   "a target that hangs holds as many slots as it may have, no more")
+
+# One that is dead, with a large backlog.
+
+dead = api.subscribe(f"http://127.0.0.1:{free_port()}/", ["dead.news"])
+other = httpd.api("globex").subscribe(receiver.url + "/other", ["well.news"])
+publish("dead.news", BACKLOG)
+began = time.monotonic()
+for tenant in ("acme", "globex"):
+    publish("well.news", 50, tenant)
+ok(len(receiver.wait_for(70, "/newcomer", 20)) == 70 and
+   len(receiver.wait_for(50, "/other", 20)) == 50,
+   f"next to {BACKLOG} deliveries to a dead target, a good one gets its own")
+diag(f"in {time.monotonic() - began:.1f} s")
+
+# The breaker: a dead target is probed now and then, not tried with everything.
+
+
+def attempts(subscription):
+    table = "resthooks.delivery" if DB == "pgsql" else "resthooks_delivery"
+    return int(httpd.database.sql(f"SELECT coalesce(sum(attempt_count), 0) FROM {table} "
+                                  f"WHERE subscription_id = '{subscription['id']}'")[0][0])
+
+
+before = attempts(dead)
+ok(before < 100, f"a dead target is hardly tried ({before} attempts)")
+
+revived = {"at": None}
+receiver.on("/sick", lambda received, number: (200,) if revived["at"] else (500,))
+sick = api.subscribe(receiver.url + "/sick", ["sick.news"])
+publish("sick.news", 300)
+time.sleep(8)
+tried = len(receiver.received("/sick"))
+ok(10 <= tried <= 40, f"one that answers 500 is probed ({tried} attempts)")
+revived["at"] = time.time()
+ok(wait_until(lambda: len({r.headers.get("webhook-id") for r in receiver.received("/sick")
+                           if r.time >= revived["at"]}) >= 280, 40),
+   "and gets what waits once it is well")
+
+# Concurrency of one subscription.
+
+narrow = Receiver()
+api.subscribe(narrow.url + "/slow?s=0.3", ["limit.news"])
+publish("limit.news", 24)
+is_(len(narrow.wait_for(24, "/slow", 20)), 24, "a slow target gets its events")
+is_(narrow.open_most, 4, "at most as many at a time as RestHooksEndpointConcurrency says")
+
+# Rate.
+
+paced = api.subscribe(receiver.url + "/paced", ["rate.news"], rate_limit=5)
+publish("rate.news", 40)
+got = receiver.wait_for(40, "/paced", 30)
+is_(len(got), 40, "a subscription with a rate limit gets all of its events")
+stamps = [r.time for r in got]
+most = max(sum(1 for t in stamps if begin <= t < begin + 4) for begin in stamps)
+took = stamps[-1] - stamps[0]
+ok(most <= 5 * 4 + 7, f"never much more than it asked for ({most} within 4 s, 20 asked for)")
+ok(3 <= took <= 20, f"and not much slower either ({took:.1f} s for 40, 8 s asked for)")
+
+# Retry-After.
+
+told = []
+
+
+def busy_once(received, number):
+    told.append(received.time)
+    return (503, [("Retry-After", "3")]) if number == 1 else (200,)
+
+
+receiver.on("/busy", busy_once)
+api.subscribe(receiver.url + "/busy", ["wait.news"])
+publish("wait.news", 1)
+receiver.wait_for(1, "/busy")
+time.sleep(0.3)
+publish("wait.news", 10)
+got = receiver.wait_for(12, "/busy", 30)
+is_(len(got), 12, "a target that asks for a pause gets its events")
+ok(min(told[1:]) - told[0] >= 2.9, f"after the pause, all of them ({min(told[1:]) - told[0]:.1f} s)")
+ok(max(told[1:]) - told[0] < 15, "and soon after it")
+for subscription in bad + [dead]:
+    api.delete("/subscriptions/" + subscription["id"])
+ok(wait_until(lambda: not api.get("/deliveries?state=pending").json, 60, 0.3),
+   "what waits for those that unsubscribe is cancelled")
+done_testing()
