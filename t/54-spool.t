@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""The spool: what happens while the database is away arrives, once, in order."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+from load import Load, settle  # noqa: E402
+
+if DB != "pgsql":
+    skip_all("SQLite is a file: it doesn't go away")
+
+EXTRA = """
+    RestHooksEventType row.made "of some key"
+    RestHooksEventType load.made "of a load"
+    RestHooksTimeout 2s
+"""
+DOWN = [r"RH0115: ", r"RH0309: ", r"RH0705: ", r"\[dbd:", r"AH00098", r"exit signal Killed",
+        r"RH01\d\d: "]
+cluster = Cluster()
+at_end(cluster.remove)
+receiver, backend = Receiver(), Backend()
+httpd = Httpd(backend=backend, database=Pgsql(cluster), retry="1s 1s 1s 1s 1s", extra=EXTRA,
+              expect=DOWN)
+api, app = httpd.api(), httpd.api(role="app")
+changed = api.subscribe(receiver.url + "/changed", ["employee.updated"], ordered=True)
+rows = api.subscribe(receiver.url + "/rows", ["row.made"], ordered=True)
+
+
+def publish(key, numbers, **fields):
+    """Publish in one call; status and ids."""
+    answer = app.call("POST", "/events", [{"type": "row.made", "key": key,
+                                           "data": {"id": key, "number": n}, **fields}
+                                          for n in numbers])
+    return answer.status, answer.json.get("ids") if answer.json else None
+
+
+def arrived(key, path="/rows"):
+    items = [json.loads(r.body)[0] for r in receiver.received(path)]
+    return [item["number"] for item in items if str(item["id"]) == key]
+
+
+def spooled(folder=None):
+    """Bytes that wait in the spool's files."""
+    folder = folder or httpd.path("run", "resthooks")
+    return sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
+
+
+person = httpd.request("POST", "/employers/acme/employees", {"name": "Ada"}).json["id"]
+
+
+def change(number):
+    answer = httpd.request("PATCH", f"/employers/acme/employees/{person}", {"number": number})
+    return answer.status
+
+
+is_(publish("a", [1])[0], 202, "an event is published")
+is_(change(1), 200, "another is captured")
+ok(wait_until(lambda: arrived("a") == [1] and arrived(str(person), "/changed") == [1]),
+   "both arrive")
+
+# An outage, with load.
+
+load = Load(httpd.url, rate=30, workers=3).start()
+everything = Load(httpd.url, publish=True, type="row.made", rate=30, workers=3).start()
+time.sleep(1)
+cluster.stop("immediate")
+status, ids = publish("a", [2, 3])
+is_((status, len(ids or [])), (202, 2), "during an outage what is published is accepted")
+first_id = (publish("b", [1], id="once") or (0, [None]))[1]
+again_id = (publish("b", [1], id="once") or (0, [None]))[1]
+is_([change(n) for n in (2, 3)], [200, 200], "what is captured passes")
+time.sleep(2)
+ok(spooled() > 0, "it is in the spool")
+
+# Killed with the spool full, started with the database still down.
+
+httpd.kill()
+load.stop()
+everything.stop()
+ok(spooled() > 0, "kill -9 leaves the spool as it is")
+httpd.start(wait=False)
+
+
+def answers():
+    try:
+        return httpd.request("GET", "/employers/acme/employees").status == 200
+    except OSError:
+        return False
+
+
+ok(wait_until(answers, 60), "httpd starts again without the database")
+is_(publish("a", [4, 5])[0], 202, "and accepts events")
+is_(change(4), 200, "and lets requests pass")
+later = Load(httpd.url, publish=True, type="row.made", rate=20, workers=2).run(2)
+cluster.start()
+ok(wait_until(lambda: arrived("a")[-1:] == [5] and
+              arrived(str(person), "/changed")[-1:] == [4], 60),
+   "once the database is back, all of it arrives")
+is_(arrived("a"), [1, 2, 3, 4, 5], "what was published: in order, once")
+is_(arrived(str(person), "/changed"), [1, 2, 3, 4], "what was captured: in order, once")
+is_(arrived("b"), [1], "what was published twice under one id: once")
+for path, its in (("/changed", [load]), ("/rows", [everything, later])):
+    ledger = settle(receiver, path, its, 60)
+    diag(f"{path}: {'; '.join(one.counts() for one in its)}; {len(ledger.posts)} arrived")
+    is_(ledger.missing, [], f"{path}: of the load nothing is lost")
+    is_(ledger.disorder, [], f"{path}: each key is in order")
+    ok(max(one.slowest for one in its) < 20, f"{path}: no client waited long")
+table = httpd.database.sql("SELECT count(*), count(DISTINCT id) FROM resthooks.event")[0]
+is_(table[0], table[1], "each event is in the database once")
+ok(wait_until(lambda: spooled() == 0, 20), "the spool is empty")
+is_(publish("b", [2], id="once")[0], 202, "an id that came by the spool is known")
+time.sleep(1)
+is_(arrived("b"), [1], "what comes under it is not sent again")
+is_(publish("a", [6])[0], 202, "and what comes now")
+ok(wait_until(lambda: arrived("a")[-1:] == [6]), "takes the short way")
+httpd.stop()
+
+# A disk that is full.
+
+
+def mounted(folder):
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", folder],
+                          capture_output=True, check=False).returncode == 0
+
+
+small = Httpd(backend=backend, database=Pgsql(cluster), extra=EXTRA, start=False,
+              config="RestHooksSpool run/small",
+              expect=DOWN + [r"RH0330: ", r"RH06\d\d: ", r"RH05\d\d: "])
+folder = small.path("run", "small")
+os.mkdir(folder)
+if os.geteuid() != 0 or not mounted(folder):
+    skip("a full disk", "no tmpfs can be mounted here")
+else:
+    at_end(lambda: subprocess.run(["umount", "-l", folder], capture_output=True, check=False))
+    small.start()
+    small.api().subscribe(receiver.url + "/small", ["employee.created"])
+    cluster.stop("immediate")
+    statuses = [small.request("POST", "/employers/acme/employees",
+                              {"name": f"n{number}", "text": "x" * 9000}).status
+                for number in range(12)]
+    is_(statuses, [201] * 12, "with the spool's disk full, captured clients are served")
+    lost = [line for line in small.log().splitlines()
+            if ":emerg]" in line and "employee.created" in line]
+    ok(lost and "acme" in lost[0], "an emerg line names what is lost")
+    ok(any(":emerg]" in line and "RH0330" in line for line in small.log().splitlines()),
+       "and one says why")
+    answer = small.api(role="app").post("/events", {"type": "row.made",
+                                                    "data": {"text": "x" * 60000}})
+    is_(answer.status, 503, "a publisher is told that it was not taken")
+    cluster.start()
+    kept = 12 - len(lost)
+    ok(0 < kept < 12, f"some had room ({kept} of 12)")
+    is_(len(receiver.wait_for(kept, "/small", 60)), kept, "and they arrive")
+    ok(receiver.quiet(2, "/small"), "once")
+    small.stop()
+    subprocess.run(["umount", "-l", folder], check=False)
+if not cluster.running:
+    cluster.start()
+done_testing()
