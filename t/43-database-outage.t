@@ -69,12 +69,16 @@ for method, path, body in (("GET", "/subscriptions", None), ("GET", "/deliveries
         f"{method} {path.split('/')[1]}: 503 during an outage")
     ok(answer.headers["Retry-After"], "with Retry-After")
     ok(time.monotonic() - began < 20, "in bounded time")
+answer = api.get("/health")
+is_((answer.status, answer.json["status"], answer.json["checks"]["database"]["status"]),
+    (503, "fail", "fail"), "/health says so, too")
 time.sleep(5)
 cluster.start()
 first = receiver.received("/flaky")[0].headers["webhook-id"]
 ok(wait_until(lambda: [r.headers["webhook-id"] for r in receiver.received("/flaky")].count(first)
               == 2), "the delivery that was waiting resumes by itself")
 wait_until(lambda: api.get("/subscriptions").status == 200)
+is_(api.get("/health").json["status"], "ok", "/health is well again")
 create("after")
 ok(arrives("after"), "and new events arrive")
 ok(arrives("outage"), "what happened during the outage arrives")
