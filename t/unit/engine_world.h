@@ -70,8 +70,9 @@ typedef struct world_t {
     int first_of[MAX_EVENTS], count_of[MAX_EVENTS]; /**< deliveries of an event; 0: not stored */
     int order[MAX_EVENTS], stored;                  /**< events as they were stored */
     int down;
-    bool hold_commits; /**< a commit hangs until that ends */
-    bool holding;      /**< one does now */
+    int commit_failures; /**< commits that fail before one succeeds */
+    bool hold_commits;   /**< a commit hangs until that ends */
+    bool holding;        /**< one does now */
     apr_interval_time_t commit_takes;
     const char *refused_type;   /**< of an event that makes it refuse a commit */
     const char *refused_answer; /**< that makes it refuse a settle */
@@ -191,7 +192,8 @@ static apr_status_t world_commit(rh_queue_t *self, rh_commit_t **items, int coun
         pthread_cond_wait(&world->changed, &world->mutex);
     }
     world->holding = false;
-    if (world->down & DOWN_COMMIT) {
+    if ((world->down & DOWN_COMMIT) || world->commit_failures > 0) {
+        world->commit_failures -= world->commit_failures > 0;
         status = APR_EAGAIN;
     }
     for (int i = 0; i < count; i++) {

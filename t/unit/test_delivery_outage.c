@@ -1,0 +1,418 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "engine_targets.h"
+#include "rh_engine_private.h"
+
+#include <dirent.h>
+
+#define SOON apr_time_from_sec(15)
+
+static char folder[] = "/tmp/rh-outage-XXXXXX";
+
+static int count_files(void)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int count = 0;
+
+    while ((entry = readdir(dir)) != NULL) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(dir);
+    return count;
+}
+
+static void end(world_t *world)
+{
+    rh_engine_stop(world->engine, SOON);
+    end_world(world);
+}
+
+/** Whether each subscription's events were stored in the order in which they were made. */
+static bool in_order(world_t *world)
+{
+    int last[MAX_SUBSCRIPTIONS] = {0};
+    bool right = true;
+
+    pthread_mutex_lock(&world->mutex);
+    for (int i = 0; i < world->delivery_count; i++) {
+        const delivery_t *delivery = &world->deliveries[i];
+
+        right = right && delivery->event > last[delivery->subscription];
+        last[delivery->subscription] = delivery->event;
+    }
+    pthread_mutex_unlock(&world->mutex);
+    return right;
+}
+
+/** Wait until the log has so many lines with a tag. */
+static bool wait_logged(world_t *world, const char *tag, int count)
+{
+    apr_time_t until = apr_time_now() + PATIENCE;
+
+    while (logged(world, tag) < count && apr_time_now() < until) {
+        usleep(5000);
+    }
+    return logged(world, tag) == count;
+}
+
+/* ---- outages ---- */
+
+static void test_restart(void)
+{
+    world_t *world = make_world(1);
+
+    world->commit_failures = 1;
+    start_engine(world);
+    is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS,
+           "a database that is only restarted fails no request");
+    ok(wait_delivered(world, 2) && count_up(world).sent_most == 1, "all is delivered once");
+    is_int(world->warnings, 0, "and nobody is bothered");
+    end(world);
+}
+
+static void test_outage(void)
+{
+    world_t *world = make_world(1);
+
+    world->down = DOWN_ALL;
+    start_engine(world);
+    ok(APR_STATUS_IS_EAGAIN(commit_events(world, NULL, 2, SOON)),
+       "without a spool an outage is told to who commits");
+    ok(APR_STATUS_IS_EAGAIN(commit_events(world, NULL, 2, SOON)), "again");
+    is_int(logged(world, "RH0309"), 1, "it is logged once");
+    set_down(world, 0);
+    is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS, "then it goes on");
+    ok(wait_delivered(world, 2), "with deliveries too");
+    ok(world->stored == 2 && count_up(world).attempts == 2, "of what was taken alone");
+    ok(wait_logged(world, "RH0308", 1), "that it goes on is logged");
+    is_int(world->warnings, 1, "and nothing else");
+    end(world);
+}
+
+static void test_outcomes(void)
+{
+    world_t *world = make_world(3);
+
+    world->subscriptions[2].code = 500;
+    for (int i = 0; i < 3; i++) {
+        world->subscriptions[i].hangs = true;
+    }
+    start_engine(world);
+    commit_events(world, NULL, 1, SOON);
+    ok(wait_for(world, &world->in_flight, 3), "three attempts are in flight");
+    set_down(world, DOWN_ALL);
+    for (int i = 0; i < 3; i++) {
+        let_hang(world, i, false);
+    }
+    ok(wait_for(world, &world->settle_failures, 3), "they end in an outage");
+    ok(count_up(world).delivered == 0 && count_up(world).sent_most == 1, "and wait");
+    set_down(world, 0);
+    ok(wait_delivered(world, 2), "after it they are settled");
+    for (int i = 0; i < 2000 && count_up(world).failed < 1; i++) {
+        usleep(10000);
+    }
+    ok(world->deliveries[0].attempt_count == 1 && world->deliveries[0].sent == 1 &&
+           world->deliveries[1].attempt_count == 1,
+       "each as one attempt");
+    ok(world->deliveries[2].attempt_count == 4 && world->deliveries[2].sent == 4,
+       "the failed one goes on with its schedule");
+    ok(logged(world, "RH0309") == 1 && wait_logged(world, "RH0308", 1), "it is logged once");
+    is_int(world->lost_leases, 0, "no lease was lost");
+    end(world);
+}
+
+static void test_spool(void)
+{
+    world_t *world = make_world(2);
+    bool taken = true;
+
+    world->site.spool = folder;
+    world->down = DOWN_ALL;
+    start_engine(world);
+    for (int i = 0; i < 5; i++) {
+        taken = taken && commit_events(world, NULL, 2, SOON) == APR_SUCCESS;
+    }
+    ok(taken && get(world, &world->stored) == 0, "with a spool no request fails in an outage");
+    is_int(count_files(), 1, "what it brought waits there");
+    set_down(world, 0);
+    ok(wait_delivered(world, 20), "after it all is delivered");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "and what comes then");
+    ok(wait_delivered(world, 22), "too");
+    ok(count_up(world).sent_most == 1 && world->duplicates == 0, "once");
+    ok(in_order(world), "in order");
+    is_int(count_files(), 0, "the spool is empty");
+    is_int(logged(world, "RH0309"), 1, "the outage is logged once");
+    end(world);
+}
+
+static void test_writer_hangs(void)
+{
+    world_t *world = make_world(1);
+
+    world->hold_commits = true;
+    start_engine(world);
+    ok(APR_STATUS_IS_TIMEUP(commit_events(world, NULL, 1, MSEC(2000))),
+       "a database that hangs: time is up, and it may yet be stored");
+    ok(APR_STATUS_IS_EAGAIN(commit_events(world, NULL, 1, MSEC(300))),
+       "the next, with which nobody began, is not");
+    hold_commits(world, false);
+    ok(wait_delivered(world, 1), "the one is");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "then all is well");
+    ok(wait_delivered(world, 2) && world->stored == 2, "and the other never came");
+    end(world);
+
+    world = make_world(1);
+    world->hold_commits = true;
+    world->site.spool = folder;
+    start_engine(world);
+    is_int(commit_events(world, NULL, 1, MSEC(300)), APR_SUCCESS,
+           "with a spool the request's own thread fills it");
+    is_int(commit_events(world, NULL, 1, MSEC(300)), APR_SUCCESS, "again");
+    hold_commits(world, false);
+    ok(wait_delivered(world, 2), "both are delivered");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "and what comes then");
+    ok(wait_delivered(world, 3) && count_up(world).attempts == 3,
+       "once, though the writer stored one as well");
+    end(world);
+    is_int(count_files(), 0, "the spool is empty");
+}
+
+#define THREADS 4
+#define CALLS 40
+
+typedef struct caller_t {
+    world_t *world;
+    pthread_t thread;
+    int number, calls;
+    apr_status_t status;
+} caller_t;
+
+/** Commit events for a subscription of its own. */
+static void *call(void *data)
+{
+    caller_t *caller = data;
+    char key[16];
+
+    snprintf(key, sizeof(key), "sub-%d", caller->number);
+    for (int i = 0; i < caller->calls; i++) {
+        apr_status_t status = commit_events(caller->world, key, 1, SOON);
+
+        caller->status = status == APR_SUCCESS ? caller->status : status;
+    }
+    return NULL;
+}
+
+static void start_callers(world_t *world, caller_t *callers, int count, int calls)
+{
+    for (int i = 0; i < count; i++) {
+        callers[i].world = world;
+        callers[i].number = i;
+        callers[i].calls = calls;
+        callers[i].status = APR_SUCCESS;
+        pthread_create(&callers[i].thread, NULL, call, &callers[i]);
+    }
+}
+
+/** Join them. @return how many had all calls succeed */
+static int join_callers(caller_t *callers, int count)
+{
+    int well = 0;
+
+    for (int i = 0; i < count; i++) {
+        pthread_join(callers[i].thread, NULL);
+        well += callers[i].status == APR_SUCCESS;
+    }
+    return well;
+}
+
+static void test_flapping(void)
+{
+    world_t *world = make_world(THREADS);
+    caller_t callers[THREADS];
+
+    world->site.spool = folder;
+    world->commit_takes = MSEC(2);
+    start_engine(world);
+    start_callers(world, callers, THREADS, CALLS);
+    for (int i = 0; i < 6; i++) {
+        set_down(world, DOWN_ALL);
+        usleep(i % 2 ? 50000 : 1200000);
+        set_down(world, 0);
+        usleep(50000);
+    }
+    is_int(join_callers(callers, THREADS), THREADS,
+           "threads commit on while the database comes and goes");
+    ok(wait_delivered(world, THREADS * CALLS), "all is delivered");
+    ok(world->stored == THREADS * CALLS && count_up(world).sent_most == 1, "once");
+    ok(in_order(world), "each thread's events were stored in order");
+    end(world);
+    is_int(count_files(), 0, "the spool is empty");
+}
+
+static void test_spool_across_a_stop(void)
+{
+    world_t *world = make_world(1);
+
+    world->site.spool = folder;
+    world->down = DOWN_ALL;
+    start_engine(world);
+    is_int(commit_events(world, NULL, 3, SOON), APR_SUCCESS, "events are spooled in an outage");
+    rh_engine_stop(world->engine, MSEC(200));
+    ok(count_files() == 1 && world->stored == 0, "in which the process ends");
+    set_down(world, 0);
+    start_engine(world);
+    ok(wait_delivered(world, 3), "the next one delivers them");
+    ok(count_up(world).sent_most == 1 && in_order(world), "once, in order");
+    end(world);
+    is_int(count_files(), 0, "the spool is empty");
+}
+
+/* ---- the end ---- */
+
+static void *stop(void *data)
+{
+    rh_engine_stop(((world_t *)data)->engine, SOON);
+    return NULL;
+}
+
+static void test_graceful_stop(void)
+{
+    world_t *world = make_world(4);
+    pthread_t stopper;
+    tally_t tally;
+
+    for (int i = 0; i < 4; i++) {
+        world->subscriptions[i].hangs = true;
+    }
+    start_engine(world);
+    commit_events(world, NULL, 30, SOON);
+    ok(wait_for(world, &world->in_flight, 12), "a dozen attempts are in flight, much waits");
+    rh_engine_stopping(world->engine);
+    rh_engine_stopping(world->engine);
+    is_int(commit_events(world, NULL, 5, SOON), APR_SUCCESS,
+           "while it stops it still stores events");
+    pthread_create(&stopper, NULL, stop, world);
+    usleep(100000);
+    ok(count_up(world).delivered == 0, "what is in flight is waited for");
+    for (int i = 0; i < 4; i++) {
+        let_hang(world, i, false);
+    }
+    pthread_join(stopper, NULL);
+    tally = count_up(world);
+    ok(tally.delivered >= 12 && tally.attempts == tally.delivered, "it ends, and counts");
+    is_int(tally.pending, 140 - tally.delivered, "the rest is pending");
+    is_int(tally.leased, 0, "without leases");
+    ok(world->released == 1 && world->lost_leases == 0, "which were given back at the end");
+    is_int(tally.sent_most, 1, "nothing was attempted twice");
+    is_int(world->warnings, 0, "and nobody is bothered");
+    start_engine(world);
+    ok(wait_delivered(world, 140), "the next process delivers the rest");
+    is_int(count_up(world).sent_most, 1, "still each once");
+    end(world);
+}
+
+static void test_hanging_stop(void)
+{
+    world_t *world = make_world(2);
+    apr_time_t begin;
+    tally_t tally;
+    int attempts = 0;
+
+    world->subscriptions[0].hangs = world->subscriptions[1].hangs = true;
+    start_engine(world);
+    commit_events(world, NULL, 20, SOON);
+    ok(wait_for(world, &world->in_flight, 4), "targets hang");
+    begin = apr_time_now();
+    rh_engine_stop(world->engine, MSEC(300));
+    ok(apr_time_now() - begin < PATIENCE, "they don't keep the process from its end");
+    tally = count_up(world);
+    ok(tally.delivered == 0 && tally.pending == 40 && tally.leased == 0,
+       "what was cancelled is pending, its lease given back");
+    for (int i = 0; i < 40; i++) {
+        attempts += world->deliveries[i].attempt_count + world->deliveries[i].tries;
+    }
+    ok(attempts == 0 && world->in_flight == 0, "it does not count as an attempt");
+    is_int(world->warnings, 0, "and nobody is bothered");
+    let_hang(world, 0, false);
+    let_hang(world, 1, false);
+    start_engine(world);
+    ok(wait_delivered(world, 40), "the next process delivers it");
+    end(world);
+}
+
+static void test_stop_in_an_outage(void)
+{
+    world_t *world = make_world(2);
+    apr_time_t begin;
+
+    world->subscriptions[0].hangs = true;
+    start_engine(world);
+    commit_events(world, NULL, 2, SOON);
+    ok(wait_for(world, &world->in_flight, 2), "attempts are in flight");
+    set_down(world, DOWN_ALL);
+    begin = apr_time_now();
+    rh_engine_stop(world->engine, MSEC(300));
+    ok(apr_time_now() - begin < PATIENCE, "an outage does not keep the process from its end");
+    is_int(world->in_flight, 0, "nor does it leave an attempt behind");
+    is_int(world->released, 0, "leases end by themselves then");
+    end_world(world);
+}
+
+static void test_stop_stores_what_is_queued(void)
+{
+    world_t *world = make_world(6);
+    caller_t callers[6];
+    pthread_t stopper;
+    rh_intake_t *intake;
+    tally_t tally;
+    int queued = 0, well;
+
+    world->hold_commits = true;
+    start_engine(world);
+    intake = &world->engine->intakes[0];
+    start_callers(world, callers, 6, 1);
+    for (int i = 0; i < 2000 && rh_atomic_get(world->engine->callers) < 6; i++) {
+        usleep(10000);
+    }
+    ok(rh_atomic_get(world->engine->callers) == 6, "calls wait for a commit that hangs");
+    apr_thread_mutex_lock(intake->mutex);
+    queued = intake->queued_events;
+    apr_thread_mutex_unlock(intake->mutex);
+    pthread_create(&stopper, NULL, stop, world);
+    usleep(100000);
+    hold_commits(world, false);
+    well = join_callers(callers, 6);
+    pthread_join(stopper, NULL);
+    is_int(world->stored, well, "a stop lets them be stored, and tells those that are not");
+    tally = count_up(world);
+    ok(world->stored >= queued, "what was queued is (%d)", world->stored);
+    is_int(tally.leased, 0, "no lease is left");
+    ok(tally.sent_most <= 1 && tally.attempts == tally.delivered, "nothing is half done");
+    end_world(world);
+}
+
+int main(void)
+{
+    static void (*const tests[])(void) = {test_restart,
+                                          test_outage,
+                                          test_outcomes,
+                                          test_spool,
+                                          test_writer_hangs,
+                                          test_flapping,
+                                          test_spool_across_a_stop,
+                                          test_graceful_stop,
+                                          test_hanging_stop,
+                                          test_stop_in_an_outage,
+                                          test_stop_stores_what_is_queued};
+
+    apr_initialize();
+    if (!mkdtemp(folder)) {
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        tests[i]();
+    }
+    ok(rmdir(folder) == 0, "nothing is left in the folder");
+    apr_terminate();
+    return done_testing();
+}
