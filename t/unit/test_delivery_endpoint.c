@@ -1,0 +1,288 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "schedule_help.h"
+
+static void test_pause(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_work_t *works[8], *refused;
+
+    add(schedule, "a", 1);
+    add(schedule, "a", 1);
+    start_all(schedule, works);
+    is_int(rh_schedule_finished(schedule, works[0], RH_VERDICT_FAILED, MSEC(20), SECONDS(60), now),
+           SECONDS(60), "a pause that the target asked for is told");
+    ok(rh_schedule_next(schedule, now) == NULL, "nothing is sent");
+    refused = rh_schedule_refused(schedule);
+    ok(refused && refused->settle.delay == SECONDS(60) && refused->settle.pause == 0,
+       "what waits goes back to the store until then");
+    now += SECONDS(59);
+    add(schedule, "a", 1);
+    ok(rh_schedule_next(schedule, now) == NULL && !rh_schedule_refused(schedule),
+       "a second before its end it is worth waiting here");
+    is_int(rh_schedule_wake_at(schedule), now + SECONDS(1), "until its end");
+    add(schedule, "b", 1);
+    ok(rh_schedule_next(schedule, now) != NULL, "other endpoints go on");
+    now += SECONDS(1);
+    is_int(start_all(schedule, works), 1, "then it goes on");
+    is_int(rh_schedule_finished(schedule, works[0], RH_VERDICT_FAILED, MSEC(20), SECONDS(5), now),
+           SECONDS(5), "another pause");
+    add(schedule, "a", 1);
+    now += SECONDS(6);
+    is_int(start_all(schedule, works), 1, "that is over");
+    rh_schedule_finished(schedule, works[0], RH_VERDICT_FAILED, MSEC(20), SECONDS(30), now);
+    add(schedule, "a", 1);
+    start_all(schedule, NULL);
+    is_int(refused_count(schedule), 1, "and one more holds");
+    rh_schedule_destroy(schedule);
+}
+
+/** Fail an endpoint's attempts one after the other. @return how long the last makes it wait */
+static apr_interval_time_t fail_times(rh_schedule_t *schedule, const char *id, int times)
+{
+    apr_interval_time_t wait = 0;
+
+    for (int i = 0; i < times; i++) {
+        rh_work_t *work;
+
+        add(schedule, id, 4);
+        work = rh_schedule_next(schedule, now);
+        if (!work) {
+            return -1;
+        }
+        wait = finish(schedule, work, RH_VERDICT_FAILED);
+    }
+    return wait;
+}
+
+static void test_breaker(void)
+{
+    static const int expected[] = {2, 4, 8, 16, 32, 60, 60, 60};
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_work_t *works[8], *refused;
+
+    is_int(fail_times(schedule, "a", 9), 0, "nine failures in a row are borne");
+    is_int(fail_times(schedule, "a", 1), SECONDS(1), "the tenth opens the breaker");
+    add(schedule, "a", 4);
+    add(schedule, "a", 4);
+    ok(rh_schedule_next(schedule, now) == NULL, "nothing is sent");
+    refused = rh_schedule_refused(schedule);
+    ok(refused && refused->settle.delay == SECONDS(1), "what waits goes back until the probe");
+    is_int(refused_count(schedule), 1, "all of it");
+    for (int i = 0; i < 8; i++) {
+        apr_interval_time_t before = i == 0 ? SECONDS(1) : SECONDS(expected[i - 1]);
+
+        now += before - 1;
+        add(schedule, "a", 4);
+        if (start_all(schedule, NULL) != 0 || refused_count(schedule) != 1) {
+            ok(false, "no probe before its time");
+        }
+        now++;
+        add(schedule, "a", 4);
+        add(schedule, "a", 4);
+        ok(start_all(schedule, works) == 1 && works[0]->probe && refused_count(schedule) == 0,
+           "one probe alone is sent after %d s", (int)apr_time_sec(before));
+        is_int(finish(schedule, works[0], RH_VERDICT_FAILED), SECONDS(expected[i]),
+               "it fails: a longer wait, a minute at most");
+        ok(start_all(schedule, NULL) == 0 && refused_count(schedule) == 1,
+           "what waited for it goes back");
+    }
+    now += SECONDS(60);
+    add(schedule, "a", 4);
+    add(schedule, "a", 4);
+    start_all(schedule, works);
+    finish(schedule, works[0], RH_VERDICT_NONE);
+    is_int(start_all(schedule, works), 1, "a cancelled probe tells nothing: another");
+    add(schedule, "a", 4);
+    add(schedule, "a", 4);
+    is_int(finish(schedule, works[0], RH_VERDICT_ANSWERED), 0, "an answer closes the breaker");
+    is_int(start_all(schedule, works), 2, "all goes on");
+    finish(schedule, works[0], RH_VERDICT_FAILED);
+    finish(schedule, works[1], RH_VERDICT_FAILED);
+    is_int(fail_times(schedule, "a", 7), 0, "failures are counted anew");
+    is_int(fail_times(schedule, "a", 1), SECONDS(1), "and waits begin anew");
+    rh_schedule_destroy(schedule);
+}
+
+static void test_breaker_and_stragglers(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 100);
+    rh_work_t *works[16];
+
+    for (int i = 0; i < 12; i++) {
+        add(schedule, "a", 12);
+    }
+    is_int(start_all(schedule, works), 12, "twelve attempts at once");
+    for (int i = 0; i < 10; i++) {
+        finish(schedule, works[i], RH_VERDICT_FAILED);
+    }
+    now += MSEC(400);
+    is_int(finish(schedule, works[10], RH_VERDICT_FAILED), MSEC(600),
+           "one that began before it opened does not prolong the wait");
+    now += SECONDS(1);
+    add(schedule, "a", 12);
+    ok(rh_schedule_next(schedule, now) == NULL && refused_count(schedule) == 0,
+       "no probe while an earlier attempt is in flight");
+    is_int(finish(schedule, works[11], RH_VERDICT_FAILED), 0, "that ends");
+    is_int(start_all(schedule, works), 1, "now the probe");
+    rh_schedule_destroy(schedule);
+}
+
+static void test_breaker_remembered(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 100);
+    rh_work_t *works[16];
+
+    for (int i = 0; i < 4; i++) {
+        rh_work_t *work = make_work("a", 4);
+
+        work->job->failing_for = SECONDS(3600);
+        rh_schedule_add(schedule, work, now);
+    }
+    is_int(start_all(schedule, works), 1,
+           "a subscription that has long failed meets a new process with one probe");
+    is_int(finish(schedule, works[0], RH_VERDICT_FAILED), SECONDS(8), "and soon longer waits");
+    rh_schedule_destroy(schedule);
+}
+
+static void test_rate(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 200, 400, 100);
+    rh_work_t *works[256];
+    apr_time_t begin = now;
+    int count, sent;
+
+    for (int i = 0; i < 40; i++) {
+        add_limited(schedule, "a", 5);
+    }
+    sent = count = start_all(schedule, works);
+    is_int(count, 5, "a second's worth may go at once");
+    ok(rh_schedule_wake_at(schedule) > now && rh_schedule_wake_at(schedule) <= now + MSEC(201),
+       "the next when there is a token again");
+    for (int steps = 0; steps < 1000 && now < begin + SECONDS(6); steps++) {
+        now = rh_schedule_wake_at(schedule);
+        for (int i = 0; i < count; i++) {
+            finish(schedule, works[i], RH_VERDICT_ANSWERED);
+        }
+        sent += count = start_all(schedule, works);
+    }
+    ok(sent >= 34 && sent <= 36, "after six seconds 35 went (%d)", sent);
+    ok(refused_count(schedule) == 0, "and none was refused");
+    rh_schedule_destroy(schedule);
+
+    schedule = rh_schedule_make(pool, 200, 400, 100);
+    add_limited(schedule, "a", 5);
+    finish(schedule, rh_schedule_next(schedule, now), RH_VERDICT_ANSWERED);
+    now += SECONDS(300);
+    for (int i = 0; i < 40; i++) {
+        add_limited(schedule, "a", 5);
+    }
+    is_int(start_all(schedule, NULL), 5, "idle time is not saved up");
+    now -= SECONDS(100);
+    is_int(start_all(schedule, NULL), 0, "a clock that is set back gives nothing");
+    now += SECONDS(101);
+    add_limited(schedule, "a", 20);
+    count = start_all(schedule, NULL);
+    ok(count >= 5 && count <= 21, "a higher limit counts from now on (%d)", count);
+    add_limited(schedule, "a", 0);
+    now = rh_schedule_wake_at(schedule);
+    ok(start_all(schedule, NULL) > 0 && rh_schedule_waiting(schedule) == 0,
+       "a limit that was lifted holds nothing back for long");
+    rh_schedule_destroy(schedule);
+
+    schedule = rh_schedule_make(pool, 200, 400, 100);
+    for (int i = 0; i < 30; i++) {
+        add_limited(schedule, "a", 1);
+    }
+    is_int(refused_count(schedule), 20, "what ten seconds can't send is not kept");
+    rh_schedule_destroy(schedule);
+}
+
+static void test_classes(void)
+{
+    rh_endpoint_t *endpoint = rh_endpoint_make("a", 0, now);
+
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "a new endpoint is unknown");
+    rh_endpoint_started(endpoint);
+    rh_endpoint_finished(endpoint, RH_VERDICT_NONE, false, MSEC(1), 0, now);
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "a cancelled attempt tells nothing");
+    rh_endpoint_started(endpoint);
+    rh_endpoint_finished(endpoint, RH_VERDICT_ANSWERED, false, SLOW, 0, now);
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "one that answers late is no better");
+    for (int i = 0; i < 20; i++) {
+        rh_endpoint_started(endpoint);
+        rh_endpoint_finished(endpoint, RH_VERDICT_ANSWERED, false, MSEC(10), 0, now);
+    }
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_GOOD, "answers that come soon make it good");
+    rh_endpoint_started(endpoint);
+    rh_endpoint_finished(endpoint, RH_VERDICT_FAILED, false, MSEC(10), 0, now);
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "a quick failure makes it doubtful");
+    for (int i = 0; i < 2; i++) {
+        rh_endpoint_started(endpoint);
+        rh_endpoint_finished(endpoint, RH_VERDICT_FAILED, false, MSEC(10), 0, now);
+    }
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_FAILING, "three make it failing");
+    free(endpoint);
+
+    endpoint = rh_endpoint_make("a", 0, now);
+    rh_endpoint_started(endpoint);
+    rh_endpoint_finished(endpoint, RH_VERDICT_FAILED, false, SLOW, 0, now);
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_FAILING, "so does one that hangs");
+    free(endpoint);
+}
+
+static void test_room(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 64, 128, 100);
+    rh_work_t *work, *handed;
+    rh_endpoint_t *endpoint;
+
+    for (int i = 0; i < 20; i++) {
+        add(schedule, "a", 2);
+    }
+    is_int(rh_schedule_waiting(schedule), 8, "of an unknown endpoint four rounds wait");
+    work = rh_schedule_refused(schedule);
+    ok(work->settle.delay >= MSEC(50) && work->settle.delay <= SECONDS(10) &&
+           work->settle.pause == work->settle.delay,
+       "the others are back when some of them went, and none is claimed before");
+    is_int(1 + refused_count(schedule), 12, "all of the others");
+    handed = make_work("a", 2);
+    handed->handed = true;
+    rh_schedule_add(schedule, handed, now);
+    work = rh_schedule_refused(schedule);
+    ok(work == handed && work->settle.delay > 0 && work->settle.pause == 0,
+       "one that a commit handed over pauses nothing");
+    ok(!rh_schedule_was_crowded(schedule), "an endpoint that is full is no crowd");
+    rh_schedule_destroy(schedule);
+
+    schedule = rh_schedule_make(pool, 64, 128, 100);
+    make_good(schedule, "a");
+    for (int i = 0; i < 200; i++) {
+        add(schedule, "a", 2);
+    }
+    is_int(rh_schedule_waiting(schedule), 64, "a quick one may have half of the memory");
+    rh_schedule_destroy(schedule);
+
+    endpoint = rh_endpoint_make("a", 0, now);
+    endpoint->tried = true;
+    endpoint->duration = 0;
+    ok(rh_endpoint_room(endpoint, 4, 1000) == 500, "a duration of nothing divides nothing");
+    rh_endpoint_set_rate(endpoint, 1, now);
+    is_int(rh_endpoint_room(endpoint, 4, 1000), 10, "a rate limits the room");
+    rh_endpoint_set_rate(endpoint, -5, now);
+    is_int(rh_endpoint_room(endpoint, 4, 1000), 500, "a damaged one is none");
+    is_int(rh_endpoint_drain_time(endpoint, 4), MSEC(50), "at least 50 ms until there is room");
+    endpoint->duration = SECONDS(30);
+    endpoint->waiting_count = 100;
+    is_int(rh_endpoint_drain_time(endpoint, 4), SECONDS(10), "at most 10 s");
+    endpoint->waiting_count = 0;
+    free(endpoint);
+}
+
+int main(void)
+{
+    static void (*const tests[])(void) = {
+        test_pause,   test_breaker, test_breaker_and_stragglers, test_breaker_remembered, test_rate,
+        test_classes, test_room};
+
+    return run_tests(tests, (int)(sizeof(tests) / sizeof(tests[0])));
+}
