@@ -101,7 +101,10 @@ int rh_api_problem(rh_api_t *api);
 /** Answer with a problem of this status and detail. */
 int rh_api_error(rh_api_t *api, int status, const char *detail);
 
-/** Answer for a status of the store that is not APR_SUCCESS: 404, 409, 503 or 500. */
+/** Set the problem for a status of the store that is not APR_SUCCESS: 404, 409, 503 or 500. */
+void rh_api_store_problem(rh_api_t *api, apr_status_t status);
+
+/** Answer with it. */
 int rh_api_store_error(rh_api_t *api, apr_status_t status);
 
 /** Answer 412: If-Match does not hold. */
@@ -142,6 +145,9 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id);
 /** Answer with a page of deliveries. `filter` has what the caller asks for; state, type, from and
  * to are taken from the query. */
 int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter);
+
+/** Read the subscription of the path. @return false: the problem says why not */
+bool rh_api_find_subscription(rh_api_t *api, rh_subscription_t **subscription);
 
 /** A subscription's id from the path that is a UUID; otherwise false, with a 404 as the problem. */
 bool rh_api_uuid_parameter(rh_api_t *api);

@@ -76,16 +76,22 @@ int rh_api_error(rh_api_t *api, int status, const char *detail)
     return rh_api_problem(api);
 }
 
-int rh_api_store_error(rh_api_t *api, apr_status_t status)
+void rh_api_store_problem(rh_api_t *api, apr_status_t status)
 {
     if (status == APR_NOTFOUND) {
-        return rh_api_error(api, 404, "There is nothing of that id.");
+        rh_problem_set(api->problem, 404, "There is nothing of that id.");
+    } else if (status == APR_EEXIST) {
+        rh_problem_set(api->problem, 409, "The subscription is not active.");
+    } else if (APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status)) {
+        rh_problem_set(api->problem, 503, "The database can't be reached at the moment.");
+    } else {
+        rh_problem_set(api->problem, 500,
+                       "The database refused the request; the error log says more.");
     }
-    if (status == APR_EEXIST) {
-        return rh_api_error(api, 409, "The subscription is not active.");
-    }
-    if (APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status)) {
-        return rh_api_error(api, 503, "The database can't be reached at the moment.");
-    }
-    return rh_api_error(api, 500, "The database refused the request; the error log says more.");
+}
+
+int rh_api_store_error(rh_api_t *api, apr_status_t status)
+{
+    rh_api_store_problem(api, status);
+    return rh_api_problem(api);
 }

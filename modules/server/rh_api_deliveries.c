@@ -78,15 +78,9 @@ int rh_api_subscription_deliveries(rh_api_t *api)
 {
     rh_delivery_filter_t filter = {0};
     rh_subscription_t *subscription;
-    apr_status_t status;
 
-    if (!rh_api_uuid_parameter(api)) {
+    if (!rh_api_find_subscription(api, &subscription)) {
         return rh_api_problem(api);
-    }
-    status = rh_store_subscription_get(api->store, api->tenant, api->parameter, api->r->pool,
-                                       &subscription);
-    if (status != APR_SUCCESS) {
-        return rh_api_store_error(api, status);
     }
     filter.subscription_id = api->parameter;
     return rh_api_answer_deliveries(api, &filter);
@@ -263,17 +257,12 @@ int rh_api_subscription_test(rh_api_t *api)
     const char *type, *delivery_id;
     apr_status_t status;
 
-    if (!rh_api_uuid_parameter(api)) {
+    if (!rh_api_find_subscription(api, &subscription)) {
         return rh_api_problem(api);
     }
     type = read_type(api);
     if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);
-    }
-    status =
-        rh_store_subscription_get(api->store, api->tenant, api->parameter, pool, &subscription);
-    if (status != APR_SUCCESS) {
-        return rh_api_store_error(api, status);
     }
     event = apr_pcalloc(pool, sizeof(*event));
     rh_uuid_make(id);

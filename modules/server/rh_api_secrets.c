@@ -27,17 +27,9 @@ static int answer(rh_api_t *api, const rh_subscription_t *subscription)
 int rh_api_secret_get(rh_api_t *api)
 {
     rh_subscription_t *subscription;
-    apr_status_t status;
 
-    if (!rh_api_uuid_parameter(api)) {
-        return rh_api_problem(api);
-    }
-    status = rh_store_subscription_get(api->store, api->tenant, api->parameter, api->r->pool,
-                                       &subscription);
-    if (status != APR_SUCCESS) {
-        return rh_api_store_error(api, status);
-    }
-    return answer(api, subscription);
+    return rh_api_find_subscription(api, &subscription) ? answer(api, subscription)
+                                                        : rh_api_problem(api);
 }
 
 static void rotate(rh_api_t *api, rh_subscription_t *subscription, void *baton)

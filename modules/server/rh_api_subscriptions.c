@@ -22,6 +22,21 @@ bool rh_api_uuid_parameter(rh_api_t *api)
     return false;
 }
 
+bool rh_api_find_subscription(rh_api_t *api, rh_subscription_t **subscription)
+{
+    apr_status_t status;
+
+    if (!rh_api_uuid_parameter(api)) {
+        return false;
+    }
+    status = rh_store_subscription_get(api->store, api->tenant, api->parameter, api->r->pool,
+                                       subscription);
+    if (status != APR_SUCCESS) {
+        rh_api_store_problem(api, status);
+    }
+    return status == APR_SUCCESS;
+}
+
 /* ---- what the configuration allows ---- */
 
 static bool type_known(void *baton, const char *type)
@@ -145,17 +160,9 @@ int rh_api_subscriptions_create(rh_api_t *api)
 int rh_api_subscription_get(rh_api_t *api)
 {
     rh_subscription_t *subscription;
-    apr_status_t status;
 
-    if (!rh_api_uuid_parameter(api)) {
-        return rh_api_problem(api);
-    }
-    status = rh_store_subscription_get(api->store, api->tenant, api->parameter, api->r->pool,
-                                       &subscription);
-    if (status != APR_SUCCESS) {
-        return rh_api_store_error(api, status);
-    }
-    return answer(api, HTTP_OK, subscription, false);
+    return rh_api_find_subscription(api, &subscription) ? answer(api, HTTP_OK, subscription, false)
+                                                        : rh_api_problem(api);
 }
 
 int rh_api_precondition_failed(rh_api_t *api)
