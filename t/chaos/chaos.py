@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Faults at random under load, and a ledger of what was promised and what came of it.
+
+    t/chaos/chaos.py [--seconds N] [--seed N] [--db pgsql|sqlite3]
+
+On PostgreSQL two httpd share a database, one of them through a relay that can be cut; on SQLite
+there is one. Clients change employees through the proxy and publish, each at one host. Meanwhile
+children and whole servers are killed, restarted gracefully, PostgreSQL crashes, goes away, or
+can't be reached from one host, or doesn't answer it; some targets misbehave all the time.
+
+At the end every event that was acknowledged must have arrived at every good target or be `failed`;
+what arrived twice must have been on its way when something was killed; and each key must be in
+order where that was asked for.
+"""
+
+import argparse
+import os
+import random
+import sys
+import threading
+from collections import Counter, defaultdict
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+
+parser = argparse.ArgumentParser(description="Faults at random under load.")
+parser.add_argument("--seconds", type=float, default=30, help="of faults and load")
+parser.add_argument("--seed", type=int, default=None)
+parser.add_argument("--db", choices=("pgsql", "sqlite3"), default=os.environ.get("RH_DB", "pgsql"))
+options = parser.parse_args()
+os.environ["RH_DB"] = options.db
+os.environ["RH_TEST_TIMEOUT"] = str(int(options.seconds) + 600)
+
+from rhtest import *  # noqa: E402,F403
+from load import Ledger, Load  # noqa: E402
+from relay import Relay  # noqa: E402
+
+TIMEOUT = 2  # RestHooksTimeout
+LEASE = TIMEOUT + 30
+SETTLED_SOON = 4  # a stored outcome follows an attempt within this, if the database answers
+LONGEST = 8 if options.seconds <= 120 else 30  # a fault lasts so long at most
+
+seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+print(f"# seed {seed}", flush=True)
+dice = random.Random(seed)
+
+EXTRA = f"""
+    RestHooksEventType load.made "of a load"
+    RestHooksTimeout {TIMEOUT}s
+    RestHooksConnectTimeout 1s
+"""
+EXPECT = [r"RH01\d\d: ", r"RH0309: ", r"RH0705: ", r"RH0711: ", r"\[dbd:", r"AH00098",
+          r"exit signal Killed"]
+receiver, backend = Receiver(), Backend()
+flaky_tries = Counter()
+answered = defaultdict(list)  # (path, event id): times at which it was accepted
+began = time.time()
+kills, outages, told = [], [], []
+
+
+def accept(received, status=200):
+    if status == 200:
+        answered[(received.path, received.headers.get("webhook-id"))].append(received.time)
+    return (status,)
+
+
+def flaky(received, number):
+    """Fails one attempt in four."""
+    flaky_tries["all"] += 1
+    return accept(received, 500 if flaky_tries["all"] % 4 == 0 else 200)
+
+
+for path in ("/good", "/ordered", "/changed"):
+    receiver.on(path, lambda received, number: accept(received))
+receiver.on("/flaky", flaky)
+
+
+def tell(text):
+    told.append(text)
+    print(f"# {time.time() - began:6.1f} s  {text}", flush=True)
+
+
+# The hosts.
+
+relay = None
+if options.db == "pgsql":
+    cluster = Cluster()
+    at_end(cluster.remove)
+    database = Pgsql(cluster)
+    relay = Relay(os.path.join(cluster.root, ".s.PGSQL.5432"))
+    at_end(relay.stop)
+
+    def shared(base):
+        one = Pgsql.__new__(Pgsql)
+        one.__dict__.update(database.__dict__)
+        one.params = f"{base} dbname={database.name}"
+        one.remove = lambda: None
+        return one
+
+    databases = [database,
+                 shared(f"host=127.0.0.1 port={relay.port} user=postgres connect_timeout=3")]
+else:
+    databases = [None]
+hosts = [Httpd(backend=backend, database=one, extra=EXTRA, expect=EXPECT,
+               retry="1s 1s 1s 1s 1s 1s 1s 1s") for one in databases]
+database = hosts[0].database
+api = hosts[0].api()
+subscriptions = {
+    "/good": api.subscribe(receiver.url + "/good", ["load.made"]),
+    "/flaky": api.subscribe(receiver.url + "/flaky", ["load.made"]),
+    "/ordered": api.subscribe(receiver.url + "/ordered", ["load.made"], ordered=True),
+    "/changed": api.subscribe(receiver.url + "/changed", ["employee.updated"], ordered=True)}
+BAD = ("/never", "/reset", "/drip?s=1", "/flood", "/garbage")
+for path in BAD:
+    api.subscribe(receiver.url + path, ["load.made"])
+
+# The faults. Each returns once it is over.
+
+
+def down(name, seconds, begin, end):
+    begin()
+    started = time.time()
+    time.sleep(seconds)
+    end()
+    outages.append((started, time.time()))
+    tell(f"{name} for {seconds:.1f} s")
+
+
+def kill_child():
+    host = dice.choice(hosts)
+    children = host.children()
+    if children:
+        child = dice.choice(children)
+        try:
+            os.kill(child, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        kills.append(time.time())
+        tell(f"a child of host {hosts.index(host)} is killed")
+
+
+def kill_host():
+    host = dice.choice(hosts)
+    host.kill()
+    kills.append(time.time())
+    wait_until(lambda: not host.processes(), 10)
+    time.sleep(dice.uniform(0, 1))
+    host.start(wait=False)
+    host.wait_ready()
+    tell(f"host {hosts.index(host)} is killed, and started again")
+
+
+def graceful():
+    host = dice.choice(hosts)
+    host.graceful()
+    tell(f"host {hosts.index(host)} restarts gracefully")
+
+
+def crash_database():
+    started = time.time()
+    cluster.restart("immediate")
+    outages.append((started, time.time()))
+    tell("the database crashes, and starts again")
+
+
+def stop_database():
+    down("the database is away", dice.uniform(2, LONGEST), lambda: cluster.stop("immediate"),
+         cluster.start)
+
+
+def cut_off():
+    down("host 1 is cut off from the database", dice.uniform(2, LONGEST), relay.cut, relay.mend)
+
+
+def swallow():
+    down("the database doesn't answer host 1", dice.uniform(2, LONGEST), relay.hold, relay.mend)
+
+
+def kill_in_outage():
+    """A server dies with a spool that is not empty."""
+    host = dice.choice(hosts)
+    cluster.stop("immediate")
+    started = time.time()
+    time.sleep(dice.uniform(1, 3))
+    host.kill()
+    kills.append(time.time())
+    wait_until(lambda: not host.processes(), 10)
+    host.start(wait=False)
+    time.sleep(dice.uniform(1, 3))
+    cluster.start()
+    outages.append((started, time.time()))
+    host.wait_ready()
+    tell(f"host {hosts.index(host)} is killed while the database is away")
+
+
+faults = [kill_child, kill_host, graceful]
+if options.db == "pgsql":
+    faults += [crash_database, stop_database, cut_off, swallow, kill_in_outage]
+
+loads = []
+for host in hosts:
+    loads += [Load(host.url, publish=True, rate=20, workers=4), Load(host.url, rate=10, workers=2)]
+for load in loads:
+    load.start()
+end = time.monotonic() + options.seconds
+turn = []
+while time.monotonic() < end:
+    if not turn:
+        turn = dice.sample(faults, len(faults))
+    time.sleep(dice.uniform(0.5, 3))
+    turn.pop()()
+time.sleep(2)
+for load in loads:
+    load.stop()
+tell("no more load, no more faults")
+
+# The ledger.
+
+published, changed = loads[0::2], loads[1::2]
+paths = {"/good": published, "/flaky": published, "/ordered": published, "/changed": changed}
+
+
+def ended_otherwise(path):
+    """(key, number) of the deliveries that a person finds `failed`."""
+    event, delivery = (("resthooks.event", "resthooks.delivery") if options.db == "pgsql" else
+                       ("resthooks_event", "resthooks_delivery"))
+    rows = database.sql(f"SELECT e.data FROM {delivery} d JOIN {event} e ON e.id = d.event_id"
+                        f" WHERE d.state = 'failed' AND"
+                        f" d.subscription_id = '{subscriptions[path]['id']}'")
+    items = [json.loads(row[0]) for row in rows]
+    return {(str(item["id"]), item["number"]) for item in items}
+
+
+def all_here():
+    return not any(set(Ledger(receiver, path, its).missing) - ended_otherwise(path)
+                   for path, its in paths.items())
+
+
+wait_until(all_here, 2 * LEASE + 30, 2)
+tell("all that will arrive is here")
+wait_until(lambda: not any(api.deliveries(one["id"], "?state=pending&limit=1")
+                           for one in subscriptions.values()), LEASE, 1)
+tell("nothing waits")
+
+
+def excused(first, again):
+    """Whether something was killed between an event's arrival and when its outcome was stored."""
+    for kill in kills:
+        if first <= kill <= again:
+            away = sum(max(0.0, min(kill, until) - max(first, since)) for since, until in outages)
+            if kill - first - away <= TIMEOUT + SETTLED_SOON:
+                return True
+    return False
+
+
+print(f"# {'path':10} {'acknowledged':>12} {'doubtful':>9} {'arrived':>8} {'failed':>7}"
+      f" {'missing':>8} {'twice':>6} {'unexcused':>9} {'disorder':>8}")
+for path, its in paths.items():
+    ledger, failed = Ledger(receiver, path, its), ended_otherwise(path)
+    missing = sorted(set(ledger.missing) - failed)
+    twice = {i: times for (p, i), times in answered.items() if p == path and len(times) > 1}
+    unexcused = {i: [round(t - began, 2) for t in times] for i, times in twice.items()
+                 if not all(excused(a, b) for a, b in zip(times, times[1:]))}
+    doubtful = sum(len(load.doubtful) for load in its)
+    print(f"# {path:10} {len(ledger.acknowledged):12} {doubtful:9} {len(ledger.got):8}"
+          f" {len(failed):7} {len(missing):8} {len(twice):6} {len(unexcused):9}"
+          f" {len(ledger.disorder):8}", flush=True)
+    is_(missing[:20], [], f"{path}: every event that was acknowledged arrived, or is failed")
+    is_(ledger.invented, [], f"{path}: nothing arrived that was not sent")
+    is_(dict(list(unexcused.items())[:10]), {}, f"{path}: what arrived twice, did so for a kill")
+    if subscriptions[path]["ordered"]:
+        is_(ledger.disorder[:20], [], f"{path}: each key in order")
+for load in loads:
+    broken = {status: count for status, count in load.statuses.items()
+              if status not in (200, 201, 202)}
+    diag(f"{load.counts()}, {broken or 'none refused or broken off'}")
+
+# Bad targets lose nothing either: each event has its delivery to each of them.
+prefix = "resthooks." if options.db == "pgsql" else "resthooks_"
+wrong = database.sql(f"SELECT count(*) FROM {prefix}event e WHERE e.type = 'load.made' AND"
+                     f" (SELECT count(*) FROM {prefix}delivery d WHERE d.tenant = e.tenant"
+                     f" AND d.event_id = e.id) <> {3 + len(BAD)}")
+is_(int(wrong[0][0]), 0, "every event has a delivery to every subscription, bad targets' too")
+waiting = [path for path in paths
+           if api.deliveries(subscriptions[path]["id"], "?state=pending&limit=5")]
+is_(waiting, [], "nothing waits for a good target any more")
+diag(f"{len(kills)} kills, {len(outages)} outages, {len(told) - 3} faults; seed {seed}")
+done_testing()
