@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
+/** What an allocator of calls keeps for the next ones. */
+#define SHARED_MAX_FREE (4 * 1024 * 1024)
 /** More event loops than that help nobody. */
 #define MAX_LOOPS 64
 /** What threads get beyond the grace before they are given up: a database that hangs. */
@@ -38,6 +40,25 @@ apr_status_t rh_root_pool_make(apr_pool_t **pool, bool shared)
         }
         apr_allocator_mutex_set(allocator, mutex);
     }
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_shared_allocator_make(apr_pool_t *pool, apr_allocator_t **allocator)
+{
+    apr_thread_mutex_t *mutex;
+    apr_status_t status = apr_allocator_create(allocator);
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    status = apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    if (status != APR_SUCCESS) {
+        apr_allocator_destroy(*allocator);
+        *allocator = NULL;
+        return status;
+    }
+    apr_allocator_mutex_set(*allocator, mutex);
+    apr_allocator_max_free_set(*allocator, SHARED_MAX_FREE);
     return APR_SUCCESS;
 }
 
@@ -267,6 +288,9 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
         return status;
     }
     status = apr_thread_cond_create(&intake->cond, engine->pool);
+    if (status == APR_SUCCESS) {
+        status = rh_shared_allocator_make(engine->pool, &intake->allocator);
+    }
     if (status == APR_SUCCESS && site->spool) {
         status = rh_root_pool_make(&dispatcher->spool_pool, false);
     }
@@ -300,6 +324,9 @@ static void destroy(rh_engine_t *engine)
         }
         if (engine->intakes[i].pool) {
             apr_pool_destroy(engine->intakes[i].pool);
+        }
+        if (engine->intakes[i].allocator) {
+            apr_allocator_destroy(engine->intakes[i].allocator);
         }
     }
     apr_pool_destroy(engine->pool);

@@ -86,6 +86,7 @@ typedef struct rh_dispatcher_t {
     bool claims_ended;    /**< counted out of claimers_left */
     apr_time_t next_slot; /**< the first one's: when to try for a slot again */
     bool draining;        /**< the spool has more */
+    apr_time_t held;      /**< since when ordered ones wait for the spool; 0: they don't */
     apr_time_t next_drain;
 } rh_dispatcher_t;
 
@@ -96,7 +97,8 @@ typedef struct rh_intake_t {
     rh_engine_t *engine;
     const rh_site_t *site;
     rh_dispatcher_t *dispatcher;
-    apr_pool_t *pool; /**< the thread's */
+    apr_pool_t *pool;           /**< the thread's */
+    apr_allocator_t *allocator; /**< of the calls' pools; with a mutex */
     apr_thread_mutex_t *mutex;
     apr_thread_cond_t *cond;
     rh_submission_t *first, *last; /**< the queue, guarded by mutex, as are these: */
@@ -147,6 +149,10 @@ struct rh_engine_t {
 /** A root pool with an allocator of its own that keeps at most 1 MiB it doesn't use.
  * @param shared whether several threads use it */
 apr_status_t rh_root_pool_make(apr_pool_t **pool, bool shared);
+
+/** An allocator for pools that come and go in many threads; its mutex lives in `pool`, it itself
+ * until apr_allocator_destroy. */
+apr_status_t rh_shared_allocator_make(apr_pool_t *pool, apr_allocator_t **allocator);
 
 /** Reserve room for up to `wanted` jobs. @return how many; what is not used is given back by
  * rh_engine_jobs_gone */

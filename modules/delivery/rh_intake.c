@@ -56,16 +56,16 @@ static apr_size_t size_of(const rh_commit_t *items, int count)
     return bytes;
 }
 
-static apr_status_t make_submission(const rh_commit_t *items, int count, apr_size_t bytes,
-                                    rh_submission_t **result)
+static apr_status_t make_submission(rh_intake_t *intake, const rh_commit_t *items, int count,
+                                    apr_size_t bytes, rh_submission_t **result)
 {
     rh_submission_t *submission;
     apr_status_t status;
     apr_pool_t *pool;
     int i;
 
-    /* With no allocator given, the pool has one of its own, which goes with it. */
-    status = apr_pool_create_unmanaged_ex(&pool, NULL, NULL);
+    /* An allocator of its own would ask the system for its memory and give it back each time. */
+    status = apr_pool_create_unmanaged_ex(&pool, NULL, intake->allocator);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -108,22 +108,26 @@ static void account(rh_intake_t *intake, const rh_submission_t *submission, int 
 
 static bool enqueue(rh_intake_t *intake, rh_submission_t *submission)
 {
-    bool taken;
+    bool taken, first;
 
     apr_thread_mutex_lock(intake->mutex);
+    first = !intake->first;
     taken = !intake->closed && has_room(intake, submission->count, submission->bytes);
     if (taken) {
         account(intake, submission, 1);
         submission->queued = true;
-        if (intake->first) {
-            intake->last->next = submission;
-        } else {
+        if (first) {
             intake->first = submission;
-            apr_thread_cond_signal(intake->cond);
+        } else {
+            intake->last->next = submission;
         }
         intake->last = submission;
     }
     apr_thread_mutex_unlock(intake->mutex);
+    /* Who is woken wants the mutex: not before it is free. */
+    if (taken && first) {
+        apr_thread_cond_signal(intake->cond);
+    }
     return taken;
 }
 
@@ -202,7 +206,7 @@ apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count
     if (spooler && rh_spooler_pending(spooler) && timeout > SPOOL_WAIT) {
         timeout = SPOOL_WAIT;
     }
-    status = make_submission(items, count, bytes, &submission);
+    status = make_submission(intake, items, count, bytes, &submission);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -360,8 +364,8 @@ static void finish(rh_submission_t *submission, apr_uint32_t *stored)
     apr_thread_mutex_lock(submission->mutex);
     submission->status = status;
     submission->finished = true;
-    apr_thread_cond_signal(submission->cond);
     apr_thread_mutex_unlock(submission->mutex);
+    apr_thread_cond_signal(submission->cond);
     disown(submission);
 }
 
