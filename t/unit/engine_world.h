@@ -28,7 +28,14 @@
 #define WORLD_HELPER __attribute__((unused)) static
 
 /** What the store can be unable to do. */
-enum { DOWN_COMMIT = 1, DOWN_CLAIM = 2, DOWN_SETTLE = 4, DOWN_RELEASE = 8, DOWN_ALL = 15 };
+enum {
+    DOWN_COMMIT = 1,
+    DOWN_CLAIM = 2,
+    DOWN_SETTLE = 4,
+    DOWN_RELEASE = 8,
+    DOWN_ALL = 15,
+    DOWN_DRAIN = 16 /**< commits of the dispatcher alone */
+};
 
 typedef struct subscription_t {
     char id[16];
@@ -192,7 +199,8 @@ static apr_status_t world_commit(rh_queue_t *self, rh_commit_t **items, int coun
         pthread_cond_wait(&world->changed, &world->mutex);
     }
     world->holding = false;
-    if ((world->down & DOWN_COMMIT) || world->commit_failures > 0) {
+    if ((world->down & DOWN_COMMIT) || world->commit_failures > 0 ||
+        ((world->down & DOWN_DRAIN) && self == &world->dispatch.queue)) {
         world->commit_failures -= world->commit_failures > 0;
         status = APR_EAGAIN;
     }

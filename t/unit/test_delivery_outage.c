@@ -134,10 +134,13 @@ static void test_spool(void)
     }
     ok(taken && get(world, &world->stored) == 0, "with a spool no request fails in an outage");
     is_int(count_files(), 1, "what it brought waits there");
+    set_down(world, DOWN_DRAIN);
+    ok(commit_events(world, NULL, 2, SOON) == APR_SUCCESS && get(world, &world->stored) == 0,
+       "what comes after it waits behind that");
     set_down(world, 0);
-    ok(wait_delivered(world, 20), "after it all is delivered");
+    ok(wait_delivered(world, 24), "then all is delivered");
     is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "and what comes then");
-    ok(wait_delivered(world, 22), "too");
+    ok(wait_delivered(world, 26), "too");
     ok(count_up(world).sent_most == 1 && world->duplicates == 0, "once");
     ok(in_order(world), "in order");
     is_int(count_files(), 0, "the spool is empty");
