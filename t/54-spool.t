@@ -117,6 +117,32 @@ time.sleep(1)
 is_(arrived("b"), [1], "what comes under it is not sent again")
 is_(publish("a", [6])[0], 202, "and what comes now")
 ok(wait_until(lambda: arrived("a")[-1:] == [6]), "takes the short way")
+
+# A child dies with a full spool; the database is back before the next one begins.
+
+cluster.stop("immediate")
+publish("k", [1])
+for number in range(10):
+    publish(f"many{number}", range(200))
+publish("k", [2])
+for pid in httpd.children():
+    os.kill(pid, signal.SIGKILL)
+cluster.start()
+last = 2
+end = time.monotonic() + 3
+while time.monotonic() < end:
+    try:
+        if publish("k", [last + 1])[0] == 202:
+            last += 1
+    except OSError:
+        pass
+    time.sleep(0.02)
+ok(wait_until(lambda: len(set(arrived("k"))) == last, 60),
+   f"what a killed child had in its spool arrives, and what came after it ({last})")
+is_(arrived("k"), list(range(1, last + 1)), "in order")
+ok(wait_until(lambda: all(len(arrived(f"many{n}")) >= 200 for n in range(10)), 60),
+   "also all the others")
+ok(all(arrived(f"many{n}") == list(range(200)) for n in range(10)), "in order, once")
 httpd.stop()
 
 # A disk that is full.

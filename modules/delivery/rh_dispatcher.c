@@ -15,6 +15,8 @@
 /** Between tries of a database that is down, or that refused a statement. */
 #define DOWN_SPACING apr_time_from_msec(500)
 #define REFUSED_SPACING apr_time_from_sec(10)
+/** Ordered subscriptions wait for the spool so long at most. */
+#define LONGEST_HOLD apr_time_from_sec(60)
 #define MAINTENANCE_INTERVAL apr_time_from_sec(60)
 /** What the store gets beyond the grace, when the process stops. */
 #define LAST_TRIES apr_time_from_sec(1)
@@ -281,6 +283,25 @@ static bool is_deliverer(rh_dispatcher_t *dispatcher, apr_time_t now, apr_pool_t
     return rh_atomic_get(engine->delivers) != 0;
 }
 
+/**
+ * Whether ordered subscriptions have to wait: while any process of this host has something in its
+ * spool, an event that is in the database may have to come after one that isn't yet. A file that
+ * nobody brings in holds them up for a limited time.
+ */
+static bool hold_ordered(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
+{
+    apr_time_t now = apr_time_now();
+
+    if (!dispatcher->spooler || !rh_spooler_waits(dispatcher->spooler, scratch)) {
+        dispatcher->held = 0;
+        return false;
+    }
+    if (dispatcher->held == 0 || dispatcher->held > now) {
+        dispatcher->held = now;
+    }
+    return now - dispatcher->held < LONGEST_HOLD;
+}
+
 static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     rh_engine_t *engine = dispatcher->engine;
@@ -304,6 +325,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     what.lease = dispatcher->lease;
     what.lease_for = site->timeout + RH_LEASE_MARGIN;
     what.again = 0;
+    what.hold_ordered = hold_ordered(dispatcher, scratch);
     jobs = apr_array_make(scratch, 64, sizeof(rh_job_t *));
     status = queue->claim(queue, &what, scratch, jobs);
     got = jobs->nelts;
@@ -315,6 +337,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
         dispatcher->last_claim = apr_time_now();
         if (APR_STATUS_IS_EAGAIN(status)) {
             rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, status);
+            dispatcher->held = 0;
             dispatcher->next_claim = dispatcher->last_claim + jittered(dispatcher, DOWN_SPACING);
         } else {
             dispatcher->next_claim = dispatcher->last_claim + jittered(dispatcher, REFUSED_SPACING);

@@ -41,6 +41,11 @@ bool rh_spooler_pending(rh_spooler_t *spooler)
     return __atomic_load_n(&spooler->pending, __ATOMIC_SEQ_CST) != 0;
 }
 
+bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch)
+{
+    return rh_spool_waits(spooler->spool, scratch);
+}
+
 /** Say once why; who knows the events says which are lost. */
 static void log_failure(rh_spooler_t *spooler, apr_status_t status)
 {

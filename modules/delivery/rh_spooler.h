@@ -25,6 +25,9 @@ apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *s
 /** True while this process's own file holds something. */
 bool rh_spooler_pending(rh_spooler_t *spooler);
 
+/** True while anything of this site waits in the folder, of this process or of another. */
+bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch);
+
 /**
  * Append the events of items, all or none, fsynced. Sets their status, and stored_id to their own
  * id: whether an idempotency key was seen before is found out when the database takes them.

@@ -10,6 +10,8 @@
 #define MOST_WALKS 16
 /** How long what waits behind another of its key is not looked at, if nobody wakes it. */
 #define PARKED_FOR apr_time_from_sec(600)
+/** How long ordered subscriptions that wait for the spool are left alone. */
+#define HELD_FOR apr_time_from_msec(100)
 /** Due deliveries of an ordered subscription that are looked at for one that is taken. */
 #define LOOK_FOR_ONE 4
 
@@ -196,6 +198,12 @@ static apr_status_t look_at(rh_db_t *db, claim_t *claim, const char **row, apr_p
     if (pause > 0) {
         if (claim->claim->again == 0 || claim->claim->again > pause * 1000) {
             claim->claim->again = pause * 1000;
+        }
+        return APR_SUCCESS;
+    }
+    if (claim->claim->hold_ordered && rh_db_number(row[4]) != 0) {
+        if (claim->claim->again == 0 || claim->claim->again > HELD_FOR) {
+            claim->claim->again = HELD_FOR;
         }
         return APR_SUCCESS;
     }

@@ -379,6 +379,13 @@ static apr_status_t list_files(const rh_spool_t *spool, apr_pool_t *pool,
     return APR_SUCCESS;
 }
 
+bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch)
+{
+    apr_array_header_t *names;
+
+    return list_files(spool, scratch, &names) == APR_SUCCESS && names->nelts > 0;
+}
+
 /** Take over the oldest file that nobody holds. */
 static apr_status_t adopt_file(rh_spool_t *spool)
 {

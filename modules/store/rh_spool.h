@@ -47,6 +47,12 @@ apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events,
 bool rh_spool_pending(const rh_spool_t *spool);
 
 /**
+ * True while a file of this site waits in the folder, of whatever process. Looks at the folder
+ * alone, so any thread may ask.
+ */
+bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
+
+/**
  * Read the next events in order: of files left behind first (looked for when `adopt`), then of our
  * own. The same ones again until rh_spool_forget.
  * @param max events at most; @param max_bytes stop after so many bytes of data
