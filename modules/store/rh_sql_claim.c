@@ -112,7 +112,11 @@ const rh_statement_t rh_sql_claim_park = {
     " AND d.due_at <= CAST(%s AS integer) ORDER BY d.due_at LIMIT CAST(%s AS integer)) AS q"
     " WHERE q.order_key IS NOT NULL AND " BLOCKED ")"};
 
-#define JOBS(S, IDS, AT, GREATEST)                                                                 \
+/*
+ * PostgreSQL is told to look the rows up by their key, one by one: while it has no statistics of
+ * the queue (a new database, or one that crashed) it would rather read all of a subscription's.
+ */
+#define JOBS(S, ROWS, AT, GREATEST)                                                                \
     "SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,"     \
     " s.target_url, s.headers, s.secret,"                                                          \
     " CASE WHEN s.old_secret_until > " AT " THEN s.old_secret END, s.base_url, s.format,"          \
@@ -120,18 +124,21 @@ const rh_statement_t rh_sql_claim_park = {
     " CASE WHEN t.failing_since IS NULL THEN 0 ELSE " GREATEST "(" AT                              \
     " - t.failing_since, 1) END,"                                                                  \
     " e.type, e.key, e.traceparent, e.time, e.source, e.data"                                      \
-    " FROM " IDS " JOIN " S "queue q ON q.tenant = i.tenant AND q.delivery_id = i.id"              \
-    " JOIN " S "subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id"                \
+    " FROM " ROWS " JOIN " S "subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id"  \
     " LEFT JOIN " S "subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id"      \
     " LEFT JOIN " S "event e ON e.tenant = q.tenant AND e.id = q.event_id"                         \
     " WHERE q.lease = CAST(%s AS bigint) ORDER BY q.event_id, q.delivery_id"
 
 const rh_statement_t rh_sql_claim_jobs = {
     "claim_jobs",
-    JOBS("resthooks.", "json_to_recordset(%s::json) AS i(tenant text, id uuid)",
+    JOBS("resthooks.",
+         "(SELECT x.* FROM json_to_recordset(%s::json) AS i(tenant text, id uuid)"
+         " CROSS JOIN LATERAL (SELECT * FROM resthooks.queue y WHERE y.tenant = i.tenant"
+         " AND y.delivery_id = i.id LIMIT 1) AS x OFFSET 0) AS q",
          "resthooks.now_ms()", "greatest"),
     JOBS("resthooks_",
-         "(SELECT value ->> 'tenant' AS tenant, value ->> 'id' AS id FROM json_each(%s)) AS i",
+         "(SELECT value ->> 'tenant' AS tenant, value ->> 'id' AS id FROM json_each(%s)) AS i"
+         " JOIN resthooks_queue q ON q.tenant = i.tenant AND q.delivery_id = i.id",
          "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)", "max")};
 
 const rh_statement_t rh_sql_cancel = {
