@@ -5,8 +5,10 @@
 
 #include <apr_hash.h>
 
-/** Subscriptions that one statement looks at, and how many of these statements a claim makes. */
-#define STEPS 256
+/** Subscriptions that one statement looks at: few at first, as few may do; and how many of these
+ * statements a claim makes. */
+#define FIRST_STEPS 32
+#define MOST_STEPS 256
 #define MOST_WALKS 16
 /** How long what waits behind another of its key is not looked at, if nobody wakes it. */
 #define PARKED_FOR apr_time_from_sec(600)
@@ -144,7 +146,7 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
 static void add_candidate(claim_t *claim, const char **row, apr_pool_t *pool)
 {
     rh_queue_impl_t *queue = claim->queue;
-    int rate = (int)rh_db_number(row[5]), most = claim->claim->per_subscription;
+    int rate = (int)rh_db_number(row[5]), most = (int)rh_db_number(row[2]);
     candidate_t *candidate;
 
     (void)pool;
@@ -173,15 +175,17 @@ static void add_candidate(claim_t *claim, const char **row, apr_pool_t *pool)
 }
 
 /** Look at the subscriptions behind the place where the last walk ended. */
-static apr_status_t walk(rh_db_t *db, claim_t *claim, const char *tenant, const char *id,
-                         apr_pool_t *pool, apr_array_header_t **rows)
+static apr_status_t walk(rh_db_t *db, const claim_t *claim, const char *tenant, const char *id,
+                         int steps, apr_pool_t *pool, apr_array_header_t **rows)
 {
-    const char *now = rh_queue_now(pool, 0);
-    const char *args[] = {tenant, id, apr_psprintf(pool, "%d", STEPS), now, now};
+    const char *now = rh_queue_now(pool, 0), *most_steps = apr_psprintf(pool, "%d", steps);
+    const char *each = apr_psprintf(pool, "%d", claim->claim->per_subscription);
+    const char *pgsql[] = {tenant, id, most_steps, each};
+    const char *sqlite[] = {tenant, id, most_steps, now, each, now};
 
-    (void)claim;
-    return rh_db_select(db, &rh_sql_claim_candidates, db->dialect == RH_DIALECT_PGSQL ? 3 : 5, args,
-                        pool, rows);
+    return db->dialect == RH_DIALECT_PGSQL
+               ? rh_db_select(db, &rh_sql_claim_candidates, 4, pgsql, pool, rows)
+               : rh_db_select(db, &rh_sql_claim_candidates, 6, sqlite, pool, rows);
 }
 
 /** Judge one subscription that has something in the queue. */
@@ -221,12 +225,12 @@ static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *poo
     const char *start_tenant = apr_pstrdup(pool, claim->queue->tenant);
     const char *start_id = apr_pstrdup(pool, claim->queue->subscription);
     const char *tenant = start_tenant, *id = start_id;
+    int steps = FIRST_STEPS, walks, i;
     bool wrapped = false;
-    int walks, i;
 
     for (walks = 0; walks < MOST_WALKS && claim->room > 0; walks++) {
         apr_array_header_t *rows;
-        apr_status_t status = walk(db, claim, tenant, id, pool, &rows);
+        apr_status_t status = walk(db, claim, tenant, id, steps, pool, &rows);
 
         for (i = 0; status == APR_SUCCESS && i < rows->nelts && claim->room > 0; i++) {
             const char **row = rh_row(rows, i);
@@ -242,7 +246,7 @@ static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *poo
         if (status != APR_SUCCESS) {
             return status;
         }
-        if (rows->nelts < STEPS && claim->room > 0) {
+        if (rows->nelts < steps && claim->room > 0) {
             if (wrapped) {
                 return APR_SUCCESS;
             }
@@ -250,6 +254,7 @@ static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *poo
             tenant = "";
             id = first_id;
         }
+        steps = steps * 2 < MOST_STEPS ? steps * 2 : MOST_STEPS;
     }
     if (claim->room > 0) {
         /* Very many wait with nothing due: the next claim goes on here. */

@@ -4,6 +4,7 @@
 /*
  * Subscriptions are found by walking the index from one to the next, so a backlog costs no more
  * than a single delivery. PostgreSQL reads the next one in a lateral query, SQLite in a scalar one.
+ * Of what is due, so many are counted as one claim may take of one subscription.
  */
 const rh_statement_t rh_sql_claim_candidates = {
     "claim_candidates",
@@ -16,9 +17,9 @@ const rh_statement_t rh_sql_claim_candidates = {
     " WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id)"
     " ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x"
     " WHERE step.n < %s::integer)"
-    " SELECT step.tenant, step.id, CASE WHEN EXISTS (SELECT 1 FROM resthooks.queue q"
-    " WHERE q.tenant = step.tenant AND q.subscription_id = step.id AND q.due_at <= clock.at)"
-    " THEN 1 ELSE 0 END, s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END, s.rate_limit,"
+    " SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q"
+    " WHERE q.tenant = step.tenant AND q.subscription_id = step.id AND q.due_at <= clock.at"
+    " LIMIT %s::integer) AS d), s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END, s.rate_limit,"
     " greatest(t.paused_until - clock.at, 0)"
     " FROM clock CROSS JOIN step"
     " LEFT JOIN resthooks.subscription s ON s.tenant = step.tenant AND s.id = step.id"
@@ -33,9 +34,10 @@ const rh_statement_t rh_sql_claim_candidates = {
     " WHERE (x.tenant, x.subscription_id) > (step.tenant, step.id)"
     " ORDER BY x.tenant, x.subscription_id LIMIT 1)"
     " WHERE step.n < CAST(%s AS integer))"
-    " SELECT step.tenant, step.id, EXISTS (SELECT 1 FROM resthooks_queue q"
+    " SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks_queue q"
     " WHERE q.tenant = step.tenant AND q.subscription_id = step.id"
-    " AND q.due_at <= CAST(%s AS integer)), s.state, s.ordered, s.rate_limit,"
+    " AND q.due_at <= CAST(%s AS integer) LIMIT CAST(%s AS integer))), s.state, s.ordered, "
+    "s.rate_limit,"
     " max(t.paused_until - CAST(%s AS integer), 0)"
     " FROM step LEFT JOIN resthooks_subscription s ON s.tenant = step.tenant AND s.id = step.id"
     " LEFT JOIN resthooks_subscription_stat t"
