@@ -227,11 +227,11 @@ static void *APR_THREAD_FUNC dispatcher_thread(apr_thread_t *thread, void *data)
 
 static void *APR_THREAD_FUNC intake_thread(apr_thread_t *thread, void *data)
 {
-    rh_intake_t *intake = data;
-    rh_engine_t *engine = intake->engine;
+    rh_writer_t *writer = data;
+    rh_engine_t *engine = writer->intake->engine;
 
     (void)thread;
-    rh_intake_run(intake);
+    rh_intake_run(writer);
     if (rh_atomic_add(engine->writers_left, -1) == 0) {
         rh_engine_wake_loops(engine);
     }
@@ -263,6 +263,21 @@ static apr_status_t make_loop(rh_engine_t *engine, rh_loop_t *loop, int slots)
                                          &loop->transport);
 }
 
+static apr_status_t make_writers(rh_engine_t *engine, rh_intake_t *intake)
+{
+    apr_status_t status = APR_SUCCESS;
+    int i;
+
+    intake->turns = rh_turns_make(engine->pool);
+    intake->writers = apr_pcalloc(engine->pool, 2 * sizeof(*intake->writers));
+    for (i = 0; i < intake->writer_count && status == APR_SUCCESS; i++) {
+        intake->writers[i].intake = intake;
+        intake->writers[i].queue = i == 0 ? intake->site->intake_queue : intake->site->helper_queue;
+        status = rh_root_pool_make(&intake->writers[i].pool, false);
+    }
+    return status;
+}
+
 static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int index)
 {
     rh_dispatcher_t *dispatcher = &engine->dispatchers[index];
@@ -279,7 +294,7 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
     intake->site = site;
     intake->dispatcher = dispatcher;
     if ((status = rh_root_pool_make(&dispatcher->pool, false)) != APR_SUCCESS ||
-        (status = rh_root_pool_make(&intake->pool, false)) != APR_SUCCESS ||
+        (status = make_writers(engine, intake)) != APR_SUCCESS ||
         (status = apr_thread_mutex_create(&dispatcher->mutex, APR_THREAD_MUTEX_DEFAULT,
                                           engine->pool)) != APR_SUCCESS ||
         (status = apr_thread_cond_create(&dispatcher->cond, engine->pool)) != APR_SUCCESS ||
@@ -304,7 +319,7 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
 /** Free everything; no thread may run any more. */
 static void destroy(rh_engine_t *engine)
 {
-    int i;
+    int i, j;
 
     rh_slot_give_back(&engine->slot);
     for (i = 0; i < engine->loop_count; i++) {
@@ -322,8 +337,10 @@ static void destroy(rh_engine_t *engine)
         if (engine->dispatchers[i].spool_pool) {
             apr_pool_destroy(engine->dispatchers[i].spool_pool);
         }
-        if (engine->intakes[i].pool) {
-            apr_pool_destroy(engine->intakes[i].pool);
+        for (j = 0; engine->intakes[i].writers && j < engine->intakes[i].writer_count; j++) {
+            if (engine->intakes[i].writers[j].pool) {
+                apr_pool_destroy(engine->intakes[i].writers[j].pool);
+            }
         }
         if (engine->intakes[i].allocator) {
             apr_allocator_destroy(engine->intakes[i].allocator);
@@ -365,7 +382,7 @@ static apr_status_t run(rh_engine_t *engine, apr_thread_start_t body, void *data
 static apr_status_t run_all(rh_engine_t *engine)
 {
     apr_status_t status, first = APR_SUCCESS;
-    int i;
+    int i, j;
 
     for (i = 0; i < engine->loop_count; i++) {
         status = run(engine, loop_thread, &engine->loops[i], &engine->loops_left);
@@ -374,8 +391,11 @@ static apr_status_t run_all(rh_engine_t *engine)
     for (i = 0; i < engine->site_count; i++) {
         status = run(engine, dispatcher_thread, &engine->dispatchers[i], &engine->claimers_left);
         first = first == APR_SUCCESS ? status : first;
-        status = run(engine, intake_thread, &engine->intakes[i], &engine->writers_left);
-        first = first == APR_SUCCESS ? status : first;
+        for (j = 0; j < engine->intakes[i].writer_count; j++) {
+            status =
+                run(engine, intake_thread, &engine->intakes[i].writers[j], &engine->writers_left);
+            first = first == APR_SUCCESS ? status : first;
+        }
     }
     return first;
 }
@@ -414,8 +434,13 @@ apr_status_t rh_engine_start(apr_pool_t *pool, const rh_engine_config_t *config,
     engine->intakes = apr_pcalloc(own, engine->site_count * sizeof(*engine->intakes));
     engine->down = apr_pcalloc(own, engine->site_count * sizeof(*engine->down));
     engine->loops_left = engine->loop_count;
-    engine->writers_left = engine->claimers_left = engine->site_count;
-    engine->threads_left = engine->loop_count + 2 * engine->site_count;
+    engine->claimers_left = engine->site_count;
+    for (i = 0; i < engine->site_count; i++) {
+        engine->intakes[i].writer_count =
+            APR_ARRAY_IDX(sites, i, const rh_site_t *)->helper_queue ? 2 : 1;
+        engine->writers_left += engine->intakes[i].writer_count;
+    }
+    engine->threads_left = engine->loop_count + engine->site_count + engine->writers_left;
     status = apr_thread_mutex_create(&engine->mutex, APR_THREAD_MUTEX_DEFAULT, own);
     if (status == APR_SUCCESS) {
         status = apr_thread_cond_create(&engine->ended, own);

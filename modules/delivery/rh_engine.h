@@ -27,6 +27,7 @@ typedef struct rh_site_t {
     const char *name; /**< for the log */
     const rh_log_t *log;
     rh_queue_t *intake_queue;   /**< used by the writer thread alone */
+    rh_queue_t *helper_queue;   /**< by a second writer, where much comes in; NULL: there is none */
     rh_queue_t *dispatch_queue; /**< used by the dispatcher thread alone */
     const rh_net_config_t *net;
     rh_retry_policy_t retry;

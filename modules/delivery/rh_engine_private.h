@@ -25,6 +25,7 @@
 #include "rh_schedule.h"
 #include "rh_slot.h"
 #include "rh_spooler.h"
+#include "rh_turns.h"
 
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
@@ -97,15 +98,25 @@ typedef struct rh_intake_t {
     rh_engine_t *engine;
     const rh_site_t *site;
     rh_dispatcher_t *dispatcher;
-    apr_pool_t *pool;           /**< the thread's */
+    struct rh_writer_t *writers; /**< the site's: one, or two where it has a queue for it */
+    int writer_count;
     apr_allocator_t *allocator; /**< of the calls' pools; with a mutex */
     apr_thread_mutex_t *mutex;
     apr_thread_cond_t *cond;
     rh_submission_t *first, *last; /**< the queue, guarded by mutex, as are these: */
     int queued_events;
     apr_size_t queued_bytes;
+    int committing;    /**< writers that are at it */
+    rh_turns_t *turns; /**< the keys that they commit */
     bool closed;
 } rh_intake_t;
+
+typedef struct rh_writer_t {
+    rh_intake_t *intake;
+    rh_queue_t *queue;
+    apr_pool_t *pool; /**< the thread's */
+    int committing;   /**< 1: counted there; guarded by the intake's mutex */
+} rh_writer_t;
 
 /** One site's outage is logged once, whoever meets it first. */
 #define RH_DOWN_WRITER 1
@@ -201,6 +212,6 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher);
 apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count,
                               apr_interval_time_t timeout, apr_pool_t *pool);
 void rh_intake_close(rh_intake_t *intake);
-void rh_intake_run(rh_intake_t *intake);
+void rh_intake_run(rh_writer_t *writer);
 
 #endif

@@ -3,6 +3,8 @@
 
 /** How long a commit is tried again when the database has only just gone: it may be a restart. */
 #define SHORT_OUTAGE apr_time_from_sec(1)
+/** A second writer helps when so many events wait for the first. */
+#define HELPED_FROM 128
 /** How long a call waits for a writer that only has to append to the spool. */
 #define SPOOL_WAIT apr_time_from_msec(500)
 
@@ -17,7 +19,8 @@ struct rh_submission_t {
     int count;
     apr_size_t bytes;
     rh_commit_t *items;
-    bool queued; /**< guarded by the intake's mutex */
+    apr_uint32_t *places; /**< of the events' keys: rh_turns.h */
+    bool queued;          /**< guarded by the intake's mutex */
     apr_thread_mutex_t *mutex;
     apr_thread_cond_t *cond;
     bool finished; /**< guarded by mutex, as is status */
@@ -81,8 +84,10 @@ static apr_status_t make_submission(rh_intake_t *intake, const rh_commit_t *item
         return status;
     }
     submission->items = apr_pcalloc(pool, count * sizeof(*submission->items));
+    submission->places = apr_palloc(pool, (apr_size_t)count * sizeof(*submission->places));
     for (i = 0; i < count; i++) {
         submission->items[i].event = copy_event(pool, items[i].event);
+        submission->places[i] = rh_turns_place(items[i].event);
         submission->items[i].status = APR_EGENERAL;
     }
     *result = submission;
@@ -106,26 +111,35 @@ static void account(rh_intake_t *intake, const rh_submission_t *submission, int 
     }
 }
 
+/** Whether a writer that waits has something to do. One commits what comes while it is at it in
+ * one go; another helps only where that is more than a commit takes. Mutex held. */
+static bool wants_writer(const rh_intake_t *intake)
+{
+    return intake->first && intake->committing < intake->writer_count &&
+           (intake->committing == 0 || intake->queued_events >= HELPED_FROM || intake->closed) &&
+           rh_turns_free(intake->turns, intake->first->places, intake->first->count);
+}
+
 static bool enqueue(rh_intake_t *intake, rh_submission_t *submission)
 {
-    bool taken, first;
+    bool taken, wakes = false;
 
     apr_thread_mutex_lock(intake->mutex);
-    first = !intake->first;
     taken = !intake->closed && has_room(intake, submission->count, submission->bytes);
     if (taken) {
         account(intake, submission, 1);
         submission->queued = true;
-        if (first) {
-            intake->first = submission;
-        } else {
+        if (intake->first) {
             intake->last->next = submission;
+        } else {
+            intake->first = submission;
         }
         intake->last = submission;
+        wakes = wants_writer(intake);
     }
     apr_thread_mutex_unlock(intake->mutex);
     /* Who is woken wants the mutex: not before it is free. */
-    if (taken && first) {
+    if (wakes) {
         apr_thread_cond_signal(intake->cond);
     }
     return taken;
@@ -244,7 +258,7 @@ void rh_intake_close(rh_intake_t *intake)
 {
     apr_thread_mutex_lock(intake->mutex);
     intake->closed = true;
-    apr_thread_cond_signal(intake->cond);
+    apr_thread_cond_broadcast(intake->cond);
     apr_thread_mutex_unlock(intake->mutex);
 }
 
@@ -253,6 +267,7 @@ void rh_intake_close(rh_intake_t *intake)
 /** One commit being made. */
 typedef struct batch_t {
     rh_intake_t *intake;
+    rh_queue_t *queue;
     apr_pool_t *scratch;
     rh_claim_t claim;
     apr_array_header_t *jobs;
@@ -273,7 +288,7 @@ static apr_status_t try_commit(batch_t *batch, rh_commit_t **items, int count)
 {
     rh_intake_t *intake = batch->intake;
     rh_engine_t *engine = intake->engine;
-    rh_queue_t *queue = intake->site->intake_queue;
+    rh_queue_t *queue = batch->queue;
     bool was_down = rh_atomic_get(engine->down[intake->dispatcher->index]) & RH_DOWN_WRITER;
     apr_time_t give_up = apr_time_now() + SHORT_OUTAGE;
     apr_interval_time_t wait = apr_time_from_msec(20);
@@ -369,9 +384,28 @@ static void finish(rh_submission_t *submission, apr_uint32_t *stored)
     disown(submission);
 }
 
-static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
+/** Others may commit the keys of these calls. */
+static void leave(rh_intake_t *intake, const rh_submission_t *first)
+{
+    const rh_submission_t *submission;
+    bool wakes;
+
+    apr_thread_mutex_lock(intake->mutex);
+    for (submission = first; submission; submission = submission->next) {
+        rh_turns_give(intake->turns, submission->places, submission->count);
+    }
+    /* This writer comes back for what is next. */
+    wakes = intake->closed || intake->queued_events >= HELPED_FROM;
+    apr_thread_mutex_unlock(intake->mutex);
+    if (wakes) {
+        apr_thread_cond_signal(intake->cond);
+    }
+}
+
+static void commit_calls(rh_writer_t *writer, rh_submission_t *first, int count,
                          apr_pool_t *scratch)
 {
+    rh_intake_t *intake = writer->intake;
     rh_engine_t *engine = intake->engine;
     rh_spooler_t *spooler = intake->dispatcher->spooler;
     rh_commit_t **items = apr_palloc(scratch, count * sizeof(*items));
@@ -386,6 +420,7 @@ static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
         }
     }
     batch.intake = intake;
+    batch.queue = writer->queue;
     batch.scratch = scratch;
     batch.jobs = apr_array_make(scratch, count, sizeof(rh_job_t *));
     batch.claim.per_subscription = RH_HANDOVER_BATCH;
@@ -400,6 +435,7 @@ static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
         commit_items(&batch, items, n);
     }
     spool_items(intake, items, n, scratch);
+    leave(intake, first);
     for (submission = first; submission; submission = next) {
         next = submission->next;
         finish(submission, &stored);
@@ -417,20 +453,25 @@ static void commit_calls(rh_intake_t *intake, rh_submission_t *first, int count,
 
 /** Take calls from the queue until a commit is full: at least one. Waits for the first.
  * @return their number of events, 0: none will come any more */
-static int take_calls(rh_intake_t *intake, rh_submission_t **first)
+static int take_calls(rh_writer_t *writer, rh_submission_t **first)
 {
+    rh_intake_t *intake = writer->intake;
     rh_submission_t *submission, *last = NULL;
     apr_size_t bytes = 0;
+    bool wakes;
     int count = 0;
 
     apr_thread_mutex_lock(intake->mutex);
-    while (!intake->first && !intake->closed) {
+    intake->committing -= writer->committing;
+    writer->committing = 0;
+    while (!wants_writer(intake) && (intake->first || !intake->closed)) {
         apr_thread_cond_timedwait(intake->cond, intake->mutex, RH_LONGEST_SLEEP);
     }
     *first = intake->first;
     for (submission = intake->first; submission; submission = submission->next) {
         if (last && (count + submission->count > RH_COMMIT_BATCH ||
-                     bytes + submission->bytes > RH_COMMIT_BYTES)) {
+                     bytes + submission->bytes > RH_COMMIT_BYTES ||
+                     !rh_turns_free(intake->turns, submission->places, submission->count))) {
             break;
         }
         account(intake, submission, -1);
@@ -445,20 +486,28 @@ static int take_calls(rh_intake_t *intake, rh_submission_t **first)
     }
     if (last) {
         last->next = NULL;
+        intake->committing += writer->committing = 1;
+        for (submission = *first; submission; submission = submission->next) {
+            rh_turns_take(intake->turns, submission->places, submission->count);
+        }
     }
+    wakes = wants_writer(intake);
     apr_thread_mutex_unlock(intake->mutex);
+    if (wakes) {
+        apr_thread_cond_signal(intake->cond);
+    }
     return count;
 }
 
-void rh_intake_run(rh_intake_t *intake)
+void rh_intake_run(rh_writer_t *writer)
 {
     rh_submission_t *first;
     apr_pool_t *scratch;
     int count;
 
-    apr_pool_create(&scratch, intake->pool);
-    while ((count = take_calls(intake, &first)) > 0) {
-        commit_calls(intake, first, count, scratch);
+    apr_pool_create(&scratch, writer->pool);
+    while ((count = take_calls(writer, &first)) > 0) {
+        commit_calls(writer, first, count, scratch);
         apr_pool_clear(scratch);
     }
 }

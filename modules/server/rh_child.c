@@ -80,6 +80,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
 {
     apr_pool_t *pool;
     rh_site_t *site;
+    int threaded;
     apr_status_t status = root_pool(child, &pool);
 
     if (status != APR_SUCCESS) {
@@ -98,6 +99,13 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     status = make_queue(child, config, &site->intake_queue);
     if (status == APR_SUCCESS) {
         status = make_queue(child, config, &site->dispatch_queue);
+    }
+    /* Its connection is opened when it is first needed. SQLite has one writer at a time, and a
+     * child of prefork one request. */
+    if (status == APR_SUCCESS && strcmp(config->db_driver, "pgsql") == 0 &&
+        ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
+        threaded != AP_MPMQ_NOT_SUPPORTED) {
+        status = make_queue(child, config, &site->helper_queue);
     }
     config->site = status == APR_SUCCESS ? site : NULL;
     return status;

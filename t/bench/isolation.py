@@ -152,9 +152,10 @@ def hanging(bench, report):
         if answer.status != 202:
             raise RuntimeError(f"not published: {answer}")
         end = time.monotonic() + 20
-        while bench.sink.count()[1] < HANGING and time.monotonic() < end:
+        while bench.sink.count()[1] <= HANGING and time.monotonic() < end:
             time.sleep(0.2)
         most = bench.sink.count()[1]
+        report.note(f"{most} connections after {time.monotonic() - end + 20:.1f} s")
         during = percentile(times(bench, server, seconds)[0], 99)
         least = bench.sink.count()[1]
         peak = memory(server)

@@ -11,6 +11,24 @@ for name, value in (os.getenv("RH_HEADERS") or ""):gmatch("([^:\n]+): ([^\n]*)")
     wrk.headers[name] = value
 end
 
+-- Each request is about another resource: the bodies differ in their numbers that begin with 4711.
+local turn, requests = 0, {}
+function init()
+    for i = 1, 64 do
+        local number = 0
+        local body = wrk.body:gsub("4711", function()
+            number = number + 1
+            return string.format("4711%02d%03d", i, number)
+        end)
+        requests[i] = wrk.format(nil, nil, nil, body)
+    end
+end
+
+function request()
+    turn = turn % #requests + 1
+    return requests[turn]
+end
+
 local mean = tonumber(os.getenv("RH_DELAY") or "0")
 if mean > 0 then
     function delay()

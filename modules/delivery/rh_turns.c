@@ -1,0 +1,59 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_turns.h"
+
+#include <apr_hash.h>
+
+#define PLACES 65536
+
+struct rh_turns_t {
+    apr_uint32_t taken[PLACES]; /**< by how many events under way; that of 0 is not used */
+};
+
+rh_turns_t *rh_turns_make(apr_pool_t *pool)
+{
+    return apr_pcalloc(pool, sizeof(rh_turns_t));
+}
+
+apr_uint32_t rh_turns_place(const rh_event_t *event)
+{
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+    unsigned int hash;
+
+    if (!event->key) {
+        return 0;
+    }
+    hash = apr_hashfunc_default(event->key, &len);
+    len = APR_HASH_KEY_STRING;
+    hash = hash * 2654435761U ^ apr_hashfunc_default(event->tenant, &len);
+    return 1 + (hash ^ hash >> 16) % (PLACES - 1);
+}
+
+bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *places, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++) {
+        if (places[i] != 0 && turns->taken[places[i]] > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *places, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++) {
+        turns->taken[places[i]]++;
+    }
+}
+
+void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *places, int count)
+{
+    int i;
+
+    for (i = 0; i < count; i++) {
+        turns->taken[places[i]]--;
+    }
+}

@@ -1,0 +1,32 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_turns.h
+ * @brief Which keys are being committed, so that two writers keep the order of a key's events.
+ *
+ *   1  A of key k is taken by writer one, its commit begins
+ *   2  B of k, which happened after A, would be taken by writer two and committed first
+ *   3  a claim sees B alone: it is sent before A
+ *
+ * So what holds a key of a commit under way stays in the queue, and all behind it. Keys share
+ * places: two different ones may wait for each other, which costs a moment and no more.
+ * Nothing here locks: the caller does.
+ */
+#ifndef RH_TURNS_H
+#define RH_TURNS_H
+
+#include "rh_event.h"
+
+typedef struct rh_turns_t rh_turns_t;
+
+/** Lives in `pool`. */
+rh_turns_t *rh_turns_make(apr_pool_t *pool);
+
+/** The place of an event's key; 0: it has none. */
+apr_uint32_t rh_turns_place(const rh_event_t *event);
+
+bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *places, int count);
+void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *places, int count);
+/** What was taken, as often as it was taken. */
+void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *places, int count);
+
+#endif
