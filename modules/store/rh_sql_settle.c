@@ -10,6 +10,9 @@
  *             the lease
  *   again     due later
  *   wake      the next of a key whose first went; read at the end, so that it runs
+ *
+ * Rows are looked up by their key, one by one. While there are no statistics of a table, a join
+ * would read all of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging.
  */
 const rh_statement_t rh_sql_settle = {
     "settle",
@@ -18,10 +21,11 @@ const rh_statement_t rh_sql_settle = {
     " id uuid, subscription_id uuid, lease bigint, delay bigint, pause bigint, reason text,"
     " attempt_id uuid, number integer, started_at bigint, ms bigint, status_code integer,"
     " headers text, answer text, error text)),"
-    " locked AS MATERIALIZED (SELECT t.tenant, t.subscription_id FROM resthooks.subscription_stat t"
-    " WHERE (t.tenant, t.subscription_id) IN (SELECT o.tenant, o.subscription_id FROM o"
-    " WHERE o.kind <> 'release' OR o.pause > 0)"
-    " ORDER BY t.tenant, t.subscription_id FOR UPDATE),"
+    " locked AS MATERIALIZED (SELECT l.tenant, l.subscription_id FROM"
+    " (SELECT DISTINCT o.tenant COLLATE \"C\" AS tenant, o.subscription_id FROM o"
+    " WHERE o.kind <> 'release' OR o.pause > 0 ORDER BY 1, 2) AS k"
+    " CROSS JOIN LATERAL (SELECT t.tenant, t.subscription_id FROM resthooks.subscription_stat t"
+    " WHERE t.tenant = k.tenant AND t.subscription_id = k.subscription_id FOR UPDATE) AS l),"
     " ready AS MATERIALIZED (SELECT count(*) AS subscriptions FROM locked),"
     " logged AS (INSERT INTO resthooks.attempt"
     " (tenant, id, delivery_id, number, started_at, ms, status_code, headers, answer, error)"
@@ -45,25 +49,28 @@ const rh_statement_t rh_sql_settle = {
     " (array_agg(f.status_code ORDER BY f.started_at DESC)"
     " FILTER (WHERE f.kind <> 'release'))[1] AS code, max(f.pause) AS pause"
     " FROM fresh f GROUP BY f.tenant, f.subscription_id) AS s"
-    " WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id"
+    " WHERE t.tenant = ANY (ARRAY[s.tenant]) AND t.subscription_id = ANY (ARRAY[s.subscription_id])"
     " AND (s.last_at IS NOT NULL OR s.pause > 0)),"
-    " removed AS (DELETE FROM resthooks.queue q USING ready, o WHERE q.tenant = o.tenant"
-    " AND q.delivery_id = o.id AND (o.kind = 'delivered'"
+    " removed AS (DELETE FROM resthooks.queue q USING ready, o"
+    " WHERE q.tenant = ANY (ARRAY[o.tenant]) AND q.delivery_id = ANY (ARRAY[o.id])"
+    " AND (o.kind = 'delivered'"
     " OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease))"
     " RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),"
     " again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at + o.delay,"
     " tries = q.tries + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END,"
     " attempt_count = q.attempt_count + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END"
-    " FROM clock, ready, o WHERE q.tenant = o.tenant AND q.delivery_id = o.id"
+    " FROM clock, ready, o"
+    " WHERE q.tenant = ANY (ARRAY[o.tenant]) AND q.delivery_id = ANY (ARRAY[o.id])"
     " AND o.kind IN ('retry', 'release') AND q.lease = o.lease),"
     " wake AS MATERIALIZED (SELECT sum(resthooks.wake_ordered(k.tenant, k.subscription_id,"
     " k.order_key)) AS keys FROM (SELECT DISTINCT r.tenant, r.subscription_id, r.order_key"
     " FROM removed r WHERE r.order_key IS NOT NULL) AS k),"
     " done AS (UPDATE resthooks.delivery d SET state = CASE WHEN o.kind = 'delivered'"
-    " THEN 'delivered' WHEN r.delivery_id IS NOT NULL THEN 'failed' ELSE d.state END,"
+    " THEN 'delivered' WHEN o.id IN (SELECT r.delivery_id FROM removed r) THEN 'failed'"
+    " ELSE d.state END,"
     " attempt_count = greatest(d.attempt_count, o.number), last_status_code = o.status_code"
-    " FROM o LEFT JOIN removed r ON r.tenant = o.tenant AND r.delivery_id = o.id"
-    " WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id),"
+    " FROM o WHERE o.kind <> 'release'"
+    " AND d.tenant = ANY (ARRAY[o.tenant]) AND d.id = ANY (ARRAY[o.id])),"
     " ended AS (UPDATE resthooks.subscription s SET state = e.kind, state_reason = e.reason,"
     " updated_at = clock.at, revision = s.revision + 1"
     " FROM clock, (SELECT DISTINCT ON (o.tenant, o.subscription_id) o.tenant, o.subscription_id,"
