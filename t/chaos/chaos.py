@@ -38,6 +38,7 @@ from relay import Relay  # noqa: E402
 
 TIMEOUT = 2  # RestHooksTimeout
 LEASE = TIMEOUT + 30
+LATE = 2  # a POST was on its way before this program saw it, or knew of the kill
 SETTLED_SOON = 4  # a stored outcome follows an attempt within this, if the database answers
 LONGEST = 8 if options.seconds <= 120 else 30  # a fault lasts so long at most
 
@@ -247,7 +248,7 @@ tell("nothing waits")
 def excused(first, again):
     """Whether something was killed between an event's arrival and when its outcome was stored."""
     for kill in kills:
-        if first <= kill <= again:
+        if first <= kill + LATE and kill <= again:
             away = sum(max(0.0, min(kill, until) - max(first, since)) for since, until in outages)
             if kill - first - away <= TIMEOUT + SETTLED_SOON:
                 return True
