@@ -26,8 +26,7 @@ void rh_log(const rh_log_t *log, rh_log_level_t level, apr_status_t status, cons
     log->write(log->baton, level, status, tag, line);
 }
 
-/** Bytes of the UTF-8 sequence at `at`, 0 when it is malformed. RFC 3629 §4. */
-static apr_size_t sequence_length(const unsigned char *at, const unsigned char *end)
+apr_size_t rh_utf8_length(const unsigned char *at, const unsigned char *end)
 {
     unsigned char low = 0x80, high = 0xbf;
     apr_size_t len;
@@ -92,7 +91,7 @@ bool rh_utf8_valid(const char *data, apr_size_t len)
         if (at == end) {
             break;
         }
-        step = sequence_length(at, end);
+        step = rh_utf8_length(at, end);
 
         if (step == 0) {
             return false;
@@ -116,7 +115,7 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
             apr_size_t start = len - (apr_size_t)back;
 
             if (at[start] >= 0xc0) {
-                if (sequence_length(at + start, end) > (apr_size_t)back) {
+                if (rh_utf8_length(at + start, end) > (apr_size_t)back) {
                     len = start;
                 }
                 break;
@@ -126,7 +125,7 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
     }
     clean = apr_palloc(pool, len * 3 + 1);
     while (at < end) {
-        apr_size_t step = *at ? sequence_length(at, end) : 0;
+        apr_size_t step = *at ? rh_utf8_length(at, end) : 0;
 
         if (step) {
             memcpy(clean + used, at, step);

@@ -71,6 +71,11 @@ typedef struct rh_log_t {
 void rh_log(const rh_log_t *log, rh_log_level_t level, apr_status_t status, const char *tag,
             const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/** Bytes of the UTF-8 sequence at `at`, which is before `end`; 0 when it is malformed (RFC 3629
+ * §4).
+ */
+apr_size_t rh_utf8_length(const unsigned char *at, const unsigned char *end);
+
 /** True if the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool rh_utf8_valid(const char *data, apr_size_t len);
 

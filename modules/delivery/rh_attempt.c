@@ -9,56 +9,20 @@
 /** Of an error line. */
 #define MAX_ERROR_BYTES 1000
 
-/** Length of the well-formed UTF-8 character at `text`, 0: there is none (RFC 3629 §4). */
-static apr_size_t character(const unsigned char *text, apr_size_t len)
-{
-    unsigned char first = text[0], low = 0x80, high = 0xBF;
-    apr_size_t i, size;
-
-    if (first < 0x80) {
-        return 1;
-    }
-    if (first < 0xC2 || first > 0xF4) {
-        return 0;
-    }
-    size = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    if (size > len) {
-        return 0;
-    }
-    if (first == 0xE0) {
-        low = 0xA0;
-    } else if (first == 0xED) {
-        high = 0x9F;
-    } else if (first == 0xF0) {
-        low = 0x90;
-    } else if (first == 0xF4) {
-        high = 0x8F;
-    }
-    if (text[1] < low || text[1] > high) {
-        return 0;
-    }
-    for (i = 2; i < size; i++) {
-        if (text[i] < 0x80 || text[i] > 0xBF) {
-            return 0;
-        }
-    }
-    return size;
-}
-
 const char *rh_attempt_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out)
 {
-    const unsigned char *from = (const unsigned char *)data;
+    const unsigned char *from = (const unsigned char *)data, *end = from + len;
     apr_size_t i, size, needed = 0, used = 0;
     char *text;
 
     for (i = 0; i < len; i += size) {
-        size = character(from + i, len - i);
+        size = rh_utf8_length(from + i, end);
         needed += size ? size : 3;
         size = size ? size : 1;
     }
     text = apr_palloc(pool, needed + 1);
     for (i = 0; i < len; i += size) {
-        size = character(from + i, len - i);
+        size = rh_utf8_length(from + i, end);
         if (size == 0) {
             memcpy(text + used, "\xEF\xBF\xBD", 3);
             used += 3;

@@ -15,34 +15,6 @@
 /** How long rh_engine_stop waits for calls of rh_engine_commit to return. */
 #define CALLERS_WAIT apr_time_from_msec(500)
 
-apr_status_t rh_root_pool_make(apr_pool_t **pool, bool shared)
-{
-    apr_allocator_t *allocator;
-    apr_status_t status = apr_allocator_create(&allocator);
-
-    if (status != APR_SUCCESS) {
-        return status;
-    }
-    apr_allocator_max_free_set(allocator, 1024 * 1024);
-    status = apr_pool_create_unmanaged_ex(pool, NULL, allocator);
-    if (status != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
-        return status;
-    }
-    apr_allocator_owner_set(allocator, *pool);
-    if (shared) {
-        apr_thread_mutex_t *mutex;
-
-        status = apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, *pool);
-        if (status != APR_SUCCESS) {
-            apr_pool_destroy(*pool);
-            return status;
-        }
-        apr_allocator_mutex_set(allocator, mutex);
-    }
-    return APR_SUCCESS;
-}
-
 apr_status_t rh_shared_allocator_make(apr_pool_t *pool, apr_allocator_t **allocator)
 {
     apr_thread_mutex_t *mutex;
@@ -249,7 +221,7 @@ static apr_status_t make_loop(rh_engine_t *engine, rh_loop_t *loop, int slots)
     APR_RING_INIT(&loop->inbox, rh_work_t, link);
     status = apr_thread_mutex_create(&loop->mutex, APR_THREAD_MUTEX_DEFAULT, engine->pool);
     if (status == APR_SUCCESS) {
-        status = rh_root_pool_make(&loop->pool, false);
+        status = rh_root_pool_make(&loop->pool, RH_POOL_KEEP, false);
     }
     if (status != APR_SUCCESS) {
         return status;
@@ -273,7 +245,7 @@ static apr_status_t make_writers(rh_engine_t *engine, rh_intake_t *intake)
     for (i = 0; i < intake->writer_count && status == APR_SUCCESS; i++) {
         intake->writers[i].intake = intake;
         intake->writers[i].queue = i == 0 ? intake->site->intake_queue : intake->site->helper_queue;
-        status = rh_root_pool_make(&intake->writers[i].pool, false);
+        status = rh_root_pool_make(&intake->writers[i].pool, RH_POOL_KEEP, false);
     }
     return status;
 }
@@ -293,7 +265,7 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
     intake->engine = engine;
     intake->site = site;
     intake->dispatcher = dispatcher;
-    if ((status = rh_root_pool_make(&dispatcher->pool, false)) != APR_SUCCESS ||
+    if ((status = rh_root_pool_make(&dispatcher->pool, RH_POOL_KEEP, false)) != APR_SUCCESS ||
         (status = make_writers(engine, intake)) != APR_SUCCESS ||
         (status = apr_thread_mutex_create(&dispatcher->mutex, APR_THREAD_MUTEX_DEFAULT,
                                           engine->pool)) != APR_SUCCESS ||
@@ -307,7 +279,7 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
         status = rh_shared_allocator_make(engine->pool, &intake->allocator);
     }
     if (status == APR_SUCCESS && site->spool) {
-        status = rh_root_pool_make(&dispatcher->spool_pool, false);
+        status = rh_root_pool_make(&dispatcher->spool_pool, RH_POOL_KEEP, false);
     }
     if (status == APR_SUCCESS && site->spool) {
         status = rh_spooler_make(dispatcher->spool_pool, site->spool, site->name, site->log,
@@ -411,7 +383,7 @@ apr_status_t rh_engine_start(apr_pool_t *pool, const rh_engine_config_t *config,
 
     (void)pool;
     *result = NULL;
-    status = rh_root_pool_make(&own, true);
+    status = rh_root_pool_make(&own, RH_POOL_KEEP, true);
     if (status != APR_SUCCESS) {
         return status;
     }

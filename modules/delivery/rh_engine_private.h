@@ -22,6 +22,7 @@
 #define RH_ENGINE_PRIVATE_H
 
 #include "rh_engine.h"
+#include "rh_pool.h"
 #include "rh_schedule.h"
 #include "rh_slot.h"
 #include "rh_spooler.h"
@@ -156,10 +157,6 @@ struct rh_engine_t {
 #define rh_atomic_add(variable, value) __atomic_add_fetch(&(variable), (value), __ATOMIC_SEQ_CST)
 
 /* ---- rh_engine.c ---- */
-
-/** A root pool with an allocator of its own that keeps at most 1 MiB it doesn't use.
- * @param shared whether several threads use it */
-apr_status_t rh_root_pool_make(apr_pool_t **pool, bool shared);
 
 /** An allocator for pools that come and go in many threads; its mutex lives in `pool`, it itself
  * until apr_allocator_destroy. */

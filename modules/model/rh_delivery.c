@@ -2,9 +2,8 @@
 #include "rh_delivery.h"
 
 #include "rh_payload.h"
+#include "rh_pool.h"
 #include "rh_time.h"
-
-#include <apr_allocator.h>
 
 /** What a job's allocator keeps of freed memory. */
 #define JOB_MAX_FREE (64 * 1024)
@@ -29,19 +28,12 @@ bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state)
 
 rh_job_t *rh_job_make(void)
 {
-    apr_allocator_t *allocator;
     apr_pool_t *pool;
     rh_job_t *job;
 
-    if (apr_allocator_create(&allocator) != APR_SUCCESS) {
+    if (rh_root_pool_make(&pool, JOB_MAX_FREE, false) != APR_SUCCESS) {
         return NULL;
     }
-    apr_allocator_max_free_set(allocator, JOB_MAX_FREE);
-    if (apr_pool_create_unmanaged_ex(&pool, NULL, allocator) != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
-        return NULL;
-    }
-    apr_allocator_owner_set(allocator, pool);
     job = apr_pcalloc(pool, sizeof(*job));
     job->pool = pool;
     return job;

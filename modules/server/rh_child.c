@@ -14,7 +14,8 @@
 #include "rh_gate.h"
 #include "rh_server.h"
 
-#include <apr_allocator.h>
+#include "rh_pool.h"
+
 #include <http_main.h>
 #include <mpm_common.h>
 
@@ -22,8 +23,6 @@
 #define POLL apr_time_from_msec(900)
 /** What attempts in flight get when httpd stops at once: it kills children after about 9 s. */
 #define SHORT_GRACE apr_time_from_sec(2)
-/** Root pools of one child at most keep so much memory that they don't use. */
-#define KEPT_MEMORY (1024 * 1024)
 /** Children of prefork that deliver: it may have hundreds, with a connection each. */
 #define PREFORK_DELIVERERS 4
 /** Idle connections of a loop live so long. */
@@ -41,19 +40,11 @@ typedef struct rh_child_t {
 
 static apr_status_t root_pool(rh_child_t *child, apr_pool_t **pool)
 {
-    apr_allocator_t *allocator;
-    apr_status_t status = apr_allocator_create(&allocator);
+    apr_status_t status = rh_root_pool_make(pool, RH_POOL_KEEP, false);
 
     if (status != APR_SUCCESS) {
         return status;
     }
-    apr_allocator_max_free_set(allocator, KEPT_MEMORY);
-    status = apr_pool_create_unmanaged_ex(pool, NULL, allocator);
-    if (status != APR_SUCCESS) {
-        apr_allocator_destroy(allocator);
-        return status;
-    }
-    apr_allocator_owner_set(allocator, *pool);
     APR_ARRAY_PUSH(child->pools, apr_pool_t *) = *pool;
     return APR_SUCCESS;
 }

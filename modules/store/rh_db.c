@@ -47,6 +47,11 @@ rh_db_session_t *rh_db_session(rh_db_t *db)
     return session;
 }
 
+const char *rh_db_text(const char *column)
+{
+    return column && *column ? column : NULL;
+}
+
 apr_int64_t rh_db_number(const char *column)
 {
     return column ? apr_atoi64(column) : 0;
@@ -220,8 +225,7 @@ static apr_status_t refused(rh_db_t *db, rh_db_session_t *session, const char *w
             return APR_EAGAIN;
         }
     }
-    rh_log(db->log, session->quiet ? RH_LOG_INFO : RH_LOG_ERR, 0, "RH0110",
-           "the database refused %s: %s", what, session->error);
+    rh_log(db->log, RH_LOG_ERR, 0, "RH0110", "the database refused %s: %s", what, session->error);
     return APR_EGENERAL;
 }
 

@@ -16,7 +16,6 @@ typedef struct rh_db_session_t {
     char backend[24];       /**< which session on the server it is */
     bool broken;            /**< the database can't be reached through it */
     bool in_transaction;
-    bool quiet;          /**< a refused statement is no error: the caller has another way */
     int lock;            /**< SQLite: descriptor whose flock all writers take, -1: none */
     apr_time_t unlocked; /**< when it was last given back */
     const char *error;   /**< the last message, lives until the next */
@@ -38,6 +37,9 @@ apr_status_t rh_db_begin(rh_db_t *db, apr_pool_t *pool);
 
 /** Commit when `status` is APR_SUCCESS, else roll back. @return status, or why the commit failed */
 apr_status_t rh_db_end(rh_db_t *db, apr_status_t status, apr_pool_t *pool);
+
+/** A column's text, NULL for NULL and for "". */
+const char *rh_db_text(const char *column);
 
 /** A column as a number, 0 for NULL. */
 apr_int64_t rh_db_number(const char *column);

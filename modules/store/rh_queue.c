@@ -45,14 +45,6 @@ static apr_status_t call_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     return rh_db_execute(db, call->statement, call->count, call->args, pool, &call->affected);
 }
 
-static apr_status_t select_work(rh_db_t *db, void *baton, apr_pool_t *pool)
-{
-    const call_t *call = baton;
-    apr_array_header_t *rows;
-
-    return rh_db_select(db, call->statement, call->count, call->args, pool, &rows);
-}
-
 /** Remove rows a chunk and a transaction at a time. */
 static apr_status_t remove_old(rh_queue_impl_t *queue, const rh_statement_t *statement,
                                const char *bound, apr_pool_t *scratch)
@@ -93,9 +85,9 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
         return status;
     }
     for (step = partitions; *step && status == APR_SUCCESS; step++) {
-        call_t call = {*step, 1, &ms, 0};
+        apr_array_header_t *rows;
 
-        status = rh_store_run(queue->source, false, select_work, &call, scratch);
+        status = rh_store_select(queue->source, *step, 1, &ms, scratch, &rows);
     }
     return status;
 }

@@ -3,8 +3,6 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
-#include <apr_hash.h>
-
 /** Subscriptions that one statement looks at: few at first, as few may do; and how many of these
  * statements a claim makes. */
 #define FIRST_STEPS 32
@@ -32,7 +30,6 @@ typedef struct claim_t {
     apr_array_header_t *jobs;
     apr_array_header_t *lost; /**< of rh_settle_t *: their event is gone */
     int room;                 /**< jobs that may still be taken */
-    bool around;              /**< every subscription was looked at */
 } claim_t;
 
 /* ---- jobs ---- */
@@ -70,15 +67,15 @@ static rh_job_t *make_job(const char **row, apr_int64_t lease, apr_time_t lease_
     job->target_url = apr_pstrdup(pool, row[6]);
     job->headers = apr_pstrdup(pool, row[7]);
     job->secret = apr_pstrdup(pool, row[8]);
-    job->old_secret = row[9] && *row[9] ? apr_pstrdup(pool, row[9]) : NULL;
+    job->old_secret = apr_pstrdup(pool, rh_db_text(row[9]));
     job->base_url = apr_pstrdup(pool, row[10] ? row[10] : "");
     rh_format_parse(row[11], &job->format);
     job->ordered = rh_db_number(row[12]) != 0;
     job->rate_limit = (int)rh_db_number(row[13]);
     job->failing_for = rh_db_number(row[14]) * 1000;
     job->event.type = apr_pstrdup(pool, row[15]);
-    job->event.key = row[16] && *row[16] ? apr_pstrdup(pool, row[16]) : NULL;
-    job->event.traceparent = row[17] && *row[17] ? apr_pstrdup(pool, row[17]) : NULL;
+    job->event.key = apr_pstrdup(pool, rh_db_text(row[16]));
+    job->event.traceparent = apr_pstrdup(pool, rh_db_text(row[17]));
     job->event.time = rh_db_number(row[18]) * 1000;
     job->event.data.data = apr_pstrdup(pool, row[20]);
     job->event.data.len = strlen(job->event.data.data);
@@ -142,14 +139,21 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
 
 /* ---- candidates ---- */
 
+/** There is something that only has to wait: the next claim should come no later. */
+static void come_again(const claim_t *claim, apr_interval_time_t wait)
+{
+    if (claim->claim->again == 0 || claim->claim->again > wait) {
+        claim->claim->again = wait;
+    }
+}
+
 /** What a subscription may get in this claim. */
-static void add_candidate(claim_t *claim, const char **row, apr_pool_t *pool)
+static void add_candidate(claim_t *claim, const char **row)
 {
     rh_queue_impl_t *queue = claim->queue;
     int rate = (int)rh_db_number(row[5]), most = (int)rh_db_number(row[2]);
     candidate_t *candidate;
 
-    (void)pool;
     if (most > claim->room) {
         most = claim->room;
     }
@@ -164,9 +168,7 @@ static void add_candidate(claim_t *claim, const char **row, apr_pool_t *pool)
             most = (rate + 9) / 10;
         }
         candidate->pace = ((apr_int64_t)most * 1000 + rate - 1) / rate;
-        if (claim->claim->again == 0 || claim->claim->again > candidate->pace * 1000) {
-            claim->claim->again = candidate->pace * 1000;
-        }
+        come_again(claim, candidate->pace * 1000);
     }
     candidate->most = most;
     claim->room -= most;
@@ -200,18 +202,14 @@ static apr_status_t look_at(rh_db_t *db, claim_t *claim, const char **row, apr_p
         return APR_SUCCESS;
     }
     if (pause > 0) {
-        if (claim->claim->again == 0 || claim->claim->again > pause * 1000) {
-            claim->claim->again = pause * 1000;
-        }
+        come_again(claim, pause * 1000);
         return APR_SUCCESS;
     }
     if (claim->claim->hold_ordered && rh_db_number(row[4]) != 0) {
-        if (claim->claim->again == 0 || claim->claim->again > HELD_FOR) {
-            claim->claim->again = HELD_FOR;
-        }
+        come_again(claim, HELD_FOR);
         return APR_SUCCESS;
     }
-    add_candidate(claim, row, pool);
+    add_candidate(claim, row);
     return APR_SUCCESS;
 }
 

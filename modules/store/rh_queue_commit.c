@@ -118,7 +118,7 @@ static rh_job_t *make_job(const char **row, const rh_event_t *event, const commi
     job->target_url = apr_pstrdup(pool, row[3]);
     job->headers = apr_pstrdup(pool, row[4]);
     job->secret = apr_pstrdup(pool, row[5]);
-    job->old_secret = row[6] && *row[6] ? apr_pstrdup(pool, row[6]) : NULL;
+    job->old_secret = apr_pstrdup(pool, rh_db_text(row[6]));
     job->base_url = apr_pstrdup(pool, row[7] ? row[7] : "");
     rh_format_parse(row[8], &job->format);
     job->failing_for = rh_db_number(row[9]) * 1000;
@@ -144,7 +144,7 @@ static apr_status_t commit_pgsql(rh_db_t *db, void *baton, apr_pool_t *pool)
 
         if (n < 0 || n >= commit->count) {
             commit->waiting = (int)rh_db_number(row[9]);
-        } else if (!row[1] || !*row[1]) {
+        } else if (!rh_db_text(row[1])) {
             status = find_first(db, commit->items[n], pool);
         } else {
             rh_job_t *job = make_job(row, commit->items[n]->event, commit);

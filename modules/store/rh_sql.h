@@ -12,6 +12,9 @@
 
 #include "rh_db.h"
 
+/** SQLite's clock, in milliseconds since the epoch. PostgreSQL has resthooks.now_ms(). */
+#define RH_SQLITE_NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+
 /* ---- rh_sql_subscription.c ---- */
 
 /** Take a subscription's mutex: (tenant, id). PostgreSQL only. */

@@ -141,7 +141,7 @@ const rh_statement_t rh_sql_claim_jobs = {
     JOBS("resthooks_",
          "(SELECT value ->> 'tenant' AS tenant, value ->> 'id' AS id FROM json_each(%s)) AS i"
          " JOIN resthooks_queue q ON q.tenant = i.tenant AND q.delivery_id = i.id",
-         "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)", "max")};
+         RH_SQLITE_NOW, "max")};
 
 const rh_statement_t rh_sql_cancel = {
     "cancel",
@@ -170,7 +170,7 @@ const rh_statement_t rh_sql_release = {
     "release",
     "UPDATE resthooks.queue SET lease = 0, due_at = resthooks.now_ms() WHERE lease = %s::bigint",
     "UPDATE resthooks_queue SET lease = 0,"
-    " due_at = CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+    " due_at = " RH_SQLITE_NOW ""
     " WHERE lease = CAST(%s AS integer)"};
 
 /* ---- housekeeping ---- */
@@ -188,7 +188,7 @@ const rh_statement_t rh_sql_old_keys = {
     " ORDER BY i.created_at LIMIT %s::integer FOR UPDATE SKIP LOCKED)",
     "DELETE FROM resthooks_idempotency WHERE (tenant, client_id) IN"
     " (SELECT i.tenant, i.client_id FROM resthooks_idempotency i"
-    " WHERE i.created_at < CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
+    " WHERE i.created_at < " RH_SQLITE_NOW ""
     " - CAST(%s AS integer) ORDER BY i.created_at LIMIT CAST(%s AS integer))"};
 
 #define OLD(TABLE)                                                                                 \

@@ -99,7 +99,6 @@ const rh_statement_t rh_sql_subscription_state = {"subscription_state",
     " JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"                              \
     " JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"
 #define PGSQL_NOW "resthooks.now_ms()"
-#define SQLITE_NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
 
 #define REDELIVER_QUEUE(S, UUID, NOW, ROW)                                                         \
     QUEUE_FROM_DELIVERY(S, NOW)                                                                    \
@@ -110,7 +109,7 @@ const rh_statement_t rh_sql_subscription_state = {"subscription_state",
 
 const rh_statement_t rh_sql_redeliver_queue = {
     "redeliver_queue", REDELIVER_QUEUE("resthooks.", "::uuid", PGSQL_NOW, "queue"),
-    REDELIVER_QUEUE("resthooks_", "", SQLITE_NOW, "resthooks_queue")};
+    REDELIVER_QUEUE("resthooks_", "", RH_SQLITE_NOW, "resthooks_queue")};
 
 #define REDELIVER_DELIVERY(S, UUID)                                                                \
     "UPDATE " S "delivery SET state = 'pending' WHERE tenant = %s AND id = %s" UUID
@@ -159,7 +158,7 @@ const rh_statement_t rh_sql_replay_queue = {
         REPLAY_WHERE("resthooks.", "::uuid",
                      "SELECT json_array_elements_text(%s::json)") " ON CONFLICT (tenant, "
                                                                   "delivery_id) DO NOTHING",
-    QUEUE_FROM_DELIVERY("resthooks_", SQLITE_NOW) REPLAY_WHERE(
+    QUEUE_FROM_DELIVERY("resthooks_", RH_SQLITE_NOW) REPLAY_WHERE(
         "resthooks_", "",
         "SELECT value FROM json_each(%s)") " ON CONFLICT (tenant, delivery_id) DO NOTHING"};
 

@@ -90,7 +90,6 @@ const rh_statement_t rh_sql_settle = {
     " value ->> 'started_at' AS started_at, value ->> 'ms' AS ms,"                                 \
     " value ->> 'status_code' AS status_code, value ->> 'headers' AS headers,"                     \
     " value ->> 'answer' AS answer, value ->> 'error' AS error FROM json_each(%s)) AS o"
-#define NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
 
 const rh_statement_t rh_sql_settle_attempts = {
     "settle_attempts", NULL,
@@ -108,8 +107,9 @@ const rh_statement_t rh_sql_settle_stat = {
     " last_status_code = CASE WHEN s.last IS NULL THEN t.last_status_code ELSE s.last %% 1000 END,"
     " last_attempt_at = max(t.last_attempt_at, coalesce(s.last / 1000, 0)),"
     " failing_since = CASE WHEN s.delivered > 0 THEN NULL"
-    " WHEN s.last IS NULL THEN t.failing_since ELSE coalesce(t.failing_since, " NOW ") END,"
-    " paused_until = CASE WHEN s.pause > 0 THEN max(t.paused_until, " NOW " + s.pause)"
+    " WHEN s.last IS NULL THEN t.failing_since ELSE coalesce(t.failing_since, " RH_SQLITE_NOW
+    ") END,"
+    " paused_until = CASE WHEN s.pause > 0 THEN max(t.paused_until, " RH_SQLITE_NOW " + s.pause)"
     " ELSE t.paused_until END"
     " FROM (SELECT o.tenant AS tenant, o.subscription_id AS subscription_id,"
     " sum(o.kind = 'delivered') AS delivered,"
@@ -124,7 +124,7 @@ const rh_statement_t rh_sql_settle_stat = {
 const rh_statement_t rh_sql_settle_subscription = {
     "settle_subscription", NULL,
     "UPDATE resthooks_subscription AS s SET state = e.kind, state_reason = e.reason,"
-    " updated_at = " NOW ", revision = s.revision + 1"
+    " updated_at = " RH_SQLITE_NOW ", revision = s.revision + 1"
     " FROM (SELECT o.tenant AS tenant, o.subscription_id AS subscription_id,"
     " max(o.kind) AS kind, o.reason AS reason FROM " OUTCOMES
     " WHERE o.kind IN ('gone', 'disabled') GROUP BY o.tenant, o.subscription_id) AS e"
@@ -133,7 +133,7 @@ const rh_statement_t rh_sql_settle_subscription = {
 
 const rh_statement_t rh_sql_settle_again = {
     "settle_again", NULL,
-    "UPDATE resthooks_queue AS q SET lease = 0, due_at = " NOW " + o.delay,"
+    "UPDATE resthooks_queue AS q SET lease = 0, due_at = " RH_SQLITE_NOW " + o.delay,"
     " tries = q.tries + (o.kind = 'retry'), attempt_count = q.attempt_count + (o.kind = 'retry')"
     " FROM " OUTCOMES " WHERE q.tenant = o.tenant AND q.delivery_id = o.id"
     " AND o.kind IN ('retry', 'release') AND q.lease = o.lease"};
@@ -152,7 +152,7 @@ const rh_statement_t rh_sql_settle_delivery = {
 /* The next of a key is the first that does not end here. */
 const rh_statement_t rh_sql_settle_wake = {
     "settle_wake", NULL,
-    "UPDATE resthooks_queue SET lease = 0, due_at = " NOW
+    "UPDATE resthooks_queue SET lease = 0, due_at = " RH_SQLITE_NOW
     " WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT q.tenant, (SELECT f.delivery_id"
     " FROM resthooks_queue f WHERE f.tenant = q.tenant AND f.subscription_id = q.subscription_id"
     " AND f.order_key = q.order_key"

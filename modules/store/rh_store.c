@@ -62,12 +62,12 @@ static apr_status_t select_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     return rh_db_select(db, select->statement, select->count, select->args, pool, select->rows);
 }
 
-apr_status_t rh_store_select(rh_store_t *store, const rh_statement_t *statement, int count,
+apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *statement, int count,
                              const char *const *args, apr_pool_t *pool, apr_array_header_t **rows)
 {
     select_t select = {statement, count, args, rows};
 
-    return rh_store_run(store->source, false, select_work, &select, pool);
+    return rh_store_run(source, false, select_work, &select, pool);
 }
 
 const char *rh_store_number(apr_pool_t *pool, apr_int64_t number)
@@ -92,7 +92,7 @@ void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char
 
     rh_uuid_floor(from > 0 ? from : 0, text);
     *lowest = text;
-    *end = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+    *end = RH_LAST_ID;
     if (to > 0) {
         rh_uuid_floor(to, text + RH_UUID_LEN + 1);
         *end = text + RH_UUID_LEN + 1;
@@ -105,7 +105,7 @@ void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char
 apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **problem)
 {
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store, &rh_sql_version, 0, NULL, pool, &rows);
+    apr_status_t status = rh_store_select(store->source, &rh_sql_version, 0, NULL, pool, &rows);
 
     *problem = NULL;
     if (status != APR_SUCCESS) {

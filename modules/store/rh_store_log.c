@@ -3,11 +3,6 @@
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
-static const char *text_or_null(const char *column)
-{
-    return column && *column ? column : NULL;
-}
-
 static rh_event_source_t read_source(const char *name)
 {
     for (int i = RH_SOURCE_CAPTURE; name && i <= RH_SOURCE_TEST; i++) {
@@ -25,9 +20,9 @@ static rh_event_t *read_event(const char **row, apr_pool_t *pool)
     event->id = row[0];
     event->tenant = row[1];
     event->type = row[2];
-    event->key = text_or_null(row[3]);
-    event->client_id = text_or_null(row[4]);
-    event->traceparent = text_or_null(row[5]);
+    event->key = rh_db_text(row[3]);
+    event->client_id = rh_db_text(row[4]);
+    event->traceparent = rh_db_text(row[5]);
     event->time = rh_db_number(row[6]) * 1000;
     event->source = read_source(row[7]);
     event->data.data = row[8] ? row[8] : "null";
@@ -40,7 +35,7 @@ apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const cha
 {
     const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store, &rh_sql_event_get, 2, args, pool, &rows);
+    apr_status_t status = rh_store_select(store->source, &rh_sql_event_get, 2, args, pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
@@ -66,8 +61,8 @@ apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant, const ch
         args[n++] = type;
     }
     args[n++] = rh_store_number(pool, page->limit);
-    status = rh_store_select(store, type ? &rh_sql_event_list_type : &rh_sql_event_list, n, args,
-                             pool, &rows);
+    status = rh_store_select(store->source, type ? &rh_sql_event_list_type : &rh_sql_event_list, n,
+                             args, pool, &rows);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -94,12 +89,12 @@ static rh_delivery_t *read_delivery(const char **row, apr_pool_t *pool)
     if (row[9]) {
         rh_format_parse(row[9], &delivery->format);
     }
-    delivery->target_url = text_or_null(row[10]);
+    delivery->target_url = rh_db_text(row[10]);
     delivery->base_url = row[11] ? row[11] : "";
-    delivery->event.key = text_or_null(row[12]);
+    delivery->event.key = rh_db_text(row[12]);
     delivery->event.time = rh_db_number(row[13]) * 1000;
     delivery->event.source = read_source(row[14]);
-    delivery->event.traceparent = text_or_null(row[15]);
+    delivery->event.traceparent = rh_db_text(row[15]);
     delivery->created_at = rh_uuid_time(delivery->id);
     return delivery;
 }
@@ -129,7 +124,7 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
     args[n++] = state;
     args[n++] = state;
     args[n++] = rh_store_number(pool, page->limit);
-    status = rh_store_select(store, statement, n, args, pool, &rows);
+    status = rh_store_select(store->source, statement, n, args, pool, &rows);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -149,9 +144,9 @@ static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)
     attempt->started_at = rh_db_number(row[2]) * 1000;
     attempt->duration = rh_db_number(row[3]) * 1000;
     attempt->status_code = (int)rh_db_number(row[4]);
-    attempt->headers = text_or_null(row[5]);
+    attempt->headers = rh_db_text(row[5]);
     attempt->answer = row[6];
-    attempt->error = text_or_null(row[7]);
+    attempt->error = rh_db_text(row[7]);
     return attempt;
 }
 

@@ -10,6 +10,9 @@
 #include "rh_sql.h"
 #include "rh_store_open.h"
 
+/** Above every id. */
+#define RH_LAST_ID "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
 struct rh_store_t {
     rh_db_source_t *source;
 };
@@ -25,7 +28,7 @@ apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *
                           apr_pool_t *pool);
 
 /** One reading statement on a connection of its own. */
-apr_status_t rh_store_select(rh_store_t *store, const rh_statement_t *statement, int count,
+apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *statement, int count,
                              const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
 
 /** Decimal text of a number. */

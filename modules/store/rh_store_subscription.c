@@ -1,13 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Subscriptions: what the API reads and changes of them. */
 #include "rh_event_type.h"
+#include "rh_queue_private.h"
 #include "rh_rows.h"
-#include "rh_store_private.h"
-
-/** Most deliveries that go with their subscription at once: claimers cancel the others. */
-#define CANCEL_AT_ONCE "2000"
-/** Above every id. */
-#define LAST_ID "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 /** Columns of rh_sql_subscription_get and _list. */
 static rh_subscription_t *read_row(const char **row, apr_pool_t *pool)
@@ -30,9 +25,9 @@ static rh_subscription_t *read_row(const char **row, apr_pool_t *pool)
     subscription->ordered = rh_db_number(row[7]) != 0;
     subscription->rate_limit = (int)rh_db_number(row[8]);
     rh_subscription_state_parse(row[9], &subscription->state);
-    subscription->state_reason = row[10] && *row[10] ? row[10] : NULL;
+    subscription->state_reason = rh_db_text(row[10]);
     subscription->secret = row[11];
-    subscription->old_secret = row[12] && *row[12] ? row[12] : NULL;
+    subscription->old_secret = rh_db_text(row[12]);
     subscription->old_secret_until = rh_db_number(row[13]) * 1000;
     subscription->base_url = row[14] ? row[14] : "";
     subscription->created_at = rh_db_number(row[15]) * 1000;
@@ -98,7 +93,8 @@ apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, co
 {
     const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store, &rh_sql_subscription_get, 2, args, pool, &rows);
+    apr_status_t status =
+        rh_store_select(store->source, &rh_sql_subscription_get, 2, args, pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
@@ -128,10 +124,10 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
     }
     {
         const char *args[] = {
-            tenant, page->before ? page->before : LAST_ID, patterns, patterns, wanted,
+            tenant, page->before ? page->before : RH_LAST_ID, patterns, patterns, wanted,
             wanted, rh_store_number(pool, page->limit)};
 
-        status = rh_store_select(store, &rh_sql_subscription_list, 7, args, pool, &rows);
+        status = rh_store_select(store->source, &rh_sql_subscription_list, 7, args, pool, &rows);
     }
     if (status != APR_SUCCESS) {
         return status;
@@ -204,24 +200,23 @@ static apr_status_t update_work(rh_db_t *db, void *baton, apr_pool_t *pool)
                           rh_store_number(pool, subscription->revision)};
     const char *key[] = {subscription->tenant, subscription->id};
     apr_array_header_t *rows;
-    const char *was = NULL;
     int affected;
     apr_status_t status = lock(db, key[0], key[1], pool);
 
     if (status == APR_SUCCESS) {
         status = rh_db_select(db, &rh_sql_subscription_state, 2, key, pool, &rows);
     }
-    if (status == APR_SUCCESS && rows->nelts > 0) {
-        was = rh_row(rows, 0)[0];
+    if (status == APR_SUCCESS && rows->nelts == 0) {
+        return APR_NOTFOUND;
     }
     if (status == APR_SUCCESS) {
         status = rh_db_execute(db, &rh_sql_subscription_update, 16, args, pool, &affected);
     }
     if (status == APR_SUCCESS && affected == 0) {
-        return why_not(db, key[0], key[1], pool);
+        return APR_EEXIST;
     }
-    if (status == APR_SUCCESS && subscription->state == RH_SUBSCRIPTION_ACTIVE && was &&
-        strcmp(was, "active") != 0) {
+    if (status == APR_SUCCESS && subscription->state == RH_SUBSCRIPTION_ACTIVE &&
+        strcmp(rh_row(rows, 0)[0], "active") != 0) {
         status = rh_db_execute(db, &rh_sql_subscription_stat_clear, 2, key, pool, NULL);
     }
     return status == APR_SUCCESS ? follow_up(db, subscription, pool) : status;
@@ -253,7 +248,6 @@ static apr_status_t delete_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     const delete_t *what = baton;
     const char *revision = rh_store_number(pool, what->revision);
     const char *args[] = {what->tenant, what->id, revision, revision};
-    const char *cancel[] = {what->tenant, what->id, CANCEL_AT_ONCE};
     apr_status_t status = lock(db, what->tenant, what->id, pool);
     int affected;
 
@@ -263,16 +257,8 @@ static apr_status_t delete_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS && affected == 0) {
         return why_not(db, what->tenant, what->id, pool);
     }
-    if (status == APR_SUCCESS && db->dialect == RH_DIALECT_PGSQL) {
-        return rh_db_execute(db, &rh_sql_cancel, 3, cancel, pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_cancel_delivery, 3, cancel, pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_cancel_queue, 3, cancel, pool, NULL);
-    }
-    return status;
+    /* Some at once: claimers cancel the others. */
+    return status == APR_SUCCESS ? rh_queue_cancel(db, what->tenant, what->id, pool) : status;
 }
 
 apr_status_t rh_store_subscription_delete(rh_store_t *store, const char *tenant, const char *id,

@@ -1,0 +1,22 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_pool.h
+ * @brief Root pools: for threads and what passes between them. httpd's own pools share their
+ * allocators with its threads, or have none that threads may share (prefork).
+ */
+#ifndef RH_POOL_H
+#define RH_POOL_H
+
+#include "rh_base.h"
+
+/** What a root pool that lives as long as a thread keeps of memory it doesn't use, bytes. */
+#define RH_POOL_KEEP (1024 * 1024)
+
+/**
+ * Make a pool without a parent, with an allocator of its own that goes with it.
+ * @param keep bytes of freed memory that the allocator keeps
+ * @param shared whether several threads use it at once
+ */
+apr_status_t rh_root_pool_make(apr_pool_t **pool, apr_size_t keep, bool shared);
+
+#endif
