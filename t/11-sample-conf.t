@@ -59,6 +59,7 @@ certificate, key = authority.issue("DNS:localhost", client=True)
 for path, real in (("/etc/ssl/certs/internal-ca.pem", authority.file),
                    ("/etc/ssl/certs/hooks-client.pem", certificate),
                    ("/etc/ssl/private/hooks-client.key", key),
+                   ("/usr/local/share/mod_resthooks/htdocs", SOURCE),
                    ("${APACHE_RUN_DIR}", httpd.path("run"))):
     ok(path in full, f"it has {path}")
     full = full.replace(path, real)

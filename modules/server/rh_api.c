@@ -19,10 +19,10 @@ static const rh_api_route_t routes[] = {
     {"GET", "/subscriptions/{}/secret", rh_api_secret_get, 0, ""},
     {"POST", "/subscriptions/{}/secret/rotate", rh_api_secret_rotate, 0, ""},
     {"GET", "/subscriptions/{}/deliveries", rh_api_subscription_deliveries, 0,
-     "limit before state event from to"},
+     "limit before state event status from to"},
     {"POST", "/subscriptions/{}/replay", rh_api_subscription_replay, 0, ""},
     {"GET", "/deliveries", rh_api_deliveries_list, 0,
-     "limit before state event from to subscription"},
+     "limit before state event status from to subscription"},
     {"GET", "/deliveries/{}", rh_api_delivery_get, 0, ""},
     {"POST", "/deliveries/{}/redeliver", rh_api_delivery_redeliver, 0, ""},
     {"GET", "/event-types", rh_api_event_types_list, 0, ""},
@@ -31,6 +31,8 @@ static const rh_api_route_t routes[] = {
     {"GET", "/events", rh_api_events_list, 0, "limit before type from to"},
     {"POST", "/events", rh_api_events_publish, RH_API_NO_TENANT, ""},
     {"GET", "/events/{}", rh_api_event_get, 0, ""},
+    {"GET", "/stats", rh_api_stats_get, 0, "from to step subscription"},
+    {"GET", "/stats/subscriptions", rh_api_stats_subscriptions, 0, "from to step"},
     {"GET", "/health", rh_api_health_get, RH_API_NO_TENANT, ""},
     {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT, ""},
 };
@@ -110,12 +112,24 @@ static void find_tenant(rh_api_t *api, const rh_api_route_t *route)
     }
 }
 
-/** A browser says where a request comes from: none that changes something comes from elsewhere. */
+/**
+ * A browser says where a request comes from (Fetch Metadata "Sec-Fetch-Site"; RFC 6454 §7 "Origin"
+ * where it does not know that yet): none that changes something comes from elsewhere.
+ */
 static void refuse_cross_site(rh_api_t *api)
 {
     const char *site = apr_table_get(api->r->headers_in, "Sec-Fetch-Site");
+    const char *origin = apr_table_get(api->r->headers_in, "Origin");
+    const char *host = apr_table_get(api->r->headers_in, "Host");
+    const char *authority = origin ? strstr(origin, "://") : NULL;
+    bool foreign;
 
-    if (site && strcmp(site, "cross-site") == 0) {
+    if (site) {
+        foreign = strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+    } else {
+        foreign = origin && (!authority || !host || strcasecmp(authority + 3, host) != 0);
+    }
+    if (foreign) {
         rh_problem_set(api->problem, 403, "Requests from other sites are not taken.");
     }
 }
@@ -124,7 +138,11 @@ static int dispatch(rh_api_t *api)
 {
     const char *allow;
     const rh_api_route_t *route = find_route(api, &allow);
+    int result;
 
+    if (rh_api_answer_page(api, &result)) {
+        return result;
+    }
     if (!allow) {
         return rh_api_error(api, 404, "There is nothing at this path.");
     }

@@ -131,6 +131,7 @@ rh_api_function_t rh_api_secret_get, rh_api_secret_rotate;
 rh_api_function_t rh_api_deliveries_list, rh_api_delivery_get, rh_api_delivery_redeliver;
 rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_type_sample;
 rh_api_function_t rh_api_events_list, rh_api_events_publish, rh_api_event_get;
+rh_api_function_t rh_api_stats_get, rh_api_stats_subscriptions;
 rh_api_function_t rh_api_health_get, rh_api_index_get, rh_api_openapi_get;
 
 /** The catalogue's entry of a type, NULL when there is none. */
@@ -148,6 +149,13 @@ int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter);
 
 /** Read the subscription of the path. @return false: the problem says why not */
 bool rh_api_find_subscription(rh_api_t *api, rh_subscription_t **subscription);
+
+/**
+ * Answer from the page's files: the base, where the client accepts HTML, and what is below /ui/
+ * (rh_api_page.c).
+ * @return false: this is not the page's to answer
+ */
+bool rh_api_answer_page(rh_api_t *api, int *result);
 
 /** A subscription's id from the path that is a UUID; otherwise false, with a 404 as the problem. */
 bool rh_api_uuid_parameter(rh_api_t *api);

@@ -22,6 +22,27 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
     return rh_api_json(api, status, rh_delivery_json(delivery, api->r->pool));
 }
 
+/** The parameter `status` of a list: a code, a class such as 5xx, or none. */
+static void read_status(rh_api_t *api, rh_delivery_filter_t *filter)
+{
+    const char *text = apr_table_get(api->query, "status");
+
+    if (!text) {
+        return;
+    }
+    if (strcmp(text, "none") == 0) {
+        filter->status_end = 1;
+    } else if (strlen(text) == 3 && *text >= '1' && *text <= '9' && strcmp(text + 1, "xx") == 0) {
+        filter->status_from = (*text - '0') * 100;
+        filter->status_end = filter->status_from + 100;
+    } else if (strlen(text) == 3 && strspn(text, "0123456789") == 3 && *text != '0') {
+        filter->status_from = atoi(text);
+        filter->status_end = filter->status_from + 1;
+    } else {
+        rh_problem_set(api->problem, 400, "The parameter status must be like 404 or 5xx, or none.");
+    }
+}
+
 int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
 {
     const char *state = apr_table_get(api->query, "state");
@@ -37,6 +58,7 @@ int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
     filter->from = rh_api_time(api, "from");
     filter->to = rh_api_time(api, "to");
     filter->state = -1;
+    read_status(api, filter);
     if (state && !rh_delivery_state_parse(state, &parsed)) {
         rh_problem_set(api->problem, 400,
                        "The parameter state must be pending, delivered, failed or cancelled.");
@@ -140,7 +162,7 @@ static apr_time_t read_time(rh_api_t *api, const char *name, struct json_object 
 }
 
 static void read_replay(rh_api_t *api, struct json_object *body, apr_time_t *from, apr_time_t *to,
-                        bool *any)
+                        bool *any, bool *dry_run)
 {
     json_object_object_foreach(body, name, value)
     {
@@ -155,6 +177,11 @@ static void read_replay(rh_api_t *api, struct json_object *body, apr_time_t *fro
             *any = strcmp(text, "any") == 0;
             if (!*any && strcmp(text, "failed") != 0) {
                 rh_problem_field(api->problem, name, "must be \"failed\" or \"any\"");
+            }
+        } else if (strcmp(name, "dry_run") == 0) {
+            *dry_run = json_object_get_boolean(value);
+            if (!json_object_is_type(value, json_type_boolean)) {
+                rh_problem_field(api->problem, name, "must be true or false");
             }
         } else {
             rh_api_unknown_field(api, name);
@@ -172,28 +199,31 @@ int rh_api_subscription_replay(rh_api_t *api)
 {
     struct json_object *body, *tree;
     apr_time_t from = 0, to = 0;
-    apr_int64_t queued = 0;
+    apr_int64_t count = 0;
     apr_status_t status;
-    bool any = false;
+    bool any = false, dry_run = false;
 
     if (!rh_api_uuid_parameter(api)) {
         return rh_api_problem(api);
     }
     rh_api_read_json(api, false, &body);
     if (!rh_problem_is(api->problem)) {
-        read_replay(api, body, &from, &to, &any);
+        read_replay(api, body, &from, &to, &any, &dry_run);
     }
     if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);
     }
-    status = rh_store_replay(api->store, api->tenant, api->parameter, any, from, to, api->r->pool,
-                             &queued);
+    status = (dry_run ? rh_store_replay_count : rh_store_replay)(
+        api->store, api->tenant, api->parameter, any, from, to, api->r->pool, &count);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }
-    rh_server_wake(api->r);
     tree = json_object_new_object();
-    json_object_object_add(tree, "queued", json_object_new_int64(queued));
+    json_object_object_add(tree, dry_run ? "matching" : "queued", json_object_new_int64(count));
+    if (dry_run) {
+        return rh_api_json(api, HTTP_OK, tree);
+    }
+    rh_server_wake(api->r);
     return rh_api_json(api, HTTP_ACCEPTED, tree);
 }
 

@@ -43,9 +43,11 @@ int rh_api_health_get(rh_api_t *api)
 
 int rh_api_index_get(rh_api_t *api)
 {
-    static const char *const resources[] = {"subscriptions", "deliveries", "event-types",
-                                            "events",        "health",     "openapi.json"};
+    static const char *const resources[] = {"subscriptions", "deliveries", "event-types", "events",
+                                            "stats",         "health",     "openapi.json"};
     struct json_object *tree = json_object_new_object();
+    bool admin = rh_request_is_admin(api->r);
+    bool publisher = admin || rh_request_is_publisher(api->r);
     apr_size_t i;
 
     for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
@@ -53,6 +55,11 @@ int rh_api_index_get(rh_api_t *api)
 
         json_object_object_add(tree, resources[i], json_object_new_string(rh_api_url(api, path)));
     }
+    json_object_object_add(tree, "version", json_object_new_string(RH_VERSION));
+    json_object_object_add(tree, "tenant",
+                           api->tenant ? json_object_new_string(api->tenant) : NULL);
+    json_object_object_add(tree, "publisher", json_object_new_boolean(publisher));
+    json_object_object_add(tree, "admin", json_object_new_boolean(admin));
     return rh_api_json(api, HTTP_OK, tree);
 }
 

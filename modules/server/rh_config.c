@@ -57,6 +57,7 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
     merged->tls_certificate = add->tls_certificate ? add->tls_certificate : base->tls_certificate;
     merged->tls_key = add->tls_certificate || add->tls_key ? add->tls_key : base->tls_key;
     MERGE_POINTER(spool);
+    MERGE_POINTER(page);
     MERGE_NUMBER(schema_auto);
     MERGE_POINTER(db_driver);
     MERGE_POINTER(db_params);

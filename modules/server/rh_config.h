@@ -72,6 +72,7 @@ typedef struct rh_server_config_t {
                                            after the server's */
     const char *egress_proxy, *tls_ca_file, *tls_certificate, *tls_key;
     const char *spool;
+    const char *page; /**< folder of the page's files; "": RestHooksPage Off */
     int schema_auto;
     const char *db_driver,
         *db_params; /**< heard in passing: DBDriver and DBDParams are mod_dbd's */

@@ -295,6 +295,23 @@ static const char *set_spool(cmd_parms *cmd, void *dir_config, const char *name)
     return NULL;
 }
 
+static const char *set_page(cmd_parms *cmd, void *dir_config, const char *name)
+{
+    const char *path = strcasecmp(name, "off") == 0 ? "" : ap_server_root_relative(cmd->pool, name);
+    apr_finfo_t info;
+
+    (void)dir_config;
+    if (!path || !*name) {
+        return rh_complaint(cmd, "\"%s\": no valid path", name);
+    }
+    if (*path && (apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS ||
+                  info.filetype != APR_DIR)) {
+        return rh_complaint(cmd, "%s: no folder", path);
+    }
+    rh_server_config(cmd->server)->page = path;
+    return NULL;
+}
+
 #define INFO(record) ((void *)(uintptr_t) & (record))
 #define EVERYWHERE (RSRC_CONF | ACCESS_CONF)
 
@@ -348,6 +365,7 @@ const command_rec rh_directives[] = {
                   "how long events, deliveries and attempts are kept"),
     AP_INIT_TAKE1("RestHooksSpool", set_spool, NULL, RSRC_CONF,
                   "folder for events while the database can't be reached"),
+    AP_INIT_TAKE1("RestHooksPage", set_page, NULL, RSRC_CONF, "folder of the page's files, or Off"),
     AP_INIT_TAKE1("RestHooksSchema", set_choice, INFO(schema), RSRC_CONF,
                   "auto: create and upgrade the tables at start; check: only look"),
     AP_INIT_TAKE1("SetHandler", rh_overhear_handler, NULL, OR_FILEINFO,

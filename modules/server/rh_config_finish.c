@@ -49,6 +49,9 @@ static void set_defaults(apr_pool_t *pool, rh_server_config_t *config)
     if (!config->spool) {
         config->spool = ap_runtime_dir_relative(pool, "resthooks");
     }
+    if (!config->page) {
+        config->page = RH_PAGE_DIR;
+    }
     if (config->retry) {
         config->retry_policy.waits = (const apr_interval_time_t *)config->retry->elts;
         config->retry_policy.wait_count = config->retry->nelts;

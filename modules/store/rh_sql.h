@@ -43,32 +43,45 @@ extern const rh_statement_t rh_sql_subscription_delete;
 
 /** (tenant, id) */
 extern const rh_statement_t rh_sql_event_get;
-/** (tenant, lowest id, id to end before, limit[, type]) */
+/** (tenant, lowest id, id to end before[, type], limit) */
 extern const rh_statement_t rh_sql_event_list, rh_sql_event_list_type;
-/** (tenant, lowest id, id to end before, limit, type or NULL, state or NULL[, subscription or
- * event]) */
+/** (tenant[, subscription or event], lowest id, id to end before, type or NULL twice, state or
+ * NULL twice, lowest status, status to end before, limit) */
 extern const rh_statement_t rh_sql_delivery_list, rh_sql_delivery_list_subscription,
     rh_sql_delivery_list_event;
 /** (tenant, id) */
 extern const rh_statement_t rh_sql_delivery_get, rh_sql_attempt_list;
-/** (tenant, id): rows: the subscription's id, its state or NULL, whether it is ordered */
+/** (tenant, id): rows: the subscription's id, its state or NULL */
 extern const rh_statement_t rh_sql_delivery_subscription;
 /** (tenant, subscription): rows: state */
 extern const rh_statement_t rh_sql_subscription_state;
-/** (tenant, delivery, now) */
+/** (tenant, delivery) */
 extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;
 /** Events that never were on their way to the subscription get a delivery, its state `cancelled`
  * until it is queued: (tenant, subscription, lowest event id, event id to end before) */
 extern const rh_statement_t rh_sql_replay_missing;
-/** Queue deliveries: (tenant, subscription, lowest event id, event id to end before, states as a
- * JSON array, now); affected: how many */
-extern const rh_statement_t rh_sql_replay_queue, rh_sql_replay_pending;
-/** (tenant, id, type, key, time, data, traceparent) */
+/** Likewise; rows: how many there are. */
+extern const rh_statement_t rh_sql_replay_count_missing;
+/** Queue deliveries: (tenant, subscription, lowest delivery id, lowest event id, event id to end
+ * before, states as a JSON array); affected: how many. _count: rows: how many that would be. */
+extern const rh_statement_t rh_sql_replay_queue, rh_sql_replay_pending, rh_sql_replay_count;
+/** (tenant, id, type, key, traceparent, time, data) */
 extern const rh_statement_t rh_sql_test_event;
 /** (tenant, id, event id, subscription, type) */
 extern const rh_statement_t rh_sql_test_delivery;
 /** rows: version */
 extern const rh_statement_t rh_sql_version;
+
+/* ---- rh_sql_stats.c ---- */
+
+/** Deliveries of buckets by state: (buckets, tenant[, subscription]); rows: bucket, state, count.
+ * Buckets are {n, low, high}: number, lowest id, id to end before. */
+extern const rh_statement_t rh_sql_stats_states, rh_sql_stats_states_subscription;
+/** Durations of attempts, to two digits: likewise; rows in order: bucket, ms, count */
+extern const rh_statement_t rh_sql_stats_durations, rh_sql_stats_durations_subscription;
+/** Deliveries of buckets by subscription: (buckets, tenant, limit); rows in order: subscription,
+ * bucket, delivered, failed */
+extern const rh_statement_t rh_sql_stats_subscriptions;
 
 /* ---- rh_sql_commit.c ---- */
 

@@ -40,6 +40,8 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
     DELIVERY_COLUMNS DELIVERY_TABLES(                                                              \
         S) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                \
            " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                     \
+           " AND d.last_status_code >= CAST(%s AS integer)"                                        \
+           " AND d.last_status_code < CAST(%s AS integer)"                                         \
            " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
 
 const rh_statement_t rh_sql_delivery_list = {"delivery_list",
@@ -120,32 +122,40 @@ const rh_statement_t rh_sql_redeliver_delivery = {"redeliver_delivery",
 
 /* ---- replay ---- */
 
-/* (tenant, subscription, lowest event id, event id to end before): deliveries that are missing. */
+/* (tenant, subscription, lowest event id, event id to end before): events that should have had a
+ * delivery. */
+#define PGSQL_MISSING                                                                              \
+    " FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant"                 \
+    " WHERE s.tenant = %s AND s.id = %s::uuid AND e.id >= %s::uuid AND e.id < %s::uuid"            \
+    " AND e.source <> 'test'"                                                                      \
+    " AND EXISTS (SELECT 1 FROM resthooks.subscription_event p WHERE p.tenant = s.tenant"          \
+    " AND p.subscription_id = s.id AND p.pattern = ANY (resthooks.patterns(e.type)))"              \
+    " AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant"                \
+    " AND d.event_id = e.id AND d.subscription_id = s.id)"
+#define SQLITE_MISSING                                                                             \
+    " FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant"                 \
+    " WHERE s.tenant = %s AND s.id = %s AND e.id >= %s AND e.id < %s"                              \
+    " AND e.source <> 'test'"                                                                      \
+    " AND EXISTS (SELECT 1 FROM resthooks_subscription_event p WHERE p.tenant = s.tenant"          \
+    " AND p.subscription_id = s.id AND (p.pattern IN ('*', e.type)"                                \
+    " OR (substr(p.pattern, -2) = '.*'"                                                            \
+    " AND substr(e.type, 1, length(p.pattern) - 1) = substr(p.pattern, 1, length(p.pattern) - "    \
+    "1))))"                                                                                        \
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d INDEXED BY resthooks_delivery_event"      \
+    " WHERE d.tenant = e.tenant AND d.event_id = e.id AND d.subscription_id = s.id)"
+
 const rh_statement_t rh_sql_replay_missing = {
     "replay_missing",
     "INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state)"
-    " SELECT e.tenant, resthooks.uuidv7(), e.id, s.id, e.type, 'cancelled'"
-    " FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant"
-    " WHERE s.tenant = %s AND s.id = %s::uuid AND e.id >= %s::uuid AND e.id < %s::uuid"
-    " AND e.source <> 'test'"
-    " AND EXISTS (SELECT 1 FROM resthooks.subscription_event p WHERE p.tenant = s.tenant"
-    " AND p.subscription_id = s.id AND p.pattern = ANY (resthooks.patterns(e.type)))"
-    " AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant"
-    " AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " SELECT e.tenant, resthooks.uuidv7(), e.id, s.id, e.type, 'cancelled'" PGSQL_MISSING
     " ORDER BY e.id",
     "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state)"
     " SELECT e.tenant, substr(e.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
-    " || '-' || lower(hex(randomblob(6))), e.id, s.id, e.type, 'cancelled'"
-    " FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant"
-    " WHERE s.tenant = %s AND s.id = %s AND e.id >= %s AND e.id < %s"
-    " AND e.source <> 'test'"
-    " AND EXISTS (SELECT 1 FROM resthooks_subscription_event p WHERE p.tenant = s.tenant"
-    " AND p.subscription_id = s.id AND (p.pattern IN ('*', e.type)"
-    " OR (substr(p.pattern, -2) = '.*'"
-    " AND substr(e.type, 1, length(p.pattern) - 1) = substr(p.pattern, 1, length(p.pattern) - 1))))"
-    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d INDEXED BY resthooks_delivery_event"
-    " WHERE d.tenant = e.tenant AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " || '-' || lower(hex(randomblob(6))), e.id, s.id, e.type, 'cancelled'" SQLITE_MISSING
     " ORDER BY e.id"};
+
+const rh_statement_t rh_sql_replay_count_missing = {
+    "replay_count_missing", "SELECT count(*)" PGSQL_MISSING, "SELECT count(*)" SQLITE_MISSING};
 
 /* The range is one of events: a delivery's id is as old as its event's, or younger. */
 #define REPLAY_WHERE(S, UUID, STATES)                                                              \
@@ -161,6 +171,17 @@ const rh_statement_t rh_sql_replay_queue = {
     QUEUE_FROM_DELIVERY("resthooks_", RH_SQLITE_NOW) REPLAY_WHERE(
         "resthooks_", "",
         "SELECT value FROM json_each(%s)") " ON CONFLICT (tenant, delivery_id) DO NOTHING"};
+
+#define REPLAY_COUNT(S, UUID, STATES)                                                              \
+    "SELECT count(*) FROM " S "delivery d JOIN " S "event e ON e.tenant = d.tenant"                \
+    " AND e.id = d.event_id" REPLAY_WHERE(                                                         \
+        S, UUID, STATES) " AND NOT EXISTS (SELECT 1 FROM " S                                       \
+                         "queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id)"
+
+const rh_statement_t rh_sql_replay_count = {
+    "replay_count",
+    REPLAY_COUNT("resthooks.", "::uuid", "SELECT json_array_elements_text(%s::json)"),
+    REPLAY_COUNT("resthooks_", "", "SELECT value FROM json_each(%s)")};
 
 #define REPLAY_PENDING(S, UUID, STATES)                                                            \
     "UPDATE " S "delivery AS d SET state = 'pending'" REPLAY_WHERE(                                \

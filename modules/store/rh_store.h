@@ -75,6 +75,43 @@ apr_status_t rh_store_subscription_update(rh_store_t *store, rh_subscription_t *
 apr_status_t rh_store_subscription_delete(rh_store_t *store, const char *tenant, const char *id,
                                           apr_int64_t revision, apr_pool_t *pool);
 
+/* ---- statistics (API) ---- */
+
+/** Buckets of statistics at most. */
+#define RH_STATS_BUCKETS 200
+/** Subscriptions that rh_store_stats_subscriptions shows at most, in the order of their ids. */
+#define RH_STATS_SUBSCRIPTIONS 500
+
+/** `count` buckets (1-RH_STATS_BUCKETS) of `step` microseconds each, the first begins at `from`. */
+typedef struct rh_stats_range_t {
+    apr_time_t from, to; /**< the last bucket may end early */
+    apr_interval_time_t step;
+    int count;
+} rh_stats_range_t;
+
+/** What happened in one bucket. */
+typedef struct rh_stats_bucket_t {
+    apr_int64_t deliveries[4]; /**< made in it, by the rh_delivery_state_t that they have now */
+    apr_int64_t attempts;      /**< begun in it */
+    int p50, p90, p99;         /**< their duration, milliseconds to two digits; -1: no attempts */
+} rh_stats_bucket_t;
+
+/** Deliveries of one subscription, by bucket. */
+typedef struct rh_stats_subscription_t {
+    const char *id;
+    apr_int64_t *delivered, *failed; /**< range->count of each */
+} rh_stats_subscription_t;
+
+/** @param subscription_id NULL: of the whole tenant; @param buckets receives range->count */
+apr_status_t rh_store_stats(rh_store_t *store, const char *tenant, const char *subscription_id,
+                            const rh_stats_range_t *range, apr_pool_t *pool,
+                            rh_stats_bucket_t **buckets);
+
+/** @param rows rh_stats_subscription_t *, of subscriptions that had deliveries */
+apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
+                                          const rh_stats_range_t *range, apr_pool_t *pool,
+                                          apr_array_header_t **rows);
+
 /* ---- events and deliveries (API) ---- */
 
 /** @param row event with data */
@@ -91,7 +128,8 @@ typedef struct rh_delivery_filter_t {
     const char *subscription_id;
     const char *event_id;
     const char *type;
-    int state; /**< rh_delivery_state_t, -1: all */
+    int state;                   /**< rh_delivery_state_t, -1: all */
+    int status_from, status_end; /**< last status code from … to below; 0: no answer came */
     apr_time_t from, to;
 } rh_delivery_filter_t;
 
@@ -119,6 +157,11 @@ apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const cha
 apr_status_t rh_store_replay(rh_store_t *store, const char *tenant, const char *subscription_id,
                              bool any, apr_time_t from, apr_time_t to, apr_pool_t *pool,
                              apr_int64_t *queued);
+
+/** How many rh_store_replay would queue with the same arguments, at this moment. */
+apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
+                                   const char *subscription_id, bool any, apr_time_t from,
+                                   apr_time_t to, apr_pool_t *pool, apr_int64_t *matching);
 
 /** Store an event for one subscription alone (a test), due now. @param delivery_id receives its id
  */

@@ -107,7 +107,7 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
     const rh_statement_t *statement = filter->subscription_id ? &rh_sql_delivery_list_subscription
                                       : of                    ? &rh_sql_delivery_list_event
                                                               : &rh_sql_delivery_list;
-    const char *args[9], *state;
+    const char *args[11], *state;
     apr_array_header_t *rows;
     apr_status_t status;
     int i, n = 0;
@@ -123,6 +123,8 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
     args[n++] = filter->type;
     args[n++] = state;
     args[n++] = state;
+    args[n++] = rh_store_number(pool, filter->status_from);
+    args[n++] = rh_store_number(pool, filter->status_end > 0 ? filter->status_end : 1000);
     args[n++] = rh_store_number(pool, page->limit);
     status = rh_store_select(store->source, statement, n, args, pool, &rows);
     if (status != APR_SUCCESS) {

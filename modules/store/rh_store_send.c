@@ -60,12 +60,18 @@ static apr_status_t subscription_active(rh_db_t *db, const send_t *what, apr_poo
     return rows->nelts == 0 ? APR_NOTFOUND : check_active(rh_row(rows, 0)[0]);
 }
 
+/** Which deliveries a replay takes. */
+static const char *replayed_states(const send_t *what)
+{
+    return what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
+}
+
 static apr_status_t replay_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     send_t *what = baton;
-    const char *states = what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
     const char *missing[] = {what->tenant, what->id, what->lowest, what->end};
-    const char *args[] = {what->tenant, what->id, what->lowest, what->lowest, what->end, states};
+    const char *args[] = {what->tenant, what->id,  what->lowest,
+                          what->lowest, what->end, replayed_states(what)};
     apr_status_t status = subscription_active(db, what, pool);
     int affected = 0;
 
@@ -92,6 +98,50 @@ apr_status_t rh_store_replay(rh_store_t *store, const char *tenant, const char *
     rh_store_range(pool, from, to, NULL, &what.lowest, &what.end);
     status = rh_store_run(store->source, true, replay_work, &what, pool);
     *queued = what.queued;
+    return status;
+}
+
+/** Add what a statement counts. */
+static apr_status_t count(rh_db_t *db, send_t *what, const rh_statement_t *statement, int n,
+                          const char *const *args, apr_pool_t *pool)
+{
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_select(db, statement, n, args, pool, &rows);
+
+    if (status == APR_SUCCESS && rows->nelts == 1) {
+        what->queued += rh_db_number(rh_row(rows, 0)[0]);
+    }
+    return status;
+}
+
+static apr_status_t count_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    send_t *what = baton;
+    const char *missing[] = {what->tenant, what->id, what->lowest, what->end};
+    const char *args[] = {what->tenant, what->id,  what->lowest,
+                          what->lowest, what->end, replayed_states(what)};
+    apr_status_t status = subscription_active(db, what, pool);
+
+    what->queued = 0;
+    if (status == APR_SUCCESS && what->any) {
+        status = count(db, what, &rh_sql_replay_count_missing, 4, missing, pool);
+    }
+    if (status == APR_SUCCESS) {
+        status = count(db, what, &rh_sql_replay_count, 6, args, pool);
+    }
+    return status;
+}
+
+apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
+                                   const char *subscription_id, bool any, apr_time_t from,
+                                   apr_time_t to, apr_pool_t *pool, apr_int64_t *matching)
+{
+    send_t what = {.tenant = tenant, .id = subscription_id, .any = any};
+    apr_status_t status;
+
+    rh_store_range(pool, from, to, NULL, &what.lowest, &what.end);
+    status = rh_store_run(store->source, false, count_work, &what, pool);
+    *matching = what.queued;
     return status;
 }
 

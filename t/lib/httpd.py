@@ -109,6 +109,8 @@ class Vhost:
             lines += [f"ProxyPass /employers {self.backend}/employers"]
         if self.enabled:
             lines += ["RestHooks On", 'RestHooksTenant "%{req:X-Tenant}"', self.targets,
+                      f'RestHooksPage "{SOURCE}/htdocs"' if os.path.isdir(SOURCE + "/htdocs")
+                      else "",
                       f"RestHooksRetry {self.retry}" if self.retry else "", self.rules,
                       f'<Location "{self.hooks}">']
             lines += [self.location if self.location is not None else

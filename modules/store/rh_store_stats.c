@@ -1,0 +1,157 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Statistics of the logs, in buckets of time. */
+#include "rh_rows.h"
+#include "rh_store_private.h"
+#include "rh_uuid.h"
+
+/** The buckets' ranges of ids, as the statements take them. */
+static const char *bucket_rows(apr_pool_t *pool, const rh_stats_range_t *range)
+{
+    char low[RH_UUID_LEN + 1], high[RH_UUID_LEN + 1];
+    rh_rows_t rows;
+
+    rh_rows_begin(&rows, pool);
+    for (int i = 0; i < range->count; i++) {
+        rh_uuid_floor(range->from + i * range->step, low);
+        rh_uuid_floor(i + 1 < range->count ? range->from + (i + 1) * range->step : range->to, high);
+        rh_rows_next(&rows);
+        rh_rows_number(&rows, "n", i);
+        rh_rows_text(&rows, "low", low);
+        rh_rows_text(&rows, "high", high);
+    }
+    return rh_rows_end(&rows);
+}
+
+/** A row's bucket; -1 for none of the range's. */
+static int bucket_of(const rh_stats_range_t *range, const char *text)
+{
+    apr_int64_t n = rh_db_number(text);
+
+    return n >= 0 && n < range->count ? (int)n : -1;
+}
+
+/** The rank-th smallest duration (nearest rank) of one bucket's rows, which are in order. */
+static int duration_at(apr_array_header_t *rows, int first, int end, apr_int64_t rank)
+{
+    int i = first;
+
+    while (i < end - 1 && rank > rh_db_number(rh_row(rows, i)[2])) {
+        rank -= rh_db_number(rh_row(rows, i++)[2]);
+    }
+    return (int)rh_db_number(rh_row(rows, i)[1]);
+}
+
+/** Percentiles of one bucket, from its rows. */
+static void set_durations(rh_stats_bucket_t *bucket, apr_array_header_t *rows, int first, int end)
+{
+    apr_int64_t all = 0;
+
+    for (int i = first; i < end; i++) {
+        all += rh_db_number(rh_row(rows, i)[2]);
+    }
+    bucket->attempts = all;
+    bucket->p50 = duration_at(rows, first, end, (all * 50 + 99) / 100);
+    bucket->p90 = duration_at(rows, first, end, (all * 90 + 99) / 100);
+    bucket->p99 = duration_at(rows, first, end, (all * 99 + 99) / 100);
+}
+
+/** What a query of both statements needs. */
+typedef struct stats_t {
+    const char *args[3]; /**< buckets, tenant, subscription */
+    int count;
+    apr_array_header_t *states, *durations;
+} stats_t;
+
+static apr_status_t stats_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    stats_t *stats = baton;
+    bool one = stats->count == 3;
+    apr_status_t status =
+        rh_db_select(db, one ? &rh_sql_stats_states_subscription : &rh_sql_stats_states,
+                     stats->count, stats->args, pool, &stats->states);
+
+    if (status == APR_SUCCESS) {
+        status =
+            rh_db_select(db, one ? &rh_sql_stats_durations_subscription : &rh_sql_stats_durations,
+                         stats->count, stats->args, pool, &stats->durations);
+    }
+    return status;
+}
+
+apr_status_t rh_store_stats(rh_store_t *store, const char *tenant, const char *subscription_id,
+                            const rh_stats_range_t *range, apr_pool_t *pool,
+                            rh_stats_bucket_t **buckets)
+{
+    stats_t stats = {
+        {bucket_rows(pool, range), tenant, subscription_id}, subscription_id ? 3 : 2, NULL, NULL};
+    apr_status_t status = rh_store_run(store->source, false, stats_work, &stats, pool);
+    rh_delivery_state_t state;
+    int i, end, n;
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    *buckets = apr_pcalloc(pool, (apr_size_t)range->count * sizeof(**buckets));
+    for (i = 0; i < range->count; i++) {
+        (*buckets)[i].p50 = (*buckets)[i].p90 = (*buckets)[i].p99 = -1;
+    }
+    for (i = 0; i < stats.states->nelts; i++) {
+        const char **row = rh_row(stats.states, i);
+
+        n = bucket_of(range, row[0]);
+        if (n >= 0 && rh_delivery_state_parse(row[1], &state)) {
+            (*buckets)[n].deliveries[state] = rh_db_number(row[2]);
+        }
+    }
+    for (i = 0; i < stats.durations->nelts; i = end) {
+        n = bucket_of(range, rh_row(stats.durations, i)[0]);
+        for (end = i + 1; end < stats.durations->nelts; end++) {
+            if (bucket_of(range, rh_row(stats.durations, end)[0]) != n) {
+                break;
+            }
+        }
+        if (n >= 0) {
+            set_durations(&(*buckets)[n], stats.durations, i, end);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
+                                          const rh_stats_range_t *range, apr_pool_t *pool,
+                                          apr_array_header_t **rows)
+{
+    const char *args[] = {
+        bucket_rows(pool, range), tenant,
+        rh_store_number(pool, (apr_int64_t)range->count * RH_STATS_SUBSCRIPTIONS)};
+    rh_stats_subscription_t *last = NULL;
+    apr_array_header_t *found;
+    apr_status_t status =
+        rh_store_select(store->source, &rh_sql_stats_subscriptions, 3, args, pool, &found);
+    int i, n;
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    *rows = apr_array_make(pool, 16, sizeof(rh_stats_subscription_t *));
+    for (i = 0; i < found->nelts; i++) {
+        const char **row = rh_row(found, i);
+
+        if (!last || strcmp(last->id, row[0]) != 0) {
+            if ((*rows)->nelts == RH_STATS_SUBSCRIPTIONS) {
+                break;
+            }
+            last = apr_pcalloc(pool, sizeof(*last));
+            last->id = row[0];
+            last->delivered = apr_pcalloc(pool, (apr_size_t)range->count * sizeof(apr_int64_t));
+            last->failed = apr_pcalloc(pool, (apr_size_t)range->count * sizeof(apr_int64_t));
+            APR_ARRAY_PUSH(*rows, rh_stats_subscription_t *) = last;
+        }
+        n = bucket_of(range, row[1]);
+        if (n >= 0) {
+            last->delivered[n] = rh_db_number(row[2]);
+            last->failed[n] = rh_db_number(row[3]);
+        }
+    }
+    return APR_SUCCESS;
+}
