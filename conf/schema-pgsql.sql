@@ -205,6 +205,8 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 -- With it, host one's statement, whose view of the tables begins after the lock is taken (each
 -- statement in here has its own), comes before A is seen or after A is leased.
 --
+-- `spare`: what was leased is left alone though the lease has ended, and keeps its key.
+--
 -- What is due but has to wait is parked (lease -1), so that a long row of one key isn't looked
 -- at again and again; whoever settles the first one wakes the next. Parking and that waking:
 --   1  A is leased, B is due behind it; claimer looks at B: A is in its way
@@ -213,7 +215,8 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 -- So who parks locks the row in the way first, and its settling waits, or it is gone and B stays.
 -- What was parked until then, the settling finds: see resthooks.wake_ordered.
 CREATE FUNCTION resthooks.claim_ordered(
-    for_tenant text, for_subscription uuid, new_lease bigint, lease_for bigint, most integer)
+    for_tenant text, for_subscription uuid, spare boolean, new_lease bigint, lease_for bigint,
+    most integer)
 RETURNS TABLE (delivery_id uuid, event_id uuid, tries integer, attempt_count integer)
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -231,6 +234,7 @@ BEGIN
     FOR due IN
         SELECT q.* FROM resthooks.queue q
         WHERE q.tenant = for_tenant AND q.subscription_id = for_subscription AND q.due_at <= at
+          AND (NOT spare OR q.lease <= 0)
         ORDER BY q.due_at LIMIT most * 4 FOR UPDATE SKIP LOCKED
     LOOP
         EXIT WHEN taken >= most;
@@ -244,7 +248,8 @@ BEGIN
                 UNION ALL
                 (SELECT w.delivery_id FROM resthooks.queue w
                  WHERE w.tenant = for_tenant AND w.subscription_id = for_subscription
-                   AND w.order_key = due.order_key AND w.lease > 0 AND w.due_at > at LIMIT 1)
+                   AND w.order_key = due.order_key AND w.lease > 0
+                   AND (spare OR w.due_at > at) LIMIT 1)
             LOOP
                 CONTINUE WHEN delivery_id = due.delivery_id;
                 blocked := true;

@@ -325,6 +325,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     what.lease = dispatcher->lease;
     what.lease_for = site->timeout + RH_LEASE_MARGIN;
     what.again = 0;
+    what.spare_leased = apr_time_now() < rh_atomic_get(dispatcher->spare_until);
     what.hold_ordered = hold_ordered(dispatcher, scratch);
     jobs = apr_array_make(scratch, 64, sizeof(rh_job_t *));
     status = queue->claim(queue, &what, scratch, jobs);
@@ -417,6 +418,9 @@ static void mind_the_clock(rh_dispatcher_t *dispatcher, apr_time_t now)
     if (dispatcher->next_maintenance > now + 2 * MAINTENANCE_INTERVAL) {
         dispatcher->next_maintenance = now;
     }
+    if (rh_atomic_get(dispatcher->spare_until) > now + RH_SPARE_LEASES) {
+        rh_atomic_set(dispatcher->spare_until, now);
+    }
     if (dispatcher->next_drain > now + DOWN_SPACING) {
         dispatcher->next_drain = now;
     }
@@ -432,6 +436,7 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
     dispatcher->per_subscription = dispatcher->site->endpoint_concurrency;
     dispatcher->empty_spacing = LEAST_SPACING;
     dispatcher->next_claim = now;
+    rh_atomic_set(dispatcher->spare_until, now + RH_SPARE_LEASES);
     dispatcher->next_maintenance = now + rh_random_next(&dispatcher->random) % APR_USEC_PER_SEC;
     apr_pool_create(&scratch, dispatcher->pool);
     for (;;) {

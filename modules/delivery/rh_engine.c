@@ -148,6 +148,7 @@ void rh_engine_store_is(rh_dispatcher_t *dispatcher, int who, apr_status_t statu
         }
         return;
     }
+    rh_atomic_set(dispatcher->spare_until, apr_time_now() + RH_SPARE_LEASES);
     before = __atomic_fetch_or(down, who, __ATOMIC_SEQ_CST);
     if (before == 0) {
         rh_log(dispatcher->site->log, RH_LOG_ERR, status, "RH0309",

@@ -46,7 +46,10 @@
 /** A lease is longer than an attempt by this. */
 #define RH_LEASE_MARGIN apr_time_from_sec(30)
 /** An attempt must be able to end this much before its lease. */
-#define RH_LEASE_SPARE apr_time_from_sec(2)
+#define RH_LEASE_SPARE apr_time_from_sec(10)
+/** After an outage, and at the start of a process that may come after one, leases that ended are
+ * left alone so long: whoever had them still has to settle what came of them. */
+#define RH_SPARE_LEASES apr_time_from_sec(10)
 /** Endpoints that a loop remembers while they have no work. */
 #define RH_ENDPOINTS_KEPT 16384
 /** Longest sleep of any thread: a wake-up that got lost costs no more than this. */
@@ -67,8 +70,9 @@ typedef struct rh_dispatcher_t {
     rh_engine_t *engine;
     const rh_site_t *site;
     int index;
-    apr_int64_t lease;     /**< token of this process and site */
-    rh_spooler_t *spooler; /**< NULL: this site has none */
+    apr_int64_t lease;      /**< token of this process and site */
+    apr_time_t spare_until; /**< atomic: leases that ended are left alone until then */
+    rh_spooler_t *spooler;  /**< NULL: this site has none */
     apr_pool_t *spool_pool;
     apr_pool_t *pool; /**< the thread's */
     apr_thread_mutex_t *mutex;

@@ -294,12 +294,13 @@ static apr_status_t lease_pgsql(rh_db_t *db, claim_t *claim, apr_pool_t *pool,
 
     for (ordered = 0; ordered <= 1 && status == APR_SUCCESS; ordered++) {
         const char *args[] = {candidates_json(claim, ordered, pool),
+                              claim->claim->spare_leased ? "1" : "0",
                               rh_store_number(pool, claim->claim->lease),
                               rh_store_number(pool, rh_store_ms_up(claim->claim->lease_for))};
         apr_array_header_t *rows;
 
         if (args[0]) {
-            status = rh_db_select(db, ordered ? &rh_sql_claim_ordered : &rh_sql_claim, 3, args,
+            status = rh_db_select(db, ordered ? &rh_sql_claim_ordered : &rh_sql_claim, 4, args,
                                   pool, &rows);
             if (status == APR_SUCCESS) {
                 apr_array_cat(leased, rows);
@@ -319,9 +320,10 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     const char *until = rh_queue_now(pool, claim->claim->lease_for);
     const char *most = apr_psprintf(pool, "%d", candidate->most);
     const char *look = apr_psprintf(pool, "%d", candidate->most * LOOK_FOR_ONE);
+    const char *spare = claim->claim->spare_leased ? "1" : "0";
     const char *park[] = {parked, candidate->tenant, candidate->id, now, look, now};
-    const char *ordered[] = {lease, until, candidate->tenant, candidate->id, now, now, most};
-    const char *plain[] = {lease, until, candidate->tenant, candidate->id, now, most};
+    const char *ordered[] = {lease, until, candidate->tenant, candidate->id, now, spare, now, most};
+    const char *plain[] = {lease, until, candidate->tenant, candidate->id, now, spare, most};
     apr_status_t status = APR_SUCCESS;
     apr_array_header_t *rows;
 
@@ -336,8 +338,8 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     }
     if (status == APR_SUCCESS) {
         status = candidate->ordered
-                     ? rh_db_select(db, &rh_sql_claim_one_ordered, 7, ordered, pool, &rows)
-                     : rh_db_select(db, &rh_sql_claim_one, 6, plain, pool, &rows);
+                     ? rh_db_select(db, &rh_sql_claim_one_ordered, 8, ordered, pool, &rows)
+                     : rh_db_select(db, &rh_sql_claim_one, 7, plain, pool, &rows);
     }
     if (status == APR_SUCCESS) {
         apr_array_cat(leased, rows);

@@ -103,10 +103,10 @@ extern const rh_statement_t rh_sql_idempotency_get;
  * now, now). Rows: tenant, id, something due, state, ordered, rate limit, pause left. The times
  * are SQLite's alone. */
 extern const rh_statement_t rh_sql_claim_candidates;
-/** Lease what is due of candidates: (candidates, lease, lease for); rows: tenant, delivery.
- * PostgreSQL only. */
+/** Lease what is due of candidates: (candidates, spare, lease, lease for); rows: tenant, delivery.
+ * `spare`: "1" for nothing whose lease ended, else "0". PostgreSQL only. */
 extern const rh_statement_t rh_sql_claim, rh_sql_claim_ordered;
-/** SQLite, of one subscription: (lease, leased until, tenant, subscription, now, most) */
+/** SQLite, of one subscription: (lease, leased until, tenant, subscription, now, spare, most) */
 extern const rh_statement_t rh_sql_claim_one, rh_sql_claim_one_ordered;
 /** SQLite, of one subscription: (until, tenant, subscription), (until, tenant, subscription, now,
  * most) */

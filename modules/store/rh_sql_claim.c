@@ -62,6 +62,7 @@ const rh_statement_t rh_sql_claim = {
     " due AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM clock, candidate c"
     " CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id FROM resthooks.queue x"
     " WHERE x.tenant = c.tenant AND x.subscription_id = c.id AND x.due_at <= clock.at"
+    " AND (%s::integer = 0 OR x.lease <= 0)"
     " ORDER BY x.due_at LIMIT c.most FOR UPDATE SKIP LOCKED) AS q"
     " WHERE c.pace = 0 OR EXISTS (SELECT 1 FROM share p"
     " WHERE p.tenant = c.tenant AND p.subscription_id = c.id))"
@@ -75,13 +76,15 @@ const rh_statement_t rh_sql_claim_ordered = {
     "WITH candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"
     " AS c(tenant text, id uuid, most integer))"
     " SELECT c.tenant, o.delivery_id FROM candidate c CROSS JOIN LATERAL"
-    " resthooks.claim_ordered(c.tenant, c.id, %s::bigint, %s::bigint, c.most) AS o",
+    " resthooks.claim_ordered(c.tenant, c.id, %s::integer <> 0, %s::bigint, %s::bigint, c.most)"
+    " AS o",
     NULL};
 
 #define LEASE_ONE                                                                                  \
     "UPDATE resthooks_queue SET lease = CAST(%s AS integer), due_at = CAST(%s AS integer)"         \
     " WHERE (tenant, delivery_id) IN (SELECT q.tenant, q.delivery_id FROM resthooks_queue q"       \
-    " WHERE q.tenant = %s AND q.subscription_id = %s AND q.due_at <= CAST(%s AS integer)"
+    " WHERE q.tenant = %s AND q.subscription_id = %s AND q.due_at <= CAST(%s AS integer)"          \
+    " AND (CAST(%s AS integer) = 0 OR q.lease <= 0)"
 #define MOST_OF_ONE " ORDER BY q.due_at LIMIT CAST(%s AS integer)) RETURNING tenant, delivery_id"
 
 /** Another of the key comes first, or is being worked on. */
@@ -95,7 +98,7 @@ const rh_statement_t rh_sql_claim_ordered = {
 
 const rh_statement_t rh_sql_claim_one = {"claim_one", NULL, LEASE_ONE MOST_OF_ONE};
 
-/* (lease, leased until, tenant, subscription, now, now, most) */
+/* (lease, leased until, tenant, subscription, now, spare, now, most) */
 const rh_statement_t rh_sql_claim_one_ordered = {
     "claim_one_ordered", NULL,
     LEASE_ONE " AND (q.order_key IS NULL OR NOT " BLOCKED ")" MOST_OF_ONE};

@@ -212,6 +212,8 @@ typedef struct rh_claim_t {
     apr_interval_time_t lease_for; /**< how long the claim holds */
     apr_int64_t lease;             /**< this process's token, greater than 0 */
     bool hold_ordered;             /**< nothing of ordered subscriptions: earlier events may come */
+    bool spare_leased;             /**< nothing whose lease ended: after an outage its owner may
+                                        still have an outcome to settle */
     apr_interval_time_t again;     /**< claim receives when something that waits only for its
                                         subscription's pause or pace may be claimed; 0: unknown */
 } rh_claim_t;

@@ -39,6 +39,7 @@ from relay import Relay  # noqa: E402
 TIMEOUT = 2  # RestHooksTimeout
 LEASE = TIMEOUT + 30
 LATE = 2  # a POST was on its way before this program saw it, or knew of the kill
+SPARE = 10  # of a lease is left at least when an attempt begins
 SETTLED_SOON = 4  # a stored outcome follows an attempt within this, if the database answers
 LONGEST = 8 if options.seconds <= 120 else 30  # a fault lasts so long at most
 
@@ -57,7 +58,7 @@ receiver, backend = Receiver(), Backend()
 flaky_tries = Counter()
 answered = defaultdict(list)  # (path, event id): times at which it was accepted
 began = time.time()
-kills, outages, told = [], [], []
+kills, outages, cuts, told = [], [], [], []
 
 
 def accept(received, status=200):
@@ -125,6 +126,8 @@ def down(name, seconds, begin, end):
     time.sleep(seconds)
     end()
     outages.append((started, time.time()))
+    if begin in (relay.cut, relay.hold):
+        cuts.append(outages[-1])
     tell(f"{name} for {seconds:.1f} s")
 
 
@@ -246,7 +249,11 @@ tell("nothing waits")
 
 
 def excused(first, again):
-    """Whether something was killed between an event's arrival and when its outcome was stored."""
+    """Whether something was killed between an event's arrival and when its outcome was stored; or
+    one host alone was cut off then, for as long as the rest of its lease."""
+    for since, until in cuts:
+        if since - SETTLED_SOON <= first <= until and again - since >= SPARE:
+            return True
     for kill in kills:
         if first <= kill + LATE and kill <= again:
             away = sum(max(0.0, min(kill, until) - max(first, since)) for since, until in outages)

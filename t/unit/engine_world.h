@@ -234,7 +234,7 @@ static void claim_of(world_t *world, int which, const rh_claim_t *claim, apr_arr
             return;
         }
         if (delivery->subscription == which && delivery->state == RH_DELIVERY_PENDING &&
-            delivery->due_at <= now) {
+            delivery->due_at <= now && (delivery->lease == 0 || !claim->spare_leased)) {
             push_job(world, i, claim, jobs);
             got++;
         }

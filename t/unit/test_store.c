@@ -120,10 +120,8 @@ static apr_array_header_t *commit_one(const rh_event_t *event, int limit, int *w
     return jobs;
 }
 
-static apr_array_header_t *claim_jobs(int limit, apr_interval_time_t lease_for,
-                                      apr_interval_time_t *again)
+static apr_array_header_t *claim_by(rh_claim_t claim, apr_interval_time_t *again)
 {
-    rh_claim_t claim = a_claim(limit, lease_for);
     apr_array_header_t *jobs = apr_array_make(pool, 4, sizeof(rh_job_t *));
 
     if (worker->claim(worker, &claim, pool, jobs) != APR_SUCCESS) {
@@ -133,6 +131,21 @@ static apr_array_header_t *claim_jobs(int limit, apr_interval_time_t lease_for,
         *again = claim.again;
     }
     return jobs;
+}
+
+static apr_array_header_t *claim_jobs(int limit, apr_interval_time_t lease_for,
+                                      apr_interval_time_t *again)
+{
+    return claim_by(a_claim(limit, lease_for), again);
+}
+
+/** How many a claim takes that leaves those alone whose lease ended. */
+static int claim_sparing(void)
+{
+    rh_claim_t claim = a_claim(10, SEC(30));
+
+    claim.spare_leased = true;
+    return claim_by(claim, NULL)->nelts;
 }
 
 #define JOB(jobs, i) APR_ARRAY_IDX(jobs, i, rh_job_t *)
@@ -298,6 +311,7 @@ static void test_hand_over(void)
     jobs = claim_jobs(10, SEC(-1), NULL);
     is_int(jobs->nelts, 1, "and can be claimed");
     drop_jobs(jobs);
+    is_int(claim_sparing(), 0, "after an outage one whose lease has ended is left alone at first");
     jobs = claim_jobs(10, SEC(30), NULL);
     is_int(jobs->nelts, 1, "and claimed again when the lease has ended");
     succeeded(worker->release(worker, 4711, pool), "leases are given back");
@@ -367,6 +381,16 @@ static void test_order(void)
     for (int i = 0; i < 3; i++) {
         jobs = claim_jobs(10, SEC(30), NULL);
         is_int(jobs->nelts, i == 0 ? 2 : 1, "the first of each key, and one at a time");
+        if (i == 2) {
+            settle = outcome_of(JOB(jobs, 0), RH_SETTLE_RELEASE, 0);
+            settle_one(&settle);
+            drop_jobs(jobs);
+            drop_jobs(claim_jobs(10, SEC(-1), NULL));
+            drop_jobs(commit_one(make_event("order", "a.b", "same", NULL), 5, &waiting, NULL));
+            is_int(claim_sparing(), 0, "nothing of its key goes before one that is left alone");
+            jobs = claim_jobs(10, SEC(30), NULL);
+            is_int(jobs->nelts, 1, "nor together with it");
+        }
         is(JOB(jobs, 0)->event.id, events[i]->id, "in order");
         if (i == 0) {
             drop_jobs(claim_jobs(10, SEC(30), NULL));
@@ -384,7 +408,12 @@ static void test_order(void)
         settle_one(&settle);
         drop_jobs(jobs);
     }
-    is_int(reread(one)->stats.delivered, 4, "all arrive");
+    jobs = claim_jobs(10, SEC(30), NULL);
+    is_int(jobs->nelts, 1, "the last of its key");
+    settle = outcome_of(JOB(jobs, 0), RH_SETTLE_DELIVERED, 200);
+    settle_one(&settle);
+    drop_jobs(jobs);
+    is_int(reread(one)->stats.delivered, 5, "all arrive");
     is_int(claim_jobs(10, SEC(30), NULL)->nelts, 0, "and that is all");
 }
 
