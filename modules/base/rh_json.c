@@ -241,6 +241,11 @@ static void free_raw(struct json_object *object, void *raw)
     free(raw);
 }
 
+struct json_object *rh_json_new_text(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
 struct json_object *rh_json_raw(const char *data, apr_size_t len)
 {
     struct json_object *object = json_object_new_object();

@@ -64,6 +64,9 @@ apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
 /** Tie a tree's one reference to a pool: it is put when the pool is cleared. Returns tree. */
 struct json_object *rh_json_own(apr_pool_t *pool, struct json_object *tree);
 
+/** A new string; NULL gives NULL, which is JSON's null. The reference is the caller's. */
+struct json_object *rh_json_new_text(const char *text);
+
 /** A json-c object that prints as the given raw JSON text, which must outlive it. */
 struct json_object *rh_json_raw(const char *data, apr_size_t len);
 

@@ -46,11 +46,6 @@ void rh_job_destroy(rh_job_t *job)
     }
 }
 
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
 static struct json_object *code_or_null(int code)
 {
     return code ? json_object_new_int(code) : NULL;
@@ -69,8 +64,8 @@ static struct json_object *attempt_json(const rh_attempt_t *attempt, apr_pool_t 
     json_object_object_add(
         tree, "headers",
         attempt->headers ? rh_json_raw(attempt->headers, strlen(attempt->headers)) : NULL);
-    json_object_object_add(tree, "answer", text_or_null(attempt->answer));
-    json_object_object_add(tree, "error", text_or_null(attempt->error));
+    json_object_object_add(tree, "answer", rh_json_new_text(attempt->answer));
+    json_object_object_add(tree, "error", rh_json_new_text(attempt->error));
     return tree;
 }
 
@@ -87,22 +82,22 @@ struct json_object *rh_delivery_json(const rh_delivery_t *delivery, apr_pool_t *
     struct json_object *tree = json_object_new_object();
 
     json_object_object_add(tree, "id", json_object_new_string(delivery->id));
-    json_object_object_add(tree, "event_id", text_or_null(delivery->event.id));
+    json_object_object_add(tree, "event_id", rh_json_new_text(delivery->event.id));
     json_object_object_add(tree, "subscription_id",
                            json_object_new_string(delivery->subscription_id));
-    json_object_object_add(tree, "type", text_or_null(delivery->event.type));
-    json_object_object_add(tree, "key", text_or_null(delivery->event.key));
+    json_object_object_add(tree, "type", rh_json_new_text(delivery->event.type));
+    json_object_object_add(tree, "key", rh_json_new_text(delivery->event.key));
     json_object_object_add(tree, "state",
                            json_object_new_string(rh_delivery_state_name(delivery->state)));
-    json_object_object_add(tree, "target_url", text_or_null(delivery->target_url));
+    json_object_object_add(tree, "target_url", rh_json_new_text(delivery->target_url));
     json_object_object_add(tree, "attempt_count", json_object_new_int(delivery->attempt_count));
     json_object_object_add(tree, "last_status_code", code_or_null(delivery->last_status_code));
     json_object_object_add(tree, "created_at",
                            json_object_new_string(rh_time_format(pool, delivery->created_at)));
     json_object_object_add(tree, "next_attempt_at",
-                           text_or_null(delivery->next_attempt_at
-                                            ? rh_time_format(pool, delivery->next_attempt_at)
-                                            : NULL));
+                           rh_json_new_text(delivery->next_attempt_at
+                                                ? rh_time_format(pool, delivery->next_attempt_at)
+                                                : NULL));
     if (delivery->event.data.data) {
         json_object_object_add(tree, "payload", payload_json(delivery, pool));
     }

@@ -51,11 +51,6 @@ bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *stat
     return true;
 }
 
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
 static struct json_object *time_or_null(apr_pool_t *pool, apr_time_t time)
 {
     return time ? json_object_new_string(rh_time_format(pool, time)) : NULL;
@@ -106,7 +101,7 @@ struct json_object *rh_subscription_json(const rh_subscription_t *subscription, 
                                                     : NULL);
     json_object_object_add(tree, "state",
                            json_object_new_string(rh_subscription_state_name(subscription->state)));
-    json_object_object_add(tree, "state_reason", text_or_null(subscription->state_reason));
+    json_object_object_add(tree, "state_reason", rh_json_new_text(subscription->state_reason));
     json_object_object_add(tree, "created_at", time_or_null(pool, subscription->created_at));
     json_object_object_add(tree, "updated_at", time_or_null(pool, subscription->updated_at));
     json_object_object_add(tree, "stats", stats_json(subscription, pool));

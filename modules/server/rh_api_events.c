@@ -10,22 +10,17 @@
 /** Deliveries of one event that are shown. */
 #define MOST_DELIVERIES 100
 
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
 static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
 {
     struct json_object *tree = json_object_new_object();
 
     json_object_object_add(tree, "id", json_object_new_string(event->id));
     json_object_object_add(tree, "type", json_object_new_string(event->type));
-    json_object_object_add(tree, "key", text_or_null(event->key));
+    json_object_object_add(tree, "key", rh_json_new_text(event->key));
     json_object_object_add(tree, "time", json_object_new_string(rh_time_format(pool, event->time)));
     json_object_object_add(tree, "source",
                            json_object_new_string(rh_event_source_name(event->source)));
-    json_object_object_add(tree, "traceparent", text_or_null(event->traceparent));
+    json_object_object_add(tree, "traceparent", rh_json_new_text(event->traceparent));
     json_object_object_add(tree, "data", rh_json_raw(event->data.data, event->data.len));
     return tree;
 }
@@ -146,7 +141,7 @@ int rh_api_events_publish(rh_api_t *api)
     const rh_server_config_t *config = api->config;
     apr_pool_t *pool = api->r->pool;
     bool admin = rh_request_is_admin(api->r), batch = false;
-    const char *traceparent = apr_table_get(api->r->headers_in, "traceparent");
+    const char *traceparent = rh_request_traceparent(api->r);
     apr_size_t max = RH_API_MAX_EVENTS_BODY;
     rh_bytes_t body = {NULL, 0};
     apr_array_header_t *events;
@@ -175,9 +170,7 @@ int rh_api_events_publish(rh_api_t *api)
     for (i = 0; i < events->nelts; i++) {
         rh_event_t *event = APR_ARRAY_IDX(events, i, rh_event_t *);
 
-        if (traceparent && rh_traceparent_valid(traceparent)) {
-            event->traceparent = traceparent;
-        }
+        event->traceparent = traceparent;
         items[i].event = event;
     }
     status = rh_server_commit(api->r, items, events->nelts);

@@ -14,7 +14,7 @@ static bool add_check(struct json_object *checks, const char *name, const char *
     struct json_object *check = json_object_new_object();
 
     json_object_object_add(check, "status", json_object_new_string(problem ? UNWELL : WELL));
-    json_object_object_add(check, "detail", problem ? json_object_new_string(problem) : NULL);
+    json_object_object_add(check, "detail", rh_json_new_text(problem));
     json_object_object_add(checks, name, check);
     return !problem;
 }
@@ -56,8 +56,7 @@ int rh_api_index_get(rh_api_t *api)
         json_object_object_add(tree, resources[i], json_object_new_string(rh_api_url(api, path)));
     }
     json_object_object_add(tree, "version", json_object_new_string(RH_VERSION));
-    json_object_object_add(tree, "tenant",
-                           api->tenant ? json_object_new_string(api->tenant) : NULL);
+    json_object_object_add(tree, "tenant", rh_json_new_text(api->tenant));
     json_object_object_add(tree, "publisher", json_object_new_boolean(publisher));
     json_object_object_add(tree, "admin", json_object_new_boolean(admin));
     return rh_api_json(api, HTTP_OK, tree);

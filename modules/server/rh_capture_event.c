@@ -14,12 +14,6 @@ static rh_bytes_t stand_in(apr_pool_t *pool, const char *key, bool truncated)
     return (rh_bytes_t){text, strlen(text)};
 }
 
-static const char *traceparent_of(const request_rec *r)
-{
-    const char *text = apr_table_get(r->headers_in, "traceparent");
-    return text && rh_traceparent_valid(text) ? text : NULL;
-}
-
 static void make_event(const rh_capture_t *capture, const rh_match_t *match, const rh_body_t *body,
                        rh_event_t *event)
 {
@@ -31,7 +25,7 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
     event->tenant = match->tenant;
     event->type = match->rule->type;
     event->key = rh_match_key(capture, match);
-    event->traceparent = traceparent_of(capture->r);
+    event->traceparent = rh_request_traceparent(capture->r);
     event->time = apr_time_now();
     event->source = RH_SOURCE_CAPTURE;
     if (body->state == RH_BODY_WHOLE) {

@@ -226,21 +226,13 @@ static apr_status_t stop_engine(void *data)
     return APR_SUCCESS;
 }
 
-static bool any_enabled(server_rec *server)
-{
-    while (server && !rh_server_config(server)->enabled) {
-        server = server->next;
-    }
-    return server != NULL;
-}
-
 static void child_init(apr_pool_t *pchild, server_rec *server)
 {
     rh_child_t *child;
     apr_array_header_t *sites;
     apr_status_t status;
 
-    if (!any_enabled(server)) {
+    if (!rh_any_enabled(server)) {
         return;
     }
     child = apr_pcalloc(pchild, sizeof(*child));

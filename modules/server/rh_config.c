@@ -90,6 +90,14 @@ rh_server_config_t *rh_server_config(server_rec *server)
     return ap_get_module_config(server->module_config, &resthooks_module);
 }
 
+bool rh_any_enabled(server_rec *server)
+{
+    while (server && !rh_server_config(server)->enabled) {
+        server = server->next;
+    }
+    return server != NULL;
+}
+
 rh_dir_config_t *rh_dir_config(request_rec *r)
 {
     return ap_get_module_config(r->per_dir_config, &resthooks_module);
@@ -129,6 +137,13 @@ const char *rh_request_tenant(request_rec *r)
         return NULL;
     }
     return tenant;
+}
+
+const char *rh_request_traceparent(request_rec *r)
+{
+    const char *text = apr_table_get(r->headers_in, "traceparent");
+
+    return text && rh_traceparent_valid(text) ? text : NULL;
 }
 
 static bool condition(request_rec *r, const ap_expr_info_t *expression, const char *what)

@@ -122,6 +122,8 @@ const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, serve
 bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b);
 
 rh_server_config_t *rh_server_config(server_rec *server);
+/** Whether RestHooks is On for `server` or one behind it; once they are finished. */
+bool rh_any_enabled(server_rec *server);
 rh_dir_config_t *rh_dir_config(request_rec *r);
 
 /** "host:port" of a server, for messages. */
@@ -132,6 +134,8 @@ const char *rh_server_name(apr_pool_t *pool, const server_rec *server);
  * @return NULL when the expression is empty, fails (logged) or gives an invalid name (logged)
  */
 const char *rh_request_tenant(request_rec *r);
+/** The request's traceparent (W3C Trace Context), NULL where it has none or an invalid one. */
+const char *rh_request_traceparent(request_rec *r);
 /** RestHooksPublisher and RestHooksAdmin of the request's place; false by default and on errors. */
 bool rh_request_is_publisher(request_rec *r);
 bool rh_request_is_admin(request_rec *r);

@@ -203,14 +203,6 @@ static bool make_spools(apr_pool_t *scratch, server_rec *server)
     return start;
 }
 
-static bool any_enabled(server_rec *server)
-{
-    while (server && !rh_server_config(server)->enabled) {
-        server = server->next;
-    }
-    return server != NULL;
-}
-
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
 {
     const rh_log_t *log = &rh_server_config(server)->log;
@@ -219,7 +211,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     bool start;
 
     (void)plog;
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !any_enabled(server)) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || !rh_any_enabled(server)) {
         return OK;
     }
     status = rh_client_global_init(pconf);

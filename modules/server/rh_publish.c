@@ -78,7 +78,6 @@ static apr_status_t resthooks_publish(request_rec *r, const char *tenant, const 
                                       const char *client_id, const char **id)
 {
     const rh_server_config_t *config = rh_server_config(r->server);
-    const char *traceparent = apr_table_get(r->headers_in, "traceparent");
     rh_event_t *event;
     rh_commit_t item;
     apr_status_t status;
@@ -101,7 +100,7 @@ static apr_status_t resthooks_publish(request_rec *r, const char *tenant, const 
     event->type = type;
     event->key = key ? key : rh_event_key(r->pool, data, len);
     event->client_id = client_id;
-    event->traceparent = traceparent && rh_traceparent_valid(traceparent) ? traceparent : NULL;
+    event->traceparent = rh_request_traceparent(r);
     event->time = apr_time_now();
     event->data.data = data;
     event->data.len = len;
