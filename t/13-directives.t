@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""docs/directives.md says of every directive what the module does: syntax, default, context, range,
+and an example that httpd takes."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+
+def read(*names):
+    with open(os.path.join(SOURCE, *names), encoding="utf-8") as file:
+        return file.read()
+
+
+page = read("docs", "directives.md")
+
+
+def section(title, text):
+    """(rows of its table, its examples)"""
+    rows = dict(re.findall(r"^\| (Syntax|Default|Range|Context) \| (.*) \|$", text, re.M))
+    rows = {name: value.replace("\\|", "|") for name, value in rows.items()}
+    return rows, re.findall(r"^```apache\n(.*?)^```$", text, re.M | re.S)
+
+
+parts = re.split(r"^## (.*)$", page, flags=re.M)[1:]
+documented = {title: section(title, text) for title, text in zip(parts[::2], parts[1::2])
+              if title.startswith("RestHooks")}
+
+# Complete.
+httpd = Httpd(start=False)
+listed = subprocess.run(httpd.command("-L"), capture_output=True, text=True, check=True,
+                        env=httpd.environment()).stdout
+exist = dict(re.findall(r"^(RestHooks\w*) \(\S+\)\n\t.*\n\tAllowed in (.*)$", listed, re.M))
+ok(len(exist) > 20, f"httpd lists {len(exist)} directives of the module")
+is_(sorted(set(exist) - set(documented)), [], "the reference has all of them")
+is_(sorted(set(documented) - set(exist)), [], "and no others")
+is_(sorted({name for name in re.findall(r"\bRestHooks[A-Z]\w*", page)} - set(exist)), [],
+    "nor does its text name others")
+sample = set(re.findall(r"^\s*#?(RestHooks\w*)\s", read("conf", "resthooks.conf"), re.M))
+is_(sorted(sample ^ set(documented)), [], "conf/resthooks.conf has the same")
+
+# What the code says of defaults: DEFAULT(member, value) of rh_config_finish.c, whose members the
+# table of directives names.
+source = "".join(read("modules", "server", name) for name in
+                 ("rh_config_directives.c", "rh_config_finish.c", "rh_config_private.h"))
+macros = dict(re.findall(r'#define (RH_NAME_\w+) "(\w+)"', source))
+records = dict(re.findall(r"static const \w+_t (\w+) = \{OF\((\w+)\)", source))
+directive_of = {}
+for name, record in re.findall(r"AP_INIT_\w+\(([\w\"]+), \w+, INFO\((\w+)\)", source):
+    if record in records:
+        directive_of[records[record]] = macros.get(name, name.strip('"'))
+UNITS = {"ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+
+
+def duration(text):
+    number, unit = re.fullmatch(r"(\d+)([a-z]+)", text).groups()
+    return int(number) * UNITS[unit]
+
+
+def c_value(text):
+    """A number of the source: SECONDS(5 * 60), 262144."""
+    text = re.sub(r"\bSECONDS\(", "10**6*(", text)
+    text = re.sub(r"\bDAYS\(", "86400*10**6*(", text)
+    return eval(text, {"__builtins__": {}})  # pylint: disable=eval-used
+
+
+def shown_default(name):
+    return documented[name][0].get("Default", "").strip("`")
+
+
+plain = dict(re.findall(r"^    DEFAULT\((\w+), (.*)\);$", source, re.M))
+plain["connect_timeout"] = re.search(r"connect_timeout = config->timeout < .*: (SECONDS\(\d+\));",
+                                     source)[1]
+plain["enabled"] = plain.pop("enabled", "?")
+directive_of.update({"enabled": "RestHooks"})
+WORDS = {"enabled": ("Off", "On"), "https_only": ("http", "https-only"),
+         "schema_auto": ("check", "auto")}
+for member, value in sorted(plain.items()):
+    name = directive_of.get(member)
+    if not ok(name in documented, f"the default of {member} is that of a documented directive"):
+        continue
+    said, meant = shown_default(name), c_value(value)
+    if member in WORDS:
+        is_(said, WORDS[member][meant], f"{name}: default")
+    elif said.isdigit():
+        is_(int(said), meant, f"{name}: default")
+    else:
+        is_(duration(said), meant, f"{name}: default")
+waits = re.search(r"default_waits\[\] = \{(.*?)\};", source, re.S)[1]
+is_([duration(word) for word in shown_default("RestHooksRetry").split()],
+    [c_value(text + ")") for text in re.findall(r"(SECONDS\([^)]*)\)", waits)],
+    "RestHooksRetry: default")
+is_(shown_default("RestHooksGone").split(),
+    re.findall(r"\d+", re.search(r"default_gone\[\] = \{(.*?)\};", source)[1]),
+    "RestHooksGone: default")
+for name in sorted(documented):
+    ok(shown_default(name), f"{name}: the reference tells its default")
+
+# Contexts and examples, by httpd -t: where a directive may not stand, its example is refused.
+authority = Authority()
+certificate, key = authority.issue("DNS:localhost", client=True)
+FILES = {"/etc/ssl/certs/internal-ca.pem": authority.file,
+         "/etc/ssl/certs/hooks-client.pem": certificate,
+         "/etc/ssl/private/hooks-client.key": key}
+
+
+def takes(server="", vhost=""):
+    httpd.vhosts = [Vhost(rules="", retry=None, targets="", extra=vhost)]
+    httpd.server_config = f"DBDriver sqlite3\nDBDParams {httpd.path('db', 'server.db')}\n{server}"
+    httpd.write_config()
+    return httpd.check_config()
+
+
+SECTION = '<Location "/place">\n{}\n</Location>'
+for name, (rows, examples) in sorted(documented.items()):
+    contexts = rows.get("Context", "").split(", ")
+    ok(set(contexts) <= {"server", "virtual host", "directory"}, f"{name}: known contexts")
+    is_("directory" in contexts, "anywhere" in exist.get(name, ""),
+        f"{name}: the reference and httpd -L tell the same of directories")
+    ok(rows.get("Syntax", "").startswith(f"`{name} "), f"{name}: its syntax begins with its name")
+    ok(examples and all(f"{name} " in example for example in examples),
+       f"{name}: there is an example")
+    for example in examples:
+        for path, real in FILES.items():
+            example = example.replace(path, real)
+        places = {"server": takes(server=example), "virtual host": takes(vhost=example),
+                  "directory": takes(vhost=SECTION.format(example))}
+        for place, (taken, text) in places.items():
+            wanted = place in contexts
+            what = "is taken" if wanted else "is refused"
+            if not ok(taken == wanted and (wanted or example.split()[0] in text),
+                      f"{name}: the example {what} in the context {place}"):
+                diag(text)
+others = re.findall(r"^```apache\n(.*?)^```$", parts[-1], re.M | re.S)
+for example in others:
+    taken, text = takes(vhost=example)
+    ok(taken, "examples of other modules' directives are taken") or diag(text)
+
+# Ranges: the ends are taken, what is next to them is not.
+RANGE = r"`(\w+)` to `(\w+)`"
+for name, (rows, _) in sorted(documented.items()):
+    if "Range" not in rows:
+        continue
+    low, high = re.fullmatch(RANGE, rows["Range"]).groups()
+    if low.isdigit():
+        outside = [str(int(low) - 1), str(int(high) + 1)]
+    else:
+        smallest = duration(low) // 1000 - 1
+        outside = [f"{smallest}ms", f"{duration(high) // 1000 + 1}ms"]
+    place = "vhost" if "virtual host" in rows["Context"] else "server"
+    more = "\nRestHooksTimeout 10m" if name == "RestHooksConnectTimeout" else ""
+    for value in (low, high):
+        taken, text = takes(**{place: f"{name} {value}{more}"})
+        ok(taken, f"{name} {value} is taken") or diag(text)
+    for value in outside:
+        taken, text = takes(**{place: f"{name} {value}{more}"})
+        ok(not taken and name in text, f"{name} {value} is refused") or diag(text)
+done_testing()
