@@ -118,6 +118,7 @@ def show(report, rows):
     print("\nyardsticks in this run:")
     for key, title in (("pgbench", "pgbench, one-row commits/s, 64 clients"),
                        ("sink", "wrk POSTing to the sink directly, 64 connections"),
+                       ("httpd", "the same POSTs, answered by httpd alone, 64 connections"),
                        ("plain", "proxied without the module, 64 connections")):
         if report.median(key) is not None:
             print(f"  {title:50} {number(report.median(key)):>10}/s")

@@ -29,7 +29,7 @@ def events_stored(database):
 
 
 def publish_server(bench, kind):
-    server = bench.server(bench.database(kind))
+    server = bench.server(bench.database(kind), extra="Redirect 204 /nothing")
     server.api("acme").subscribe(bench.sink.url + "/in", ["employee.created"], rate_limit=1)
     return server
 
@@ -60,6 +60,8 @@ def intake(bench, report):
         load = bench.load(server)
         report.add("pgbench", yardstick.run(seconds))
         report.add("sink", wrk(bench, bench.sink.url + "/in", seconds // 2, EMPLOYEE)["rate"])
+        report.add("httpd", wrk(bench, server.url + "/nothing", seconds // 2,
+                                json.dumps(EVENT), PUBLISHER)["rate"])
         report.add("single", publish(bench, server, 1, seconds))
         report.add("batch", publish(bench, server, BATCH, seconds))
         report.load("intake", load)
