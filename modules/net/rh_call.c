@@ -265,8 +265,9 @@ static bool make_request(rh_call_t *call)
 {
     rh_exchange_t *exchange = call->exchange;
     bool absolute = call->via_proxy && !call->url.https;
-    rh_bytes_t head = rh_http1_post(exchange->pool, &call->url, absolute, !call->calls->reuse,
-                                    exchange->headers, exchange->body.len);
+    rh_bytes_t head =
+        rh_http1_request(exchange->pool, exchange->method ? exchange->method : "POST", &call->url,
+                         absolute, !call->calls->reuse, exchange->headers, exchange->body.len);
 
     if (!head.data) {
         return false;
@@ -298,6 +299,9 @@ static void send_request(rh_call_t *call)
         return;
     }
     rh_http1_begin(&call->answer, call->exchange->pool, false);
+    if (call->exchange->most_answer) {
+        rh_http1_keep(&call->answer, call->exchange->most_answer);
+    }
     rh_watch_handler(call->connection->watch, exchange_ready, call);
     exchange_ready(call, call->connection->watch, APR_POLLOUT);
 }

@@ -51,7 +51,15 @@ void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel)
     answer->pool = pool;
     answer->tunnel = tunnel;
     answer->headers = apr_table_make(pool, 16);
+    answer->most_kept = RH_MAX_ANSWER;
+    answer->most_read = RH_HTTP1_MAX_BODY;
     begin_header(answer);
+}
+
+void rh_http1_keep(rh_http1_t *answer, apr_size_t most)
+{
+    answer->most_kept = most;
+    answer->most_read = most > RH_HTTP1_MAX_BODY / 2 ? 2 * most : RH_HTTP1_MAX_BODY;
 }
 
 /** Room for at least `needed` bytes; grows by doubling, so that all it ever took is twice that. */
@@ -453,7 +461,7 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
 static rh_http1_result_t take_body(rh_http1_t *answer, const char *data, apr_size_t len,
                                    apr_size_t *used)
 {
-    apr_size_t room = RH_MAX_ANSWER - answer->body_len, keep;
+    apr_size_t room = answer->most_kept - answer->body_len, keep;
 
     if (answer->state != BODY_TO_THE_END && len > answer->left) {
         len = (apr_size_t)answer->left;
@@ -495,7 +503,7 @@ rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t
             result = take_body(answer, data + at, len - at, &step);
         }
         at += step;
-        if (result == RH_HTTP1_MORE && answer->body_bytes >= RH_HTTP1_MAX_BODY) {
+        if (result == RH_HTTP1_MORE && answer->body_bytes >= answer->most_read) {
             result = done(answer, false);
         }
     }

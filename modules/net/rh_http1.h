@@ -5,7 +5,7 @@
  *
  * No I/O, no global state. What an answer may cost is bounded: its header by RH_HTTP1_MAX_HEADER
  * and RH_HTTP1_MAX_FIELDS, what is kept of its body by RH_MAX_ANSWER, what is read of it by
- * RH_HTTP1_MAX_BODY, after which it counts as read.
+ * RH_HTTP1_MAX_BODY, after which it counts as read. rh_http1_keep changes the last two.
  */
 #ifndef RH_HTTP1_H
 #define RH_HTTP1_H
@@ -35,7 +35,7 @@ typedef struct rh_http1_t {
     apr_table_t *headers;     /**< of the final answer, in order, without its trailer */
     bool header_done;         /**< the final header was read to its end */
     char *body;               /**< decoded from chunks; in the pool */
-    apr_size_t body_len;      /**< at most RH_MAX_ANSWER */
+    apr_size_t body_len;      /**< at most RH_MAX_ANSWER, or what rh_http1_keep said */
     bool reusable;            /**< once done: another request may follow on the connection */
     apr_int64_t idle_seconds; /**< what Keep-Alive promised, -1: nothing */
     const char *error;        /**< static */
@@ -49,6 +49,7 @@ typedef struct rh_http1_t {
     char *line;
     apr_size_t line_len, line_size, body_size;
     apr_size_t header_bytes, body_bytes;
+    apr_size_t most_kept, most_read; /**< of the body */
     int fields;
     apr_int64_t content_length; /**< -1: none */
     apr_uint64_t left;          /**< of the body or the chunk */
@@ -59,6 +60,10 @@ typedef struct rh_http1_t {
  * @param tunnel it answers CONNECT: a 2xx ends with its header
  */
 void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel);
+
+/** Keep so many bytes of the body rather than RH_MAX_ANSWER, and read twice as many, but no fewer
+ * than RH_HTTP1_MAX_BODY. Before the first byte is fed. */
+void rh_http1_keep(rh_http1_t *answer, apr_size_t most);
 
 /**
  * Take bytes as they arrived.
@@ -71,13 +76,15 @@ rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t
 rh_http1_result_t rh_http1_end(rh_http1_t *answer);
 
 /**
- * The header section of a POST, in `pool`.
+ * The header section of a request, in `pool`.
+ * @param method a token (RFC 9110 §9.1); Content-Length is left out where it is GET
  * @param absolute the target in absolute-form, for a proxy
  * @param close announce that the connection is not used again
  * @return data NULL if a field's name or value is not fit to be sent
  */
-rh_bytes_t rh_http1_post(apr_pool_t *pool, const rh_url_t *url, bool absolute, bool close,
-                         const apr_table_t *headers, apr_size_t body_len);
+rh_bytes_t rh_http1_request(apr_pool_t *pool, const char *method, const rh_url_t *url,
+                            bool absolute, bool close, const apr_table_t *headers,
+                            apr_size_t body_len);
 
 /** The request for a tunnel to the URL's host and port, in `pool`. */
 rh_bytes_t rh_http1_connect(apr_pool_t *pool, const rh_url_t *url);

@@ -27,15 +27,20 @@ static bool is_value(const char *text)
     return true;
 }
 
-rh_bytes_t rh_http1_post(apr_pool_t *pool, const rh_url_t *url, bool absolute, bool close,
-                         const apr_table_t *headers, apr_size_t body_len)
+rh_bytes_t rh_http1_request(apr_pool_t *pool, const char *method, const rh_url_t *url,
+                            bool absolute, bool close, const apr_table_t *headers,
+                            apr_size_t body_len)
 {
     const apr_array_header_t *fields = apr_table_elts(headers);
     const apr_table_entry_t *entries = (const apr_table_entry_t *)fields->elts;
     apr_array_header_t *parts = apr_array_make(pool, 8 + 4 * fields->nelts, sizeof(const char *));
     rh_bytes_t head = {NULL, 0};
 
-    APR_ARRAY_PUSH(parts, const char *) = "POST ";
+    if (!is_token(method)) {
+        return head;
+    }
+    APR_ARRAY_PUSH(parts, const char *) = method;
+    APR_ARRAY_PUSH(parts, const char *) = " ";
     if (absolute) {
         APR_ARRAY_PUSH(parts, const char *) = url->https ? "https://" : "http://";
         APR_ARRAY_PUSH(parts, const char *) = url->authority;
@@ -43,9 +48,11 @@ rh_bytes_t rh_http1_post(apr_pool_t *pool, const rh_url_t *url, bool absolute, b
     APR_ARRAY_PUSH(parts, const char *) = url->path;
     APR_ARRAY_PUSH(parts, const char *) = " HTTP/1.1\r\nHost: ";
     APR_ARRAY_PUSH(parts, const char *) = url->authority;
-    APR_ARRAY_PUSH(parts, const char *) =
-        apr_psprintf(pool, "\r\nContent-Length: %" APR_SIZE_T_FMT "\r\n%s", body_len,
-                     close ? "Connection: close\r\n" : "");
+    if (body_len || strcmp(method, "GET") != 0) {
+        APR_ARRAY_PUSH(parts, const char *) =
+            apr_psprintf(pool, "\r\nContent-Length: %" APR_SIZE_T_FMT, body_len);
+    }
+    APR_ARRAY_PUSH(parts, const char *) = close ? "\r\nConnection: close\r\n" : "\r\n";
     for (int i = 0; i < fields->nelts; i++) {
         if (!is_token(entries[i].key) || !is_value(entries[i].val)) {
             return head;

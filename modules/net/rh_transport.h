@@ -29,15 +29,17 @@ typedef enum {
 /** The egress policy, proxy, TLS of one virtual host; opaque here. See rh_client.h. */
 struct rh_net_config_t;
 
-/** One POST to make. Everything must stay until `done` was called. */
+/** One request to make. Everything must stay until `done` was called. */
 typedef struct rh_exchange_t {
-    apr_pool_t *pool; /**< for what belongs to this exchange, the answer too */
+    apr_pool_t *pool;   /**< for what belongs to this exchange, the answer too */
+    const char *method; /**< NULL: POST. Not HEAD, whose answer would be waited for */
     const char *url;
     apr_table_t *headers; /**< without Host, Content-Length, Connection */
     rh_bytes_t body;
     apr_interval_time_t timeout;         /**< the whole of it */
     apr_interval_time_t connect_timeout; /**< its part up to the connection (and TLS) */
     const struct rh_net_config_t *net;   /**< of the virtual host */
+    apr_size_t most_answer;              /**< bytes of the answer that are kept; 0: RH_MAX_ANSWER */
     const char *reuse_key; /**< connections are reused within one key only: the subscription's
                                 id, so that no client certificate or tenant is shared */
 
@@ -46,7 +48,7 @@ typedef struct rh_exchange_t {
     const char *error; /**< NULL on OK, else a line for a person: "TLS: certificate has expired" */
     int status_code;   /**< 0: none */
     apr_table_t *answer_headers; /**< NULL: none */
-    rh_bytes_t answer;           /**< at most RH_MAX_ANSWER bytes, decoded from chunks */
+    rh_bytes_t answer;           /**< at most `most_answer` bytes, decoded from chunks */
     apr_time_t started_at;
     apr_time_t sent_first_byte_at; /**< 0: never sent */
     apr_interval_time_t duration;

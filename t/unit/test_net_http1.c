@@ -221,6 +221,21 @@ static void check_bounds(void)
     free(text);
 }
 
+static void check_keep(void)
+{
+    apr_size_t len, used;
+    char *text = repeated(H11 "Content-Length: 400000\r\n\r\n", "0123456789", 40000, &len);
+
+    apr_pool_clear(pool);
+    rh_http1_begin(&answer, pool, false);
+    rh_http1_keep(&answer, 300000);
+    is_int(rh_http1_feed(&answer, text, len, &used), RH_HTTP1_DONE, "who wants more than that");
+    ok(answer.body_len == 300000 && used == len &&
+           memcmp(answer.body + 299990, "0123456789", 10) == 0,
+       "has as much as he said");
+    free(text);
+}
+
 static void check_fields(void)
 {
     const char *text = H11 "Set-Cookie: a\r\nX-Fold: a\r\n   b \r\nset-cookie: b\r\n"
@@ -261,18 +276,24 @@ static void check_requests(void)
     headers = apr_table_make(pool, 4);
     apr_table_setn(headers, "X-A", "b");
     rh_url_parse(pool, text, strlen(text), &url, &reason);
-    is(rh_http1_post(pool, &url, false, false, headers, 4).data,
+    is(rh_http1_request(pool, "POST", &url, false, false, headers, 4).data,
        "POST /in?a=b HTTP/1.1\r\nHost: example.com:8080\r\nContent-Length: 4\r\nX-A: b\r\n\r\n",
        "a request");
-    is(rh_http1_post(pool, &url, true, true, headers, 0).data,
+    is(rh_http1_request(pool, "POST", &url, true, true, headers, 0).data,
        "POST http://example.com:8080/in?a=b HTTP/1.1\r\nHost: example.com:8080\r\n"
        "Content-Length: 0\r\nConnection: close\r\nX-A: b\r\n\r\n",
        "one through a proxy, the last of its connection");
+    is(rh_http1_request(pool, "GET", &url, false, false, headers, 0).data,
+       "GET /in?a=b HTTP/1.1\r\nHost: example.com:8080\r\nX-A: b\r\n\r\n", "one without a body");
+    ok(!rh_http1_request(pool, "GET /", &url, false, false, headers, 0).data,
+       "a method that is none is not sent");
     apr_table_setn(headers, "X-B", "c\r\nX-C: d");
-    ok(!rh_http1_post(pool, &url, false, false, headers, 4).data, "a line break is not sent");
+    ok(!rh_http1_request(pool, "POST", &url, false, false, headers, 4).data,
+       "a line break is not sent");
     apr_table_clear(headers);
     apr_table_setn(headers, "X B", "c");
-    ok(!rh_http1_post(pool, &url, false, false, headers, 4).data, "nor a name that is none");
+    ok(!rh_http1_request(pool, "POST", &url, false, false, headers, 4).data,
+       "nor a name that is none");
     rh_url_parse(pool, six, strlen(six), &url, &reason);
     is(rh_http1_connect(pool, &url).data,
        "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n"
@@ -288,6 +309,7 @@ int main(void)
         check_case(&cases[i]);
     }
     check_bounds();
+    check_keep();
     check_fields();
     check_tunnel();
     check_requests();
