@@ -21,6 +21,7 @@ else:
 
 makefile = open(os.path.join(SOURCE, "Makefile.am"), encoding="utf-8").read().split()
 sources = glob.glob("modules/**/*.[ch]", root_dir=SOURCE, recursive=True) + ["mod_resthooks.c"]
+sources += glob.glob("tools/*.[ch]", root_dir=SOURCE)
 tests = [path[:-2] for path in glob.glob("t/unit/test_*.c", root_dir=SOURCE)]
 tests += [path[:-2] for path in glob.glob("t/fuzz/fuzz_*.c", root_dir=SOURCE)]
 is_([path for path in sources + tests if path not in makefile], [],
