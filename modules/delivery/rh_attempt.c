@@ -104,3 +104,25 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
                                          len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES, &len);
     }
 }
+
+rh_count_t rh_attempt_result(const rh_exchange_t *exchange)
+{
+    static const rh_count_t errors[] = {
+        [RH_EXCHANGE_OK] = RH_COUNT_ATTEMPT_PROTOCOL, /* a status that none has */
+        [RH_EXCHANGE_BAD_URL] = RH_COUNT_ATTEMPT_REFUSED_ADDRESS,
+        [RH_EXCHANGE_RESOLVE] = RH_COUNT_ATTEMPT_DNS,
+        [RH_EXCHANGE_REFUSED_ADDRESS] = RH_COUNT_ATTEMPT_REFUSED_ADDRESS,
+        [RH_EXCHANGE_CONNECT] = RH_COUNT_ATTEMPT_CONNECT,
+        [RH_EXCHANGE_TLS] = RH_COUNT_ATTEMPT_TLS,
+        [RH_EXCHANGE_SEND] = RH_COUNT_ATTEMPT_RESET,
+        [RH_EXCHANGE_PROTOCOL] = RH_COUNT_ATTEMPT_PROTOCOL,
+        [RH_EXCHANGE_RESET] = RH_COUNT_ATTEMPT_RESET,
+        [RH_EXCHANGE_TIMEOUT] = RH_COUNT_ATTEMPT_TIMEOUT,
+        [RH_EXCHANGE_CANCELLED] = RH_COUNT_ATTEMPT_RESET,
+    };
+    int class = exchange->status_code / 100;
+
+    return exchange->result == RH_EXCHANGE_OK && class >= 2 && class <= 5
+               ? RH_COUNT_ATTEMPT_2XX + (rh_count_t)(class - 2)
+               : errors[exchange->result];
+}

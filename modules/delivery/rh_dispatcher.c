@@ -144,9 +144,11 @@ static apr_status_t settle_until_stored(rh_dispatcher_t *dispatcher, rh_settle_t
         apr_status_t status = queue->settle(queue, outcomes, count, scratch);
 
         if (status == APR_SUCCESS) {
+            rh_metrics_observe(dispatcher->site->metrics, RH_HISTOGRAM_OUTCOMES, count);
             rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, APR_SUCCESS);
             return APR_SUCCESS;
         }
+        rh_metrics_count(dispatcher->site->metrics, RH_COUNT_ERROR_SETTLE);
         if (!APR_STATUS_IS_EAGAIN(status)) {
             return APR_EGENERAL;
         }
@@ -214,6 +216,7 @@ static void settle(rh_dispatcher_t *dispatcher, rh_work_t **works, int count, ap
     if (settle_until_stored(dispatcher, outcomes, count, scratch) == APR_EGENERAL) {
         settle_one_by_one(dispatcher, outcomes, count, scratch);
     }
+    rh_metrics_move(dispatcher->site->metrics, RH_GAUGE_UNSETTLED, -count);
     now = apr_time_now();
     for (i = 0; i < count; i++) {
         expect(dispatcher, works[i], now);
@@ -335,6 +338,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
             rh_job_destroy(APR_ARRAY_IDX(jobs, i, rh_job_t *));
         }
         rh_engine_jobs_gone(engine, limit);
+        rh_metrics_count(site->metrics, RH_COUNT_ERROR_CLAIM);
         dispatcher->last_claim = apr_time_now();
         if (APR_STATUS_IS_EAGAIN(status)) {
             rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, status);
@@ -346,6 +350,8 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
         return;
     }
     rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, APR_SUCCESS);
+    rh_metrics_count(site->metrics, RH_COUNT_CLAIMS);
+    rh_metrics_add(site->metrics, RH_COUNT_CLAIMED, (apr_uint64_t)got);
     if (limit > got) {
         rh_engine_jobs_gone(engine, limit - got);
     }
@@ -382,6 +388,7 @@ static void maintain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     apr_status_t status = queue->maintain(queue, dispatcher->site->retention, scratch);
     bool failed = status != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(status);
 
+    rh_metrics_add(dispatcher->site->metrics, RH_COUNT_ERROR_HOUSEKEEPING, status != APR_SUCCESS);
     if (failed && !dispatcher->maintenance_failed) {
         rh_log(dispatcher->site->log, RH_LOG_ERR, status, "RH0312",
                "housekeeping in the database of %s failed; it is tried again every minute",
@@ -389,6 +396,22 @@ static void maintain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
     dispatcher->maintenance_failed = failed;
     dispatcher->next_maintenance = apr_time_now() + jittered(dispatcher, MAINTENANCE_INTERVAL);
+}
+
+/** Count what waits in the database, while somebody wants to know and no other process does it. */
+static void count_backlog(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
+{
+    rh_queue_t *queue = dispatcher->site->dispatch_queue;
+    rh_backlog_t backlog;
+
+    if (!rh_metrics_backlog_due(dispatcher->site->metrics, apr_time_now())) {
+        return;
+    }
+    if (queue->backlog(queue, scratch, &backlog) == APR_SUCCESS) {
+        backlog.counted_at = apr_time_now();
+        rh_metrics_backlog_set(dispatcher->site->metrics, &backlog);
+    }
+    apr_pool_clear(scratch);
 }
 
 /** Give the leases of this process and site back: what was handed out and never came home. */
@@ -471,6 +494,7 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
             maintain(dispatcher, scratch);
             apr_pool_clear(scratch);
         }
+        count_backlog(dispatcher, scratch);
     }
     give_leases_back(dispatcher, scratch);
 }

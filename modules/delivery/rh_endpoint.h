@@ -18,7 +18,7 @@
 #ifndef RH_ENDPOINT_H
 #define RH_ENDPOINT_H
 
-#include "rh_base.h"
+#include "rh_metrics.h"
 
 #include <apr_hash.h>
 #include <apr_ring.h>
@@ -87,6 +87,7 @@ typedef struct rh_endpoint_t {
     bool open;                    /**< the breaker */
     int probes_failed;
     apr_time_t probe_at;
+    const rh_metrics_t *metrics; /**< where its breaker is counted; may be NULL */
     char id[]; /**< subscription */
 } rh_endpoint_t;
 

@@ -91,11 +91,13 @@ void rh_engine_hand_over(rh_dispatcher_t *dispatcher, apr_array_header_t *jobs, 
     rh_engine_t *engine = dispatcher->engine;
     const rh_site_t *site = dispatcher->site;
     struct rh_work_head_t heads[MAX_LOOPS];
+    apr_time_t now = apr_time_now();
     int i;
 
     for (i = 0; i < engine->loop_count; i++) {
         APR_RING_INIT(&heads[i], rh_work_t, link);
     }
+    rh_metrics_move(site->metrics, RH_GAUGE_QUEUED, jobs->nelts);
     for (i = 0; i < jobs->nelts; i++) {
         rh_job_t *job = APR_ARRAY_IDX(jobs, i, rh_job_t *);
         rh_work_t *work = apr_pcalloc(job->pool, sizeof(*work));
@@ -105,6 +107,10 @@ void rh_engine_hand_over(rh_dispatcher_t *dispatcher, apr_array_header_t *jobs, 
         APR_RING_ELEM_INIT(work, link);
         work->job = job;
         work->handed = handed;
+        work->metrics = site->metrics;
+        if (handed && job->due_at == 0) {
+            job->due_at = now;
+        }
         work->concurrency = site->endpoint_concurrency > 0 ? site->endpoint_concurrency : 1;
         work->start_by = job->lease_until - site->timeout - RH_LEASE_SPARE;
         work->site = dispatcher;
@@ -143,6 +149,7 @@ void rh_engine_store_is(rh_dispatcher_t *dispatcher, int who, apr_status_t statu
     if (status == APR_SUCCESS) {
         if ((rh_atomic_get(*down) & who) &&
             (before = __atomic_fetch_and(down, ~who, __ATOMIC_SEQ_CST)) == who) {
+            rh_metrics_move(dispatcher->site->metrics, RH_GAUGE_DOWN, -1);
             rh_log(dispatcher->site->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0308",
                    "the database of %s answers again", dispatcher->site->name);
         }
@@ -151,6 +158,7 @@ void rh_engine_store_is(rh_dispatcher_t *dispatcher, int who, apr_status_t statu
     rh_atomic_set(dispatcher->spare_until, apr_time_now() + RH_SPARE_LEASES);
     before = __atomic_fetch_or(down, who, __ATOMIC_SEQ_CST);
     if (before == 0) {
+        rh_metrics_move(dispatcher->site->metrics, RH_GAUGE_DOWN, 1);
         rh_log(dispatcher->site->log, RH_LOG_ERR, status, "RH0309",
                "the database of %s can't be reached; trying again until it answers",
                dispatcher->site->name);
@@ -284,7 +292,7 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
     }
     if (status == APR_SUCCESS && site->spool) {
         status = rh_spooler_make(dispatcher->spool_pool, site->spool, site->name, site->log,
-                                 &dispatcher->spooler);
+                                 site->metrics, &dispatcher->spooler);
     }
     return status;
 }

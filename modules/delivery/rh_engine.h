@@ -16,6 +16,7 @@
 #define RH_ENGINE_H
 
 #include "rh_client.h"
+#include "rh_metrics.h"
 #include "rh_retry.h"
 #include "rh_store.h"
 #include "rh_transport.h"
@@ -36,6 +37,7 @@ typedef struct rh_site_t {
     int endpoint_concurrency;            /**< RestHooksEndpointConcurrency */
     apr_interval_time_t retention;       /**< RestHooksRetention */
     const char *spool;                   /**< RestHooksSpool, NULL: there is none */
+    const rh_metrics_t *metrics;         /**< NULL: nothing is counted */
 } rh_site_t;
 
 /** Settings of the process. */

@@ -197,6 +197,9 @@ void rh_loop_run(rh_loop_t *loop);
 void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
                      apr_pool_t *pool);
 
+/** The counter of an attempt by its answer's class or by what went wrong. */
+rh_count_t rh_attempt_result(const rh_exchange_t *exchange);
+
 /** Bytes as UTF-8: what is not becomes U+FFFD, NUL goes. In `pool`, NUL-terminated. */
 const char *rh_attempt_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out);
 

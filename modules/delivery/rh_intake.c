@@ -103,6 +103,7 @@ static bool has_room(const rh_intake_t *intake, int count, apr_size_t bytes)
 
 static void account(rh_intake_t *intake, const rh_submission_t *submission, int sign)
 {
+    rh_metrics_move(intake->site->metrics, RH_GAUGE_INTAKE, sign * submission->count);
     intake->queued_events += sign * submission->count;
     if (sign > 0) {
         intake->queued_bytes += submission->bytes;
@@ -296,6 +297,8 @@ static apr_status_t try_commit(batch_t *batch, rh_commit_t **items, int count)
     apr_status_t status;
 
     for (;;) {
+        const rh_metrics_t *metrics = intake->site->metrics;
+        apr_time_t began = apr_time_now();
         int waiting = 0;
 
         batch->claim.limit = reserved - before;
@@ -303,10 +306,13 @@ static apr_status_t try_commit(batch_t *batch, rh_commit_t **items, int count)
                                &waiting);
         batch->claim.limit = reserved;
         if (status == APR_SUCCESS) {
+            rh_metrics_observe(metrics, RH_HISTOGRAM_COMMIT, apr_time_now() - began);
+            rh_metrics_observe(metrics, RH_HISTOGRAM_EVENTS, count);
             batch->waiting += waiting;
             rh_engine_store_is(intake->dispatcher, RH_DOWN_WRITER, APR_SUCCESS);
             return APR_SUCCESS;
         }
+        rh_metrics_count(metrics, RH_COUNT_ERROR_COMMIT);
         while (batch->jobs->nelts > before) {
             rh_job_destroy(*(rh_job_t **)apr_array_pop(batch->jobs));
         }

@@ -32,11 +32,14 @@ static void settle_later(rh_loop_t *loop, rh_work_t *work)
     settle->delivery_id = work->job->delivery_id;
     settle->subscription_id = work->job->subscription_id;
     settle->lease = work->job->lease;
+    rh_metrics_move(work->metrics, RH_GAUGE_UNSETTLED, 1);
     APR_RING_INSERT_TAIL(&loop->finished[dispatcher->index], work, rh_work_t, link);
 }
 
+/** One that was never started. */
 static void give_back(rh_loop_t *loop, rh_work_t *work)
 {
+    rh_metrics_move(work->metrics, RH_GAUGE_QUEUED, -1);
     work->settle.kind = RH_SETTLE_RELEASE;
     settle_later(loop, work);
 }
@@ -124,6 +127,22 @@ static void tell(const rh_work_t *work)
     }
 }
 
+/** Count an attempt that was made, and what came of it. */
+static void count_attempt(const rh_work_t *work)
+{
+    static const rh_count_t kinds[] = {[RH_SETTLE_DELIVERED] = RH_COUNT_DELIVERED,
+                                       [RH_SETTLE_FAILED] = RH_COUNT_FAILED,
+                                       [RH_SETTLE_GONE] = RH_COUNT_GONE,
+                                       [RH_SETTLE_DISABLED] = RH_COUNT_DISABLED};
+    const rh_exchange_t *exchange = &work->exchange;
+
+    rh_metrics_count(work->metrics, rh_attempt_result(exchange));
+    rh_metrics_observe(work->metrics, RH_HISTOGRAM_ATTEMPT, exchange->duration);
+    if (work->settle.kind != RH_SETTLE_RETRY) {
+        rh_metrics_count(work->metrics, kinds[work->settle.kind]);
+    }
+}
+
 /** An exchange ended, or could not begin. */
 static void conclude(rh_loop_t *loop, rh_work_t *work)
 {
@@ -141,8 +160,10 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
         settle->pause = pause;
     }
     __atomic_sub_fetch(&engine->counters.in_flight, 1, __ATOMIC_RELAXED);
+    rh_metrics_move(work->metrics, RH_GAUGE_IN_FLIGHT, -1);
     if (settle->kind != RH_SETTLE_RELEASE) {
         rh_attempt_fill(&settle->attempt, work->job, &work->exchange, work->job->pool);
+        count_attempt(work);
         __atomic_add_fetch(&engine->counters.attempts, 1, __ATOMIC_RELAXED);
         if (settle->kind == RH_SETTLE_DELIVERED) {
             __atomic_add_fetch(&engine->counters.delivered, 1, __ATOMIC_RELAXED);
@@ -171,6 +192,11 @@ static void start(rh_loop_t *loop, rh_work_t *work)
     apr_status_t status;
 
     __atomic_add_fetch(&loop->engine->counters.in_flight, 1, __ATOMIC_RELAXED);
+    rh_metrics_move(site->metrics, RH_GAUGE_QUEUED, -1);
+    rh_metrics_move(site->metrics, RH_GAUGE_IN_FLIGHT, 1);
+    if (job->due_at != 0) {
+        rh_metrics_observe(site->metrics, RH_HISTOGRAM_QUEUE_AGE, now - job->due_at);
+    }
     work->loop = loop;
     memset(exchange, 0, sizeof(*exchange));
     exchange->pool = job->pool;

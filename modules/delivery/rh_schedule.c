@@ -47,8 +47,15 @@ static void move(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_list_t lis
     endpoint->list = list;
 }
 
+/** Count a breaker that opened (1) or closed (-1). */
+static void count_breaker(const rh_endpoint_t *endpoint, int by)
+{
+    rh_metrics_move(endpoint->metrics, RH_GAUGE_BREAKERS, by);
+}
+
 static void forget(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
 {
+    count_breaker(endpoint, -(int)endpoint->open);
     APR_RING_REMOVE(endpoint, link);
     apr_hash_set(schedule->endpoints, endpoint->id, APR_HASH_KEY_STRING, NULL);
     free(endpoint);
@@ -149,8 +156,9 @@ static void refuse_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
     rest(schedule, endpoint, now);
 }
 
-static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_job_t *job, apr_time_t now)
+static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_work_t *work, apr_time_t now)
 {
+    const rh_job_t *job = work->job;
     rh_endpoint_t *endpoint =
         apr_hash_get(schedule->endpoints, job->subscription_id, APR_HASH_KEY_STRING);
 
@@ -160,6 +168,8 @@ static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_job_t *job, apr_tim
             return NULL;
         }
         APR_RING_INIT(&endpoint->waiting, rh_work_t, link);
+        endpoint->metrics = work->metrics;
+        count_breaker(endpoint, endpoint->open);
         apr_hash_set(schedule->endpoints, endpoint->id, APR_HASH_KEY_STRING, endpoint);
         endpoint->idle_since = now;
         move(schedule, endpoint, RH_LIST_IDLE);
@@ -214,7 +224,7 @@ static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int
 
 void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
 {
-    rh_endpoint_t *endpoint = find(schedule, work->job, now);
+    rh_endpoint_t *endpoint = find(schedule, work, now);
     rh_endpoint_class_t class, missing;
 
     work->endpoint = endpoint;
@@ -362,6 +372,7 @@ rh_work_t *rh_schedule_next(rh_schedule_t *schedule, apr_time_t now)
         work = dequeue(schedule, endpoint);
         work->class = rh_endpoint_class(endpoint);
         work->probe = rh_endpoint_started(endpoint);
+        rh_metrics_move(endpoint->metrics, RH_GAUGE_PROBES, work->probe);
         schedule->in_flight++;
         schedule->slots_of[work->class]++;
         if (endpoint->waiting_count > 0) {
@@ -380,11 +391,14 @@ apr_interval_time_t rh_schedule_finished(rh_schedule_t *schedule, rh_work_t *wor
 {
     rh_endpoint_t *endpoint = work->endpoint;
     rh_endpoint_class_t before = rh_endpoint_class(endpoint), after;
+    bool was_open = endpoint->open;
     apr_interval_time_t wait;
 
     schedule->in_flight--;
     schedule->slots_of[work->class]--;
     wait = rh_endpoint_finished(endpoint, verdict, work->probe, duration, pause, now);
+    rh_metrics_move(endpoint->metrics, RH_GAUGE_PROBES, -(int)work->probe);
+    count_breaker(endpoint, (int)endpoint->open - (int)was_open);
     after = rh_endpoint_class(endpoint);
     schedule->waiting_of[before] -= endpoint->waiting_count;
     schedule->waiting_of[after] += endpoint->waiting_count;

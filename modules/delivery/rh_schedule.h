@@ -20,6 +20,7 @@
 #define RH_SCHEDULE_H
 
 #include "rh_endpoint.h"
+#include "rh_metrics.h"
 #include "rh_store.h"
 #include "rh_transport.h"
 
@@ -36,6 +37,7 @@ struct rh_work_t {
     bool probe;
     rh_exchange_t exchange;
     rh_settle_t settle;
+    const rh_metrics_t *metrics; /**< of its site; may be NULL */
     void *site; /**< struct rh_dispatcher_t: who settles it */
     void *loop; /**< struct rh_loop_t: who runs it */
 };

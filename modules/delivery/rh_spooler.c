@@ -16,6 +16,7 @@ struct rh_spooler_t {
     rh_spool_t *spool;         /**< guarded by mutex */
     apr_thread_mutex_t *mutex; /**< never held during a commit */
     const rh_log_t *log;
+    const rh_metrics_t *metrics;
     int pending;       /**< atomic */
     bool failed;       /**< guarded by mutex: that nothing can be appended was logged */
     apr_time_t adopt;  /**< the drainer's: when to look for files again */
@@ -25,13 +26,15 @@ struct rh_spooler_t {
 };
 
 apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *site,
-                             const rh_log_t *log, rh_spooler_t **result)
+                             const rh_log_t *log, const rh_metrics_t *metrics,
+                             rh_spooler_t **result)
 {
     rh_spooler_t *spooler = apr_pcalloc(pool, sizeof(*spooler));
     apr_status_t status = apr_thread_mutex_create(&spooler->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 
     spooler->spool = rh_spool_make(pool, folder, site, log);
     spooler->log = log;
+    spooler->metrics = metrics;
     *result = spooler;
     return status;
 }
@@ -72,6 +75,7 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
     if (status == APR_SUCCESS) {
         spooler->failed = false;
         __atomic_store_n(&spooler->pending, 1, __ATOMIC_SEQ_CST);
+        rh_metrics_add(spooler->metrics, RH_COUNT_EVENTS_SPOOLED, (apr_uint64_t)count);
     } else {
         log_failure(spooler, status);
     }
@@ -89,6 +93,7 @@ static void log_loss(rh_spooler_t *spooler, const rh_commit_t *item, apr_status_
 {
     const rh_event_t *event = item->event;
 
+    rh_metrics_count(spooler->metrics, RH_COUNT_EVENTS_LOST);
     rh_log(spooler->log, RH_LOG_EMERG, status, "RH0331",
            "event %s of the spool is lost, the database refuses it: type %s, tenant %s, key %s",
            event->id, event->type, event->tenant, event->key ? event->key : "(none)");
@@ -101,8 +106,15 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
 {
     apr_array_header_t *jobs = apr_array_make(scratch, 1, sizeof(rh_job_t *));
     int waiting, half = count / 2, i;
+    apr_time_t began = apr_time_now();
     apr_status_t status = queue->commit(queue, items, count, claim, scratch, jobs, &waiting);
 
+    if (status == APR_SUCCESS) {
+        rh_metrics_observe(spooler->metrics, RH_HISTOGRAM_COMMIT, apr_time_now() - began);
+        rh_metrics_observe(spooler->metrics, RH_HISTOGRAM_EVENTS, count);
+    } else {
+        rh_metrics_count(spooler->metrics, RH_COUNT_ERROR_COMMIT);
+    }
     if (APR_STATUS_IS_EAGAIN(status)) {
         return status;
     }

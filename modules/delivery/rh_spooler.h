@@ -11,16 +11,18 @@
 #ifndef RH_SPOOLER_H
 #define RH_SPOOLER_H
 
+#include "rh_metrics.h"
 #include "rh_store.h"
 
 typedef struct rh_spooler_t rh_spooler_t;
 
 /**
  * @param pool for the spooler alone, it has an allocator of its own
- * @param folder RestHooksSpool; @param site name for its files
+ * @param folder RestHooksSpool; @param site name for its files; @param metrics may be NULL
  */
 apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *site,
-                             const rh_log_t *log, rh_spooler_t **spooler);
+                             const rh_log_t *log, const rh_metrics_t *metrics,
+                             rh_spooler_t **spooler);
 
 /** True while this process's own file holds something. */
 bool rh_spooler_pending(rh_spooler_t *spooler);

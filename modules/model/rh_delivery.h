@@ -71,6 +71,7 @@ typedef struct rh_job_t {
     int attempt_count;      /**< attempts made before, ever */
     apr_int64_t lease;      /**< fences the settling: only the holder may move the row */
     apr_time_t lease_until; /**< this host's clock; no attempt may run past it */
+    apr_time_t due_at;      /**< likewise: since when it could be attempted; 0: unknown */
     apr_interval_time_t
         failing_for; /**< how long every attempt of the subscription has failed; 0: not */
 } rh_job_t;

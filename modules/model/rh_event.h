@@ -14,7 +14,8 @@ typedef enum {
     RH_SOURCE_CAPTURE,
     RH_SOURCE_PUBLISH,
     RH_SOURCE_SQL,
-    RH_SOURCE_TEST
+    RH_SOURCE_TEST,
+    RH_SOURCE_COUNT /**< none, but how many there are */
 } rh_event_source_t;
 
 typedef struct rh_event_t {

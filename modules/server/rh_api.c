@@ -34,6 +34,7 @@ static const rh_api_route_t routes[] = {
     {"GET", "/stats", rh_api_stats_get, 0, "from to step subscription"},
     {"GET", "/stats/subscriptions", rh_api_stats_subscriptions, 0, "from to step"},
     {"GET", "/health", rh_api_health_get, RH_API_NO_TENANT, ""},
+    {"GET", "/metrics", rh_api_metrics_get, RH_API_NO_TENANT, ""},
     {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT, ""},
 };
 

@@ -132,6 +132,7 @@ rh_api_function_t rh_api_deliveries_list, rh_api_delivery_get, rh_api_delivery_r
 rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_type_sample;
 rh_api_function_t rh_api_events_list, rh_api_events_publish, rh_api_event_get;
 rh_api_function_t rh_api_stats_get, rh_api_stats_subscriptions;
+rh_api_function_t rh_api_metrics_get;
 rh_api_function_t rh_api_health_get, rh_api_index_get, rh_api_openapi_get;
 
 /** The catalogue's entry of a type, NULL when there is none. */

@@ -78,6 +78,8 @@ int rh_api_error(rh_api_t *api, int status, const char *detail)
 
 void rh_api_store_problem(rh_api_t *api, apr_status_t status)
 {
+    rh_metrics_add(api->config->metrics, RH_COUNT_ERROR_API,
+                   status != APR_NOTFOUND && status != APR_EEXIST);
     if (status == APR_NOTFOUND) {
         rh_problem_set(api->problem, 404, "There is nothing of that id.");
     } else if (status == APR_EEXIST) {

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Deliveries: lists, one with its attempts, sent again; tests and replays. */
 #include "rh_api.h"
+#include "rh_instruments.h"
 
 #include "rh_event_type.h"
 #include "rh_time.h"
@@ -304,5 +305,8 @@ int rh_api_subscription_test(rh_api_t *api)
     event->time = apr_time_now();
     event->source = RH_SOURCE_TEST;
     status = rh_store_test(api->store, event, subscription->id, pool, &delivery_id);
+    if (status == APR_SUCCESS) {
+        rh_instruments_event(api->config, event->type, event->source);
+    }
     return status == APR_SUCCESS ? accepted(api, delivery_id) : rh_api_store_error(api, status);
 }

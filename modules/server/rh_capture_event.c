@@ -44,6 +44,7 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
 
 static void log_lost(const rh_capture_t *capture, const rh_event_t *event, apr_status_t status)
 {
+    rh_metrics_count(capture->config->metrics, RH_COUNT_EVENTS_LOST);
     rh_log(&capture->config->log, RH_LOG_EMERG, status, "RH0612",
            "event %s is lost: type %s, tenant %s, key %s: it could not be stored", event->id,
            event->type, event->tenant, event->key ? event->key : "(none)");

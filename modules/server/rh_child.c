@@ -12,6 +12,7 @@
  * end of the process otherwise.
  */
 #include "rh_gate.h"
+#include "rh_instruments.h"
 #include "rh_server.h"
 
 #include "rh_pool.h"
@@ -87,6 +88,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->endpoint_concurrency = config->endpoint_concurrency;
     site->retention = config->retention;
     site->spool = config->spool;
+    site->metrics = config->metrics;
     status = make_queue(child, config, &site->intake_queue);
     if (status == APR_SUCCESS) {
         status = make_queue(child, config, &site->dispatch_queue);
@@ -235,6 +237,7 @@ static void child_init(apr_pool_t *pchild, server_rec *server)
     if (!rh_any_enabled(server)) {
         return;
     }
+    rh_instruments_enter();
     child = apr_pcalloc(pchild, sizeof(*child));
     child->server = server;
     child->pools = apr_array_make(pchild, 8, sizeof(apr_pool_t *));

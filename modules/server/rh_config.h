@@ -85,6 +85,7 @@ typedef struct rh_server_config_t {
 
     /* Made in post_config (rh_child.c): shared by the servers of one database. */
     struct rh_gate_t *gate;
+    const rh_metrics_t *metrics; /**< of this host (rh_instruments.h); NULL: nothing is counted */
 
     /* Made in child_init (rh_child.c). */
     rh_store_t *store;   /**< NULL: RestHooks is Off here */

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The parent process: the configuration as a whole, and the tables before children need them. */
 #include "rh_gate.h"
+#include "rh_instruments.h"
 #include "rh_server.h"
 
 #include <apr_hash.h>
@@ -219,6 +220,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         rh_log(log, RH_LOG_CRIT, status, "RH0701", "the resolver of names can't be set up");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    rh_instruments_make(pconf, server);
     if (!make_spools(ptemp, server)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Committing events from a request, whoever makes them: API, capture, other modules. */
+#include "rh_instruments.h"
 #include "rh_server.h"
 
 #include "mod_resthooks.h"
@@ -51,12 +52,18 @@ apr_status_t rh_server_commit(request_rec *r, rh_commit_t *items, int count)
     apr_status_t status = APR_EAGAIN;
     sigset_t before;
     bool held = hold_signals(&before);
+    int i;
 
     engine = engine_of(r);
     if (engine) {
         status = rh_engine_commit(engine, config->site, items, count, RH_COMMIT_TIMEOUT, r->pool);
     }
     restore_signals(held, &before);
+    for (i = 0; i < count && status == APR_SUCCESS; i++) {
+        if (items[i].status == APR_SUCCESS && !items[i].duplicate) {
+            rh_instruments_event(config, items[i].event->type, items[i].event->source);
+        }
+    }
     return status;
 }
 

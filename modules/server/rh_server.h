@@ -19,6 +19,8 @@ void rh_parent_register(apr_pool_t *pool);
 void rh_child_register(apr_pool_t *pool);
 /** The optional function of mod_resthooks.h. */
 void rh_publish_register(apr_pool_t *pool);
+/** The parent's look at children that end (rh_instruments.h). */
+void rh_instruments_register(apr_pool_t *pool);
 /** mod_dbd's post_connect hook. */
 void rh_dbd_register(apr_pool_t *pool);
 

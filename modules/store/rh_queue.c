@@ -92,6 +92,23 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
     return status;
 }
 
+static apr_status_t count_backlog(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog)
+{
+    rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
+    const char *most = rh_store_number(scratch, RH_BACKLOG_MOST);
+    apr_array_header_t *rows;
+    apr_status_t status =
+        rh_store_select(queue->source, &rh_sql_backlog, 1, &most, scratch, &rows);
+
+    memset(backlog, 0, sizeof(*backlog));
+    if (status == APR_SUCCESS && rows->nelts == 1) {
+        backlog->pending = rh_db_number(rh_row(rows, 0)[0]);
+        backlog->due = rh_db_number(rh_row(rows, 0)[1]);
+        backlog->oldest = rh_db_number(rh_row(rows, 0)[2]) * 1000;
+    }
+    return status;
+}
+
 static apr_status_t release(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
@@ -110,6 +127,7 @@ rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
     queue->base.claim = rh_queue_claim;
     queue->base.settle = rh_queue_settle;
     queue->base.maintain = maintain;
+    queue->base.backlog = count_backlog;
     queue->base.release = release;
     queue->source = source;
     rh_uuid_floor(0, queue->subscription);

@@ -3,6 +3,8 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
+#include <apr_hash.h>
+
 /** Subscriptions that one statement looks at: few at first, as few may do; and how many of these
  * statements a claim makes. */
 #define FIRST_STEPS 32
@@ -29,6 +31,7 @@ typedef struct claim_t {
     apr_array_header_t *candidates; /**< of candidate_t */
     apr_array_header_t *jobs;
     apr_array_header_t *lost; /**< of rh_settle_t *: their event is gone */
+    apr_hash_t *late;         /**< milliseconds that deliveries have been due, as text; by id */
     int room;                 /**< jobs that may still be taken */
 } claim_t;
 
@@ -286,6 +289,32 @@ static const char *candidates_json(const claim_t *claim, bool ordered, apr_pool_
     return count > 0 ? rh_rows_end(&rows) : NULL;
 }
 
+/** Remember how late deliveries are. The columns before the last one are not looked at. */
+static void note_late(const claim_t *claim, const apr_array_header_t *rows, int id, int late)
+{
+    int i;
+
+    for (i = 0; i < rows->nelts; i++) {
+        apr_hash_set(claim->late, rh_row(rows, i)[id], APR_HASH_KEY_STRING, rh_row(rows, i)[late]);
+    }
+}
+
+/** Tell jobs since when they are due. */
+static void set_due(const claim_t *claim, int first)
+{
+    apr_time_t now = apr_time_now();
+    int i;
+
+    for (i = first; i < claim->jobs->nelts; i++) {
+        rh_job_t *job = APR_ARRAY_IDX(claim->jobs, i, rh_job_t *);
+        const char *late = apr_hash_get(claim->late, job->delivery_id, APR_HASH_KEY_STRING);
+
+        if (rh_db_text(late)) {
+            job->due_at = now - rh_db_number(late) * 1000;
+        }
+    }
+}
+
 static apr_status_t lease_pgsql(rh_db_t *db, claim_t *claim, apr_pool_t *pool,
                                 apr_array_header_t *leased)
 {
@@ -303,6 +332,7 @@ static apr_status_t lease_pgsql(rh_db_t *db, claim_t *claim, apr_pool_t *pool,
             status = rh_db_select(db, ordered ? &rh_sql_claim_ordered : &rh_sql_claim, 4, args,
                                   pool, &rows);
             if (status == APR_SUCCESS) {
+                note_late(claim, rows, 1, 2);
                 apr_array_cat(leased, rows);
             }
         }
@@ -321,12 +351,20 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     const char *most = apr_psprintf(pool, "%d", candidate->most);
     const char *look = apr_psprintf(pool, "%d", candidate->most * LOOK_FOR_ONE);
     const char *spare = claim->claim->spare_leased ? "1" : "0";
+    const char *late[] = {now, candidate->tenant, candidate->id, now,
+                          candidate->ordered ? look : most};
     const char *park[] = {parked, candidate->tenant, candidate->id, now, look, now};
     const char *ordered[] = {lease, until, candidate->tenant, candidate->id, now, spare, now, most};
     const char *plain[] = {lease, until, candidate->tenant, candidate->id, now, spare, most};
     apr_status_t status = APR_SUCCESS;
     apr_array_header_t *rows;
 
+    /* RETURNING knows only what a row is then. */
+    status = rh_db_select(db, &rh_sql_claim_late, 5, late, pool, &rows);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    note_late(claim, rows, 0, 1);
     if (candidate->pace > 0) {
         const char *pace[] = {rh_queue_now(pool, candidate->pace * 1000), candidate->tenant,
                               candidate->id};
@@ -352,8 +390,9 @@ static apr_status_t claim_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     claim_t *claim = baton;
     apr_array_header_t *leased = apr_array_make(pool, 64, sizeof(const char **));
     apr_status_t status = APR_SUCCESS;
-    int i;
+    int before = claim->jobs->nelts, i;
 
+    claim->late = apr_hash_make(pool);
     if (db->dialect == RH_DIALECT_PGSQL) {
         status = lease_pgsql(db, claim, pool, leased);
     } else {
@@ -365,6 +404,7 @@ static apr_status_t claim_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS) {
         status = rh_queue_jobs(db, leased, claim->claim->lease, claim->lease_until, pool,
                                claim->jobs, claim->lost);
+        set_due(claim, before);
     }
     return status;
 }

@@ -91,10 +91,9 @@ static apr_status_t spool_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site,
-                          const rh_log_t *log)
+/** A site's name as it stands in names of files. */
+static const char *safe_name(apr_pool_t *pool, const char *site)
 {
-    rh_spool_t *spool = apr_pcalloc(pool, sizeof(*spool));
     char *name = apr_pstrdup(pool, site);
 
     for (char *at = name; *at; at++) {
@@ -105,9 +104,17 @@ rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site
     if (strlen(name) > 100) {
         name[100] = '\0';
     }
+    return name;
+}
+
+rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site,
+                          const rh_log_t *log)
+{
+    rh_spool_t *spool = apr_pcalloc(pool, sizeof(*spool));
+
     spool->pool = pool;
     spool->folder = apr_pstrdup(pool, folder);
-    spool->site = name;
+    spool->site = safe_name(pool, site);
     spool->log = log;
     spool->own.fd = spool->adopted.fd = -1;
     /* The files' pools are below this one and go before its ordinary cleanups. */
@@ -384,6 +391,35 @@ bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch)
     apr_array_header_t *names;
 
     return list_files(spool, scratch, &names) == APR_SUCCESS && names->nelts > 0;
+}
+
+apr_status_t rh_spool_usage(const char *folder, const char *site, apr_pool_t *scratch,
+                            rh_spool_usage_t *usage)
+{
+    const char *prefix = apr_pstrcat(scratch, safe_name(scratch, site), ".", NULL);
+    apr_size_t spool_len = strlen(prefix) + RH_UUID_LEN;
+    apr_finfo_t info;
+    apr_dir_t *dir;
+    apr_status_t status = apr_dir_open(&dir, folder, scratch);
+
+    memset(usage, 0, sizeof(*usage));
+    if (status != APR_SUCCESS) {
+        return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
+    }
+    while ((status = apr_dir_read(&info, APR_FINFO_NAME | APR_FINFO_SIZE, dir)) == APR_SUCCESS ||
+           status == APR_INCOMPLETE) {
+        if (strncmp(info.name, prefix, strlen(prefix)) != 0 || strlen(info.name) < spool_len) {
+            continue;
+        }
+        if (strcmp(info.name + spool_len, SUFFIX) != 0) {
+            usage->damaged += strncmp(info.name + spool_len, SUFFIX ".", strlen(SUFFIX) + 1) == 0;
+        } else if ((info.valid & APR_FINFO_SIZE) && info.size > MAGIC_LEN) {
+            usage->files++;
+            usage->bytes += info.size - MAGIC_LEN;
+        }
+    }
+    apr_dir_close(dir);
+    return APR_SUCCESS;
 }
 
 /** Take over the oldest file that nobody holds. */

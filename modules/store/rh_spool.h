@@ -52,6 +52,17 @@ bool rh_spool_pending(const rh_spool_t *spool);
  */
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
 
+/** What lies in a folder for one site. */
+typedef struct rh_spool_usage_t {
+    int files;       /**< that wait */
+    apr_off_t bytes; /**< of these, with what was read already of a file that is being read */
+    int damaged;     /**< files that were set aside */
+} rh_spool_usage_t;
+
+/** Look at a folder: any process may. A folder that is not there holds nothing. */
+apr_status_t rh_spool_usage(const char *folder, const char *site, apr_pool_t *scratch,
+                            rh_spool_usage_t *usage);
+
 /**
  * Read the next events in order: of files left behind first (looked for when `adopt`), then of our
  * own. The same ones again until rh_spool_forget.

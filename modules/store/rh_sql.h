@@ -106,6 +106,9 @@ extern const rh_statement_t rh_sql_claim_candidates;
 /** Lease what is due of candidates: (candidates, spare, lease, lease for); rows: tenant, delivery.
  * `spare`: "1" for nothing whose lease ended, else "0". PostgreSQL only. */
 extern const rh_statement_t rh_sql_claim, rh_sql_claim_ordered;
+/** SQLite, of one subscription: (now, tenant, subscription, now, most); rows: delivery,
+ * milliseconds that it has been due */
+extern const rh_statement_t rh_sql_claim_late;
 /** SQLite, of one subscription: (lease, leased until, tenant, subscription, now, spare, most) */
 extern const rh_statement_t rh_sql_claim_one, rh_sql_claim_one_ordered;
 /** SQLite, of one subscription: (until, tenant, subscription), (until, tenant, subscription, now,
@@ -118,6 +121,9 @@ extern const rh_statement_t rh_sql_claim_jobs;
 extern const rh_statement_t rh_sql_cancel, rh_sql_cancel_delivery, rh_sql_cancel_queue;
 /** (now, lease): due now, no lease. The time is SQLite's alone. */
 extern const rh_statement_t rh_sql_release;
+/** What waits: (rows that are looked at); one row: pending, due, milliseconds that the oldest of
+ * these has been due */
+extern const rh_statement_t rh_sql_backlog;
 /** Housekeeping: (retention); PostgreSQL only */
 extern const rh_statement_t rh_sql_partitions_make, rh_sql_partitions_drop;
 /** Housekeeping: (time to keep from, limit) */

@@ -59,8 +59,8 @@ const rh_statement_t rh_sql_claim = {
     " WHERE c.pace > 0 AND t.paused_until <= clock.at FOR UPDATE OF t SKIP LOCKED),"
     " pace AS (UPDATE resthooks.subscription_stat t SET paused_until = clock.at + p.pace"
     " FROM share p, clock WHERE t.tenant = p.tenant AND t.subscription_id = p.subscription_id),"
-    " due AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM clock, candidate c"
-    " CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id FROM resthooks.queue x"
+    " due AS MATERIALIZED (SELECT q.tenant, q.delivery_id, q.due_at FROM clock, candidate c"
+    " CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id, x.due_at FROM resthooks.queue x"
     " WHERE x.tenant = c.tenant AND x.subscription_id = c.id AND x.due_at <= clock.at"
     " AND (%s::integer = 0 OR x.lease <= 0)"
     " ORDER BY x.due_at LIMIT c.most FOR UPDATE SKIP LOCKED) AS q"
@@ -68,14 +68,17 @@ const rh_statement_t rh_sql_claim = {
     " WHERE p.tenant = c.tenant AND p.subscription_id = c.id))"
     " UPDATE resthooks.queue q SET lease = %s::bigint, due_at = clock.at + %s::bigint"
     " FROM due d, clock WHERE q.tenant = d.tenant AND q.delivery_id = d.delivery_id"
-    " RETURNING q.tenant, q.delivery_id",
+    " RETURNING q.tenant, q.delivery_id, clock.at - d.due_at",
     NULL};
 
+/* The row of the queue is read as it was before the function changed it. */
 const rh_statement_t rh_sql_claim_ordered = {
     "claim_ordered",
     "WITH candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"
     " AS c(tenant text, id uuid, most integer))"
-    " SELECT c.tenant, o.delivery_id FROM candidate c CROSS JOIN LATERAL"
+    " SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_at FROM resthooks.queue q"
+    " WHERE q.tenant = c.tenant AND q.delivery_id = o.delivery_id)"
+    " FROM candidate c CROSS JOIN LATERAL"
     " resthooks.claim_ordered(c.tenant, c.id, %s::integer <> 0, %s::bigint, %s::bigint, c.most)"
     " AS o",
     NULL};
@@ -97,6 +100,12 @@ const rh_statement_t rh_sql_claim_ordered = {
     " AND w.delivery_id <> q.delivery_id AND w.due_at > CAST(%s AS integer)))"
 
 const rh_statement_t rh_sql_claim_one = {"claim_one", NULL, LEASE_ONE MOST_OF_ONE};
+
+const rh_statement_t rh_sql_claim_late = {
+    "claim_late", NULL,
+    "SELECT q.delivery_id, CAST(%s AS integer) - q.due_at FROM resthooks_queue q"
+    " WHERE q.tenant = %s AND q.subscription_id = %s AND q.due_at <= CAST(%s AS integer)"
+    " ORDER BY q.due_at LIMIT CAST(%s AS integer)"};
 
 /* (lease, leased until, tenant, subscription, now, spare, now, most) */
 const rh_statement_t rh_sql_claim_one_ordered = {
@@ -177,6 +186,25 @@ const rh_statement_t rh_sql_release = {
     " WHERE lease = CAST(%s AS integer)"};
 
 /* ---- housekeeping ---- */
+
+/*
+ * Due is what somebody could claim: not what waits for its subscription, paused or slowed down.
+ * The rows are read from an index alone.
+ */
+#define BACKLOG(S, NOW, MOST)                                                               \
+    "SELECT coalesce(sum(g.count), 0), coalesce(sum(CASE WHEN " LIVE " THEN g.due END), 0),"   \
+    " coalesce(max(CASE WHEN " LIVE " AND g.due > 0 THEN c.at - g.oldest END), 0)"           \
+    " FROM (SELECT " NOW " AS at) AS c CROSS JOIN (SELECT r.tenant, r.subscription_id, count(*) AS count,"                                \
+    " sum(CASE WHEN r.due_at <= n.at THEN 1 ELSE 0 END) AS due, min(r.due_at) AS oldest"         \
+    " FROM (SELECT " NOW " AS at) AS n CROSS JOIN (SELECT q.tenant, q.subscription_id, q.due_at FROM " S "queue q LIMIT " MOST ") AS r"   \
+    " GROUP BY r.tenant, r.subscription_id) AS g"                                                  \
+    " LEFT JOIN " S "subscription s ON s.tenant = g.tenant AND s.id = g.subscription_id"           \
+    " LEFT JOIN " S "subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id"
+#define LIVE "s.state = 'active' AND coalesce(t.paused_until, 0) <= c.at"
+
+const rh_statement_t rh_sql_backlog = {
+    "backlog", BACKLOG("resthooks.", "resthooks.now_ms()", "%s::integer"),
+    BACKLOG("resthooks_", RH_SQLITE_NOW, "CAST(%s AS integer)")};
 
 const rh_statement_t rh_sql_partitions_make = {
     "partitions_make", "SELECT resthooks.ensure_partitions(%s::bigint)", NULL};

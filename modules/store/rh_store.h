@@ -37,6 +37,7 @@
 #include "rh_base.h"
 #include "rh_delivery.h"
 #include "rh_event.h"
+#include "rh_metrics.h"
 #include "rh_subscription.h"
 
 typedef struct rh_store_t rh_store_t;
@@ -218,6 +219,9 @@ typedef struct rh_claim_t {
                                         subscription's pause or pace may be claimed; 0: unknown */
 } rh_claim_t;
 
+/** Deliveries that a count of the backlog looks at. */
+#define RH_BACKLOG_MOST 100000
+
 /** The store as the engine sees it. Each is called from one thread at a time per queue object. */
 typedef struct rh_queue_t rh_queue_t;
 struct rh_queue_t {
@@ -249,6 +253,11 @@ struct rh_queue_t {
      * retention (chunks on SQLite), forget idempotency keys past it.
      */
     apr_status_t (*maintain)(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch);
+    /**
+     * Count what waits, up to RH_BACKLOG_MOST deliveries: so many means that many or more.
+     * @param backlog receives all but counted_at
+     */
+    apr_status_t (*backlog)(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog);
     /** Give all leases of a token back, due now: at the end of a process. */
     apr_status_t (*release)(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch);
 };

@@ -5,7 +5,7 @@
 
 static rh_event_source_t read_source(const char *name)
 {
-    for (int i = RH_SOURCE_CAPTURE; name && i <= RH_SOURCE_TEST; i++) {
+    for (int i = RH_SOURCE_CAPTURE; name && i < RH_SOURCE_COUNT; i++) {
         if (strcmp(rh_event_source_name((rh_event_source_t)i), name) == 0) {
             return (rh_event_source_t)i;
         }

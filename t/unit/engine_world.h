@@ -344,6 +344,20 @@ static apr_status_t world_maintain(rh_queue_t *self, apr_interval_time_t retenti
     return APR_SUCCESS;
 }
 
+static apr_status_t world_backlog(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog)
+{
+    world_t *world = ((front_t *)self)->world;
+
+    (void)scratch;
+    pthread_mutex_lock(&world->mutex);
+    memset(backlog, 0, sizeof(*backlog));
+    for (int i = 0; i < world->delivery_count; i++) {
+        backlog->pending += world->deliveries[i].state == RH_DELIVERY_PENDING;
+    }
+    pthread_mutex_unlock(&world->mutex);
+    return APR_SUCCESS;
+}
+
 static apr_status_t world_release(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch)
 {
     world_t *world = ((front_t *)self)->world;

@@ -1,0 +1,343 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/*
+ * /metrics: the numbers of all processes of this httpd and all its virtual hosts. Whoever gets past
+ * httpd's authentication may read them, so there is nothing of a tenant among them: labels are the
+ * host, the type and words that stand here.
+ */
+#include "rh_api.h"
+#include "rh_instruments.h"
+
+#include "rh_openmetrics.h"
+#include "rh_spool.h"
+
+#include <http_protocol.h>
+
+/** A family of counters: one for each value of `label`, from `first` on. */
+typedef struct counters_t {
+    const char *name, *help;
+    rh_count_t first;
+    const char *label;
+    const char *values[12]; /**< the first NULL ends them; none: one counter without a label */
+} counters_t;
+
+static const counters_t counters[] = {
+    {"resthooks_deliveries",
+     "Deliveries that ended, by outcome: failed ones used up their schedule, gone and disabled "
+     "ones ended their subscription",
+     RH_COUNT_DELIVERED,
+     "outcome",
+     {"delivered", "failed", "gone", "disabled"}},
+    {"resthooks_attempts",
+     "Attempts that ended, by class of the answer's status or by what went wrong",
+     RH_COUNT_ATTEMPT_2XX,
+     "result",
+     {"2xx", "3xx", "4xx", "5xx", "timeout", "dns", "connect", "tls", "refused_address", "protocol",
+      "reset"}},
+    {"resthooks_events_lost",
+     "Events that could be stored neither in the database nor in the spool",
+     RH_COUNT_EVENTS_LOST,
+     NULL,
+     {NULL}},
+    {"resthooks_events_spooled",
+     "Events that went to the spool because the database could not take them",
+     RH_COUNT_EVENTS_SPOOLED,
+     NULL,
+     {NULL}},
+    {"resthooks_claims",
+     "Claims of due deliveries from the database",
+     RH_COUNT_CLAIMS,
+     NULL,
+     {NULL}},
+    {"resthooks_claimed_deliveries",
+     "Deliveries that these brought",
+     RH_COUNT_CLAIMED,
+     NULL,
+     {NULL}},
+    {"resthooks_database_errors",
+     "Calls of the database that failed, by what was to be done",
+     RH_COUNT_ERROR_COMMIT,
+     "operation",
+     {"commit", "claim", "settle", "housekeeping", "api"}},
+};
+
+typedef struct gauges_t {
+    const char *name, *help;
+    rh_gauge_t gauge;
+} gauges_t;
+
+static const gauges_t gauges[] = {
+    {"resthooks_events_queued", "Events that wait for their commit", RH_GAUGE_INTAKE},
+    {"resthooks_deliveries_queued", "Deliveries in memory that wait for their attempt",
+     RH_GAUGE_QUEUED},
+    {"resthooks_deliveries_in_flight", "Attempts under way", RH_GAUGE_IN_FLIGHT},
+    {"resthooks_deliveries_unsettled", "Outcomes of attempts that wait to be stored",
+     RH_GAUGE_UNSETTLED},
+};
+
+typedef struct histograms_t {
+    const char *name, *unit, *help;
+    rh_histogram_t histogram;
+} histograms_t;
+
+static const histograms_t histograms[] = {
+    {"resthooks_attempt_duration_seconds", "seconds", "How long attempts took",
+     RH_HISTOGRAM_ATTEMPT},
+    {"resthooks_queue_age_seconds", "seconds",
+     "How long deliveries waited for an attempt, since their commit or since they were due",
+     RH_HISTOGRAM_QUEUE_AGE},
+    {"resthooks_commit_duration_seconds", "seconds",
+     "How long the database took for a commit of events", RH_HISTOGRAM_COMMIT},
+    {"resthooks_commit_events", NULL, "Events of one commit", RH_HISTOGRAM_EVENTS},
+    {"resthooks_settle_deliveries", NULL, "Outcomes of attempts of one commit",
+     RH_HISTOGRAM_OUTCOMES},
+};
+
+#define LENGTH(array) ((int)(sizeof(array) / sizeof((array)[0])))
+
+/** What one answer is made of. */
+typedef struct scrape_t {
+    rh_openmetrics_t out;
+    const rh_instruments_t *instruments;
+    apr_pool_t *pool;
+} scrape_t;
+
+static const rh_instruments_host_t *host_at(const scrape_t *scrape, int i)
+{
+    return &APR_ARRAY_IDX(scrape->instruments->hosts, i, const rh_instruments_host_t);
+}
+
+/** Whether deliveries of this host are made in its own name, not in an equal one's. */
+static bool has_site(const rh_instruments_host_t *host)
+{
+    return host->config->site && host->config->site->metrics == &host->metrics;
+}
+
+static void put_process(scrape_t *scrape)
+{
+    const char *labels[] = {"version", RH_VERSION, NULL};
+
+    rh_openmetrics_family(&scrape->out, "resthooks_build", RH_FAMILY_INFO, NULL,
+                          "Version of mod_resthooks");
+    rh_openmetrics_sample(&scrape->out, labels, 1);
+    rh_openmetrics_family(&scrape->out, "resthooks_processes", RH_FAMILY_GAUGE, NULL,
+                          "Processes of httpd that are counted here");
+    rh_openmetrics_sample(&scrape->out, NULL, rh_instruments_processes());
+    rh_openmetrics_family(&scrape->out, "resthooks_counters_start_time_seconds", RH_FAMILY_GAUGE,
+                          "seconds", "When the counters began at 0, since the epoch");
+    rh_openmetrics_seconds(&scrape->out, NULL, scrape->instruments->since);
+}
+
+static void put_events(scrape_t *scrape)
+{
+    int i, type, source;
+
+    rh_openmetrics_family(&scrape->out, "resthooks_events", RH_FAMILY_COUNTER, NULL,
+                          "Events that were stored, by type of the catalogue and by source");
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const rh_instruments_host_t *host = host_at(scrape, i);
+        const apr_array_header_t *types = host->config->types;
+
+        for (type = 0; type <= types->nelts; type++) {
+            const rh_catalogue_type_t *entry =
+                type < types->nelts ? APR_ARRAY_IDX(types, type, const rh_catalogue_type_t *)
+                                    : NULL;
+
+            for (source = 0; source < RH_SOURCE_COUNT; source++) {
+                apr_uint64_t count = rh_metrics_read_event(&host->metrics, type, source);
+                bool usual =
+                    entry && source == (entry->captured ? RH_SOURCE_CAPTURE : RH_SOURCE_PUBLISH);
+                const char *labels[] = {"host",   host->name,
+                                        "type",   entry ? entry->type : "other",
+                                        "source", rh_event_source_name((rh_event_source_t)source),
+                                        NULL};
+
+                if (count > 0 || usual) {
+                    rh_openmetrics_sample(&scrape->out, labels, (apr_int64_t)count);
+                }
+            }
+        }
+    }
+}
+
+static void put_counters(scrape_t *scrape, const counters_t *family)
+{
+    int i, n;
+
+    rh_openmetrics_family(&scrape->out, family->name, RH_FAMILY_COUNTER, NULL, family->help);
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const rh_instruments_host_t *host = host_at(scrape, i);
+
+        for (n = 0; n == 0 || (family->label && family->values[n]); n++) {
+            const char *labels[] = {"host", host->name, family->label, family->values[n], NULL};
+
+            rh_openmetrics_sample(
+                &scrape->out, labels,
+                (apr_int64_t)rh_metrics_read(&host->metrics, family->first + (rh_count_t)n));
+        }
+    }
+}
+
+static void put_gauges(scrape_t *scrape, const gauges_t *family)
+{
+    int i;
+
+    rh_openmetrics_family(&scrape->out, family->name, RH_FAMILY_GAUGE, NULL, family->help);
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
+
+        rh_openmetrics_sample(&scrape->out, labels,
+                              rh_instruments_gauge(host_at(scrape, i), family->gauge));
+    }
+}
+
+static void put_histograms(scrape_t *scrape, const histograms_t *family)
+{
+    int count, i;
+    const apr_int64_t *bounds = rh_histogram_bounds(family->histogram, &count);
+
+    rh_openmetrics_family(&scrape->out, family->name, RH_FAMILY_HISTOGRAM, family->unit,
+                          family->help);
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
+        rh_buckets_t buckets;
+
+        rh_metrics_read_histogram(&host_at(scrape, i)->metrics, family->histogram, &buckets);
+        rh_openmetrics_histogram(&scrape->out, labels, bounds, count, buckets.in, buckets.sum,
+                                 family->unit != NULL);
+    }
+}
+
+/** Breakers: those that are open, and those that let a probe through. */
+static void put_breakers(scrape_t *scrape)
+{
+    int i;
+
+    rh_openmetrics_family(&scrape->out, "resthooks_breakers", RH_FAMILY_GAUGE, NULL,
+                          "Targets that processes hold back because they fail, by state");
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const rh_instruments_host_t *host = host_at(scrape, i);
+        const char *open[] = {"host", host->name, "state", "open", NULL};
+        const char *half[] = {"host", host->name, "state", "half_open", NULL};
+        apr_int64_t all = rh_instruments_gauge(host, RH_GAUGE_BREAKERS);
+        apr_int64_t probes = rh_instruments_gauge(host, RH_GAUGE_PROBES);
+
+        rh_openmetrics_sample(&scrape->out, open, all > probes ? all - probes : 0);
+        rh_openmetrics_sample(&scrape->out, half, probes);
+    }
+}
+
+static void put_database(scrape_t *scrape)
+{
+    int i;
+
+    rh_openmetrics_family(&scrape->out, "resthooks_database_up", RH_FAMILY_GAUGE, NULL,
+                          "0 while the database does not answer some process's deliveries");
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
+
+        if (has_site(host_at(scrape, i))) {
+            rh_openmetrics_sample(&scrape->out, labels,
+                                  rh_instruments_gauge(host_at(scrape, i), RH_GAUGE_DOWN) == 0);
+        }
+    }
+}
+
+/** The backlogs of all hosts, as they were counted last. */
+static void put_backlog(scrape_t *scrape)
+{
+    static const struct {
+        const char *name, *unit, *help;
+    } families[] = {
+        {"resthooks_backlog_pending", NULL,
+         "Deliveries in the database that are not settled; 100000: at least so many"},
+        {"resthooks_backlog_due", NULL, "Those of them that could be attempted now"},
+        {"resthooks_backlog_oldest_seconds", "seconds",
+         "How long the oldest of these has been due"},
+    };
+    int family, i;
+
+    for (family = 0; family < LENGTH(families); family++) {
+        rh_openmetrics_family(&scrape->out, families[family].name, RH_FAMILY_GAUGE,
+                              families[family].unit, families[family].help);
+        for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+            const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
+            rh_backlog_t backlog;
+
+            if (!rh_metrics_backlog_read(&host_at(scrape, i)->metrics, apr_time_now(), &backlog)) {
+                continue;
+            }
+            if (families[family].unit) {
+                rh_openmetrics_seconds(&scrape->out, labels, backlog.oldest);
+            } else {
+                rh_openmetrics_sample(&scrape->out, labels,
+                                      family == 0 ? backlog.pending : backlog.due);
+            }
+        }
+    }
+}
+
+static void put_spool(scrape_t *scrape)
+{
+    static const struct {
+        const char *name, *unit, *help;
+    } families[] = {
+        {"resthooks_spool_files", NULL, "Files of the spool that wait for the database"},
+        {"resthooks_spool_bytes", "bytes", "Their size"},
+        {"resthooks_spool_damaged_files", NULL, "Files of the spool that were set aside"},
+    };
+    int hosts = scrape->instruments->hosts->nelts, family, i;
+    rh_spool_usage_t *usages = apr_pcalloc(scrape->pool, (apr_size_t)hosts * sizeof(*usages));
+    bool *known = apr_pcalloc(scrape->pool, (apr_size_t)hosts * sizeof(*known));
+
+    for (i = 0; i < hosts; i++) {
+        const rh_site_t *site = host_at(scrape, i)->config->site;
+
+        known[i] = has_site(host_at(scrape, i)) && site->spool &&
+                   rh_spool_usage(site->spool, site->name, scrape->pool, &usages[i]) == APR_SUCCESS;
+    }
+    for (family = 0; family < LENGTH(families); family++) {
+        rh_openmetrics_family(&scrape->out, families[family].name, RH_FAMILY_GAUGE,
+                              families[family].unit, families[family].help);
+        for (i = 0; i < hosts; i++) {
+            const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
+            const apr_int64_t values[] = {usages[i].files, usages[i].bytes, usages[i].damaged};
+
+            if (known[i]) {
+                rh_openmetrics_sample(&scrape->out, labels, values[family]);
+            }
+        }
+    }
+}
+
+int rh_api_metrics_get(rh_api_t *api)
+{
+    const char *accept = apr_table_get(api->r->headers_in, "Accept");
+    bool prometheus = rh_openmetrics_prefers_prometheus(accept);
+    scrape_t scrape = {.instruments = rh_instruments_read(), .pool = api->r->pool};
+    rh_bytes_t text;
+    int i;
+
+    if (!scrape.instruments) {
+        return rh_api_error(api, 503, "This server has no memory to count in; see its error log.");
+    }
+    rh_openmetrics_begin(&scrape.out, api->r->pool, prometheus);
+    put_process(&scrape);
+    put_events(&scrape);
+    for (i = 0; i < LENGTH(counters); i++) {
+        put_counters(&scrape, &counters[i]);
+    }
+    for (i = 0; i < LENGTH(gauges); i++) {
+        put_gauges(&scrape, &gauges[i]);
+    }
+    for (i = 0; i < LENGTH(histograms); i++) {
+        put_histograms(&scrape, &histograms[i]);
+    }
+    put_breakers(&scrape);
+    put_database(&scrape);
+    put_backlog(&scrape);
+    put_spool(&scrape);
+    text = rh_openmetrics_end(&scrape.out);
+    apr_table_mergen(api->r->headers_out, "Vary", "Accept");
+    return rh_api_text(api, HTTP_OK, prometheus ? RH_PROMETHEUS_TYPE : RH_OPENMETRICS_TYPE,
+                       text.data, text.len);
+}

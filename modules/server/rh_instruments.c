@@ -1,0 +1,337 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_instruments.h"
+
+#include "rh_server.h"
+
+#include <ap_mpm.h>
+#include <apr_shm.h>
+#include <http_log.h>
+#include <unistd.h>
+
+APLOG_USE_MODULE(resthooks);
+
+/** Under this name the parent's process pool keeps the memory over restarts. */
+#define KEPT_KEY "resthooks_instruments"
+/** Children of one generation where the MPM doesn't tell, and at most. */
+#define USUAL_CHILDREN 64
+#define MOST_CHILDREN 1024
+/** What counts together lies together, and apart from the rest. */
+#define LINE 64
+
+/** Memory that stays over restarts. */
+typedef struct kept_t {
+    apr_pool_t *pool;  /**< of this record and the memory */
+    const char *shape; /**< what it was made for */
+    char *memory;
+} kept_t;
+
+/** The memory's head; hosts, events and slots follow, each from a line of its own. */
+typedef struct head_t {
+    apr_time_t since;
+} head_t;
+
+/** One process; its gauges follow: RH_GAUGE_COUNT for each host. */
+typedef struct slot_t {
+    apr_int64_t pid; /**< atomic; 0: nobody's */
+    apr_int64_t gauges[];
+} slot_t;
+
+static rh_instruments_t *instruments;
+static char *slots;
+static apr_size_t slot_size;
+static int slot_count;
+
+static apr_size_t in_lines(apr_size_t size)
+{
+    return (size + LINE - 1) / LINE * LINE;
+}
+
+static slot_t *slot_at(int number)
+{
+    return (slot_t *)(void *)(slots + slot_size * (apr_size_t)number);
+}
+
+/** Every host that is On, with a name of its own. */
+static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
+{
+    apr_array_header_t *hosts = apr_array_make(pool, 4, sizeof(rh_instruments_host_t));
+    server_rec *each;
+
+    for (each = server; each; each = each->next) {
+        rh_server_config_t *config = rh_server_config(each);
+        rh_instruments_host_t *host;
+        int i, same = 0;
+
+        if (!config->enabled || config->metrics) {
+            continue; /* Off, or a record that servers share, seen already. */
+        }
+        host = apr_array_push(hosts);
+        memset(host, 0, sizeof(*host));
+        host->config = config;
+        host->name = rh_server_name(pool, each);
+        for (i = 0; i < hosts->nelts - 1; i++) {
+            const char *name = APR_ARRAY_IDX(hosts, i, rh_instruments_host_t).name;
+
+            same += !strncmp(name, host->name, strlen(host->name)) &&
+                    strchr("#", name[strlen(host->name)]) != NULL;
+        }
+        if (same > 0) {
+            host->name = apr_psprintf(pool, "%s#%d", host->name, same + 1);
+        }
+        config->metrics = &host->metrics; /* set anew below: the array may move */
+    }
+    return hosts;
+}
+
+/** What the memory's meaning depends on, as text. */
+static const char *shape_of(apr_pool_t *pool, const apr_array_header_t *hosts, int children)
+{
+    apr_array_header_t *parts = apr_array_make(pool, 16, sizeof(const char *));
+    int i, j;
+
+    APR_ARRAY_PUSH(parts, const char *) =
+        apr_psprintf(pool, "%s %d %d %d %d", RH_VERSION, (int)sizeof(rh_metrics_host_t),
+                     RH_GAUGE_COUNT, RH_SOURCE_COUNT, children);
+    for (i = 0; i < hosts->nelts; i++) {
+        const rh_instruments_host_t *host = &APR_ARRAY_IDX(hosts, i, rh_instruments_host_t);
+
+        APR_ARRAY_PUSH(parts, const char *) = host->name;
+        for (j = 0; j < host->config->types->nelts; j++) {
+            APR_ARRAY_PUSH(parts, const char *) =
+                APR_ARRAY_IDX(host->config->types, j, const rh_catalogue_type_t *)->type;
+        }
+    }
+    return apr_array_pstrcat(pool, parts, ' ');
+}
+
+static apr_size_t events_size(const rh_instruments_host_t *host)
+{
+    return in_lines((apr_size_t)(host->config->types->nelts + 1) * RH_SOURCE_COUNT *
+                    sizeof(apr_uint64_t));
+}
+
+static apr_size_t size_of(const apr_array_header_t *hosts, apr_size_t *before_slots)
+{
+    apr_size_t size = in_lines(sizeof(head_t));
+    int i;
+
+    for (i = 0; i < hosts->nelts; i++) {
+        size += in_lines(sizeof(rh_metrics_host_t)) +
+                events_size(&APR_ARRAY_IDX(hosts, i, rh_instruments_host_t));
+    }
+    *before_slots = size;
+    return size + slot_size * (apr_size_t)slot_count;
+}
+
+/** The memory of before, if it fits, or new memory. */
+static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_t size,
+                                char **memory)
+{
+    apr_pool_t *process = server->process->pool, *pool;
+    apr_shm_t *shm;
+    apr_status_t status;
+    kept_t *kept;
+    void *found = NULL;
+
+    apr_pool_userdata_get(&found, KEPT_KEY, process);
+    kept = found;
+    if (kept && strcmp(kept->shape, shape) == 0) {
+        *memory = kept->memory;
+        return APR_SUCCESS;
+    }
+    if (kept) {
+        apr_pool_userdata_setn(NULL, KEPT_KEY, NULL, process);
+        apr_pool_destroy(kept->pool);
+    }
+    apr_pool_create(&pool, process);
+    status = apr_shm_create(&shm, size + LINE, NULL, pool);
+    if (status != APR_SUCCESS) {
+        apr_pool_destroy(pool);
+        return status;
+    }
+    kept = apr_pcalloc(pool, sizeof(*kept));
+    kept->pool = pool;
+    kept->shape = apr_pstrdup(pool, shape);
+    kept->memory = (char *)in_lines((apr_size_t)apr_shm_baseaddr_get(shm));
+    memset(kept->memory, 0, size);
+    ((head_t *)(void *)kept->memory)->since = apr_time_now();
+    apr_pool_userdata_setn(kept, KEPT_KEY, NULL, process);
+    *memory = kept->memory;
+    return APR_SUCCESS;
+}
+
+/** Tell every server where its numbers are. */
+static void hand_out(server_rec *server, char *memory)
+{
+    rh_instruments_host_t *hosts = (rh_instruments_host_t *)(void *)instruments->hosts->elts;
+    server_rec *each;
+    int i;
+
+    memory += in_lines(sizeof(head_t));
+    for (i = 0; i < instruments->hosts->nelts; i++) {
+        hosts[i].metrics.host = (rh_metrics_host_t *)(void *)memory;
+        memory += in_lines(sizeof(rh_metrics_host_t));
+        hosts[i].metrics.events = (apr_uint64_t *)(void *)memory;
+        memory += events_size(&hosts[i]);
+        hosts[i].metrics.types = hosts[i].config->types->nelts;
+        hosts[i].metrics.sources = RH_SOURCE_COUNT;
+        for (each = server; each; each = each->next) {
+            rh_server_config_t *config = rh_server_config(each);
+
+            if (config == hosts[i].config) {
+                config->metrics = &hosts[i].metrics;
+            }
+        }
+    }
+}
+
+static void forget(server_rec *server)
+{
+    for (; server; server = server->next) {
+        rh_server_config(server)->metrics = NULL;
+    }
+}
+
+bool rh_instruments_make(apr_pool_t *pconf, server_rec *server)
+{
+    apr_size_t size, before_slots;
+    apr_status_t status;
+    char *memory;
+    int children = 0;
+
+    if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children) != APR_SUCCESS || children <= 0) {
+        children = USUAL_CHILDREN;
+    }
+    if (children > MOST_CHILDREN) {
+        children = MOST_CHILDREN;
+    }
+    instruments = apr_pcalloc(pconf, sizeof(*instruments));
+    instruments->hosts = find_hosts(pconf, server);
+    /* Two generations can be there at once. */
+    slot_count = 2 * children;
+    slot_size = in_lines(sizeof(slot_t) + (apr_size_t)instruments->hosts->nelts * RH_GAUGE_COUNT *
+                                              sizeof(apr_int64_t));
+    size = size_of(instruments->hosts, &before_slots);
+    status = find_memory(server, shape_of(pconf, instruments->hosts, children), size, &memory);
+    if (status != APR_SUCCESS) {
+        rh_log(&rh_server_config(server)->log, RH_LOG_ERR, status, "RH0801",
+               "no shared memory of %" APR_SIZE_T_FMT " bytes: nothing is counted", size);
+        instruments = NULL;
+        forget(server);
+        return false;
+    }
+    instruments->since = ((head_t *)(void *)memory)->since;
+    slots = memory + before_slots;
+    hand_out(server, memory);
+    return true;
+}
+
+void rh_instruments_enter(void)
+{
+    rh_instruments_host_t *hosts;
+    apr_int64_t pid = getpid();
+    int i, j;
+
+    if (!instruments) {
+        return;
+    }
+    hosts = (rh_instruments_host_t *)(void *)instruments->hosts->elts;
+    for (i = 0; i < slot_count; i++) {
+        slot_t *slot = slot_at(i);
+        apr_int64_t nobody = 0;
+
+        if (__atomic_compare_exchange_n(&slot->pid, &nobody, pid, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
+            for (j = 0; j < instruments->hosts->nelts; j++) {
+                hosts[j].metrics.gauges = slot->gauges + j * RH_GAUGE_COUNT;
+            }
+            return;
+        }
+    }
+}
+
+/** A child has ended: what it had in hand is nobody's now. In the parent. */
+static void child_status(server_rec *server, pid_t pid, ap_generation_t generation, int number,
+                         mpm_child_status state)
+{
+    int i;
+
+    (void)server;
+    (void)generation;
+    (void)number;
+    if (!instruments || state != MPM_CHILD_EXITED || pid <= 0) {
+        return;
+    }
+    for (i = 0; i < slot_count; i++) {
+        slot_t *slot = slot_at(i);
+
+        if (__atomic_load_n(&slot->pid, __ATOMIC_SEQ_CST) == pid) {
+            memset(slot->gauges, 0, slot_size - sizeof(*slot));
+            __atomic_store_n(&slot->pid, 0, __ATOMIC_SEQ_CST);
+        }
+    }
+}
+
+const rh_instruments_t *rh_instruments_read(void)
+{
+    return instruments;
+}
+
+int rh_instruments_processes(void)
+{
+    int i, count = 0;
+
+    for (i = 0; instruments && i < slot_count; i++) {
+        count += __atomic_load_n(&slot_at(i)->pid, __ATOMIC_SEQ_CST) != 0;
+    }
+    return count;
+}
+
+apr_int64_t rh_instruments_gauge(const rh_instruments_host_t *host, rh_gauge_t gauge)
+{
+    const rh_instruments_host_t *first =
+        (const rh_instruments_host_t *)(const void *)instruments->hosts->elts;
+    apr_int64_t sum = 0;
+    int place = (int)(host - first) * RH_GAUGE_COUNT + gauge, i;
+
+    for (i = 0; i < slot_count; i++) {
+        const slot_t *slot = slot_at(i);
+
+        if (__atomic_load_n(&slot->pid, __ATOMIC_SEQ_CST) != 0) {
+            sum += __atomic_load_n(&slot->gauges[place], __ATOMIC_RELAXED);
+        }
+    }
+    return sum > 0 ? sum : 0;
+}
+
+void rh_instruments_event(const rh_server_config_t *config, const char *type, int source)
+{
+    int low = 0, high = config->types->nelts;
+
+    if (!config->metrics) {
+        return;
+    }
+    while (low < high) {
+        int middle = (low + high) / 2;
+        int order =
+            strcmp(APR_ARRAY_IDX(config->types, middle, const rh_catalogue_type_t *)->type, type);
+
+        if (order == 0) {
+            rh_metrics_event(config->metrics, middle, source);
+            return;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    rh_metrics_event(config->metrics, -1, source);
+}
+
+void rh_instruments_register(apr_pool_t *pool)
+{
+    (void)pool;
+    instruments = NULL; /* Where the module is linked in, that of before a restart. */
+    ap_hook_child_status(child_status, NULL, NULL, APR_HOOK_MIDDLE);
+}
