@@ -88,7 +88,7 @@ typedef struct rh_endpoint_t {
     int probes_failed;
     apr_time_t probe_at;
     const rh_metrics_t *metrics; /**< where its breaker is counted; may be NULL */
-    char id[]; /**< subscription */
+    char id[];                   /**< subscription */
 } rh_endpoint_t;
 
 /** A new endpoint from the heap, its `waiting` not set up; `failing_for` as in rh_job_t. */

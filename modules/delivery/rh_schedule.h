@@ -38,8 +38,8 @@ struct rh_work_t {
     rh_exchange_t exchange;
     rh_settle_t settle;
     const rh_metrics_t *metrics; /**< of its site; may be NULL */
-    void *site; /**< struct rh_dispatcher_t: who settles it */
-    void *loop; /**< struct rh_loop_t: who runs it */
+    void *site;                  /**< struct rh_dispatcher_t: who settles it */
+    void *loop;                  /**< struct rh_loop_t: who runs it */
 };
 
 APR_RING_HEAD(rh_work_head_t, rh_work_t);

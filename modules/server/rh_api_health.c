@@ -43,8 +43,9 @@ int rh_api_health_get(rh_api_t *api)
 
 int rh_api_index_get(rh_api_t *api)
 {
-    static const char *const resources[] = {"subscriptions", "deliveries", "event-types", "events",
-                                            "stats",         "health",     "metrics",     "openapi.json"};
+    static const char *const resources[] = {"subscriptions", "deliveries",  "event-types",
+                                            "events",        "stats",       "health",
+                                            "metrics",       "openapi.json"};
     struct json_object *tree = json_object_new_object();
     bool admin = rh_request_is_admin(api->r);
     bool publisher = admin || rh_request_is_publisher(api->r);

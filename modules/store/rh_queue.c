@@ -97,8 +97,7 @@ static apr_status_t count_backlog(rh_queue_t *self, apr_pool_t *scratch, rh_back
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
     const char *most = rh_store_number(scratch, RH_BACKLOG_MOST);
     apr_array_header_t *rows;
-    apr_status_t status =
-        rh_store_select(queue->source, &rh_sql_backlog, 1, &most, scratch, &rows);
+    apr_status_t status = rh_store_select(queue->source, &rh_sql_backlog, 1, &most, scratch, &rows);
 
     memset(backlog, 0, sizeof(*backlog));
     if (status == APR_SUCCESS && rows->nelts == 1) {

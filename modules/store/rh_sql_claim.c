@@ -191,20 +191,23 @@ const rh_statement_t rh_sql_release = {
  * Due is what somebody could claim: not what waits for its subscription, paused or slowed down.
  * The rows are read from an index alone.
  */
-#define BACKLOG(S, NOW, MOST)                                                               \
-    "SELECT coalesce(sum(g.count), 0), coalesce(sum(CASE WHEN " LIVE " THEN g.due END), 0),"   \
-    " coalesce(max(CASE WHEN " LIVE " AND g.due > 0 THEN c.at - g.oldest END), 0)"           \
-    " FROM (SELECT " NOW " AS at) AS c CROSS JOIN (SELECT r.tenant, r.subscription_id, count(*) AS count,"                                \
-    " sum(CASE WHEN r.due_at <= n.at THEN 1 ELSE 0 END) AS due, min(r.due_at) AS oldest"         \
-    " FROM (SELECT " NOW " AS at) AS n CROSS JOIN (SELECT q.tenant, q.subscription_id, q.due_at FROM " S "queue q LIMIT " MOST ") AS r"   \
+#define BACKLOG(S, NOW, MOST)                                                                      \
+    "SELECT coalesce(sum(g.count), 0), coalesce(sum(CASE WHEN " LIVE " THEN g.due END), 0),"       \
+    " coalesce(max(CASE WHEN " LIVE " AND g.due > 0 THEN c.at - g.oldest END), 0)"                 \
+    " FROM (SELECT " NOW                                                                           \
+    " AS at) AS c CROSS JOIN (SELECT r.tenant, r.subscription_id, count(*) AS count,"              \
+    " sum(CASE WHEN r.due_at <= n.at THEN 1 ELSE 0 END) AS due, min(r.due_at) AS oldest"           \
+    " FROM (SELECT " NOW                                                                           \
+    " AS at) AS n CROSS JOIN (SELECT q.tenant, q.subscription_id, q.due_at FROM " S                \
+    "queue q LIMIT " MOST ") AS r"                                                                 \
     " GROUP BY r.tenant, r.subscription_id) AS g"                                                  \
     " LEFT JOIN " S "subscription s ON s.tenant = g.tenant AND s.id = g.subscription_id"           \
     " LEFT JOIN " S "subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id"
 #define LIVE "s.state = 'active' AND coalesce(t.paused_until, 0) <= c.at"
 
-const rh_statement_t rh_sql_backlog = {
-    "backlog", BACKLOG("resthooks.", "resthooks.now_ms()", "%s::integer"),
-    BACKLOG("resthooks_", RH_SQLITE_NOW, "CAST(%s AS integer)")};
+const rh_statement_t rh_sql_backlog = {"backlog",
+                                       BACKLOG("resthooks.", "resthooks.now_ms()", "%s::integer"),
+                                       BACKLOG("resthooks_", RH_SQLITE_NOW, "CAST(%s AS integer)")};
 
 const rh_statement_t rh_sql_partitions_make = {
     "partitions_make", "SELECT resthooks.ensure_partitions(%s::bigint)", NULL};

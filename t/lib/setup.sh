@@ -68,6 +68,24 @@ install_postgresql() {
     fi
 }
 
+# Prometheus' promtool, for a test: its program alone, in $source/build/tools. Debian has it in the
+# package of the server, which would start one.
+install_promtool() {
+    local log=$1 folder=$source/build/tools
+    if command -v promtool >/dev/null; then
+        return
+    fi
+    if [ ! -x "$folder/promtool" ] && command -v apt-get >/dev/null; then
+        mkdir -p "$folder"
+        echo "packages    getting promtool from Debian's package prometheus"
+        (cd "$folder" && rm -f prometheus_*.deb && apt-get download -q prometheus &&
+            dpkg-deb --fsys-tarfile prometheus_*.deb | tar xf - -O ./usr/bin/promtool >promtool.new &&
+            chmod 755 promtool.new && mv promtool.new promtool
+            rm -f prometheus_*.deb promtool.new) >"$log" 2>&1 </dev/null || true
+    fi
+    [ -x "$folder/promtool" ] || echo "promtool    not reached"
+}
+
 # A source tree that can be written to: $top, or a copy where that is somebody else's.
 writable_source() {
     local build=$1

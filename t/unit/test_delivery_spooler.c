@@ -143,7 +143,8 @@ static process_t begin_process_in(const char *where)
     process_t process = {NULL, NULL};
 
     apr_pool_create_unmanaged_ex(&process.pool, NULL, NULL);
-    if (rh_spooler_make(process.pool, where, "site", &log_all, NULL, &process.spooler) != APR_SUCCESS) {
+    if (rh_spooler_make(process.pool, where, "site", &log_all, NULL, &process.spooler) !=
+        APR_SUCCESS) {
         ok(false, "a spooler can be made");
         exit(1);
     }

@@ -1,0 +1,191 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What an engine counts is what happened. */
+#include "engine_targets.h"
+
+#include "rh_spooler.h"
+
+#define SOON apr_time_from_sec(15)
+
+static rh_metrics_host_t host;
+static apr_int64_t gauges[RH_GAUGE_COUNT];
+static const rh_metrics_t metrics = {&host, NULL, 0, 0, gauges};
+
+static world_t *make_counted(int subscriptions)
+{
+    world_t *world = make_world(subscriptions);
+
+    memset(&host, 0, sizeof(host));
+    memset(gauges, 0, sizeof(gauges));
+    world->site.metrics = &metrics;
+    return world;
+}
+
+static long long count_of(rh_count_t counter)
+{
+    return (long long)rh_metrics_read(&metrics, counter);
+}
+
+static long long values_of(rh_histogram_t histogram, long long *sum)
+{
+    rh_buckets_t buckets;
+    long long count = (long long)rh_metrics_read_histogram(&metrics, histogram, &buckets);
+
+    *sum = (long long)buckets.sum;
+    return count;
+}
+
+static apr_int64_t gauge_of(rh_gauge_t gauge)
+{
+    return __atomic_load_n(&gauges[gauge], __ATOMIC_RELAXED);
+}
+
+/** Wait until a gauge is `value`. */
+static bool gauge_becomes(rh_gauge_t gauge, apr_int64_t value)
+{
+    apr_time_t until = apr_time_now() + PATIENCE;
+
+    while (gauge_of(gauge) != value && apr_time_now() < until) {
+        usleep(2000);
+    }
+    return gauge_of(gauge) == value;
+}
+
+static bool all_zero(void)
+{
+    for (int i = 0; i < RH_GAUGE_COUNT; i++) {
+        if (gauges[i] != 0) {
+            printf("# gauge %d is %lld\n", i, (long long)gauges[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void test_outcomes(void)
+{
+    world_t *world = make_counted(3);
+    long long sum, attempts;
+
+    world->subscriptions[1].code = 500;
+    world->subscriptions[2].fail_first = 2;
+    /* Room for all: nothing is given back. */
+    world->config.concurrency = 256;
+    world->site.endpoint_concurrency = 32;
+    start_engine(world);
+    is_int(commit_events(world, "sub-0", 20, SOON), APR_SUCCESS, "twenty that are delivered");
+    is_int(commit_events(world, "sub-1", 2, SOON), APR_SUCCESS, "two that fail to the end");
+    is_int(commit_events(world, "sub-2", 1, SOON), APR_SUCCESS, "and one the third time");
+    ok(wait_delivered(world, 21), "it came so");
+    for (int i = 0; i < 5000 && count_up(world).failed < 2; i++) {
+        usleep(4000);
+    }
+    rh_engine_stop(world->engine, SOON);
+    attempts = count_up(world).attempts;
+    is_int(attempts, 20 + 2 * 4 + 3, "with so many requests");
+    is_int(count_of(RH_COUNT_DELIVERED), 21, "delivered ones are counted");
+    is_int(count_of(RH_COUNT_FAILED), 2, "failed ones too");
+    is_int(count_of(RH_COUNT_ATTEMPT_2XX), 21, "attempts by status: 2xx");
+    is_int(count_of(RH_COUNT_ATTEMPT_5XX), attempts - 21, "5xx");
+    is_int(values_of(RH_HISTOGRAM_ATTEMPT, &sum), attempts, "how long each took");
+    is_int(values_of(RH_HISTOGRAM_EVENTS, &sum), get(world, &world->commits), "commits");
+    is_int(sum, 23, "with as many events");
+    is_int(values_of(RH_HISTOGRAM_OUTCOMES, &sum), get(world, &world->settles), "settles");
+    is_int(sum, attempts, "with as many outcomes");
+    is_int(values_of(RH_HISTOGRAM_QUEUE_AGE, &sum), 23,
+           "how long those waited whose time is known: this store tells it of commits alone");
+    is_int(count_of(RH_COUNT_CLAIMED), get(world, &world->claimed), "what claims brought");
+    ok(all_zero(), "nothing is under way in the end");
+    end_world(world);
+}
+
+static void test_flight(void)
+{
+    world_t *world = make_counted(1);
+
+    world->subscriptions[0].hangs = true;
+    world->site.timeout = apr_time_from_sec(60);
+    world->config.concurrency = 8;
+    world->config.threads = 1;
+    start_engine(world);
+    is_int(commit_events(world, NULL, 6, SOON), APR_SUCCESS, "six to a target that hangs");
+    ok(gauge_becomes(RH_GAUGE_IN_FLIGHT, 4), "four are in flight, as many as may");
+    ok(gauge_becomes(RH_GAUGE_QUEUED, 2), "two wait in memory");
+    rh_engine_stop(world->engine, MSEC(10));
+    ok(all_zero(), "the process ends: nothing is under way");
+    is_int(count_of(RH_COUNT_ATTEMPT_2XX) + count_of(RH_COUNT_ATTEMPT_RESET), 0,
+           "what was cancelled is no attempt");
+    end_world(world);
+}
+
+static void test_breaker(void)
+{
+    world_t *world = make_counted(1);
+
+    world->subscriptions[0].code = 0;
+    start_engine(world);
+    store_events(world, NULL, 30);
+    rh_engine_wake(world->engine, &world->site);
+    ok(gauge_becomes(RH_GAUGE_BREAKERS, 1), "a target that refuses opens a breaker");
+    ok(count_of(RH_COUNT_ATTEMPT_CONNECT) >= 10, "after ten attempts without a connection");
+    pthread_mutex_lock(&world->mutex);
+    world->subscriptions[0].code = 200;
+    pthread_mutex_unlock(&world->mutex);
+    ok(gauge_becomes(RH_GAUGE_BREAKERS, 0), "one that answers again closes it");
+    ok(wait_delivered(world, 30), "and gets what waited");
+    rh_engine_stop(world->engine, SOON);
+    ok(all_zero(), "no gauge is left over");
+    end_world(world);
+}
+
+static void test_outage(void)
+{
+    world_t *world = make_counted(1);
+
+    start_engine(world);
+    pthread_mutex_lock(&world->mutex);
+    world->down = DOWN_ALL;
+    pthread_mutex_unlock(&world->mutex);
+    ok(gauge_becomes(RH_GAUGE_DOWN, 1), "a store that does not answer is noticed");
+    ok(commit_events(world, NULL, 1, SOON) != APR_SUCCESS, "nothing can be stored");
+    ok(count_of(RH_COUNT_ERROR_COMMIT) > 0 && count_of(RH_COUNT_ERROR_CLAIM) > 0,
+       "errors are counted by what was to be done");
+    pthread_mutex_lock(&world->mutex);
+    world->down = 0;
+    pthread_mutex_unlock(&world->mutex);
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "it answers again");
+    ok(gauge_becomes(RH_GAUGE_DOWN, 0), "which is noticed too");
+    rh_engine_stop(world->engine, SOON);
+    ok(all_zero(), "no gauge is left over");
+    end_world(world);
+}
+
+static void test_backlog(void)
+{
+    world_t *world = make_counted(1);
+    rh_backlog_t backlog;
+    apr_time_t until = apr_time_now() + PATIENCE;
+    bool known = false;
+
+    world->subscriptions[0].paused_until = apr_time_now() + apr_time_from_sec(3600);
+    store_events(world, NULL, 7);
+    start_engine(world);
+    while (!(known = rh_metrics_backlog_read(&metrics, apr_time_now(), &backlog)) &&
+           apr_time_now() < until) {
+        usleep(20000);
+    }
+    ok(known && backlog.pending == 7, "who asks for the backlog soon knows it");
+    rh_engine_stop(world->engine, SOON);
+    end_world(world);
+}
+
+int main(void)
+{
+    apr_initialize();
+    atexit(apr_terminate);
+    test_outcomes();
+    test_flight();
+    test_breaker();
+    test_outage();
+    test_backlog();
+    return done_testing();
+}

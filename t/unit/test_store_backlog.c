@@ -1,0 +1,183 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What waits, and since when: on SQLite, and on PostgreSQL where $RH_PGSQL names a cluster. */
+#include "tap.h"
+
+#include "rh_db_private.h"
+#include "rh_schema.h"
+#include "rh_store_open.h"
+#include "rh_uuid.h"
+
+#include <apr_general.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static apr_pool_t *pool;
+static const char *database;
+static rh_store_t *store;
+static rh_queue_t *queue;
+
+#define SEC(n) apr_time_from_sec(n)
+
+static const char *make_id(void)
+{
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+
+    rh_uuid_make(id);
+    return id;
+}
+
+static rh_subscription_t *subscribe(const char *pattern, bool ordered)
+{
+    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+
+    subscription->tenant = "acme";
+    subscription->id = make_id();
+    subscription->target_url = "https://example.com/in";
+    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(subscription->events, const char *) = pattern;
+    subscription->description = "";
+    subscription->headers = "{}";
+    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+    subscription->base_url = "https://api.example.com/hooks";
+    subscription->ordered = ordered;
+    ok(rh_store_subscription_create(store, subscription, pool) == APR_SUCCESS,
+       "%s: a subscription is made", database);
+    return subscription;
+}
+
+/** Store events of a type, leaving their deliveries to a claim. */
+static void store_events(const char *type, const char *key, int count)
+{
+    rh_claim_t none = {0};
+    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
+    int waiting = 0;
+
+    for (int i = 0; i < count; i++) {
+        rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+        rh_commit_t item = {0}, *items[] = {&item};
+
+        event->id = make_id();
+        event->tenant = "acme";
+        event->type = type;
+        event->key = key;
+        event->time = apr_time_now();
+        event->data.data = "{}";
+        event->data.len = 2;
+        item.event = event;
+        none.lease = 1;
+        queue->commit(queue, items, 1, &none, pool, jobs, &waiting);
+    }
+}
+
+static apr_array_header_t *claim(int limit)
+{
+    rh_claim_t what = {.limit = limit, .per_subscription = 16, .lease = 4711, .lease_for = SEC(30)};
+    apr_array_header_t *jobs = apr_array_make(pool, 4, sizeof(rh_job_t *));
+
+    ok(queue->claim(queue, &what, pool, jobs) == APR_SUCCESS, "%s: a claim works", database);
+    return jobs;
+}
+
+/** @param old whether something has been due for a second or more */
+static void check(int pending, int due, bool old, const char *name)
+{
+    rh_backlog_t backlog;
+    apr_status_t status = queue->backlog(queue, pool, &backlog);
+
+    ok(status == APR_SUCCESS && backlog.pending == pending && backlog.due == due &&
+           (backlog.oldest >= SEC(1)) == old && backlog.oldest < SEC(60),
+       "%s: %s: %d pending, %d due", database, name, pending, due);
+    if (backlog.pending != pending || backlog.due != due || (backlog.oldest >= SEC(1)) != old) {
+        printf("# got %d pending, %d due, the oldest for %d ms\n", (int)backlog.pending,
+               (int)backlog.due, (int)apr_time_as_msec(backlog.oldest));
+    }
+}
+
+/** Whether each job tells that it was due at least so long ago, and not much longer. */
+static bool all_late(const apr_array_header_t *jobs, apr_interval_time_t at_least)
+{
+    for (int i = 0; i < jobs->nelts; i++) {
+        apr_interval_time_t late = apr_time_now() - APR_ARRAY_IDX(jobs, i, rh_job_t *)->due_at;
+
+        if (late < at_least - 2000 || late > at_least + SEC(50)) {
+            printf("# late by %d ms\n", (int)apr_time_as_msec(late));
+            return false;
+        }
+    }
+    return jobs->nelts > 0;
+}
+
+static void run_all(const char *driver, const char *params)
+{
+    static rh_log_t quiet;
+    rh_db_source_t *source[2];
+    rh_subscription_t *paused;
+    apr_array_header_t *jobs;
+    const char *problem;
+
+    database = driver;
+    for (int i = 0; i < 2; i++) {
+        rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
+    }
+    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS, "%s: tables",
+            database)) {
+        return;
+    }
+    store = rh_store_make(pool, source[0]);
+    queue = rh_queue_make(pool, source[1]);
+    check(0, 0, false, "at first nothing waits");
+    subscribe("plain.*", false);
+    subscribe("ordered.*", true);
+    paused = subscribe("paused.*", false);
+    store_events("plain.made", NULL, 3);
+    store_events("ordered.made", "k", 2);
+    store_events("paused.made", NULL, 4);
+    apr_sleep(SEC(1) + 50000);
+    check(9, 9, true, "all is due");
+    paused->state = RH_SUBSCRIPTION_PAUSED;
+    rh_store_subscription_update(store, paused, pool);
+    check(9, 5, true, "but not what its subscription keeps waiting");
+    jobs = claim(10);
+    ok(jobs->nelts == 4 && all_late(jobs, SEC(1)), "%s: jobs know how long they waited", database);
+    check(9, 0, false, "what is worked on is pending, and what is behind it");
+    rh_store_subscription_delete(store, "acme", paused->id, 0, pool);
+    check(5, 0, false, "what is cancelled is not");
+}
+
+int main(void)
+{
+    char folder[] = "/tmp/rh-store-XXXXXX", path[100];
+    const char *const tails[] = {"/test.db", "/test.db-wal", "/test.db-shm", ""};
+    const char *cluster = getenv("RH_PGSQL");
+    static rh_log_t quiet;
+
+    apr_initialize();
+    atexit(apr_terminate);
+    apr_pool_create(&pool, NULL);
+    if (mkdtemp(folder) == NULL) {
+        return 1;
+    }
+    run_all("sqlite3", apr_pstrcat(pool, folder, "/test.db", NULL));
+    apr_pool_clear(pool);
+    if (cluster && *cluster) {
+        const char *name = apr_psprintf(pool, "rh_backlog_%d", (int)getpid());
+        rh_db_source_t *source;
+        rh_db_t *db;
+
+        if (rh_db_source_dedicated(pool, "pgsql",
+                                   apr_pstrcat(pool, cluster, " dbname=postgres", NULL), &quiet,
+                                   &source) == APR_SUCCESS &&
+            source->acquire(source, pool, &db) == APR_SUCCESS) {
+            rh_db_script(db, apr_pstrcat(pool, "CREATE DATABASE ", name, NULL), pool);
+            run_all("pgsql", apr_pstrcat(pool, cluster, " dbname=", name, NULL));
+        } else {
+            ok(false, "the cluster of $RH_PGSQL can be reached");
+        }
+    }
+    apr_pool_destroy(pool);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof(path), "%s%s", folder, tails[i]);
+        (void)remove(path);
+    }
+    return done_testing();
+}
