@@ -55,7 +55,7 @@ for name, text in pages.items():
         elif not os.path.exists(os.path.join(SOURCE, path)):
             broken.append(f"{name}: {target}")
 is_(broken, [], "links lead somewhere")
-mentioned = {word for text in pages.values() for word in re.findall(r"`(t/[\w./-]+\.t)`", text)}
+mentioned = {word for text in pages.values() for word in re.findall(r"`?(t/\d\d-[\w-]+\.t)\b", text)}
 is_([word for word in sorted(mentioned) if not os.path.exists(os.path.join(SOURCE, word))], [],
     "tests that are named exist")
 
