@@ -10,7 +10,7 @@
 /** Bytes of an unknown member's name that an error shows. */
 #define MAX_SHOWN 100
 
-static const char *const source_names[] = {"capture", "publish", "sql", "test"};
+static const char *const source_names[] = {"capture", "publish", "sql", "test", "observed"};
 
 const char *rh_event_source_name(rh_event_source_t source)
 {

@@ -15,7 +15,8 @@ typedef enum {
     RH_SOURCE_PUBLISH,
     RH_SOURCE_SQL,
     RH_SOURCE_TEST,
-    RH_SOURCE_COUNT /**< none, but how many there are */
+    RH_SOURCE_OBSERVED, /**< captured by a rule that is tried out: it is never sent */
+    RH_SOURCE_COUNT     /**< none, but how many there are */
 } rh_event_source_t;
 
 typedef struct rh_event_t {

@@ -13,13 +13,15 @@
 static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
 {
     struct json_object *tree = json_object_new_object();
+    bool observed = event->source == RH_SOURCE_OBSERVED;
+    rh_event_source_t source = observed ? RH_SOURCE_CAPTURE : event->source;
 
     json_object_object_add(tree, "id", json_object_new_string(event->id));
     json_object_object_add(tree, "type", json_object_new_string(event->type));
     json_object_object_add(tree, "key", rh_json_new_text(event->key));
     json_object_object_add(tree, "time", json_object_new_string(rh_time_format(pool, event->time)));
-    json_object_object_add(tree, "source",
-                           json_object_new_string(rh_event_source_name(event->source)));
+    json_object_object_add(tree, "source", json_object_new_string(rh_event_source_name(source)));
+    json_object_object_add(tree, "observed", json_object_new_boolean(observed));
     json_object_object_add(tree, "traceparent", rh_json_new_text(event->traceparent));
     json_object_object_add(tree, "data", rh_json_raw(event->data.data, event->data.len));
     return tree;

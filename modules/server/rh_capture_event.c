@@ -27,7 +27,7 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
     event->key = rh_match_key(capture, match);
     event->traceparent = rh_request_traceparent(capture->r);
     event->time = apr_time_now();
-    event->source = RH_SOURCE_CAPTURE;
+    event->source = match->rule->observe ? RH_SOURCE_OBSERVED : RH_SOURCE_CAPTURE;
     if (body->state == RH_BODY_WHOLE) {
         event->data = body->bytes;
         if (!event->key)
@@ -44,6 +44,11 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
 
 static void log_lost(const rh_capture_t *capture, const rh_event_t *event, apr_status_t status)
 {
+    if (event->source == RH_SOURCE_OBSERVED) {
+        rh_log(&capture->config->log, RH_LOG_NOTICE, status, "RH0613",
+               "what a rule for %s observed could not be recorded", event->type);
+        return;
+    }
     rh_metrics_count(capture->config->metrics, RH_COUNT_EVENTS_LOST);
     rh_log(&capture->config->log, RH_LOG_EMERG, status, "RH0612",
            "event %s is lost: type %s, tenant %s, key %s: it could not be stored", event->id,

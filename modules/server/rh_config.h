@@ -34,6 +34,7 @@ typedef struct rh_rule_t {
                                   where unnamed */
     apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */
     rh_data_source_t data;
+    bool observe;           /**< records and counts what it finds, and sends nothing */
     ap_expr_info_t *tenant; /**< NULL: the group, else RestHooksTenant */
     ap_expr_info_t *when;   /**< NULL: always */
 } rh_rule_t;

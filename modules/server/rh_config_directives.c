@@ -321,7 +321,7 @@ const command_rec rh_directives[] = {
     AP_INIT_TAKE1("RestHooksTenant", set_text_expression, INFO(tenant), EVERYWHERE,
                   "expression that yields the tenant; empty: none"),
     AP_INIT_RAW_ARGS("RestHooksEvent", add_rule, NULL, RSRC_CONF,
-                     "type methods regex [status=…] [data=…] [tenant=expr] [when=expr]"),
+                     "type methods regex [status=…] [data=…] [tenant=expr] [when=expr] [observe]"),
     AP_INIT_TAKE23(RH_NAME_EVENT_TYPE, rh_event_type_directive, NULL, RSRC_CONF,
                    "type, description and, if there is one, a file with a sample"),
     AP_INIT_TAKE1("RestHooksPublisher", set_condition, INFO(publisher), EVERYWHERE,

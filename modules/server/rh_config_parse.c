@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The arguments of RestHooksEvent: type methods regex [status=…] [data=…] [tenant=…] [when=…]. */
+/* The arguments of RestHooksEvent: type methods regex [status=…] [data=…] [tenant=…] [when=…]
+ * [observe]. */
 #include "rh_config.h"
 
 #include "rh_event_type.h"
@@ -171,7 +172,11 @@ static const char *read_option(cmd_parms *cmd, const char *word, rh_rule_t *rule
             return options[i].read(cmd, equals + 1, rule);
         }
     }
-    return rh_complaint(cmd, "\"%s\" is none of status=, data=, tenant=, when=", word);
+    if (!strcasecmp(word, "observe")) {
+        rule->observe = true;
+        return NULL;
+    }
+    return rh_complaint(cmd, "\"%s\" is none of status=, data=, tenant=, when=, observe", word);
 }
 
 const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **result)

@@ -173,8 +173,9 @@ apr_status_t rh_spool_decode(const char *body, apr_size_t len, apr_pool_t *pool,
     apr_int64_t time, source;
 
     if (!split(body, len, field) || !number(field[FIELD_TIME], &time) ||
-        !number(field[FIELD_SOURCE], &source) || source > RH_SOURCE_TEST || !field[FIELD_ID].data ||
-        !rh_uuid_valid(field[FIELD_ID].data, field[FIELD_ID].len) || !field[FIELD_TENANT].data ||
+        !number(field[FIELD_SOURCE], &source) || source >= RH_SOURCE_COUNT ||
+        !field[FIELD_ID].data || !rh_uuid_valid(field[FIELD_ID].data, field[FIELD_ID].len) ||
+        !field[FIELD_TENANT].data ||
         !rh_name_valid(field[FIELD_TENANT].data, field[FIELD_TENANT].len) ||
         !field[FIELD_TYPE].data ||
         !rh_event_type_valid(field[FIELD_TYPE].data, field[FIELD_TYPE].len) ||

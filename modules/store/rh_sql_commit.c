@@ -2,9 +2,9 @@
 #include "rh_sql.h"
 
 /*
- * Events with their deliveries and places in the queue. Events that are there already (a
- * repetition after a lost connection, a spool read again) and those whose idempotency key was
- * seen leave no trace.
+ * Events with their deliveries and places in the queue; what was only observed has none. Events
+ * that are there already (a repetition after a lost connection, a spool read again) and those whose
+ * idempotency key was seen leave no trace.
  *
  * A delivery's id begins like its event's, so both go to partitions of one time. Idempotency keys
  * are inserted in order, so two of these statements can't wait for each other.
@@ -42,7 +42,7 @@ const rh_statement_t rh_sql_commit = {
     " a.at_once AND count(*) FILTER (WHERE a.at_once)"
     " OVER (ORDER BY i.n ROWS UNBOUNDED PRECEDING) <= %s::bigint AS leased"
     " FROM stored JOIN item i ON i.id = stored.id"
-    " JOIN active a ON a.tenant = i.tenant AND a.type = i.type),"
+    " JOIN active a ON a.tenant = i.tenant AND a.type = i.type AND i.source <> 'observed'),"
     " delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)"
     " SELECT m.tenant, m.delivery_id, m.event_id, m.id, m.type FROM made m),"
     " queued AS (INSERT INTO resthooks.queue"
@@ -88,7 +88,8 @@ const rh_statement_t rh_sql_commit_deliveries = {
     " SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
     " || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type"
     " FROM " ITEMS " JOIN resthooks_subscription s ON s.tenant = i.tenant AND s.state = 'active'"
-    " WHERE s.id IN (SELECT e.subscription_id FROM json_each(%s) AS p"
+    " WHERE i.source <> 'observed'"
+    " AND s.id IN (SELECT e.subscription_id FROM json_each(%s) AS p"
     " CROSS JOIN resthooks_subscription_event e ON e.tenant = i.tenant"
     " AND e.pattern = p.value ->> 'pattern'"
     " WHERE p.value ->> 'tenant' = i.tenant AND p.value ->> 'type' = i.type)"

@@ -127,7 +127,7 @@ const rh_statement_t rh_sql_redeliver_delivery = {"redeliver_delivery",
 #define PGSQL_MISSING                                                                              \
     " FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant"                 \
     " WHERE s.tenant = %s AND s.id = %s::uuid AND e.id >= %s::uuid AND e.id < %s::uuid"            \
-    " AND e.source <> 'test'"                                                                      \
+    " AND e.source NOT IN ('test', 'observed')"                                                    \
     " AND EXISTS (SELECT 1 FROM resthooks.subscription_event p WHERE p.tenant = s.tenant"          \
     " AND p.subscription_id = s.id AND p.pattern = ANY (resthooks.patterns(e.type)))"              \
     " AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant"                \
@@ -135,7 +135,7 @@ const rh_statement_t rh_sql_redeliver_delivery = {"redeliver_delivery",
 #define SQLITE_MISSING                                                                             \
     " FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant"                 \
     " WHERE s.tenant = %s AND s.id = %s AND e.id >= %s AND e.id < %s"                              \
-    " AND e.source <> 'test'"                                                                      \
+    " AND e.source NOT IN ('test', 'observed')"                                                    \
     " AND EXISTS (SELECT 1 FROM resthooks_subscription_event p WHERE p.tenant = s.tenant"          \
     " AND p.subscription_id = s.id AND (p.pattern IN ('*', e.type)"                                \
     " OR (substr(p.pattern, -2) = '.*'"                                                            \
