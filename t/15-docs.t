@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
+from ctl import find_ctl  # noqa: E402
 
 
 def read(*names):
@@ -162,11 +163,13 @@ if shutil.which("jq"):
         # Statuses go to a file, answers where the page's commands want them.
         file.write('curl() { command curl -sS -w "%{stderr}%{http_code} %{method} %{url}\\n" "$@" '
                    "2>>statuses; }\n" + commands)
+    path = os.path.dirname(find_ctl()) + ":" + os.environ["PATH"]
     done = subprocess.run(["bash", "-e", "commands"], cwd=login.root, capture_output=True,
-                          text=True, check=False)
+                          text=True, check=False, env={**os.environ, "PATH": path})
     with open(login.path("statuses"), encoding="utf-8") as file:
         said = file.read().splitlines()
-    is_((done.returncode, len(said)), (0, commands.count("curl ")), "every command runs")
+    is_((done.returncode, len(said)), (0, commands.count("curl ")),
+        "every command runs") or diag(done.stdout + done.stderr)
     is_([line for line in said if not line.startswith("2")], [], "and is answered 2xx")
     receiver.wait_for(1, "/in")
 else:
