@@ -19,7 +19,7 @@
  *
  * Invariants: no byte of a final answer passes before its events are committed; at most
  * RestHooksMaxData bytes of a body are held, and as many copied; nothing here changes r->status,
- * r->headers_out or a byte of the body.
+ * r->headers_out (but for X-Hook-Event-Id, where that is wanted) or a byte of the body.
  */
 #ifndef RH_CAPTURE_H
 #define RH_CAPTURE_H

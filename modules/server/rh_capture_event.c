@@ -55,9 +55,26 @@ static void log_lost(const rh_capture_t *capture, const rh_event_t *event, apr_s
            event->type, event->tenant, event->key ? event->key : "(none)");
 }
 
+/** Name the events that will be sent in the answer's header, where RestHooksExposeEventId is On. */
+static void expose_ids(const rh_capture_t *capture, request_rec *r, const rh_commit_t *items,
+                       int count)
+{
+    const char *ids = NULL;
+
+    if (rh_dir_config(capture->r)->expose_event_id != 1)
+        return;
+    for (int i = 0; i < count; i++) {
+        if (items[i].status == APR_SUCCESS && items[i].event->source != RH_SOURCE_OBSERVED)
+            ids = ids ? apr_pstrcat(r->pool, ids, ", ", items[i].stored_id, NULL)
+                      : items[i].stored_id;
+    }
+    if (ids)
+        apr_table_setn(r->headers_out, "X-Hook-Event-Id", ids);
+}
+
 /** The one place through which captured events go to the store. The client is served whatever
  * comes of it. */
-static void store_events(const rh_capture_t *capture, rh_commit_t *items, int count)
+static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_t *items, int count)
 {
     apr_status_t status = rh_server_commit(capture->r, items, count);
 
@@ -66,6 +83,8 @@ static void store_events(const rh_capture_t *capture, rh_commit_t *items, int co
         if (own != APR_SUCCESS)
             log_lost(capture, items[i].event, own);
     }
+    if (status == APR_SUCCESS)
+        expose_ids(capture, r, items, count);
 }
 
 void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *response, rh_body_t *after)
@@ -98,5 +117,5 @@ void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *respons
         count++;
     }
     if (count > 0)
-        store_events(capture, items, count);
+        store_events(capture, r, items, count);
 }

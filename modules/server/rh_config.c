@@ -66,8 +66,11 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
 
 void *rh_dir_config_make(apr_pool_t *pool, char *path)
 {
+    rh_dir_config_t *config = apr_pcalloc(pool, sizeof(*config));
+
     (void)path;
-    return apr_pcalloc(pool, sizeof(rh_dir_config_t));
+    config->expose_event_id = RH_UNSET;
+    return config;
 }
 
 void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
@@ -82,6 +85,7 @@ void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
     MERGE_POINTER(tenant);
     MERGE_POINTER(publisher);
     MERGE_POINTER(admin);
+    MERGE_NUMBER(expose_event_id);
     return merged;
 }
 

@@ -102,6 +102,7 @@ typedef struct rh_dir_config_t {
                            slash; NULL: another handler, or base_regex is it */
     ap_regex_t *base_regex; /**< of a LocationMatch (or Location ~): the match is the base */
     ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
+    int expose_event_id;                        /**< RH_UNSET: not set, which is off */
 } rh_dir_config_t;
 
 /** The table for the module record. */

@@ -78,6 +78,13 @@ static const char *set_enabled(cmd_parms *cmd, void *dir_config, int on)
     return NULL;
 }
 
+static const char *set_expose(cmd_parms *cmd, void *dir_config, int on)
+{
+    (void)cmd;
+    ((rh_dir_config_t *)dir_config)->expose_event_id = on;
+    return NULL;
+}
+
 static const char *set_number(cmd_parms *cmd, void *dir_config, const char *word)
 {
     const number_t *number = cmd->info;
@@ -328,6 +335,8 @@ const command_rec rh_directives[] = {
                   "true-or-false expression: who may POST events"),
     AP_INIT_TAKE1("RestHooksAdmin", set_condition, INFO(admin), EVERYWHERE,
                   "true-or-false expression: who may see and act across tenants"),
+    AP_INIT_FLAG("RestHooksExposeEventId", set_expose, NULL, EVERYWHERE,
+                 "On: a captured answer names its events in X-Hook-Event-Id"),
     AP_INIT_TAKE_ARGV("RestHooksRetry", set_retry, NULL, RSRC_CONF,
                       "waits between the attempts of a delivery"),
     AP_INIT_TAKE1(RH_NAME_TIMEOUT, set_duration, INFO(timeout), RSRC_CONF,
