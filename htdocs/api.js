@@ -1,0 +1,122 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Calls of the API, which is below the page's own address. */
+
+const TIMEOUT = 20000;
+const base = new URL(".", document.location.href.split("#")[0]);
+let tenant = null;
+
+/** What the server said no with. `fields` are {field, detail}. */
+export class ApiError extends Error {
+  constructor(status, detail, fields = []) {
+    super(detail);
+    this.status = status;
+    this.fields = fields;
+  }
+}
+
+/** An administrator's choice of whom to act for; null: the login's own tenant. */
+export function actFor(name) {
+  tenant = name || null;
+}
+
+export function address(path = "") {
+  return new URL(path, base).href;
+}
+
+function expired() {
+  document.dispatchEvent(new CustomEvent("resthooks:expired"));
+  return new ApiError(401, "Your session has ended. Sign in again, then try once more.");
+}
+
+async function problem(response) {
+  const text = await response.text();
+  try {
+    const body = JSON.parse(text);
+    return new ApiError(response.status, body.detail || body.title || `status ${response.status}`,
+      body.errors || []);
+  } catch {
+    return new ApiError(response.status, `The server answered ${response.status}.`);
+  }
+}
+
+/**
+ * One call. Options: query, body, headers, signal.
+ * @return {status, text, data, etag, next}: the parsed body, and the path of the next page
+ */
+export async function call(method, path, options = {}) {
+  const url = new URL(path, base);
+  for (const [name, value] of Object.entries(options.query || {})) {
+    if (value !== undefined && value !== null && value !== "") {
+      url.searchParams.set(name, value);
+    }
+  }
+  if (tenant) {
+    url.searchParams.set("tenant", tenant);
+  }
+  const headers = { Accept: "application/json", "X-Requested-With": "resthooks",
+    ...options.headers };
+  if (options.body !== undefined) {
+    headers["Content-Type"] ||= "application/json";
+  }
+  const limit = AbortSignal.timeout(TIMEOUT);
+  let response;
+  try {
+    response = await fetch(url, {
+      method, headers, redirect: "manual", credentials: "same-origin", cache: "no-store",
+      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+      signal: options.signal ? AbortSignal.any([options.signal, limit]) : limit,
+    });
+  } catch (error) {
+    if (options.signal && options.signal.aborted) {
+      throw error;
+    }
+    throw new ApiError(0, limit.aborted ? "The server did not answer in 20 seconds."
+      : "The server can't be reached. Check the connection.");
+  }
+  const type = response.headers.get("Content-Type") || "";
+  if (response.type === "opaqueredirect" || response.status === 401 ||
+      (type.startsWith("text/html") && response.status !== 502 && response.status !== 503)) {
+    throw expired();
+  }
+  if (!response.ok) {
+    throw await problem(response);
+  }
+  document.dispatchEvent(new CustomEvent("resthooks:answered"));
+  const text = await response.text();
+  const link = /<([^>]*)>; *rel="next"/.exec(response.headers.get("Link") || "");
+  return {
+    status: response.status, text, data: text ? JSON.parse(text) : null,
+    etag: response.headers.get("ETag"),
+    next: link ? new URL(link[1], base).searchParams.get("before") : null,
+  };
+}
+
+export const get = (path, query, signal) => call("GET", path, { query, signal });
+export const post = (path, body, signal) => call("POST", path, { body, signal });
+
+/** What seldom changes is asked for once. */
+const kept = new Map();
+export function once(path) {
+  const key = `${tenant || ""} ${path}`;
+  if (!kept.has(key)) {
+    const promise = get(path).then((answer) => answer.data);
+    promise.catch(() => kept.delete(key));
+    kept.set(key, promise);
+  }
+  return kept.get(key);
+}
+
+/** All subscriptions, up to some pages: for pickers. */
+export async function subscriptions(signal) {
+  const all = [];
+  let before;
+  for (let page = 0; page < 4; page += 1) {
+    const answer = await get("subscriptions", { limit: 500, before }, signal);
+    all.push(...answer.data);
+    before = answer.next;
+    if (!before) {
+      break;
+    }
+  }
+  return all;
+}

@@ -1,0 +1,135 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* JSON as text: what was sent is shown to the digit, which JSON.parse could not promise. */
+
+const TOKEN = /\s*("(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s[\]{}:,"]+)/gy;
+
+/** The tokens of a JSON text. */
+export function* tokens(text) {
+  TOKEN.lastIndex = 0;
+  for (let at = 0; at < text.length; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at;
+    const match = TOKEN.exec(text);
+    if (!match) {
+      return;
+    }
+    yield { text: match[1], end: TOKEN.lastIndex };
+  }
+}
+
+/** Where the value that begins at `from` ends. */
+function valueEnd(text, from) {
+  let depth = 0;
+  for (let at = from; ;) {
+    TOKEN.lastIndex = at;
+    const match = TOKEN.exec(text);
+    if (!match) {
+      return text.length;
+    }
+    at = TOKEN.lastIndex;
+    if (match[1] === "{" || match[1] === "[") {
+      depth += 1;
+    } else if (match[1] === "}" || match[1] === "]") {
+      depth -= 1;
+    }
+    if (depth === 0) {
+      return at;
+    }
+  }
+}
+
+function next(text, at) {
+  TOKEN.lastIndex = at;
+  const match = TOKEN.exec(text);
+  return match ? { text: match[1], end: TOKEN.lastIndex } : null;
+}
+
+/** The text of an object's member, null where it has none. */
+export function member(text, name) {
+  let token = next(text, 0);
+  if (!token || token.text !== "{") {
+    return null;
+  }
+  for (;;) {
+    token = next(text, token.end);
+    if (!token || token.text === "}") {
+      return null;
+    }
+    if (token.text === ",") {
+      continue;
+    }
+    const found = JSON.parse(token.text) === name;
+    const colon = next(text, token.end);
+    const end = valueEnd(text, colon.end);
+    if (found) {
+      return text.slice(colon.end, end).trim();
+    }
+    token = { end };
+  }
+}
+
+/** The texts of an array's items. */
+export function items(text) {
+  const found = [];
+  let token = next(text, 0);
+  if (!token || token.text !== "[") {
+    return found;
+  }
+  for (;;) {
+    const peek = next(text, token.end);
+    if (!peek || peek.text === "]") {
+      return found;
+    }
+    if (peek.text === ",") {
+      token = peek;
+      continue;
+    }
+    const end = valueEnd(text, token.end);
+    found.push(text.slice(token.end, end).trim());
+    token = { end };
+  }
+}
+
+/** The same text on many lines; what is no JSON stays as it is. */
+export function pretty(text) {
+  try {
+    JSON.parse(text);
+  } catch {
+    return text;
+  }
+  let out = "", depth = 0, before = "";
+  const line = () => "\n" + "  ".repeat(depth);
+  for (const { text: token } of tokens(text)) {
+    if (token === "}" || token === "]") {
+      depth -= 1;
+      out += before === "{" || before === "[" ? token : line() + token;
+    } else {
+      out += before === "{" || before === "[" || before === "," ? line() + token : token;
+      if (token === "{" || token === "[") {
+        depth += 1;
+      }
+      if (token === ":") {
+        out += " ";
+      }
+    }
+    before = token;
+  }
+  return out;
+}
+
+/** Kinds of the parts of a pretty text, for colours: [kind, text] in order. */
+export function parts(text) {
+  const found = [];
+  const word = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)/g;
+  let at = 0;
+  for (const match of text.matchAll(word)) {
+    found.push(["", text.slice(at, match.index)]);
+    const kind = match[1] ? (match[2] ? "name" : "string") : match[3] ? "number" : "word";
+    found.push([kind, match[1] || match[0]]);
+    if (match[2]) {
+      found.push(["", match[2]]);
+    }
+    at = match.index + match[0].length;
+  }
+  found.push(["", text.slice(at)]);
+  return found;
+}

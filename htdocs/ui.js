@@ -1,0 +1,121 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What the views share: dialogs, messages, copying, code. */
+import { button, fill, h } from "./dom.js";
+import { parts, pretty } from "./json.js";
+
+/** A short message at the edge; it goes by itself. */
+export function toast(text, kind = "good") {
+  const note = h("p", { class: `toast is-${kind}` }, text);
+  document.getElementById("toasts").append(note);
+  setTimeout(() => note.remove(), kind === "bad" ? 9000 : 5000);
+}
+
+/**
+ * A dialog. `build` gets a function that closes it with a value and returns the content.
+ * @return a promise of that value; undefined when it was dismissed
+ */
+export function dialog(title, build) {
+  return new Promise((resolve) => {
+    const box = h("dialog", { "aria-labelledby": "dialog-title" });
+    let result;
+    const close = (value) => {
+      result = value;
+      box.close();
+    };
+    append(box, title, build(close), close);
+    box.addEventListener("close", () => {
+      box.remove();
+      resolve(result);
+    });
+    document.body.append(box);
+    box.showModal();
+    const first = box.querySelector("[autofocus], input, select, textarea");
+    if (first) {
+      first.focus();
+    }
+  });
+}
+
+function append(box, title, content, close) {
+  box.append(h("div", { class: "dialog-head" }, h("h2", { id: "dialog-title" }, title),
+    button("", () => close(), { icon: "cross", class: "quiet", label: "Close" })), content);
+}
+
+/** Ask before something that can't be undone. @return a promise of true or undefined */
+export function confirm(title, text, word) {
+  return dialog(title, (close) => h("div", null, h("p", null, text), h("div", { class: "actions" },
+    button("Cancel", () => close(), { class: "quiet" }),
+    button(word, () => close(true), { class: "danger" }))));
+}
+
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast("Copied");
+  } catch {
+    toast("The browser does not allow copying; select the text instead.", "bad");
+  }
+}
+
+/** Text in a box with a button that copies it. Options: json, label. */
+export function code(text, options = {}) {
+  const pre = h("pre", { tabindex: "0", role: "region", "aria-label": options.label || "Text" });
+  if (options.json) {
+    fill(pre, parts(text).filter(([, part]) => part)
+      .map(([kind, part]) => kind ? h("span", { class: `json-${kind}` }, part) : part));
+  } else {
+    pre.textContent = text;
+  }
+  return h("div", { class: "code-box" }, pre,
+    button("", () => copy(text), { icon: "copy", class: "quiet small", label: "Copy" }));
+}
+
+/** A payload: pretty or as it was sent. */
+export function payload(raw, label) {
+  const place = h("div");
+  const neat = pretty(raw);
+  const buttons = [["Pretty", true], ["As sent", false]].map(([word, is]) =>
+    button(word, () => show(is), { class: "tab" }));
+  const show = (is) => {
+    fill(place, code(is ? neat : raw, { json: is && raw.length < 200000, label }));
+    buttons.forEach((one, i) => one.setAttribute("aria-pressed", String((i === 0) === is)));
+  };
+  show(true);
+  return h("div", null, h("div", { class: "tabs", role: "group", "aria-label": "Show as" }, buttons,
+    h("span", { class: "faint" }, `${raw.length.toLocaleString("en")} characters`)), place);
+}
+
+/** Nothing there yet, and what to do about it. */
+export function empty(title, text, ...actions) {
+  return h("div", { class: "empty" }, h("h2", null, title), h("p", null, text),
+    actions.length > 0 && h("div", { class: "actions centre" }, actions));
+}
+
+/** It could not be loaded; again is what to do. */
+export function failed(error, again) {
+  return h("div", { class: "empty is-bad", role: "alert" }, h("h2", null, "This could not be loaded"),
+    h("p", null, error.message), h("div", { class: "actions centre" }, button("Try again", again)));
+}
+
+export function loading(lines = 4) {
+  return h("div", { class: "loading", role: "status" }, h("span", { class: "hidden" }, "Loading"),
+    Array.from({ length: lines }, () => h("i")));
+}
+
+/** A name and its value, in a list of such. */
+export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
+
+/** Run something for a button, which can't be pressed again meanwhile; errors are shown. */
+export async function busy(control, work) {
+  control.disabled = true;
+  control.setAttribute("aria-busy", "true");
+  try {
+    return await work();
+  } catch (error) {
+    toast(error.message, "bad");
+    return undefined;
+  } finally {
+    control.disabled = false;
+    control.removeAttribute("aria-busy");
+  }
+}
