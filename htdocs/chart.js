@@ -3,7 +3,7 @@
 import { fill, h, s } from "./dom.js";
 import { clock, duration, number } from "./format.js";
 
-const WIDTH = 720, HEIGHT = 220, LEFT = 48, BOTTOM = 26, TOP = 10, RIGHT = 8;
+const HEIGHT = 220, LEFT = 48, BOTTOM = 26, TOP = 10, RIGHT = 8;
 const STATES = ["delivered", "pending", "failed", "cancelled"];
 
 /** Bars of what was delivered and what failed, without axes. */
@@ -36,6 +36,13 @@ function ceiling(value) {
   return [1, 2, 2.5, 5, 10].map((step) => step * size).find((step) => step >= value);
 }
 
+/** A number at or above this one whose quarters are whole. */
+function quartered(value) {
+  const size = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 1);
+  return [4, 8, 12, 16, 20, 24, 28, 32, 40, 60, 80, 100, 120].map((step) => step * size)
+    .find((step) => step >= value);
+}
+
 function label(time, step) {
   const date = new Date(time);
   return step >= 86400 || (step >= 14400)
@@ -44,24 +51,25 @@ function label(time, step) {
 }
 
 /** Axes, and what is said of the bucket below the pointer or the focus. */
-function frame(stats, top, format, title, describe) {
+function frame(place, stats, top, format, title, describe) {
+  const wide = Math.max(280, Math.min(1200, place.clientWidth || 720));
   const count = stats.buckets.length;
-  const x = (i) => LEFT + (i * (WIDTH - LEFT - RIGHT)) / count;
+  const x = (i) => LEFT + (i * (wide - LEFT - RIGHT)) / count;
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top);
-  const svg = s("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
+  const svg = s("svg", { class: "chart", viewBox: `0 0 ${wide} ${HEIGHT}`, role: "img",
     "aria-label": title });
   for (let i = 0; i <= 4; i += 1) {
     const value = (top * i) / 4;
-    svg.append(s("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value),
+    svg.append(s("line", { x1: LEFT, x2: wide - RIGHT, y1: y(value), y2: y(value),
       class: "grid" }), s("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" },
       format(value)));
   }
-  const every = Math.ceil(count / 6);
+  const every = Math.ceil(count / Math.max(2, Math.min(8, Math.floor(wide / 110))));
   for (let i = 0; i < count; i += every) {
     svg.append(s("text", { x: x(i), y: HEIGHT - 8 }, label(stats.buckets[i].time, stats.step)));
   }
   const note = h("p", { class: "chart-note", "aria-live": "polite" });
-  const mark = s("rect", { class: "mark", y: TOP, width: (WIDTH - LEFT - RIGHT) / count,
+  const mark = s("rect", { class: "mark", y: TOP, width: (wide - LEFT - RIGHT) / count,
     height: HEIGHT - TOP - BOTTOM, visibility: "hidden" });
   const show = (i) => {
     mark.setAttribute("x", x(i));
@@ -71,14 +79,14 @@ function frame(stats, top, format, title, describe) {
   svg.prepend(mark);
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect();
-    const at = ((event.clientX - box.left) / box.width) * WIDTH;
-    const i = Math.floor(((at - LEFT) / (WIDTH - LEFT - RIGHT)) * count);
+    const at = ((event.clientX - box.left) / box.width) * wide;
+    const i = Math.floor(((at - LEFT) / (wide - LEFT - RIGHT)) * count);
     if (i >= 0 && i < count) {
       show(i);
     }
   });
   svg.addEventListener("pointerleave", () => mark.setAttribute("visibility", "hidden"));
-  return { svg, note, x, y, width: (WIDTH - LEFT - RIGHT) / count };
+  return { svg, note, x, y, width: (wide - LEFT - RIGHT) / count };
 }
 
 /** The same numbers for whoever does not see the picture. */
@@ -100,10 +108,10 @@ function legend(entries) {
 /** Deliveries by outcome. */
 export function outcomes(place, stats) {
   const total = (bucket) => STATES.reduce((sum, state) => sum + bucket[state], 0);
-  const top = ceiling(Math.max(4, ...stats.buckets.map(total)));
+  const top = quartered(Math.max(4, ...stats.buckets.map(total)));
   const say = (bucket) => STATES.filter((state) => bucket[state])
     .map((state) => `${number(bucket[state])} ${state}`).join(", ") || "nothing";
-  const chart = frame(stats, top, number, "Deliveries by outcome over time", say);
+  const chart = frame(place, stats, top, number, "Deliveries by outcome over time", say);
   stats.buckets.forEach((bucket, i) => {
     let sum = 0;
     for (const state of STATES) {
@@ -127,7 +135,7 @@ export function latencies(place, stats) {
   const say = (bucket) => bucket.attempts
     ? `${number(bucket.attempts)} attempts; median ${duration(bucket.p50)}, 90 % within ${duration(bucket.p90)}, 99 % within ${duration(bucket.p99)}`
     : "no attempts";
-  const chart = frame(stats, top, (value) => duration(Math.round(value)),
+  const chart = frame(place, stats, top, (value) => duration(Math.round(value)),
     "Duration of attempts over time", say);
   for (const name of names) {
     let path = "", pen = false;

@@ -117,5 +117,8 @@ export async function busy(control, work) {
   } finally {
     control.disabled = false;
     control.removeAttribute("aria-busy");
+    if (document.activeElement === document.body && control.isConnected) {
+      control.focus();
+    }
   }
 }

@@ -38,8 +38,8 @@ export async function charts({ root, query, signal, ask }) {
   const { data: stats } = await get("stats", { from: from.toISOString(), to: to.toISOString(), step: range[3],
     subscription: query.subscription }, signal);
   const first = h("div"), second = h("div");
-  outcomes(first, stats);
-  latencies(second, stats);
   fill(body, totals(stats), h("section", { class: "panel" }, h("h2", null, "Deliveries by outcome"), first),
     h("section", { class: "panel" }, h("h2", null, "Duration of attempts"), second));
+  outcomes(first, stats);
+  latencies(second, stats);
 }

@@ -25,7 +25,8 @@ function row(one, fresh) {
       plural(one.attempt_count, "attempt")),
     h("div", { class: "row-time" }, h("span", { class: "row-label" }, "Created"),
       when(one.created_at),
-      one.next_attempt_at && h("p", { class: "faint" }, "next ", when(one.next_attempt_at))));
+      one.next_attempt_at && h("p", { class: "faint" },
+        Date.parse(one.next_attempt_at) > Date.now() ? ["next ", when(one.next_attempt_at)] : "due now")));
 }
 
 /** A list of deliveries. */

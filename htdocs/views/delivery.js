@@ -75,7 +75,7 @@ export async function delivery({ root, id, signal, title }) {
     }
     return one.state === "pending";
   };
-  const attempts = h("div"), head = h("div");
+  const attempts = h("div"), head = h("div", { class: "stack" });
   const draw = (one, raw, first) => {
     title(`${one.type} ${one.state}`);
     const again = button(one.state === "pending" ? "Attempt now" : "Send again", (event) => busy(event.currentTarget, async () => {

@@ -133,12 +133,11 @@ export async function subscription(view) {
   const { root, id, signal, go, title } = view;
   const path = `subscriptions/${id}`;
   fill(root, loading());
-  const { data: one, etag } = await get(path, {}, signal);
+  const { data: one } = await get(path, {}, signal);
   const again = () => subscription(view);
   const change = async (event, active) => {
     const done = await busy(event.currentTarget, () => call("PATCH", path, {
-      body: { active }, headers: { "Content-Type": "application/merge-patch+json",
-        ...(etag ? { "If-Match": etag } : {}) } }));
+      body: { active }, headers: { "Content-Type": "application/merge-patch+json" } }));
     if (done) {
       toast(active ? "It is active again" : "Paused");
     }

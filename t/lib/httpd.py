@@ -109,8 +109,7 @@ class Vhost:
             lines += [f"ProxyPass /employers {self.backend}/employers"]
         if self.enabled:
             lines += ["RestHooks On", 'RestHooksTenant "%{req:X-Tenant}"', self.targets,
-                      f'RestHooksPage "{SOURCE}/htdocs"' if os.path.isdir(SOURCE + "/htdocs")
-                      else "",
+                      "RestHooksPage ui",
                       f"RestHooksRetry {self.retry}" if self.retry else "", self.rules,
                       f'<Location "{self.hooks}">']
             lines += [self.location if self.location is not None else
@@ -170,6 +169,8 @@ class Httpd:
         os.chmod(self.root, 0o755)
         for name in ("logs", "run", "db", "htdocs", "run/resthooks"):
             os.mkdir(os.path.join(self.root, name))
+        # httpd's user may not be allowed to read the source tree.
+        shutil.copytree(os.path.join(SOURCE, "htdocs"), os.path.join(self.root, "ui"))
         if os.geteuid() == 0:
             for name in ("www-data", "nobody"):
                 try:
