@@ -239,6 +239,12 @@ static apr_status_t make_loop(rh_engine_t *engine, rh_loop_t *loop, int slots)
     for (i = 0; i < engine->site_count; i++) {
         APR_RING_INIT(&loop->finished[i], rh_work_t, link);
     }
+    loop->lines = apr_pcalloc(loop->pool, engine->site_count * sizeof(*loop->lines));
+    for (i = 0; i < engine->site_count; i++) {
+        if (engine->dispatchers[i].site->log_attempts) {
+            loop->lines[i] = apr_pcalloc(loop->pool, sizeof(**loop->lines));
+        }
+    }
     loop->schedule = rh_schedule_make(loop->pool, slots, engine->capacity, RH_ENDPOINTS_KEPT);
     return engine->config.make_transport(loop->pool, engine->config.log, engine->config.baton,
                                          &loop->transport);

@@ -15,6 +15,7 @@
 #ifndef RH_ENGINE_H
 #define RH_ENGINE_H
 
+#include "rh_attempt_log.h"
 #include "rh_client.h"
 #include "rh_metrics.h"
 #include "rh_retry.h"
@@ -38,6 +39,7 @@ typedef struct rh_site_t {
     apr_interval_time_t retention;       /**< RestHooksRetention */
     const char *spool;                   /**< RestHooksSpool, NULL: there is none */
     const rh_metrics_t *metrics;         /**< NULL: nothing is counted */
+    rh_attempt_log_t *log_attempts;      /**< RestHooksLog, NULL: there is none */
 } rh_site_t;
 
 /** Settings of the process. */

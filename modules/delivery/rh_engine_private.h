@@ -61,7 +61,9 @@ typedef struct rh_loop_t {
     rh_transport_t *transport;
     rh_schedule_t *schedule;
     rh_work_head_t *finished; /**< by site: what the next flush gives to its dispatcher */
-    apr_uint32_t random;      /**< state of a generator for jitter; never 0 */
+    rh_log_lines_t *
+        *lines;          /**< by site: what the next flush writes to its log; NULL: it has none */
+    apr_uint32_t random; /**< state of a generator for jitter; never 0 */
     apr_thread_mutex_t *mutex;
     rh_work_head_t inbox; /**< guarded by mutex */
 } rh_loop_t;

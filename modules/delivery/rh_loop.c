@@ -56,7 +56,12 @@ static void flush(rh_loop_t *loop)
         rh_atomic_set(loop->engine->crowded_until, apr_time_now() + CROWDED_FOR);
     }
     for (i = 0; i < loop->engine->site_count; i++) {
+        const rh_site_t *site = loop->engine->dispatchers[i].site;
         int count = 0;
+
+        if (loop->lines[i]) {
+            rh_attempt_log_flush(site->log_attempts, loop->lines[i]);
+        }
 
         APR_RING_FOREACH(work, &loop->finished[i], rh_work_t, link)
         {
@@ -127,6 +132,25 @@ static void tell(const rh_work_t *work)
     }
 }
 
+/** A line for an attempt that was made. */
+static void log_attempt(rh_loop_t *loop, const rh_work_t *work)
+{
+    const rh_dispatcher_t *dispatcher = work->site;
+    const rh_settle_t *settle = &work->settle;
+    rh_log_entry_t entry;
+
+    if (!loop->lines[dispatcher->index]) {
+        return;
+    }
+    entry.host = dispatcher->site->name;
+    entry.job = work->job;
+    entry.attempt = &settle->attempt;
+    entry.outcome = settle->kind;
+    entry.sent = work->exchange.sent_first_byte_at ? work->exchange.body.len : 0;
+    entry.answered = work->exchange.answer.len;
+    rh_attempt_log_add(dispatcher->site->log_attempts, loop->lines[dispatcher->index], &entry);
+}
+
 /** Count an attempt that was made, and what came of it. */
 static void count_attempt(const rh_work_t *work)
 {
@@ -164,6 +188,7 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
     if (settle->kind != RH_SETTLE_RELEASE) {
         rh_attempt_fill(&settle->attempt, work->job, &work->exchange, work->job->pool);
         count_attempt(work);
+        log_attempt(loop, work);
         __atomic_add_fetch(&engine->counters.attempts, 1, __ATOMIC_RELAXED);
         if (settle->kind == RH_SETTLE_DELIVERED) {
             __atomic_add_fetch(&engine->counters.delivered, 1, __ATOMIC_RELAXED);

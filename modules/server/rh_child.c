@@ -89,6 +89,10 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->retention = config->retention;
     site->spool = config->spool;
     site->metrics = config->metrics;
+    site->log_attempts = config->attempt_log;
+    if (site->log_attempts) {
+        site->log_attempts->metrics = config->metrics;
+    }
     status = make_queue(child, config, &site->intake_queue);
     if (status == APR_SUCCESS) {
         status = make_queue(child, config, &site->dispatch_queue);

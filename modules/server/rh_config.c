@@ -57,6 +57,9 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
     merged->tls_certificate = add->tls_certificate ? add->tls_certificate : base->tls_certificate;
     merged->tls_key = add->tls_certificate || add->tls_key ? add->tls_key : base->tls_key;
     MERGE_POINTER(spool);
+    /* A file and what is written there belong together. */
+    merged->log_name = add->log_name ? add->log_name : base->log_name;
+    merged->log_format = add->log_name ? add->log_format : base->log_format;
     MERGE_POINTER(page);
     MERGE_NUMBER(schema_auto);
     MERGE_POINTER(db_driver);

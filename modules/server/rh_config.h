@@ -73,7 +73,9 @@ typedef struct rh_server_config_t {
                                            after the server's */
     const char *egress_proxy, *tls_ca_file, *tls_certificate, *tls_key;
     const char *spool;
-    const char *page; /**< folder of the page's files; "": RestHooksPage Off */
+    const char *log_name, *log_format; /**< RestHooksLog: "|program", an absolute path or "none";
+                                            NULL: not set */
+    const char *page;                  /**< folder of the page's files; "": RestHooksPage Off */
     int schema_auto;
     const char *db_driver,
         *db_params; /**< heard in passing: DBDriver and DBDParams are mod_dbd's */
@@ -82,7 +84,8 @@ typedef struct rh_server_config_t {
     rh_net_config_t net;
     rh_retry_policy_t retry_policy;
     rh_dialect_t dialect;
-    rh_log_t log; /**< writes to this server's error log; for every server */
+    rh_attempt_log_t *attempt_log; /**< RestHooksLog once it is open; NULL: there is none */
+    rh_log_t log;                  /**< writes to this server's error log; for every server */
 
     /* Made in post_config (rh_child.c): shared by the servers of one database. */
     struct rh_gate_t *gate;

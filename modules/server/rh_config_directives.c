@@ -319,6 +319,31 @@ static const char *set_page(cmd_parms *cmd, void *dir_config, const char *name)
     return NULL;
 }
 
+static const char *set_log(cmd_parms *cmd, void *dir_config, const char *name, const char *format)
+{
+    rh_server_config_t *config = rh_server_config(cmd->server);
+    const char *text = format ? format : RH_LOG_FORMAT, *complaint, *path;
+    rh_log_format_t *parsed;
+
+    (void)dir_config;
+    config->log_format = NULL;
+    if (!strcasecmp(name, "none")) {
+        config->log_name = "none";
+        return format ? rh_complaint(cmd, "none takes no format") : NULL;
+    }
+    complaint = rh_log_format_parse(cmd->temp_pool, text, &parsed);
+    if (complaint) {
+        return rh_complaint(cmd, "\"%s\": %s", text, complaint);
+    }
+    path = *name == '|' ? name : ap_server_root_relative(cmd->pool, name);
+    if (!*name || !strcmp(name, "|") || !path) {
+        return rh_complaint(cmd, "\"%s\": no valid path or program", name);
+    }
+    config->log_name = path;
+    config->log_format = text;
+    return NULL;
+}
+
 #define INFO(record) ((void *)(uintptr_t) & (record))
 #define EVERYWHERE (RSRC_CONF | ACCESS_CONF)
 
@@ -375,6 +400,8 @@ const command_rec rh_directives[] = {
     AP_INIT_TAKE1("RestHooksSpool", set_spool, NULL, RSRC_CONF,
                   "folder for events while the database can't be reached"),
     AP_INIT_TAKE1("RestHooksPage", set_page, NULL, RSRC_CONF, "folder of the page's files, or Off"),
+    AP_INIT_TAKE12("RestHooksLog", set_log, NULL, RSRC_CONF,
+                   "file or |program for a line of each attempt, and its format; or none"),
     AP_INIT_TAKE1("RestHooksSchema", set_choice, INFO(schema), RSRC_CONF,
                   "auto: create and upgrade the tables at start; check: only look"),
     AP_INIT_TAKE1("SetHandler", rh_overhear_handler, NULL, OR_FILEINFO,

@@ -108,7 +108,8 @@ bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_con
            !memcmp(left->gone, right->gone, left->gone_count * sizeof(*left->gone)) &&
            left->disable_after == right->disable_after && a->timeout == b->timeout &&
            a->connect_timeout == b->connect_timeout &&
-           a->endpoint_concurrency == b->endpoint_concurrency && a->retention == b->retention;
+           a->endpoint_concurrency == b->endpoint_concurrency && a->retention == b->retention &&
+           same_text(a->log_name, b->log_name) && same_text(a->log_format, b->log_format);
 }
 
 /** mod_dbd is there, and its settings are such that this module can work with them. */

@@ -1,0 +1,82 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_attempt_log.h
+ * @brief RestHooksLog: a line for each attempt, in the shape of an access log.
+ *
+ * A format is text with letters behind a percent sign:
+ *
+ *   %t  when it began       %e  event           %c  status code     %o  outcome
+ *   %h  virtual host        %d  delivery        %m  milliseconds    %x  error
+ *   %T  tenant              %s  subscription    %b  bytes sent      %p  process
+ *   %y  type                %u  target URL      %B  bytes of the    %%  a percent sign
+ *   %k  key                 %n  attempt number      answer, kept
+ *
+ * and `\t` for a tab, `\\` for a backslash. What there is none of is "-".
+ *
+ * Values come from others, so they are escaped: control bytes, bytes that are not ASCII, quotes and
+ * backslashes become \xhh, \" and \\, and outside of quotes a space becomes \x20. No value can make
+ * a line or a field of its own. A value longer than RH_LOG_VALUE bytes is cut there.
+ *
+ * Lines are written by whole numbers of them, in one write of at most RH_LOG_WRITE bytes: so much
+ * stands undivided also in a pipe that several processes share (POSIX, "write": PIPE_BUF), and in a
+ * file that is open for appending. A pipe does not block: what it has no room for is lost, and
+ * told.
+ */
+#ifndef RH_ATTEMPT_LOG_H
+#define RH_ATTEMPT_LOG_H
+
+#include "rh_store.h"
+
+/** Bytes of one write, and so of one line with its end. */
+#define RH_LOG_WRITE 4096
+/** Bytes of one value, escaped. */
+#define RH_LOG_VALUE 1200
+/** The format of whoever names none. */
+#define RH_LOG_FORMAT "%t %h %T %y %e %d %s %n %c %m %b %o \"%x\""
+
+typedef struct rh_log_format_t rh_log_format_t;
+
+/**
+ * Read a format.
+ * @param format receives it, in `pool`
+ * @return NULL, or what is wrong: "%q is none of …"
+ */
+const char *rh_log_format_parse(apr_pool_t *pool, const char *text, rh_log_format_t **format);
+
+/** What a line tells. */
+typedef struct rh_log_entry_t {
+    const char *host;
+    const rh_job_t *job;
+    const rh_attempt_t *attempt;
+    rh_settle_kind_t outcome;  /**< not RELEASE */
+    apr_size_t sent, answered; /**< bytes of the bodies */
+} rh_log_entry_t;
+
+/** Write a line with its end into a buffer of RH_LOG_WRITE bytes. @return its length */
+apr_size_t rh_log_format_line(const rh_log_format_t *format, const rh_log_entry_t *entry,
+                              char *buffer);
+
+/** Where lines of one site go; of one process. */
+typedef struct rh_attempt_log_t {
+    const rh_log_format_t *format;
+    int fd;
+    const char *name; /**< for the error log */
+    const rh_log_t *complaints;
+    const rh_metrics_t *metrics;
+    apr_time_t complained_at; /**< atomic */
+} rh_attempt_log_t;
+
+/** Lines that wait for their write: of one thread and log. Zeroed memory is a good one. */
+typedef struct rh_log_lines_t {
+    apr_size_t len;
+    int count;
+    char text[RH_LOG_WRITE];
+} rh_log_lines_t;
+
+/** Add a line; writes what waits when there is no more room. */
+void rh_attempt_log_add(rh_attempt_log_t *log, rh_log_lines_t *lines, const rh_log_entry_t *entry);
+
+/** Write what waits. */
+void rh_attempt_log_flush(rh_attempt_log_t *log, rh_log_lines_t *lines);
+
+#endif

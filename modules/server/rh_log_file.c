@@ -1,0 +1,111 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* RestHooksLog: its files and pipes are the parent's, as those of access logs are. */
+#include "rh_server.h"
+
+#include <apr_hash.h>
+#include <apr_portable.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_main.h>
+
+#include <errno.h>
+#include <fcntl.h>
+
+APLOG_USE_MODULE(resthooks);
+
+/** Files are opened by root, and are readable for the administrators' group. */
+#define MODE (APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_GREAD | APR_FPROT_WREAD)
+
+/** Open a file or start a program. */
+static apr_status_t open_one(apr_pool_t *pconf, const char *name, int *fd)
+{
+    apr_file_t *file;
+    apr_os_file_t native;
+    apr_status_t status = APR_SUCCESS;
+
+    if (*name == '|') {
+        piped_log *pipe = ap_open_piped_log(pconf, name + 1);
+
+        if (!pipe) {
+            return APR_EGENERAL;
+        }
+        file = ap_piped_log_write_fd(pipe);
+    } else {
+        status = apr_file_open(&file, name, APR_WRITE | APR_APPEND | APR_CREATE | APR_LARGEFILE,
+                               MODE, pconf);
+    }
+    if (status == APR_SUCCESS) {
+        status = apr_os_file_get(&native, file);
+    }
+    if (status == APR_SUCCESS) {
+        /* A program that reads nothing must not hold up deliveries. */
+        if (*name == '|' && fcntl(native, F_SETFL, fcntl(native, F_GETFL) | O_NONBLOCK) != 0) {
+            return errno;
+        }
+        *fd = native;
+    }
+    return status;
+}
+
+/** A server's log. Those of the same name share what is open. */
+static apr_status_t open_for(apr_pool_t *pconf, apr_hash_t *open, rh_server_config_t *config)
+{
+    rh_log_format_t *format;
+    apr_status_t status;
+    int *fd;
+
+    /* It was read before, when the directive was. */
+    if (rh_log_format_parse(pconf, config->log_format, &format) != NULL) {
+        return APR_EINVAL;
+    }
+    fd = apr_hash_get(open, config->log_name, APR_HASH_KEY_STRING);
+    if (!fd) {
+        fd = apr_palloc(pconf, sizeof(*fd));
+        status = open_one(pconf, config->log_name, fd);
+        if (status != APR_SUCCESS) {
+            return status;
+        }
+        apr_hash_set(open, config->log_name, APR_HASH_KEY_STRING, fd);
+    }
+    config->attempt_log = apr_pcalloc(pconf, sizeof(*config->attempt_log));
+    config->attempt_log->format = format;
+    config->attempt_log->fd = *fd;
+    config->attempt_log->name = config->log_name;
+    config->attempt_log->complaints = &config->log;
+    return APR_SUCCESS;
+}
+
+static int open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    apr_hash_t *open = apr_hash_make(ptemp);
+    server_rec *each;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    for (each = server; each; each = each->next) {
+        rh_server_config_t *config = rh_server_config(each);
+        apr_status_t status;
+
+        if (!config->enabled || !config->log_format || config->attempt_log) {
+            continue;
+        }
+        status = open_for(pconf, open, config);
+        if (status != APR_SUCCESS) {
+            rh_log(&config->log, RH_LOG_CRIT, status, "RH0810", "RestHooksLog: %s can't be opened",
+                   config->log_name);
+            if (ap_state_query(AP_SQ_CONFIG_GEN) > 1) {
+                continue; /* At a restart that would end what serves now. */
+            }
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    return OK;
+}
+
+void rh_log_file_register(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_open_logs(open_logs, NULL, NULL, APR_HOOK_MIDDLE);
+}
