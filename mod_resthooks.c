@@ -11,6 +11,7 @@ static void register_hooks(apr_pool_t *pool)
     rh_parent_register(pool);
     rh_instruments_register(pool);
     rh_log_file_register(pool);
+    rh_status_register(pool);
     rh_child_register(pool);
     rh_dbd_register(pool);
     rh_publish_register(pool);

@@ -21,6 +21,8 @@ void rh_child_register(apr_pool_t *pool);
 void rh_publish_register(apr_pool_t *pool);
 /** The parent's look at children that end (rh_instruments.h). */
 void rh_instruments_register(apr_pool_t *pool);
+/** A block on mod_status's page, where that is loaded (rh_status.c). */
+void rh_status_register(apr_pool_t *pool);
 /** RestHooksLog: open_logs (rh_log_file.c). */
 void rh_log_file_register(apr_pool_t *pool);
 /** mod_dbd's post_connect hook. */
