@@ -7,10 +7,11 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
-from ctl import Ctl, Listen  # noqa: E402
+from ctl import Ctl, Listen, environment, find_ctl  # noqa: E402
 
 import base64
 import hashlib
+import pty
 import shutil
 import tempfile
 
@@ -249,6 +250,38 @@ ok(not bad.search(done.out) and "a\\u001b]0;owned\\u0007b\\u009bc\\u202ed\\n\\u0
 is_(len(done.out.splitlines()), 2, "in one line")
 done = Ctl("--url", receiver.url + "/refused")("subscriptions")
 ok(done.status == 1 and not bad.search(done.err), "in errors too")
+
+
+
+def at_terminal(arguments, typed):
+    """Output and exit status of a run at a terminal, at which something is typed once it asks."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(find_ctl(), [find_ctl(), *arguments], environment())
+    shown, written = b"", False
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            piece = b""
+        shown += piece
+        if typed and not written and b"Password" in shown:
+            os.write(terminal, typed)
+            written = True
+        if not piece:
+            return shown.decode("utf-8", "replace"), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+shown, status = at_terminal(["health", "--url", url, "--user", "acme"],
+                            PASSWORDS["acme"].encode() + b"\n")
+like(shown, r"^Password of acme: \s*status +ok", "at a terminal the password is asked for")
+ok("s3cret" not in shown and status == 0, "and not echoed") or diag(shown)
+shown, status = at_terminal(["subscriptions", "--json", "--url", receiver.url + "/nasty"], None)
+bad = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]")
+ok(status == 0 and not bad.search(shown) and json.loads(shown)[0]["description"] == nasty,
+   "JSON at a terminal has the same members, and nothing that the terminal obeys") or diag(repr(shown))
+done = Ctl("--url", receiver.url + "/nasty")("subscriptions", "--json")
+ok("\x9b" in done.out and done.json == [row], "elsewhere it is as the API sent it")
 
 # Wrong command lines: exit 2, and nothing is asked.
 

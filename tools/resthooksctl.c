@@ -53,6 +53,10 @@ const ctl_command_t ctl_commands[] = {
      "receive POSTs on loopback, print and verify them", ctl_listen},
     {"verify", "FILE", 1, 1, BIT(CTL_SECRET) | BIT(CTL_TOLERANCE) | BIT(CTL_JSON),
      "check the signature of a saved request", ctl_verify},
+    {"schema check", "", 0, 0, BIT(CTL_DB), "say whether the database's tables fit",
+     ctl_schema_check},
+    {"schema upgrade", "", 0, 0, BIT(CTL_DB), "make or upgrade them", ctl_schema_upgrade},
+    {"schema print", "pgsql|sqlite3", 1, 1, 0, "print their SQL", ctl_schema_print},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
 static void tell(ctl_t *ctl, const char *format, va_list arguments)

@@ -38,6 +38,9 @@ apr_status_t rh_gate_open(rh_gate_t *gate, rh_db_source_t *source, apr_pool_t *s
     if (!*problem) {
         *problem = "no reason given";
     }
+    if (APR_STATUS_IS_EMISMATCH(status) && !gate->upgrade) {
+        *problem = apr_pstrcat(scratch, *problem, " (RestHooksSchema is check)", NULL);
+    }
     if (status == APR_SUCCESS) {
         __atomic_store_n(&gate->open, 1, __ATOMIC_RELEASE);
     }

@@ -57,10 +57,8 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     if (!ensure->upgrade) {
         ensure->problem =
             version == 0
-                ? "there are no tables, and RestHooksSchema is check"
-                : apr_psprintf(pool,
-                               "the tables are of version %d, this mod_resthooks needs %d, and "
-                               "RestHooksSchema is check",
+                ? "there are no tables"
+                : apr_psprintf(pool, "the tables are of version %d, this mod_resthooks needs %d",
                                version, RH_SCHEMA_VERSION);
         return APR_EMISMATCH;
     }

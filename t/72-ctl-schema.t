@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""resthooksctl schema: the tables of a database are made, checked and printed without httpd."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+from ctl import Ctl  # noqa: E402
+
+import shutil
+import sqlite3
+import tempfile
+
+folder = tempfile.mkdtemp(prefix="rh-ctl-", dir="/tmp")
+os.chmod(folder, 0o777)
+at_end(lambda: shutil.rmtree(folder, ignore_errors=True))
+database = Pgsql() if DB == "pgsql" else Sqlite(folder)
+at_end(database.remove)
+db = f"{database.driver}:{database.params}"
+ctl = Ctl("--db", db)
+version = "resthooks.schema_version" if DB == "pgsql" else "resthooks_schema_version"
+
+done = ctl("schema", "check")
+is_((done.status, done.out), (1, ""), "a database without tables does not pass the check")
+like(done.err, r"^resthooksctl: there are no tables" if DB == "pgsql" else "there is no file",
+     "and why is said")
+if DB == "sqlite3":
+    ok(not os.path.exists(database.params), "the check leaves no file behind")
+done = ctl("schema", "upgrade")
+is_((done.status, done.out), (0, "made the tables of version 1\n"), "they are made") or diag(done)
+done = ctl("schema", "upgrade")
+is_((done.status, done.out, done.err), (0, "the tables are of version 1, as they should be\n", ""),
+    "once")
+done = ctl("schema", "check")
+is_((done.status, done.out, done.err), (0, "the tables are of version 1, as they should be\n", ""),
+    "and pass the check")
+done = Ctl(RESTHOOKSCTL_DB=db)("schema", "check")
+is_(done.status, 0, "RESTHOOKSCTL_DB says which database, too")
+
+if DB == "sqlite3":
+    for name in os.listdir(folder):
+        os.chmod(os.path.join(folder, name), 0o666)
+httpd = Httpd(config="RestHooksSchema check", database=database)
+is_(httpd.api().get("/subscriptions").json, [], "httpd starts on them with RestHooksSchema check")
+httpd.stop()
+
+database.sql(f"UPDATE {version} SET version = 7")
+for action in ("check", "upgrade"):
+    done = ctl("schema", action)
+    is_(done.status, 1, f"{action} refuses tables of a later version")
+    like(done.err, "the tables are of version 7, this mod_resthooks knows 1", "and says so")
+database.sql(f"UPDATE {version} SET version = 0")
+done = ctl("schema", "check")
+is_(done.status, 1, "and an earlier one is not what it should be")
+
+printed = Ctl()("schema", "print", "pgsql" if DB == "pgsql" else "sqlite3")
+is_(printed.status, 0, "the SQL is printed")
+fresh = Pgsql() if DB == "pgsql" else Sqlite(folder, "fresh")
+at_end(fresh.remove)
+if DB == "pgsql":
+    fresh.sql(printed.out)
+else:
+    connection = sqlite3.connect(fresh.params)
+    connection.executescript(printed.out)
+    connection.close()
+done = Ctl("--db", f"{fresh.driver}:{fresh.params}")("schema", "check")
+is_(done.status, 0, "and what runs it passes the check") or diag(done)
+
+# What goes wrong.
+
+unreachable = ("pgsql:host=/nonexistent dbname=x" if DB == "pgsql"
+               else "sqlite3:/nonexistent/hooks.db")
+done = Ctl("--db", unreachable)("schema", "upgrade")
+is_((done.status, done.out), (1, ""), "a database that can't be reached is exit 1")
+like(done.err, r"no connection to the database: .*(/nonexistent|open)", "with the driver's reason")
+ok("trying again" not in done.err, "and without a promise to try again")
+if DB == "pgsql":
+    done = Ctl("--db", f"pgsql:{database.params} user=nobody_here password=s3cr3t")("schema", "check")
+    ok(done.status == 1 and "nobody_here" in done.err and "s3cr3t" not in done.err,
+       "who may not log in learns why, and sees no password") or diag(done)
+else:
+    with open(os.path.join(folder, "text"), "w", encoding="utf-8") as file:
+        file.write("this is no database\n" * 100)
+    done = Ctl("--db", f"sqlite3:{folder}/text")("schema", "upgrade")
+    ok(done.status == 1 and "not a database" in done.err, "a file that is no database is refused") \
+        or diag(done)
+for arguments, said in ((["schema", "check"], "which database"), (["schema"], "which of schema check"),
+                        (["schema", "check", "--db", "mysql:x"], "must begin with"),
+                        (["schema", "check", "--db", "pgsql"], "must begin with"),
+                        (["schema", "check", "--db", "pgsql:"], "needs a conninfo"),
+                        (["schema", "print"], "needs pgsql|sqlite3"),
+                        (["schema", "print", "oracle"], "pgsql or sqlite3, not oracle"),
+                        (["schema", "print", "pgsql", "--db", db], "has no option --db")):
+    done = Ctl()(*arguments)
+    ok(done.status == 2 and done.out == "" and said in done.err, f"{' '.join(arguments[:3])}: {said}") \
+        or diag(done)
+done_testing()
