@@ -93,6 +93,7 @@ for options, expected in ((["--state", "delivered"], 0), (["--event", "employee.
                           (["--subscription", subscription["id"]], 1),
                           (["--from", "1h"], 1), (["--to", "1h"], 0),
                           (["--from", "2020-01-01T00:00:00+02:00"], 1),
+                          (["--status", "none"], 1), (["--status", "5xx"], 0),
                           (["--before", delivery], 0), (["--limit", "1"], 1)):
     is_(len(acme("deliveries", *options, "--json").json), expected,
         f"deliveries {' '.join(options)}: {expected}")
@@ -134,6 +135,8 @@ is_([r["last_status_code"] for r in rows or []], [503], "and the delivery failed
 done = acme("subscriptions", "rotate", subscription["id"], "--overlap", "1h", "--json")
 is_(done.status, 0, "the secret is rotated")
 new = done.json["secret"]
+done = acme("replay", subscription["id"], "--from", "1h", "--dry-run")
+is_((done.status, done.out), (0, "1 would be queued\n"), "a replay can be tried out")
 done = acme("replay", subscription["id"], "--from", "1h", "--state", "failed")
 is_((done.status, done.out), (0, "1 queued\n"), "what failed is replayed")
 rows = wait_until(lambda: acme("deliveries", "--state", "failed", "--json").json)

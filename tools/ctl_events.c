@@ -46,6 +46,9 @@ static void count_deliveries(ctl_t *ctl, struct json_object *events)
                                     count[k], states[k]);
             }
         }
+        if (!text && strcmp(ctl_text(ctl->pool, event, "observed"), "true") == 0) {
+            text = "none: only observed";
+        }
         json_object_object_add(event, "deliveries", json_object_new_string(text ? text : "none"));
     }
 }
@@ -82,7 +85,9 @@ static void print_event(ctl_t *ctl, struct json_object *event)
     if (json_object_object_get_ex(event, "deliveries", &deliveries) &&
         json_object_is_type(deliveries, json_type_array)) {
         if (json_object_array_length(deliveries) == 0) {
-            puts("deliveries  none: no subscription was active for it");
+            puts(strcmp(ctl_text(ctl->pool, event, "observed"), "true") == 0
+                     ? "deliveries  none: its rule only observes"
+                     : "deliveries  none: no subscription was active for it");
             return;
         }
         ctl_print_table(ctl, deliveries, delivery_columns);
