@@ -75,7 +75,7 @@ is_([n for n, (kind, _, text) in empty.families.items() if not kind or not text]
     "each has a type and a help text")
 is_([n for n in empty.families if not n.startswith("resthooks_")], [], "and the module's name")
 with open(os.path.join(SOURCE, "docs", "instruments.md"), encoding="utf-8") as file:
-    table = re.findall(r"^\| `(\w+)` \| (\w+) \|([\w, ]*)\|", file.read(), re.M)
+    table = re.findall(r"^\| `(resthooks_\w+)` \| (\w+) \|([\w, ]*)\|", file.read(), re.M)
 is_({name: kind for name, kind, _ in table},
     {n: kind for n, (kind, _, _) in empty.families.items()}, "docs/instruments.md lists them all")
 labels = {}

@@ -13,8 +13,8 @@
 
 APLOG_USE_MODULE(resthooks);
 
-/** Files are opened by root, and are readable for the administrators' group. */
-#define MODE (APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_GREAD | APR_FPROT_WREAD)
+/** They tell of tenants and targets: for their owner, who is root as a rule, and his group. */
+#define MODE (APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_GREAD)
 
 /** Open a file or start a program. */
 static apr_status_t open_one(apr_pool_t *pconf, const char *name, int *fd)
