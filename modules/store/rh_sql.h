@@ -77,7 +77,9 @@ extern const rh_statement_t rh_sql_version;
 /** Deliveries of buckets by state: (buckets, tenant[, subscription]); rows: bucket, state, count.
  * Buckets are {n, low, high}: number, lowest id, id to end before. */
 extern const rh_statement_t rh_sql_stats_states, rh_sql_stats_states_subscription;
-/** Durations of attempts, to two digits: likewise; rows in order: bucket, ms, count */
+/** Durations of attempts, to two digits: (buckets, tenant); of one subscription's deliveries in a
+ * range: (tenant, subscription, lowest id, id to end before, buckets, tenant). Rows in order:
+ * bucket, ms, count */
 extern const rh_statement_t rh_sql_stats_durations, rh_sql_stats_durations_subscription;
 /** Deliveries of buckets by subscription: (buckets, tenant, limit); rows in order: subscription,
  * bucket, delivered, failed */

@@ -26,40 +26,42 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
     " d.last_status_code, CASE WHEN q.lease = 0 THEN q.due_at END, s.format, s.target_url, "       \
     "s.base_url, e.key, e.time, e.source,"                                                         \
     " e.traceparent"
-#define DELIVERY_TABLES(S)                                                                         \
-    " FROM " S "delivery d"                                                                        \
-    " LEFT JOIN " S "queue q ON q.tenant = d.tenant AND q.delivery_id = d.id"                      \
+#define DELIVERY_TABLES(S, BY)                                                                     \
+    " FROM " S "delivery d" BY " LEFT JOIN " S                                                     \
+    "queue q ON q.tenant = d.tenant AND q.delivery_id = d.id"                                      \
     " LEFT JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
     " LEFT JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"
 
-/* The few of one event are sorted: going through all by id would take longer. */
+/* The few of one event are sorted: going through all by id would take longer. SQLite is told
+ * which index that takes. */
 #define BY_ID "d.id"
 #define SORTED "CAST(d.id AS text)"
 
-#define DELIVERY_LIST(S, UUID, MORE, ORDER)                                                        \
+#define DELIVERY_LIST(S, BY, UUID, MORE, ORDER)                                                    \
     DELIVERY_COLUMNS DELIVERY_TABLES(                                                              \
-        S) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                \
-           " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                     \
-           " AND d.last_status_code >= CAST(%s AS integer)"                                        \
-           " AND d.last_status_code < CAST(%s AS integer)"                                         \
-           " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
+        S, BY) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID            \
+               " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                 \
+               " AND d.last_status_code >= CAST(%s AS integer) AND d.last_status_code < CAST(%s "  \
+               "AS integer)"                                                                       \
+               " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
 
 const rh_statement_t rh_sql_delivery_list = {"delivery_list",
-                                             DELIVERY_LIST("resthooks.", "::uuid", "", BY_ID),
-                                             DELIVERY_LIST("resthooks_", "", "", BY_ID)};
+                                             DELIVERY_LIST("resthooks.", "", "::uuid", "", BY_ID),
+                                             DELIVERY_LIST("resthooks_", "", "", "", BY_ID)};
 
 const rh_statement_t rh_sql_delivery_list_subscription = {
     "delivery_list_subscription",
-    DELIVERY_LIST("resthooks.", "::uuid", " AND d.subscription_id = %s::uuid", BY_ID),
-    DELIVERY_LIST("resthooks_", "", " AND d.subscription_id = %s", BY_ID)};
+    DELIVERY_LIST("resthooks.", "", "::uuid", " AND d.subscription_id = %s::uuid", BY_ID),
+    DELIVERY_LIST("resthooks_", "", "", " AND d.subscription_id = %s", BY_ID)};
 
 const rh_statement_t rh_sql_delivery_list_event = {
     "delivery_list_event",
-    DELIVERY_LIST("resthooks.", "::uuid", " AND d.event_id = %s::uuid", SORTED),
-    DELIVERY_LIST("resthooks_", "", " AND d.event_id = %s", SORTED)};
+    DELIVERY_LIST("resthooks.", "", "::uuid", " AND d.event_id = %s::uuid", SORTED),
+    DELIVERY_LIST("resthooks_", " INDEXED BY resthooks_delivery_event", "", " AND d.event_id = %s",
+                  SORTED)};
 
 #define DELIVERY_GET(S, UUID)                                                                      \
-    DELIVERY_COLUMNS ", e.data" DELIVERY_TABLES(S) " WHERE d.tenant = %s AND d.id = %s" UUID
+    DELIVERY_COLUMNS ", e.data" DELIVERY_TABLES(S, "") " WHERE d.tenant = %s AND d.id = %s" UUID
 
 const rh_statement_t rh_sql_delivery_get = {"delivery_get", DELIVERY_GET("resthooks.", "::uuid"),
                                             DELIVERY_GET("resthooks_", "")};

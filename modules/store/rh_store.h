@@ -103,7 +103,10 @@ typedef struct rh_stats_subscription_t {
     apr_int64_t *delivered, *failed; /**< range->count of each */
 } rh_stats_subscription_t;
 
-/** @param subscription_id NULL: of the whole tenant; @param buckets receives range->count */
+/**
+ * @param subscription_id NULL: of the whole tenant; else attempts count whose delivery was made
+ * within the range, or as long before it as it lasts; @param buckets receives range->count
+ */
 apr_status_t rh_store_stats(rh_store_t *store, const char *tenant, const char *subscription_id,
                             const rh_stats_range_t *range, apr_pool_t *pool,
                             rh_stats_bucket_t **buckets);

@@ -57,23 +57,27 @@ static void set_durations(rh_stats_bucket_t *bucket, apr_array_header_t *rows, i
 
 /** What a query of both statements needs. */
 typedef struct stats_t {
-    const char *args[3]; /**< buckets, tenant, subscription */
-    int count;
+    const char *tenant, *subscription; /**< NULL: of the whole tenant */
+    const char *buckets, *lowest, *end;
     apr_array_header_t *states, *durations;
 } stats_t;
 
 static apr_status_t stats_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     stats_t *stats = baton;
-    bool one = stats->count == 3;
+    const char *states[] = {stats->buckets, stats->tenant, stats->subscription};
+    const char *durations[] = {stats->tenant, stats->subscription, stats->lowest,
+                               stats->end,    stats->buckets,      stats->tenant};
+    bool one = stats->subscription != NULL;
     apr_status_t status =
         rh_db_select(db, one ? &rh_sql_stats_states_subscription : &rh_sql_stats_states,
-                     stats->count, stats->args, pool, &stats->states);
+                     one ? 3 : 2, states, pool, &stats->states);
 
     if (status == APR_SUCCESS) {
         status =
-            rh_db_select(db, one ? &rh_sql_stats_durations_subscription : &rh_sql_stats_durations,
-                         stats->count, stats->args, pool, &stats->durations);
+            one ? rh_db_select(db, &rh_sql_stats_durations_subscription, 6, durations, pool,
+                               &stats->durations)
+                : rh_db_select(db, &rh_sql_stats_durations, 2, states, pool, &stats->durations);
     }
     return status;
 }
@@ -82,12 +86,14 @@ apr_status_t rh_store_stats(rh_store_t *store, const char *tenant, const char *s
                             const rh_stats_range_t *range, apr_pool_t *pool,
                             rh_stats_bucket_t **buckets)
 {
-    stats_t stats = {
-        {bucket_rows(pool, range), tenant, subscription_id}, subscription_id ? 3 : 2, NULL, NULL};
-    apr_status_t status = rh_store_run(store->source, false, stats_work, &stats, pool);
+    stats_t stats = {tenant, subscription_id, bucket_rows(pool, range), NULL, NULL, NULL, NULL};
+    apr_time_t from = range->from - (range->to - range->from);
+    apr_status_t status;
     rh_delivery_state_t state;
     int i, end, n;
 
+    rh_store_range(pool, from, range->to, NULL, &stats.lowest, &stats.end);
+    status = rh_store_run(store->source, false, stats_work, &stats, pool);
     if (status != APR_SUCCESS) {
         return status;
     }
