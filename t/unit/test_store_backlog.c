@@ -139,6 +139,9 @@ static void run_all(const char *driver, const char *params)
     check(9, 5, true, "but not what its subscription keeps waiting");
     jobs = claim(10);
     ok(jobs->nelts == 4 && all_late(jobs, SEC(1)), "%s: jobs know how long they waited", database);
+    for (int i = 0; i < jobs->nelts; i++) {
+        rh_job_destroy(APR_ARRAY_IDX(jobs, i, rh_job_t *));
+    }
     check(9, 0, false, "what is worked on is pending, and what is behind it");
     rh_store_subscription_delete(store, "acme", paused->id, 0, pool);
     check(5, 0, false, "what is cancelled is not");
