@@ -140,7 +140,7 @@ static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_
         return APR_SUCCESS;
     }
     if (kept) {
-        apr_pool_userdata_setn(NULL, KEPT_KEY, NULL, process);
+        apr_pool_userdata_set(NULL, KEPT_KEY, NULL, process);
         apr_pool_destroy(kept->pool);
     }
     apr_pool_create(&pool, process);
@@ -155,7 +155,8 @@ static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_
     kept->memory = (char *)in_lines((apr_size_t)apr_shm_baseaddr_get(shm));
     memset(kept->memory, 0, size);
     ((head_t *)(void *)kept->memory)->since = apr_time_now();
-    apr_pool_userdata_setn(kept, KEPT_KEY, NULL, process);
+    /* Not _setn: the key goes with the module, which a restart loads anew. */
+    apr_pool_userdata_set(kept, KEPT_KEY, NULL, process);
     *memory = kept->memory;
     return APR_SUCCESS;
 }
