@@ -2,6 +2,7 @@
 /* Calls of the API, which is below the page's own address. */
 
 const TIMEOUT = 20000;
+const KNOWN_FOR = 10000;
 const base = new URL(".", document.location.href.split("#")[0]);
 let tenant = null;
 
@@ -74,9 +75,13 @@ export async function call(method, path, options = {}) {
       : "The server can't be reached. Check the connection.");
   }
   const type = response.headers.get("Content-Type") || "";
+  /* What asks for a login: this API itself answers neither of these. */
   if (response.type === "opaqueredirect" || response.status === 401 ||
-      (type.startsWith("text/html") && response.status !== 502 && response.status !== 503)) {
+      (type.startsWith("text/html") && (response.ok || response.status === 403))) {
     throw expired();
+  }
+  if (method !== "GET") {
+    known.at = 0;
   }
   if (!response.ok) {
     throw await problem(response);
@@ -106,12 +111,26 @@ export function once(path) {
   return kept.get(key);
 }
 
-/** All subscriptions, up to some pages: for pickers. */
-export async function subscriptions(signal) {
+/** All subscriptions, up to some pages, at most some seconds old: for names and pickers. */
+let known = { at: 0, tenant: null, promise: null };
+export function subscriptions() {
+  if (known.tenant !== tenant || Date.now() - known.at > KNOWN_FOR) {
+    const promise = everySubscription();
+    known = { at: Date.now(), tenant, promise };
+    promise.catch(() => { known.at = 0; });
+  }
+  return known.promise;
+}
+
+/** The same as a map by id; empty when they can't be had. */
+export const subscriptionsById = () => subscriptions()
+  .then((all) => new Map(all.map((one) => [one.id, one])), () => new Map());
+
+async function everySubscription() {
   const all = [];
   let before;
   for (let page = 0; page < 4; page += 1) {
-    const answer = await get("subscriptions", { limit: 500, before }, signal);
+    const answer = await get("subscriptions", { limit: 500, before });
     all.push(...answer.data);
     before = answer.next;
     if (!before) {

@@ -59,6 +59,12 @@ const PATHS = {
   replay: "M4 12a8 8 0 1 0 3-6.2M4 4v5h5", trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   check: "M5 13l4 4L19 7", cross: "M6 6l12 12M18 6L6 18",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M19 5l-1.4 1.4M6.4 17.6L5 19",
+  search: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM20 20l-4.8-4.8",
+  warn: "M12 4L2.8 20h18.4zM12 10v4.5M12 17.3h.01",
+  clock: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM12 7.5V12l3 2",
+  done: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM8 12.2l2.8 2.8L16 9.5",
+  stop: "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17zM8.5 8.5l7 7",
+  up: "M5 15l7-7 7 7", down: "M5 9l7 7 7-7", terminal: "M4 6l6 6-6 6M12 18h8",
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5z",
 };
 
@@ -68,12 +74,13 @@ export function icon(name) {
     s("path", { d: PATHS[name] }));
 }
 
-/** A button. Options: class, icon, disabled, label (for one without a word), on click. */
+/** A button. Options: class, icon, disabled, type, label (for one without a word), more. */
 export function button(text, click, options = {}) {
   return h("button", {
-    type: options.type || "button", class: `button ${options.class || ""}`.trim(),
+    type: options.type || "button",
+    class: `button ${options.class || ""}${text ? "" : " only-icon"}`.trim(),
     disabled: options.disabled, "aria-label": options.label, title: options.label,
-    on: click ? { click } : {},
+    on: click ? { click } : {}, ...options.more,
   }, options.icon && icon(options.icon), text && h("span", null, text));
 }
 
@@ -104,7 +111,8 @@ export function complain(form, id, text) {
   return control;
 }
 
-export function select(options, value, change) {
-  return h("select", { on: { change } }, options.map(([key, text]) =>
-    h("option", { value: key, selected: key === value }, text)));
+/** A list to choose from: options are [value, text]. */
+export function select(label, options, value, change) {
+  return h("select", { "aria-label": label, class: value ? "is-set" : "", on: { change } },
+    options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)));
 }

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* JSON as text: what was sent is shown to the digit, which JSON.parse could not promise. */
 
-const TOKEN = /\s*("(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s[\]{}:,"]+)/gy;
+const TOKEN = /\s*("[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^\s[\]{}:,"]+)/gy;
 
 /** The tokens of a JSON text. */
 export function* tokens(text) {
@@ -89,6 +89,21 @@ export function items(text) {
   }
 }
 
+/** A string's letters instead of their \\u escapes; not what can't be seen, or turns text round. */
+export function readable(token) {
+  return token.replace(/\\(?:u([0-9a-f]{4})(?:\\u(d[c-f][0-9a-f]{2}))?|.)/gi, (whole, one, two) => {
+    if (!one) {
+      return whole;
+    }
+    const high = parseInt(one, 16);
+    if (two && (high < 0xd800 || high > 0xdbff)) {
+      return readable(whole.slice(0, 6)) + readable(whole.slice(6));
+    }
+    const text = String.fromCharCode(high, ...(two ? [parseInt(two, 16)] : []));
+    return /^[\p{L}\p{N}\p{S}\p{P}\p{M}]+$/u.test(text) && high > 0x7f ? text : whole;
+  });
+}
+
 /** The same text on many lines; what is no JSON stays as it is. */
 export function pretty(text) {
   try {
@@ -98,7 +113,8 @@ export function pretty(text) {
   }
   let out = "", depth = 0, before = "";
   const line = () => "\n" + "  ".repeat(depth);
-  for (const { text: token } of tokens(text)) {
+  for (const { text: raw } of tokens(text)) {
+    const token = raw.startsWith('"') ? readable(raw) : raw;
     if (token === "}" || token === "]") {
       depth -= 1;
       out += before === "{" || before === "[" ? token : line() + token;
@@ -119,7 +135,7 @@ export function pretty(text) {
 /** Kinds of the parts of a pretty text, for colours: [kind, text] in order. */
 export function parts(text) {
   const found = [];
-  const word = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)/g;
+  const word = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)/g;
   let at = 0;
   for (const match of text.matchAll(word)) {
     found.push(["", text.slice(at, match.index)]);

@@ -1,120 +1,136 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* How to receive and verify a subscription's POSTs, with its own URL and events. */
-import { address, call } from "./api.js";
-import { button, fill, h } from "./dom.js";
-import { code } from "./ui.js";
+/* Programs that receive and verify, as texts. None needs anything installed but its language. */
 
 /** A text in single quotes of a shell. */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-const LANGUAGES = {
-  curl: ({ body, type, id, target }) => `# What arrives, sent by hand to your target. $SECRET is the signing secret.
+/**
+ * Language: its text. `about` is {body, mime, type, id, target, path}: a sample body and its
+ * content type, an event type, the subscription's id, its URL, and that URL's path.
+ */
+export const SAMPLES = {
+  curl: ({ body, mime, type, id, target }) => `# Sends your target what it would get, signed:
+# SECRET=whsec_… bash send.sh
 body=${quoted(body)}
 id=test-$(date +%s) time=$(date +%s)
-key=$(printf %s "\${SECRET#whsec_}" | base64 -d | xxd -p -c 256)
+key=$(printf %s "\${SECRET#whsec_}" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')
 signature=v1,$(printf %s "$id.$time.$body" |
-    openssl dgst -sha256 -mac HMAC -macopt hexkey:$key -binary | base64)
+    openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | openssl base64 -A)
 curl -i ${quoted(target)} \\
-    -H 'Content-Type: application/json' -H "webhook-id: $id" \\
+    -H 'Content-Type: ${mime}' -H "webhook-id: $id" \\
     -H "webhook-timestamp: $time" -H "webhook-signature: $signature" \\
-    -H 'X-Hook-Event: ${type}' -H 'X-Hook-Subscription: ${id}' -d "$body"`,
-  "Node.js": ({ path, type }) => `// npm install standardwebhooks express
-import express from "express";
-import { Webhook } from "standardwebhooks";
+    -H 'X-Hook-Event: ${type}' -H 'X-Hook-Subscription: ${id}' --data-raw "$body"`,
 
-const webhook = new Webhook(process.env.SECRET); // whsec_…
-const app = express();
+  "Node.js": ({ path, type }) => `// SECRET=whsec_… PORT=3000 node receive.mjs
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { createServer } from "node:http";
 
-app.post(${JSON.stringify(path)}, express.raw({ type: "*/*" }), (request, response) => {
-  let items;
-  try {
-    items = webhook.verify(request.body.toString(), request.headers);
-  } catch {
-    return response.sendStatus(400);
+const key = Buffer.from(process.env.SECRET.replace("whsec_", ""), "base64");
+
+function verified(headers, body) {
+  const time = headers["webhook-timestamp"];
+  if (!(Math.abs(Date.now() / 1000 - Number(time)) <= 300)) {
+    return false; // too old, or from the future
   }
-  // ${type}: seen before, if this id is known
-  console.log(request.headers["webhook-id"], request.headers["x-hook-event"], items);
-  response.sendStatus(204); // answer first, work afterwards
-});
-app.listen(3000);`,
-  Python: ({ path, type }) => `# pip install standardwebhooks flask
-import os
-from flask import Flask, request
-from standardwebhooks import Webhook, WebhookVerificationError
+  const expected = createHmac("sha256", key)
+    .update(\`\${headers["webhook-id"]}.\${time}.\`).update(body).digest();
+  return String(headers["webhook-signature"]).split(" ").some((one) => {
+    const signature = Buffer.from(one.replace("v1,", ""), "base64");
+    return signature.length === expected.length && timingSafeEqual(signature, expected);
+  });
+}
 
-app = Flask(__name__)
-webhook = Webhook(os.environ["SECRET"])  # whsec_…
+createServer(async (request, response) => {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = Buffer.concat(chunks); // the raw bytes: they are what is signed
+  const mine = request.url.split("?")[0] === ${JSON.stringify(path)};
+  const good = mine && verified(request.headers, body);
+  response.writeHead(good ? 204 : 400).end(); // answer first, work afterwards
+  if (good) {
+    // ${type} …; skip it if this webhook-id is known already
+    console.log(request.headers["x-hook-event"], request.headers["webhook-id"], JSON.parse(body));
+  }
+}).listen(process.env.PORT || 3000);`,
 
-@app.post(${JSON.stringify(path)})
-def receive():
-    try:
-        items = webhook.verify(request.get_data(), dict(request.headers))
-    except WebhookVerificationError:
-        return "", 400
-    # ${type}: seen before, if this id is known
-    print(request.headers["webhook-id"], request.headers["X-Hook-Event"], items)
-    return "", 204  # answer first, work afterwards`,
-  PHP: ({ type }) => `<?php // ${type}
-$body = file_get_contents('php://input');
+  Python: ({ path, type }) => `# SECRET=whsec_… PORT=3000 python3 receive.py
+import base64, hashlib, hmac, json, os, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+KEY = base64.b64decode(os.environ["SECRET"].removeprefix("whsec_"))
+
+def verified(headers, body):
+    sent = headers.get("webhook-timestamp", "")
+    if not sent.isdigit() or abs(time.time() - int(sent)) > 300:
+        return False  # too old, or from the future
+    signed = f"{headers.get('webhook-id')}.{sent}.".encode() + body
+    expected = "v1," + base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+    return any(hmac.compare_digest(expected, one)
+               for one in headers.get("webhook-signature", "").split())
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self):
+        # the raw bytes: they are what is signed
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        mine = self.path.partition("?")[0] == ${JSON.stringify(path)}
+        good = mine and verified(self.headers, body)
+        self.send_response(204 if good else 400)  # answer first, work afterwards
+        self.end_headers()
+        if good:
+            # ${type} …; skip it if this webhook-id is known already
+            print(self.headers["X-Hook-Event"], self.headers["webhook-id"], json.loads(body),
+                  flush=True)
+
+ThreadingHTTPServer(("", int(os.environ.get("PORT", "3000"))), Receiver).serve_forever()`,
+
+  PHP: ({ type }) => `<?php // SECRET=whsec_… in the environment
+$body = file_get_contents('php://input'); // the raw bytes: they are what is signed
 $id = $_SERVER['HTTP_WEBHOOK_ID'] ?? '';
 $time = $_SERVER['HTTP_WEBHOOK_TIMESTAMP'] ?? '';
 $key = base64_decode(substr(getenv('SECRET'), strlen('whsec_')));
 $expected = 'v1,' . base64_encode(hash_hmac('sha256', "$id.$time.$body", $key, true));
-$valid = false;
+$good = false;
 foreach (explode(' ', $_SERVER['HTTP_WEBHOOK_SIGNATURE'] ?? '') as $signature) {
-    $valid = hash_equals($expected, $signature) || $valid;
+    $good = hash_equals($expected, $signature) || $good;
 }
-if (!$valid || abs(time() - (int)$time) > 300) {
+if (!$good || abs(time() - (int)$time) > 300) {
     http_response_code(400);
     exit;
 }
-$items = json_decode($body, true);
-http_response_code(204); // answer first, work afterwards`,
-  "C#": ({ path, type }) => `using System.Security.Cryptography;
+http_response_code(204); // answer first, work afterwards
+// ${type} …; skip it if this webhook-id is known already
+error_log($_SERVER['HTTP_X_HOOK_EVENT'] . " $id " . print_r(json_decode($body, true), true));`,
+
+  "C#": ({ path, type }) => `// SECRET=whsec_… dotnet run (an empty ASP.NET Core project)
+using System.Security.Cryptography;
 using System.Text;
 
-var app = WebApplication.Create(args);
-var key = Convert.FromBase64String(Environment.GetEnvironmentVariable("SECRET")!["whsec_".Length..]);
+var key = Convert.FromBase64String(
+    Environment.GetEnvironmentVariable("SECRET")!["whsec_".Length..]);
 
+bool Verified(IHeaderDictionary headers, byte[] body)
+{
+    if (!long.TryParse(headers["webhook-timestamp"], out var time) ||
+        Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - time) > 300)
+    {
+        return false; // too old, or from the future
+    }
+    byte[] signed = [.. Encoding.UTF8.GetBytes($"{headers["webhook-id"]}.{time}."), .. body];
+    var expected = "v1," + Convert.ToBase64String(HMACSHA256.HashData(key, signed));
+    return headers["webhook-signature"].ToString().Split(' ').Any(one =>
+        CryptographicOperations.FixedTimeEquals(
+            Encoding.UTF8.GetBytes(expected), Encoding.UTF8.GetBytes(one)));
+}
+
+var app = WebApplication.Create(args);
 app.MapPost(${JSON.stringify(path)}, async (HttpRequest request) =>
 {
-    using var reader = new StreamReader(request.Body);
-    var body = await reader.ReadToEndAsync();
-    string id = request.Headers["webhook-id"]!, time = request.Headers["webhook-timestamp"]!;
-    var hash = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{id}.{time}.{body}"));
-    var expected = Encoding.UTF8.GetBytes("v1," + Convert.ToBase64String(hash));
-    var age = Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - long.Parse(time));
-    var valid = age <= 300 && ((string)request.Headers["webhook-signature"]!).Split(' ')
-        .Any(one => CryptographicOperations.FixedTimeEquals(expected, Encoding.UTF8.GetBytes(one)));
-    // ${type}: seen before, if this id is known
-    return valid ? Results.NoContent() : Results.BadRequest();
+    using var raw = new MemoryStream(); // the raw bytes: they are what is signed
+    await request.Body.CopyToAsync(raw);
+    if (!Verified(request.Headers, raw.ToArray())) return Results.BadRequest();
+    // ${type} …; skip it if this webhook-id is known already
+    Console.WriteLine($"{request.Headers["X-Hook-Event"]} {Encoding.UTF8.GetString(raw.ToArray())}");
+    return Results.NoContent(); // answer first, work afterwards
 });
 app.Run();`,
 };
-
-/** Put the box with all languages in its place. */
-export async function receive(place, one, types) {
-  const covered = types.find(({ type }) => one.events.some((pattern) => pattern === "*" ||
-    pattern === type || (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1)))));
-  const type = covered ? covered.type : one.events[0];
-  const body = covered ? await call("GET", `event-types/${type}/sample`).then((answer) => answer.text, () => "[{}]") : "[{}]";
-  const about = { body, type, id: one.id, target: one.target_url, path: new URL(one.target_url).pathname };
-  const box = h("div");
-  const tabs = Object.keys(LANGUAGES).map((name) => button(name, () => show(name), { class: "tab" }));
-  const show = (name) => {
-    tabs.forEach((tab) => tab.setAttribute("aria-pressed", String(tab.textContent === name)));
-    fill(box, code(LANGUAGES[name](about), { label: `${name} example` }));
-  };
-  show("Node.js");
-  const secret = h("span");
-  fill(secret, button("Show the secret", async (event) => {
-    event.currentTarget.disabled = true;
-    const answer = await call("GET", `subscriptions/${one.id}/secret`);
-    fill(secret, code(answer.data.secret, { label: "Secret" }));
-  }, { icon: "key", class: "small" }));
-  fill(place, h("p", { class: "faint" }, "Check the signature over the raw body, refuse what is older than five minutes, and remember webhook-id: ",
-    "one event may arrive twice. Answer 2xx at once; answer 410 to be unsubscribed."),
-  h("div", { class: "secret-line" }, h("code", null, "SECRET"), secret),
-  h("div", { class: "tabs", role: "group", "aria-label": "Language" }, tabs), box,
-  h("p", { class: "faint" }, "All of the API: ", h("a", { href: address("openapi.json") }, "openapi.json")));
-}

@@ -1,7 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What the views share: dialogs, messages, copying, code. */
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, icon } from "./dom.js";
+import { number, size } from "./format.js";
 import { parts, pretty } from "./json.js";
+
+/** Above this many characters of a payload only so many are put on the page; copied are all. */
+const SHOWN = 300000;
+const COLOURED = 60000;
 
 /** A short message at the edge; it goes by itself. */
 export function toast(text, kind = "good") {
@@ -57,16 +62,18 @@ export async function copy(text) {
   }
 }
 
-/** Text in a box with a button that copies it. Options: json, label. */
+/** Text in a box with a button that copies it. Options: json, label, short. */
 export function code(text, options = {}) {
   const pre = h("pre", { tabindex: "0", role: "region", "aria-label": options.label || "Text" });
-  if (options.json) {
+  const rest = text.length - SHOWN;
+  if (options.json && text.length <= COLOURED) {
     fill(pre, parts(text).filter(([, part]) => part)
       .map(([kind, part]) => kind ? h("span", { class: `json-${kind}` }, part) : part));
   } else {
-    pre.textContent = text;
+    pre.textContent = rest > 0 ? `${text.slice(0, SHOWN)}\n… ${number(rest)} more characters: `
+      + "the button copies them all" : text;
   }
-  return h("div", { class: "code-box" }, pre,
+  return h("div", { class: `code-box${options.short ? " is-short" : ""}` }, pre,
     button("", () => copy(text), { icon: "copy", class: "quiet small", label: "Copy" }));
 }
 
@@ -77,12 +84,27 @@ export function payload(raw, label) {
   const buttons = [["Pretty", true], ["As sent", false]].map(([word, is]) =>
     button(word, () => show(is), { class: "tab" }));
   const show = (is) => {
-    fill(place, code(is ? neat : raw, { json: is && raw.length < 200000, label }));
+    fill(place, code(is ? neat : raw, { json: is, label }));
     buttons.forEach((one, i) => one.setAttribute("aria-pressed", String((i === 0) === is)));
   };
   show(true);
-  return h("div", null, h("div", { class: "tabs", role: "group", "aria-label": "Show as" }, buttons,
-    h("span", { class: "faint" }, `${raw.length.toLocaleString("en")} characters`)), place);
+  return h("div", null, h("div", { class: "payload-head" },
+    h("div", { class: "tabs", role: "group", "aria-label": "Show as" }, buttons), size(raw)), place);
+}
+
+/** An id with a button that copies it. */
+export function copyable(id, name) {
+  return h("span", { class: "with-copy" }, h("code", null, id),
+    button("", () => copy(id), { icon: "copy", class: "quiet small", label: `Copy ${name}` }));
+}
+
+const PICTURES = { bad: "warn", wait: "clock", good: "done", off: "stop" };
+
+/** The one thing to know of a view: kind is bad, wait, good or off. */
+export function verdict(kind, title, texts, ...actions) {
+  return h("section", { class: `verdict is-${kind}`, "aria-label": "State" }, icon(PICTURES[kind]),
+    h("div", null, h("h2", null, title), texts), actions.length > 0
+      && h("div", { class: "actions" }, actions));
 }
 
 /** Nothing there yet, and what to do about it. */

@@ -2,44 +2,81 @@
 /* Deliveries and durations over time, of one subscription or all. */
 import { get, subscriptions } from "../api.js";
 import { latencies, outcomes } from "../chart.js";
-import { fill, h, select } from "../dom.js";
-import { duration, number } from "../format.js";
-import { loading } from "../ui.js";
+import { button, fill, h, select } from "../dom.js";
+import { called, cut, duration, number, share } from "../format.js";
+import { link } from "../link.js";
+import { RANGES, bucketed } from "../ranges.js";
+import { shareBar, sum } from "../spark.js";
+import { empty, loading } from "../ui.js";
+import { heads } from "./rows.js";
 
-const HOUR = 3600;
-/** Name, seconds, seconds of a bucket. */
-const RANGES = [["1h", "Hour", HOUR, 60], ["24h", "Day", 24 * HOUR, 900], ["7d", "Week", 168 * HOUR, 2 * HOUR],
-  ["30d", "30 days", 720 * HOUR, 6 * HOUR]];
+const MOST = 50;
 
-function totals(stats) {
-  const sum = (name) => stats.buckets.reduce((total, bucket) => total + bucket[name], 0);
-  const ended = sum("delivered") + sum("failed");
-  const worst = Math.max(...stats.buckets.map((bucket) => bucket.p99 ?? -1));
-  const tile = (name, value, kind) => h("div", { class: `tile ${kind || ""}`.trim() }, h("dt", null, name), h("dd", null, value));
-  return h("dl", { class: "tiles" }, tile("Delivered", number(sum("delivered"))),
-    tile("Failed", number(sum("failed")), sum("failed") ? "is-bad" : ""), tile("Waiting", number(sum("pending"))),
-    tile("Arrived", ended ? `${((sum("delivered") / ended) * 100).toFixed(sum("failed") ? 1 : 0)} %` : "–"),
-    tile("Attempts", number(sum("attempts"))), tile("Slowest 99 %", worst < 0 ? "–" : duration(worst)));
+/** Numbers of a whole range: `all` is its one bucket. */
+export function tiles(all) {
+  const tile = (name, value, kind) => h("div", { class: `tile ${kind || ""}`.trim() },
+    h("dt", null, name), h("dd", null, value));
+  return h("dl", { class: "tiles" }, tile("Success rate", share(all.delivered, all.failed)),
+    tile("Delivered", number(all.delivered)),
+    tile("Failed", number(all.failed), all.failed ? "is-bad" : ""),
+    tile("Waiting", number(all.pending)), tile("Attempts", number(all.attempts)),
+    tile("Median answer", duration(all.p50)), tile("99 % within", duration(all.p99)));
 }
 
-export async function charts({ root, query, signal, ask }) {
-  const range = RANGES.find(([name]) => name === query.range) || RANGES[1];
-  const whose = select([["", "All subscriptions"]], "", (event) => ask({ ...query, subscription: event.target.value }));
-  whose.setAttribute("aria-label", "Subscription");
-  subscriptions().then((all) => all.forEach((one) => whose.append(h("option",
-    { value: one.id, selected: one.id === query.subscription }, (one.description || one.target_url).slice(0, 60)))), () => {});
-  const body = h("div", null, loading(6));
+/** The whole of a range as one bucket. */
+export async function whole(range, subscription, signal) {
+  const step = Math.ceil((Date.parse(range.to) - Date.parse(range.from)) / 1000);
+  const { data } = await get("stats", { ...range, step, subscription }, signal);
+  return data.buckets[0];
+}
+
+/** What a click on a bar shows: the deliveries of its time. */
+export const opener = (go, step, subscription) => (bucket) => go("/deliveries", { subscription,
+  from: bucket.time, to: new Date(Date.parse(bucket.time) + step * 1000).toISOString() });
+
+/** Subscriptions by what failed, then by how much there was. */
+function shares(stats, all, range) {
+  const names = new Map(all.map((one) => [one.id, one]));
+  const rows = stats.subscriptions.map((one) => ({ id: one.id, delivered: sum(one.delivered),
+    failed: sum(one.failed) })).filter((one) => names.has(one.id) && one.delivered + one.failed > 0)
+    .sort((a, b) => b.failed - a.failed || b.delivered - a.delivered);
+  return rows.length > 0 && h("section", null, h("div", { class: "section-head" },
+    h("h2", null, "By subscription")), h("div", { class: "list" },
+    heads("is-shares", ["Subscription", "", ["Delivered"], ["Failed"], ["Success"]]),
+    h("ul", null, rows.slice(0, MOST).map((one) => h("li", { class: "row is-shares" },
+      h("div", { class: "clip row-wide" }, h("a", { class: "row-link",
+        href: link("/charts", { range, subscription: one.id }) }, called(names.get(one.id)))),
+      h("div", null, shareBar(one.delivered, one.failed)),
+      h("div", { class: "num" }, h("span", { class: "row-label" }, "Delivered"),
+        number(one.delivered)),
+      h("div", { class: "num" }, h("span", { class: "row-label" }, "Failed"),
+        h("span", { class: one.failed ? "bad" : "" }, number(one.failed))),
+      h("div", { class: "num" }, h("span", { class: "row-label" }, "Success"),
+        share(one.delivered, one.failed)))))));
+}
+
+export async function charts({ root, query, signal, ask, go }) {
+  const name = query.range in RANGES ? query.range : "24h";
+  const range = bucketed(name);
+  const { subscription } = query;
+  const whose = select("Subscription", [["", "All subscriptions"]], subscription || "",
+    (event) => ask({ ...query, subscription: event.target.value }));
+  const body = h("div", { class: "stack" }, loading(8));
   fill(root, h("div", { class: "head" }, h("h1", null, "Charts")),
-    h("div", { class: "filters" }, h("div", { class: "tabs", role: "group", "aria-label": "Time" }, RANGES.map(([name, text]) =>
-      h("button", { type: "button", class: "button tab", "aria-pressed": String(name === range[0]),
-        on: { click: () => ask({ ...query, range: name }) } }, text))), whose), body);
-  const to = new Date();
-  const from = new Date(to.getTime() - range[2] * 1000);
-  const { data: stats } = await get("stats", { from: from.toISOString(), to: to.toISOString(), step: range[3],
-    subscription: query.subscription }, signal);
-  const first = h("div"), second = h("div");
-  fill(body, totals(stats), h("section", { class: "panel" }, h("h2", null, "Deliveries by outcome"), first),
-    h("section", { class: "panel" }, h("h2", null, "Duration of attempts"), second));
-  outcomes(first, stats);
-  latencies(second, stats);
+    h("div", { class: "filters" }, h("div", { class: "tabs", role: "group", "aria-label": "Time" },
+      Object.entries(RANGES).map(([key, [text]]) => button(text, () => ask({ ...query, range: key }),
+        { class: "tab", more: { "aria-pressed": String(key === name) } }))), whose), body);
+  const [{ data: stats }, all, list, rows] = await Promise.all([
+    get("stats", { ...range, subscription }, signal), whole(range, subscription, signal),
+    subscriptions().catch(() => []),
+    subscription ? null : get("stats/subscriptions", { ...range, step: 86400 }, signal)]);
+  list.forEach((one) => whose.append(h("option", { value: one.id,
+    selected: one.id === subscription }, cut(called(one), 60))));
+  const total = all.delivered + all.failed + all.pending + all.cancelled;
+  fill(body, total + all.attempts === 0 && empty("Nothing was sent in this time",
+    "Choose a longer time, or send a test from a subscription."),
+  total + all.attempts > 0 && [tiles(all),
+    outcomes(stats, "Deliveries by outcome", opener(go, range.step, subscription)),
+    latencies(stats, "How long the targets took to answer"),
+    rows && shares(rows.data, list, name)]);
 }

@@ -1,118 +1,222 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* One delivery: what was sent, every attempt, and why it did not arrive. */
-import { get, post } from "../api.js";
+/* One delivery: why it did not arrive, what was sent, and every attempt. */
+import { get, once, post } from "../api.js";
 import { button, fill, h } from "../dom.js";
-import { badge, code as status, duration, explain, moment, plural, when } from "../format.js";
+import { explain } from "../explain.js";
+import { badge, called, code as status, duration, moment, plural, shortly, span, when }
+  from "../format.js";
 import { member } from "../json.js";
-import { busy, code, fact, loading, payload, toast } from "../ui.js";
+import { back, neighbours } from "../trail.js";
+import { busy, code, copy, copyable, fact, loading, payload, toast, verdict } from "../ui.js";
 
-const EVERY = 2000;
-const TYPES = { cloudevents: "application/cloudevents+json" };
+const SOONEST = 2000, LATEST = 15000;
+/** Due for longer than this, ms, it waits for more than its turn. */
+const LATE = 10000;
 
-function headerList(headers) {
+export function headerList(headers) {
   return h("dl", { class: "headers" }, Object.entries(headers).map(([name, value]) =>
     [h("dt", null, name), h("dd", null, Array.isArray(value) ? value.join(", ") : String(value))]));
 }
 
+// ---- attempts ----
+
 function attempt(one, longest, last) {
   const why = explain(one);
-  const width = Math.max(2, Math.round((one.ms / Math.max(1, longest)) * 100));
-  const bar = h("i", { class: "bar", "aria-hidden": "true" });
-  bar.style.width = `${width}%`;
+  const bar = h("span", { class: "bar-fill" });
+  bar.style.width = `${Math.max(3, Math.round((one.ms / Math.max(1, longest)) * 100))}%`;
   return h("li", { class: why ? "is-bad" : "is-good" },
-    h("div", { class: "attempt-head" }, h("strong", null, `Attempt ${one.number}`), status(one.status_code),
-      h("span", null, moment(one.time)), h("span", { class: "faint" }, duration(one.ms)), h("span", { class: "bar-track" }, bar)),
-    one.error && h("p", { class: "error-text" }, one.error),
-    why && last && h("p", { class: "why" }, why),
-    (one.headers || one.answer) && h("details", { open: last && Boolean(why) }, h("summary", null, "The target's answer"),
-      one.headers && headerList(one.headers),
-      one.answer ? code(one.answer, { label: `Answer of attempt ${one.number}` }) : h("p", { class: "faint" }, "An empty body.")));
+    h("div", { class: "attempt-head" }, h("span", { class: "strong" }, `Attempt ${one.number}`),
+      status(one.status_code), h("span", { class: "faint" }, why ? why.name : ""),
+      h("span", { class: "took" }, shortly(one.time),
+        h("span", { class: "bar-track", "aria-hidden": "true" }, bar),
+        h("span", { class: "num" }, duration(one.ms)))),
+    one.error && one.status_code === null && h("p", { class: "error-text" }, one.error),
+    (one.headers || one.answer) && h("details", { open: last && Boolean(why) },
+      h("summary", null, "What the target answered"), one.headers && headerList(one.headers),
+      one.answer ? code(one.answer, { label: `Answer of attempt ${one.number}`, short: true })
+        : h("p", { class: "faint" }, "With an empty body.")));
+}
+
+/** How long nothing happened between two attempts. */
+function gap(from, to) {
+  const seconds = Math.round((Date.parse(to.time) - Date.parse(from.time) - from.ms) / 1000);
+  return seconds > 1 && h("li", { class: "is-gap" }, `${span(seconds)} later`);
 }
 
 function timeline(one) {
-  const longest = Math.max(...one.attempts.map(({ ms }) => ms), 1);
-  return h("ol", { class: "timeline" }, one.attempts.map((each, i) =>
-    attempt(each, longest, i === one.attempts.length - 1)),
-  one.state === "pending" && h("li", { class: "is-next" }, one.next_attempt_at
-    ? ["Next attempt ", when(one.next_attempt_at), h("span", { class: "faint" }, " ", moment(one.next_attempt_at))]
-    : "It is being attempted now, or waits behind another of its key."),
-  one.state === "failed" && h("li", { class: "is-end" }, "No more attempts. It can be sent again by hand."),
-  one.state === "cancelled" && h("li", { class: "is-end" }, "Cancelled: the subscription ended before it was sent."));
+  const { attempts } = one;
+  const longest = Math.max(...attempts.map(({ ms }) => ms), 1);
+  const hidden = one.attempt_count - attempts.length;
+  return h("ol", { class: "timeline" },
+    hidden > 0 && h("li", { class: "is-gap" }, `${plural(hidden, "attempt")} past retention`),
+    attempts.map((each, i) => [i > 0 && gap(attempts[i - 1], each),
+      attempt(each, longest, i === attempts.length - 1)]),
+    one.state === "pending" && h("li", { class: "is-next" }, one.next_attempt_at
+      ? [h("span", { class: "strong" }, "Next attempt "), when(one.next_attempt_at),
+        h("span", { class: "faint" }, " · ", shortly(one.next_attempt_at))]
+      : "It is being attempted now, or waits behind another of its key."),
+    one.state === "failed" && h("li", null, h("span", { class: "faint" },
+      "No more attempts by itself.")),
+    one.state === "cancelled" && h("li", null, h("span", { class: "faint" },
+      "Cancelled: the subscription ended before it was sent.")));
 }
+
+// ---- in a sentence ----
+
+/** The one thing to know, and what to do about it. */
+function judge(one, subscription) {
+  const last = one.attempts[one.attempts.length - 1];
+  const why = last && explain(last);
+  const next = one.next_attempt_at && h("p", null, "The next attempt is due ",
+    when(one.next_attempt_at), ", at ", shortly(one.next_attempt_at), ".");
+  const because = why && [h("p", null, last.status_code && `${why.what} `, why.todo),
+    last.error && last.status_code === null && h("p", { class: "error-text" }, last.error)];
+  const stopped = subscription && subscription.state !== "active" && h("p", null,
+    "Its subscription is ", subscription.state, ", so nothing is sent to it. ",
+    h("a", { href: `#/subscriptions/${subscription.id}` }, "Look at the subscription"), ".");
+  if (one.state === "delivered") {
+    const took = last ? Date.parse(last.time) + last.ms - Date.parse(one.created_at) : 0;
+    return verdict("good", one.attempt_count > 1 ? `Delivered at attempt ${one.attempt_count}`
+      : "Delivered at once", last && h("p", { class: "faint" },
+      `The target answered ${last.status_code}, ${duration(Math.max(0, took))} after the event.`));
+  }
+  if (one.state === "cancelled") {
+    return verdict("off", "Not sent: the subscription ended before", [stopped, because]);
+  }
+  const what = why && (last.status_code ? `the target answers ${last.status_code}`
+    : `${why.what.charAt(0).toLowerCase()}${why.what.slice(1, -1)}`);
+  if (one.state === "failed") {
+    return verdict("bad", `Not delivered after ${plural(one.attempt_count, "attempt")}`
+      + `${what ? `: ${what}` : ""}`, [because, stopped]);
+  }
+  const late = one.next_attempt_at && Date.now() - Date.parse(one.next_attempt_at) > LATE;
+  const soon = late ? h("p", null, "It has been due since ", shortly(one.next_attempt_at), ". Its "
+    + "target is failing, slow or asked for a pause, so what waits for it is sent bit by bit.")
+    : next || h("p", null, "It is being attempted now, or waits behind another of its key.");
+  return why ? verdict("wait", `Not delivered yet: ${what}`, [because, soon, stopped])
+    : verdict("wait", "On its way", [soon, stopped]);
+}
+
+// ---- the request ----
 
 /** What the POST carries. The signature is another one each time. */
-function sent(one, subscription) {
+function sent(one, subscription, event, version) {
   const last = one.attempts[one.attempts.length - 1];
-  const seconds = last ? Math.floor(Date.parse(last.time) / 1000) : "seconds since 1970";
-  return headerList({ "Content-Type": TYPES[subscription && subscription.format] || "application/json",
-    "webhook-id": one.event_id, "webhook-timestamp": `${seconds}${last ? ` (attempt ${last.number})` : ""}`,
-    "webhook-signature": "v1,… (over id, timestamp and body; not kept)", "X-Hook-Event": one.type,
-    "X-Hook-Subscription": one.subscription_id, ...(subscription ? subscription.headers : {}) });
+  const type = subscription && subscription.format === "cloudevents"
+    ? "application/cloudevents+json" : "application/json";
+  return { ...(subscription ? subscription.headers : {}), "Content-Type": type,
+    "User-Agent": `mod_resthooks/${version}`, "webhook-id": one.event_id,
+    "webhook-timestamp": last ? `${Math.floor(Date.parse(last.time) / 1000)} (attempt ${last.number})`
+      : "the seconds of the attempt",
+    "webhook-signature": "v1,… (made anew for each attempt; not kept)",
+    "X-Hook-Event": one.type, "X-Hook-Subscription": one.subscription_id,
+    ...(event && event.traceparent ? { traceparent: event.traceparent } : {}) };
 }
 
-function summary(one) {
-  const last = one.attempts[one.attempts.length - 1];
-  if (one.state === "delivered") {
-    return `It arrived ${one.attempts.length > 1 ? `at attempt ${last ? last.number : one.attempt_count}` : "at once"}.`;
-  }
-  if (!last) {
-    return one.state === "pending" ? "Not attempted yet." : "Never attempted.";
-  }
-  return `${plural(one.attempt_count, "attempt")} so far. ${explain(last) || ""}`;
+/** The same request by hand, without a signature. */
+function curl(one, headers, raw) {
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines = Object.entries(headers)
+    .filter(([name]) => !/^(webhook-(timestamp|signature)|user-agent)$/i.test(name))
+    .map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  return [`curl -i ${quoted(one.target_url || "")}`, ...lines, `--data-raw ${quoted(raw)}`]
+    .join(" \\\n  ");
+}
+
+function request(one, raw, headers) {
+  return h("section", { class: "panel stack" },
+    h("div", { class: "section-head" }, h("h2", null, "Request"), raw && one.target_url
+      && button("Copy as curl", () => copy(curl(one, headers, raw)),
+        { icon: "terminal", class: "small" })),
+    h("p", { class: "request-line" }, h("strong", null, "POST"),
+      h("code", null, one.target_url || "unsubscribed since")),
+    raw ? payload(raw, "Payload") : h("p", { class: "faint" },
+      "What was sent is past retention and no longer kept."),
+    h("details", { open: true }, h("summary", null, "Headers"), headerList(headers)));
+}
+
+function facts(one, subscription, event) {
+  return h("section", { class: "panel" }, h("dl", { class: "facts" },
+    fact("Subscription", subscription ? h("a", { href: `#/subscriptions/${one.subscription_id}` },
+      called(subscription)) : "unsubscribed since"),
+    fact("Event (webhook-id)", h("span", { class: "with-copy" },
+      h("a", { href: `#/events/${one.event_id}` }, h("code", null, one.event_id)),
+      button("", () => copy(one.event_id), { icon: "copy", class: "quiet small",
+        label: "Copy the event's id" }))),
+    fact("Delivery", copyable(one.id, "the delivery's id")),
+    fact("Created", moment(one.created_at)), fact("Key", one.key ?? "none"),
+    event && event.traceparent && fact("Trace", h("code", null, event.traceparent))));
+}
+
+function walk(id) {
+  const { newer, older } = neighbours("deliveries", id);
+  const step = (to, text, picture) => to && h("a", { class: "button only-icon",
+    href: `#/deliveries/${to}`, "aria-label": text, title: text }, picture);
+  return [step(newer, "Newer delivery", "↑"), step(older, "Older delivery", "↓")];
 }
 
 export async function delivery({ root, id, signal, title }) {
   fill(root, loading(6));
-  let shown = "", subscription = null, timer = null;
+  const head = h("div", { class: "stack" }), attempts = h("div"), rest = h("div");
+  let shown = "", subscription, event, version, timer = null;
+
+  const draw = (one, raw) => {
+    title(`${one.type} ${one.state}`);
+    const again = button(one.state === "pending" ? "Attempt now" : "Send again",
+      (click) => busy(click.currentTarget, async () => {
+        await post(`deliveries/${id}/redeliver`);
+        toast("On its way");
+        await load();
+        tick(SOONEST);
+      }), { icon: "send", class: "primary",
+        disabled: !subscription || subscription.state !== "active" });
+    fill(head, h("div", { class: "head" }, h("div", { class: "head-title" },
+      h("a", { class: "back", href: back("deliveries") }, "Deliveries"),
+      h("div", { class: "head-line" }, h("h1", null, h("code", null, one.type)), badge(one.state)),
+      h("p", { class: "faint" }, "to ", subscription ? called(subscription)
+        : one.target_url || "an ended subscription", " · ", when(one.created_at))),
+    h("div", { class: "actions" }, walk(id), again)), judge(one, subscription));
+    fill(attempts, one.attempts.length || one.state === "pending" ? timeline(one)
+      : h("p", { class: "faint" }, "It was never attempted."));
+    fill(rest, request(one, raw, sent(one, subscription, event, version)));
+    if (!root.contains(head)) {
+      fill(root, head, h("div", { class: "beside even" }, h("section", { class: "panel" },
+        h("div", { class: "section-head" }, h("h2", null, "Attempts")), attempts), rest),
+      facts(one, subscription, event));
+    }
+  };
   const load = async () => {
     const { data: one, text } = await get(`deliveries/${id}`, {}, signal);
+    if (subscription === undefined) {
+      const quietly = (path) => get(path, {}, signal).then((answer) => answer.data, () => null);
+      [subscription, event, { version }] = await Promise.all([
+        quietly(`subscriptions/${one.subscription_id}`), quietly(`events/${one.event_id}`),
+        once("").catch(() => ({ version: "…" }))]);
+    }
     if (text !== shown) {
-      if (!subscription) {
-        subscription = await get(`subscriptions/${one.subscription_id}`, {}, signal).then((answer) => answer.data, () => null);
-      }
-      draw(one, member(text, "payload"), !shown);
+      const kept = document.activeElement && root.contains(document.activeElement)
+        && document.activeElement.textContent;
       shown = text;
+      draw(one, member(text, "payload"));
+      if (kept && document.activeElement === document.body) {
+        [...head.querySelectorAll("button")].pop().focus({ preventScroll: true });
+      }
     }
-    return one.state === "pending";
+    return one;
   };
-  const attempts = h("div"), head = h("div", { class: "stack" });
-  const draw = (one, raw, first) => {
-    title(`${one.type} ${one.state}`);
-    const again = button(one.state === "pending" ? "Attempt now" : "Send again", (event) => busy(event.currentTarget, async () => {
-      await post(`deliveries/${id}/redeliver`);
-      toast("On its way");
-      await load();
-      tick();
-    }), { icon: "send", class: "primary", disabled: !subscription || subscription.state !== "active" });
-    fill(head, h("div", { class: "head" }, h("div", { class: "head-title" },
-      h("a", { class: "back", href: "#/deliveries" }, "Deliveries"),
-      h("h1", null, h("code", null, one.type)), badge(one.state), h("p", { class: "summary" }, summary(one))),
-    h("div", { class: "actions" }, again)),
-    subscription && subscription.state !== "active" && h("div", { class: `banner is-${subscription.state}` },
-      h("p", null, `Its subscription is ${subscription.state}: nothing is sent before it is revived.`),
-      h("a", { class: "button", href: `#/subscriptions/${subscription.id}` }, "Subscription")),
-    h("dl", { class: "facts" },
-      fact("Target", subscription ? h("a", { class: "long", href: `#/subscriptions/${one.subscription_id}` }, one.target_url)
-        : h("span", { class: "long" }, one.target_url || "unsubscribed since")),
-      fact("Event", h("a", { href: `#/events/${one.event_id}` }, h("code", null, one.event_id))),
-      fact("Key", one.key ?? "–"), fact("Created", moment(one.created_at)), fact("Delivery", h("code", null, one.id))));
-    fill(attempts, one.attempts.length || one.state === "pending" ? timeline(one) : h("p", { class: "faint" }, "None."));
-    if (first) {
-      fill(root, head, h("div", { class: "beside even" },
-        h("section", null, h("h2", null, "Attempts"), attempts),
-        h("section", null, h("h2", null, "Request"), h("p", { class: "long request-line" }, h("code", null, `POST ${one.target_url || ""}`)),
-          sent(one, subscription), h("h3", null, "Payload"),
-          raw ? payload(raw, "Payload") : h("p", { class: "faint" }, "It is past retention."))));
-    }
-  };
-  const tick = () => {
+  const tick = (delay) => {
     clearTimeout(timer);
     if (!signal.aborted) {
-      timer = setTimeout(() => load().then((pending) => pending && tick(), () => tick()), EVERY);
+      timer = setTimeout(() => load().then(next, () => tick(LATEST)), delay);
+    }
+  };
+  /* Often when an attempt is near, seldom while it is far. */
+  const next = (one) => {
+    if (one.state === "pending") {
+      const left = one.next_attempt_at ? Date.parse(one.next_attempt_at) - Date.now() : 0;
+      tick(Math.min(LATEST, Math.max(SOONEST, left / 4)));
     }
   };
   signal.addEventListener("abort", () => clearTimeout(timer));
-  if (await load()) {
-    tick();
-  }
+  next(await load());
 }

@@ -1,82 +1,158 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* All subscriptions: state, last answer, and what the last day was like. */
-import { get, once } from "../api.js";
-import { sparkline } from "../chart.js";
+/* All subscriptions: state, last answer, what the last day was like; first what needs a hand. */
+import { get, once, subscriptions as every } from "../api.js";
 import { button, fill, h, select } from "../dom.js";
-import { badge, code, number, when } from "../format.js";
+import { REASONS, explain, statusName } from "../explain.js";
+import { badge, called, code, number, plural, share, when } from "../format.js";
 import { link } from "../link.js";
+import { types } from "../patterns.js";
+import { sparkline, sum } from "../spark.js";
 import { empty, loading } from "../ui.js";
+import { heads } from "./rows.js";
 
 const PAGE = 50;
+/** So many are named in the box above; the list has them all. */
+const NAMED = 5;
 const STATES = [["", "All"], ["true", "Active"], ["false", "Not active"]];
+const HEADS = ["Target", "State", "Last answer", ["Waiting"], ["Failed"], "Last 24 hours"];
 
-/** Patterns of types; a few, and how many more. */
-export function types(patterns, most = 4) {
-  return h("span", { class: "chips" }, patterns.slice(0, most).map((pattern) =>
-    h("span", { class: "chip" }, pattern)),
-  patterns.length > most && h("span", { class: "faint" }, `+${patterns.length - most}`));
+function row(one, day) {
+  const { last_status_code: status, last_attempt_at: at, pending, failed } = one.stats;
+  const host = one.target_url.replace(/^https:\/\//, "");
+  return h("li", { class: "row is-subscriptions" },
+    h("div", { class: "row-two row-wide" },
+      h("a", { class: "row-link clip", href: `#/subscriptions/${one.id}`, title: one.target_url },
+        one.description || host),
+      h("div", { class: "beneath" }, one.description
+        && h("small", { class: "clip", title: one.target_url }, host), types(one.events, 3))),
+    h("div", { title: one.state_reason }, h("span", { class: "row-label" }, "State"),
+      badge(one.state)),
+    h("div", null, h("span", { class: "row-label" }, "Last answer"), at
+      ? h("div", { class: "answer" }, code(status), h("small", { class: "clip" },
+        when(at))) : h("span", { class: "faint" }, "never triggered")),
+    h("div", { class: "num" }, h("span", { class: "row-label" }, "Waiting"), number(pending)),
+    h("div", { class: "num" }, h("span", { class: "row-label" }, "Failed"),
+      h("span", { class: failed ? "bad" : "" }, number(failed))),
+    h("div", { class: "row-wide" }, h("span", { class: "row-label" }, "Last 24 hours"),
+      sparkline(day)));
 }
 
-function row(one, stats) {
-  const { last_status_code: status, last_attempt_at: at, pending, failed } = one.stats;
-  return h("li", { class: "row subscription" },
-    h("div", { class: "row-main" },
-      h("a", { class: "row-link url", href: `#/subscriptions/${one.id}`, title: one.target_url },
-        one.target_url),
-      one.description && h("p", { class: "faint clip" }, one.description),
-      types(one.events)),
-    h("div", { class: "row-state" }, badge(one.state),
-      one.state_reason && h("p", { class: "faint clip", title: one.state_reason },
-        one.state_reason)),
-    h("div", { class: "row-last" }, h("span", { class: "row-label" }, "Last answer"),
-      at ? [code(status), " ", when(at)] : h("span", { class: "faint" }, "never triggered")),
-    h("div", { class: "row-count" }, h("span", { class: "row-label" }, "Waiting / failed"),
-      `${number(pending)} / `, h("span", { class: failed ? "bad" : "" }, number(failed))),
-    h("div", { class: "row-spark" }, h("span", { class: "row-label" }, "Last 24 hours"),
-      sparkline(stats.get(one.id))));
+/** What is wrong with a subscription; null when nothing is. */
+function trouble(one, day) {
+  if (one.state === "gone" || one.state === "disabled") {
+    return [one.state, [REASONS[one.state][0], one.state_reason && ` (${one.state_reason})`]];
+  }
+  const failed = sum(day && day.failed);
+  const { last_status_code: status, last_attempt_at: at, pending } = one.stats;
+  if (one.state === "active" && at && !(status >= 200 && status < 300) && (failed || pending)) {
+    const why = explain({ status_code: status });
+    const counts = [failed && `${number(failed)} failed in 24 hours`,
+      pending && `${number(pending)} waiting`].filter(Boolean).join(", ");
+    return ["failed", status ? `Answers ${status} ${statusName(status).toLowerCase()}: ${counts}. `
+      + why.what : `No answer comes: ${counts}.`];
+  }
+  return null;
+}
+
+/** The box above the list; null when all is well. */
+function attention(all, stats) {
+  const found = all.map((one) => [one, trouble(one, stats.get(one.id))])
+    .filter(([, what]) => what);
+  return found.length > 0 && h("section", { class: "panel attention" },
+    h("h2", null, found.length === 1 ? "One subscription needs attention"
+      : `${number(found.length)} subscriptions need attention`),
+    h("ul", null, found.slice(0, NAMED).map(([one, [state, what]]) => h("li", null,
+      badge(state, state === "failed" ? "failing" : state),
+      h("div", null, h("a", { class: "strong", href: `#/subscriptions/${one.id}` },
+        called(one)), h("p", { class: "faint" }, what)),
+      state === "failed" ? h("a", { class: "button small", href: link("/deliveries",
+        { subscription: one.id, status: one.stats.last_status_code
+          ? String(one.stats.last_status_code) : "none" }) }, "Deliveries")
+        : h("a", { class: "button small", href: `#/subscriptions/${one.id}` }, "Revive…"))),
+    found.length > NAMED && h("li", null, h("span"), h("p", { class: "faint" },
+      `and ${plural(found.length - NAMED, "other")}`))));
+}
+
+function firstSteps(create) {
+  const box = empty("Get told when something happens",
+    "A subscription sends each event of the types that you choose to a URL of yours, as signed "
+    + "JSON, and tries again for days if it does not arrive.", create);
+  box.append(h("ol", { class: "steps" }, [["Choose", "the events that you want, and where they go."],
+    ["Receive", "them: samples in five languages verify the signature."],
+    ["Watch", "each delivery here, with every attempt and its answer."]].map(([word, text]) =>
+    h("li", null, h("strong", null, word), text))));
+  return box;
 }
 
 export async function subscriptions({ root, query, signal, go, ask }) {
-  const list = h("ul", { class: "rows" });
-  const foot = h("div", { class: "actions centre" });
   const create = () => button("New subscription", () => go("/subscriptions/new"),
     { icon: "plus", class: "primary" });
-  const body = h("div", null, loading());
-  const filter = select(STATES, query.active || "", (change) =>
-    ask({ ...query, active: change.target.value }));
-  const kinds = h("select", { "aria-label": "Event type", on: { change: () =>
-    ask({ ...query, event: kinds.value }) } }, h("option", { value: "" }, "Any event type"));
-  filter.setAttribute("aria-label", "State");
+  const list = h("ul", { "aria-label": "Subscriptions" }), foot = h("div", { class: "actions centre" });
+  const body = h("div", { class: "stack" }, loading(6)), warning = h("div"), health = h("p", { class: "live-note" });
+  const kinds = select("Event type", [["", "Any event type"],
+    ...(query.event ? [[query.event, query.event]] : [])], query.event || "",
+  (event) => ask({ ...query, event: event.target.value }));
+  once("event-types").then((all) => all.filter(({ type }) => type !== query.event).forEach(
+    ({ type }) => kinds.append(h("option", { value: type }, type))), () => {});
+  const find = h("input", { type: "search", class: "grow", "aria-label": "Find a subscription",
+    placeholder: "Find by description or URL", value: query.find || "" });
+  const filters = h("div", { class: "filters" },
+    h("div", { class: "tabs", role: "group", "aria-label": "State" }, STATES.map(([value, text]) =>
+      button(text, () => ask({ ...query, active: value }), { class: "tab", more: {
+        "aria-pressed": String(value === (query.active || "")) } }))), kinds, find, health);
   fill(root, h("div", { class: "head" }, h("h1", null, "Subscriptions"),
-    h("div", { class: "actions" }, create())),
-  h("div", { class: "filters" }, filter, kinds), body);
-  once("event-types").then((all) => all.forEach(({ type }) =>
-    kinds.append(h("option", { value: type, selected: type === query.event }, type))), () => {});
+    h("div", { class: "actions" }, create())), warning, filters, body);
 
-  const stats = new Map();
-  const [first, day] = await Promise.all([
-    get("subscriptions", { limit: PAGE, active: query.active, event: query.event }, signal),
+  const asked = { limit: PAGE, active: query.active, event: query.event };
+  const [first, day] = await Promise.all([get("subscriptions", asked, signal),
     get("stats/subscriptions", {}, signal).catch(() => ({ data: { subscriptions: [] } }))]);
-  for (const one of day.data.subscriptions) {
-    stats.set(one.id, one);
-  }
-  const add = (answer) => {
-    list.append(...answer.data.map((one) => row(one, stats)));
-    fill(foot, answer.next && button("Show more", async (click) => {
-      click.target.disabled = true;
-      add(await get("subscriptions", { limit: PAGE, before: answer.next, active: query.active,
-        event: query.event }, signal));
-    }));
+  const stats = new Map(day.data.subscriptions.map((one) => [one.id, one]));
+  const add = (rows) => list.append(...rows.map((one) => row(one, stats.get(one.id))));
+  const more = (answer) => fill(foot, answer.next && button("Show more", async (click) => {
+    click.currentTarget.disabled = true;
+    const next = await get("subscriptions", { ...asked, before: answer.next }, signal);
+    add(next.data);
+    more(next);
+  }));
+  const table = [h("div", { class: "list" }, heads("is-subscriptions", HEADS), list), foot];
+  const show = async () => {
+    const word = find.value.trim().toLowerCase();
+    history.replaceState(null, "", link("/subscriptions", { ...query, find: find.value }));
+    list.replaceChildren();
+    if (!word) {
+      add(first.data);
+      more(first);
+      fill(body, table);
+      return;
+    }
+    const all = await every();
+    if (find.value.trim().toLowerCase() !== word || signal.aborted) {
+      return;
+    }
+    list.replaceChildren();
+    const found = all.filter((one) => `${one.description} ${one.target_url}`.toLowerCase()
+      .includes(word)).slice(0, PAGE);
+    add(found);
+    fill(foot);
+    fill(body, found.length ? table : empty("No such subscription",
+      "None has this in its description or target URL."));
   };
   if (first.data.length === 0 && (query.active || query.event)) {
     fill(body, empty("No such subscription", "None has this state and event type.",
       h("a", { class: "button", href: link("/subscriptions") }, "Show all")));
-  } else if (first.data.length === 0) {
-    fill(body, empty("Get told when something happens",
-      "A subscription sends each event of the types that you choose to a URL of yours, as JSON, "
-      + "signed, and again until it has arrived.", create()));
-  } else {
-    add(first);
-    fill(body, list, foot);
+    return;
   }
+  if (first.data.length === 0) {
+    filters.remove();
+    fill(body, firstSteps(create()));
+    return;
+  }
+  find.addEventListener("input", () => show().catch(() => {}));
+  await show();
+  const delivered = sum(day.data.subscriptions.map((one) => sum(one.delivered)));
+  const failed = sum(day.data.subscriptions.map((one) => sum(one.failed)));
+  if (delivered + failed) {
+    fill(health, `${share(delivered, failed)} delivered in the last 24 hours`);
+  }
+  fill(warning, attention(await every(), stats));
 }

@@ -1,0 +1,114 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Why an attempt failed, and what to do about it, in words for who has to repair it. */
+
+/** Status: what it is called, what it means, what to do. */
+const STATUS = {
+  200: ["OK"], 201: ["Created"], 202: ["Accepted"], 204: ["No content"],
+  301: ["Moved"], 302: ["Redirect"], 303: ["Redirect"], 307: ["Redirect"], 308: ["Moved"],
+  400: ["Bad request", "The target finds the request wrong.",
+    "Its answer may say what it misses. Does it expect another format of the subscription?"],
+  401: ["Unauthorized", "The target wants credentials.",
+    "Add the header that it expects to the subscription, or let it check the signature instead."],
+  403: ["Forbidden", "The target does not let the request in.",
+    "Look for a firewall, a bot filter or a login in front of it; a header with a token can be "
+    + "added to the subscription."],
+  404: ["Not found", "There is nothing at the target's path.",
+    "Check the target URL for typing errors and a slash too many or too few."],
+  405: ["Not allowed", "The target's path takes no POST.", "Check the path of the target URL."],
+  408: ["Time-out", "The target gave up waiting for the request.",
+    "It is retried; if it stays so, look at the target's load."],
+  409: ["Conflict", "The target said that it is gone.",
+    "That ends a subscription. Revive it once the target is back."],
+  410: ["Gone", "The target said that it is gone.",
+    "That ends a subscription. Revive it once the target is back."],
+  413: ["Too large", "The payload is larger than the target takes.",
+    "Raise the target's limit, or choose the format skinny, which sends an address instead."],
+  415: ["Unsupported type", "The target does not take this content type.",
+    "Choose another format; cloudevents is sent as application/cloudevents+json."],
+  422: ["Unprocessable", "The target understood the payload, but does not accept it.",
+    "Its answer may say which member is wrong."],
+  429: ["Too many", "The target asks for fewer requests.",
+    "Set a rate limit for the subscription. A Retry-After that it sends is kept to."],
+  500: ["Server error", "The target failed while it worked on the request.",
+    "Its own log says why. Send it again once that is repaired."],
+  501: ["Not implemented", "The target can't do that.", "Check the path of the target URL."],
+  502: ["Bad gateway", "A proxy in front of the target could not reach it.",
+    "Is the application behind the proxy running?"],
+  503: ["Unavailable", "The target is overloaded or down.",
+    "It is retried by itself. A rate limit may help if it is load."],
+  504: ["Gateway time-out", "A proxy in front of the target waited too long for it.",
+    "Let the target answer at once and do the work afterwards."],
+};
+
+/** What is in the error of an attempt that had no answer: its name, its meaning, what to do. */
+const ERRORS = [
+  [/^refused:/, "Not allowed", "This server may not send to the target's address.",
+    "The administrator allows addresses with RestHooksTargetAllow."],
+  [/time-out.*(name|connect)/, "Time-out", "The target could not be reached in time.",
+    "Is its host up, and does a firewall drop what comes from here?"],
+  [/time-out/, "Time-out", "The target did not answer in time.",
+    "Let it answer at once, and do the work afterwards."],
+  [/^DNS:/, "No such host", "The name of the target's host was not found.",
+    "Check the host in the target URL, and its DNS records."],
+  [/certificate is for another name/, "TLS", "The target's certificate is for another name.",
+    "Subscribe with a name that is in the certificate, or have it extended."],
+  [/certificate/, "TLS", "The target's certificate is not trusted.",
+    "Has it expired, or is its chain incomplete? Test with openssl s_client."],
+  [/does not speak TLS/, "TLS", "What answers there does not speak TLS.",
+    "Is it the right port, and https rather than http?"],
+  [/^TLS:/, "TLS", "No encrypted connection could be made.",
+    "Look at the target's TLS settings: versions, ciphers, certificate."],
+  [/egress proxy/, "Egress proxy", "The proxy of this server did not let it through.",
+    "The administrator finds it as RestHooksEgressProxy."],
+  [/not a valid answer/, "Invalid answer", "What came back is not a valid HTTP answer.",
+    "Is it a web server that listens at this port?"],
+  [/connection was closed/, "Cut off", "The target closed the connection without a whole answer.",
+    "Did it crash, or did a proxy in between give up? Its log may tell."],
+  [/[Rr]efused/, "Refused", "Nobody listens at the target's port.",
+    "Is the service running, and the port in the target URL right?"],
+  [/reset/i, "Reset", "The target broke the connection off.",
+    "Did it crash, or does a firewall forbid it? Its log may tell."],
+  [/unreach|route/i, "Unreachable", "There is no way through the network to the target.",
+    "Check the host's address, and routes and firewalls in between."],
+];
+
+/** A status in a word or two, "" for one that needs none. */
+export function statusName(status) {
+  return (STATUS[status] || [""])[0];
+}
+
+/**
+ * Why an attempt failed.
+ * @return {name, what, todo}, null for one that did not fail
+ */
+export function explain({ status_code: status, error }) {
+  if (status >= 200 && status < 300) {
+    return null;
+  }
+  if (status >= 300 && status < 400) {
+    return { name: "Redirect", what: "The target redirects, and redirects are not followed.",
+      todo: "Change the target URL to the address that its Location names." };
+  }
+  if (status) {
+    const [name, what, todo] = STATUS[status] || [];
+    return { name: name || (status < 500 ? "Refused" : "Server error"),
+      what: what || (status < 500 ? "The target refused the request." : "The target failed."),
+      todo: todo || "Its answer, or its own log, may say why." };
+  }
+  const found = ERRORS.find(([pattern]) => pattern.test(error || ""));
+  return found ? { name: found[1], what: found[2], todo: found[3] }
+    : { name: "No answer", what: "No answer came from the target.",
+      todo: "Is it running, and can it be reached from this server?" };
+}
+
+/** What a state of a subscription means that sends nothing. */
+export const REASONS = {
+  paused: ["Paused", "Nothing is sent. What happens meanwhile is in the log of events, and can be "
+    + "replayed once it is revived."],
+  gone: ["Stopped: the target said that it is gone", "Nothing is sent any more. Revive it once the "
+    + "target is back; what happened meanwhile can be replayed."],
+  disabled: ["Stopped: it failed for too long", "Nothing is sent any more. Repair the target, "
+    + "revive the subscription, then replay what happened meanwhile."],
+  pending: ["Waiting", "Nothing is sent before the target has confirmed that it wants these "
+    + "events."],
+};

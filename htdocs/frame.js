@@ -1,0 +1,165 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What surrounds every view: who is here, light and dark, finding by id, and what is wrong. */
+import { actFor, address, get } from "./api.js";
+import { button, fill, h, icon } from "./dom.js";
+
+const HEALTH_EVERY = 30000;
+const alerts = document.getElementById("alerts");
+let ended = false;
+let sick = null;
+
+function draw(again) {
+  fill(alerts, ended && h("div", { class: "alert" },
+    h("p", null, h("strong", null, "Your session has ended. "),
+      "What you typed on this page is kept: sign in in another tab, then try again here."),
+    h("a", { class: "button", href: address(), target: "_blank", rel: "noopener" }, "Sign in"),
+    button("Try again", again, { class: "primary" })),
+  sick && !ended && h("div", { class: "alert is-bad" }, h("p", null,
+    h("strong", null, "Something is wrong with this server. "), sick)));
+}
+
+/** Say when the login has run out, and when the server is not well. `show` draws the view again. */
+export function watch(show) {
+  const again = async () => {
+    await get("").catch(() => {});
+    if (!ended && document.querySelector("main .empty.is-bad")) {
+      show();
+    }
+  };
+  document.addEventListener("resthooks:expired", () => {
+    if (!ended) {
+      ended = true;
+      draw(again);
+    }
+  });
+  document.addEventListener("resthooks:answered", () => {
+    if (ended) {
+      ended = false;
+      draw(again);
+    }
+  });
+  const ask = async () => {
+    try {
+      if (!document.hidden && !ended) {
+        await get("health");
+        sick = null;
+      }
+    } catch (error) {
+      sick = error.status === 503 ? error.message : null;
+    }
+    draw(again);
+    setTimeout(ask, HEALTH_EVERY);
+  };
+  setTimeout(ask, 1000);
+}
+
+// ---- light and dark ----
+
+function themeButton() {
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches);
+  const place = h("span");
+  const change = () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    try {
+      localStorage.setItem("resthooks.theme", root.dataset.theme);
+    } catch { /* only until the page is closed, then */ }
+    paint();
+    place.firstChild.focus();
+  };
+  const paint = () => fill(place, button("", change,
+    { icon: dark() ? "sun" : "moon", class: "quiet", label: dark() ? "Light" : "Dark" }));
+  paint();
+  return place;
+}
+
+// ---- whose ----
+
+/** Administrators may act for another tenant. */
+function tenantForm(index, show) {
+  const kept = sessionStorage.getItem("resthooks.tenant") || "";
+  const input = h("input", { id: "tenant", value: kept, placeholder: index.tenant || "tenant",
+    autocomplete: "off", spellcheck: "false" });
+  actFor(kept);
+  return h("form", { class: "tenant", on: { submit: (submit) => {
+    submit.preventDefault();
+    sessionStorage.setItem("resthooks.tenant", input.value);
+    actFor(input.value);
+    show();
+  } } }, h("label", { for: "tenant" }, "Tenant"), input);
+}
+
+// ---- by id ----
+
+/** What an id is the id of: in logs, webhook-id names an event. */
+async function locate(id) {
+  for (const kind of ["deliveries", "events", "subscriptions"]) {
+    try {
+      await get(`${kind}/${id}`);
+      return `#/${kind}/${id}`;
+    } catch (error) {
+      if (error.status !== 404) {
+        throw error;
+      }
+    }
+  }
+  return null;
+}
+
+function finder() {
+  const input = h("input", { type: "search", "aria-label": "Find by id", autocomplete: "off",
+    placeholder: "Find by id or webhook-id", spellcheck: "false", maxlength: "80" });
+  const say = (text) => {
+    input.setCustomValidity(text);
+    input.setAttribute("aria-invalid", String(Boolean(text)));
+    input.reportValidity();
+  };
+  input.addEventListener("input", () => {
+    input.setCustomValidity("");
+    input.removeAttribute("aria-invalid");
+  });
+  return h("form", { class: "find", role: "search", novalidate: true, on: {
+    submit: async (submit) => {
+      submit.preventDefault();
+      const id = input.value.trim().toLowerCase();
+      if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
+        say("An id looks like 019ab3c0-7c1e-7d7a-9c5e-0c6f3a8f5f11.");
+        return;
+      }
+      try {
+        const found = await locate(id);
+        if (found) {
+          input.value = "";
+          location.hash = found;
+        } else {
+          say("There is no delivery, event or subscription with this id.");
+        }
+      } catch (error) {
+        say(error.message);
+      }
+    } } }, icon("search"), input);
+}
+
+/** The right end of the bar. @return a promise; what it asked the server is known then */
+export async function furnish(show) {
+  const end = document.getElementById("bar-end");
+  const find = finder();
+  fill(end, find, themeButton());
+  document.addEventListener("keydown", (key) => {
+    if (key.key === "/" && !key.ctrlKey && !key.metaKey && !key.altKey &&
+        !key.target.closest("input, select, textarea, dialog")) {
+      key.preventDefault();
+      find.querySelector("input").focus();
+    }
+  });
+  try {
+    const index = (await get("")).data;
+    if (index.admin) {
+      find.after(tenantForm(index, show));
+    } else if (index.tenant) {
+      find.after(h("span", { class: "whose clip", title: "Whose webhooks these are" },
+        index.tenant));
+    }
+  } catch { /* the view says what is wrong */ }
+}

@@ -1,0 +1,45 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Spans of time, as they stand in addresses: 1h, 24h … up to now, or from and to. */
+import { h, select } from "./dom.js";
+import { local, utc } from "./format.js";
+
+const HOUR = 3600;
+/** Name: what it is called, seconds, seconds of a chart's bucket. */
+export const RANGES = {
+  "1h": ["Last hour", HOUR, 60], "24h": ["Last 24 hours", 24 * HOUR, 15 * 60],
+  "7d": ["Last 7 days", 168 * HOUR, 2 * HOUR], "30d": ["Last 30 days", 720 * HOUR, 6 * HOUR],
+};
+
+/** What the API is asked: {from, to} of a query with range, or from and to of its own. */
+export function asked(query) {
+  if (query.range in RANGES) {
+    return { from: new Date(Date.now() - RANGES[query.range][1] * 1000).toISOString() };
+  }
+  return { from: query.from, to: query.to };
+}
+
+/** From and to of a chart, on whole buckets of local time. */
+export function bucketed(name) {
+  const [, seconds, step] = RANGES[name];
+  const ahead = -new Date().getTimezoneOffset() * 60;
+  const to = Math.ceil((Date.now() / 1000 + ahead) / step) * step - ahead;
+  return { from: new Date((to - seconds) * 1000).toISOString(),
+    to: new Date(to * 1000).toISOString(), step };
+}
+
+/** The filter by time: some spans up to now, or two moments. */
+export function timeFilter(query, ask) {
+  const exact = query.from !== undefined || query.to !== undefined;
+  const { range, from, to, ...rest } = query;
+  const choice = select("Time", [["", "Any time"],
+    ...Object.entries(RANGES).map(([name, [text]]) => [name, text]), ["exact", "From … to …"]],
+  exact ? "exact" : range || "", (event) => {
+    const { value } = event.target;
+    ask(value === "exact" ? { ...rest, from: asked(query).from
+      || new Date(Date.now() - 24 * HOUR * 1000).toISOString() } : { ...rest, range: value });
+  });
+  const moment = (name, text, value) => h("label", { class: "inline" }, text,
+    h("input", { type: "datetime-local", value: local(value), "aria-label": text, on: {
+      change: (event) => ask({ ...rest, from, to, [name]: utc(event.target.value) }) } }));
+  return [choice, exact && moment("from", "From", from), exact && moment("to", "To", to)];
+}

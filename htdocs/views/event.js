@@ -1,0 +1,83 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* One event: what it says, who was sent it, and why the others were not. */
+import { get, subscriptions } from "../api.js";
+import { fill, h } from "../dom.js";
+import { badge, called, moment, number, plural, when } from "../format.js";
+import { member } from "../json.js";
+import { covers, types } from "../patterns.js";
+import { back } from "../trail.js";
+import { copyable, fact, loading, payload, verdict } from "../ui.js";
+import { SOURCES, matched } from "./events.js";
+import { deliveryList } from "./rows.js";
+
+const MOST = 50;
+
+/** Why a subscription was not sent this; it covers the type. */
+function reason(one, event) {
+  if (Date.parse(one.created_at) > Date.parse(event.time)) {
+    return ["It was made later, ", when(one.created_at), ". A replay sends it what was before."];
+  }
+  if (one.state !== "active") {
+    return [`It is ${one.state}. Revive it, then replay the time.`];
+  }
+  return ["It was not active, or had not chosen this type, when this happened. A replay sends it."];
+}
+
+/** Those that were not sent it. */
+function others(event, all) {
+  const sent = new Set(event.deliveries.map((one) => one.subscription_id));
+  const rest = all.filter((one) => !sent.has(one.id));
+  const near = rest.filter((one) => covers(one.events, event.type));
+  const far = rest.length - near.length;
+  if (!rest.length) {
+    return null;
+  }
+  return h("section", { class: "panel" }, h("div", { class: "section-head" },
+    h("h2", null, "Not sent to")),
+  h("ul", { class: "stack" }, near.slice(0, MOST).map((one) => h("li", { class: "long" },
+    h("a", { href: `#/subscriptions/${one.id}` }, called(one)), " ", badge(one.state),
+    h("p", { class: "faint" }, reason(one, event)))),
+  far > 0 && h("li", null, h("details", { open: near.length === 0 && far < 6 }, h("summary", null,
+    `${plural(far, "subscription")} without this type`), h("ul", { class: "stack" },
+    rest.filter((one) => !near.includes(one)).slice(0, MOST).map((one) => h("li", { class: "long" },
+      h("a", { href: `#/subscriptions/${one.id}` }, called(one)), types(one.events))))))));
+}
+
+function judge(one) {
+  if (one.observed) {
+    return verdict("off", "Observed only", h("p", null, "A rule of this server tries this type "
+      + "out: the event is recorded and counted, and sent to nobody."));
+  }
+  if (one.deliveries.length === 0) {
+    return verdict("wait", "No subscription matched", h("p", null, "Nobody was subscribed to ",
+      h("code", null, one.type), " when it happened, so nothing was sent. Whoever subscribes now "
+      + "can have it replayed."));
+  }
+  const failed = one.deliveries.filter(({ state }) => state === "failed").length;
+  return failed > 0 && verdict("bad", `${number(failed)} of ${plural(one.deliveries.length,
+    "delivery")} failed`, h("p", null, "Open a delivery to see why, and to send it again."));
+}
+
+export async function event({ root, id, signal, title }) {
+  fill(root, loading(6));
+  const [{ data: one, text }, all] = await Promise.all([get(`events/${id}`, {}, signal),
+    subscriptions().catch(() => [])]);
+  const names = new Map(all.map((each) => [each.id, each]));
+  title(one.type);
+  fill(root, h("div", { class: "head" }, h("div", { class: "head-title" },
+    h("a", { class: "back", href: back("events") }, "Events"),
+    h("div", { class: "head-line" }, h("h1", null, h("code", null, one.type)), matched(one)),
+    h("p", { class: "faint" }, SOURCES[one.source] || one.source, " · ", when(one.time)))),
+  judge(one),
+  one.deliveries.length > 0 && h("section", null, h("div", { class: "section-head" },
+    h("h2", null, `Sent to ${plural(one.deliveries.length, "subscription")}`)),
+  deliveryList(one.deliveries, names, "event")),
+  h("div", { class: "beside wide" }, h("section", { class: "panel" },
+    h("div", { class: "section-head" }, h("h2", null, "Data")),
+    payload(member(text, "data") || "", "Data")),
+  h("div", { class: "stack" }, h("section", { class: "panel" }, h("dl", { class: "facts is-side" },
+    fact("Id (webhook-id)", copyable(one.id, "the event's id")), fact("Time", moment(one.time)),
+    fact("Key", one.key ?? "none"), fact("Source", SOURCES[one.source] || one.source),
+    one.traceparent && fact("Trace", copyable(one.traceparent, "the trace")))),
+  one.source !== "test" && !one.observed && others(one, all))));
+}
