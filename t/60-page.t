@@ -24,7 +24,8 @@ for what, there in (("chromium", chromium), ("node", shutil.which("node")),
         skip_all(what + " is not installed")
 
 receiver = Receiver()
-receiver.on("/story", lambda received, number: (500,) if number <= 2 else (200,))
+receiver.on("/story", lambda received, number: (500, [], b"Traceback: the first one")
+            if number <= 2 else (200,))
 receiver.on("/bad", lambda received, number: (500, [("Content-Type", "text/plain")],
                                               b"Traceback: the ERP is down for maintenance"))
 receiver.on("/gone", lambda received, number: (410,))
@@ -37,7 +38,7 @@ httpd = Httpd(retry="1s", location=location, expect=[r"AH01630: client denied"],
                     'RestHooksEventType employee.created "An employee was added"')
 world = {"url": httpd.url, "chromium": chromium, "story": receiver.url + "/story",
          "good": receiver.url + "/in", "bad": receiver.url + "/bad",
-         "gone": receiver.url + "/gone",
+         "gone": receiver.url + "/gone", "folder": httpd.path("db"),
          "screenshots": os.environ.get("RH_SCREENSHOTS") or httpd.path("screenshots")}
 node = subprocess.Popen(["node", os.path.join(SOURCE, "t", "page", "story.mjs")], text=True,
                         env={**os.environ, "RH_PAGE": json.dumps(world), "HOME": httpd.root},
@@ -49,5 +50,5 @@ for line in node.stdout:
         ok(check["ok"], check["name"]) or diag(check.get("why"))
     except ValueError:
         diag(line.rstrip())
-is_(node.wait(30), 0, "the story is told to its end")
+is_(node.wait(60), 0, "the story is told to its end")
 done_testing()

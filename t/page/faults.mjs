@@ -1,0 +1,118 @@
+// Licensed under the Apache License, Version 2.0: see LICENSE.
+// An expired session, a server that is not there, and a walk by keyboard alone.
+import { api, base, is, ok, open, until, world } from "./lib.mjs";
+
+async function session(page) {
+  await page.goto(`${base}#/subscriptions/new`);
+  await page.getByLabel("Target URL").fill(world.story);
+  await page.getByRole("checkbox", { name: "employee (employee.*)" }).check();
+  await page.getByLabel("Description").fill("Typed before the session ended");
+  await page.context().clearCookies();
+  await page.getByRole("button", { name: "Subscribe" }).click();
+  await page.getByText("Your session has ended.").first().waitFor();
+  ok(await page.getByRole("link", { name: "Sign in" }).isVisible(),
+    "when the session ends, there is a way to sign in");
+  is([await page.getByLabel("Target URL").inputValue(),
+    await page.getByLabel("Description").inputValue()],
+  [world.story, "Typed before the session ended"], "what was typed stays");
+  await page.context().addCookies([{ name: "session", value: "1", url: world.url }]);
+  await page.getByRole("button", { name: "Try again" }).click();
+  ok(await until(async () => await page.locator("#alerts .alert").count() === 0),
+    "after the next login the page goes on");
+  await page.getByRole("button", { name: "Subscribe" }).click();
+  await page.getByRole("button", { name: "Done" }).click();
+  await page.getByRole("heading", { name: "Typed before the session ended" }).waitFor();
+  ok(true, "with what was typed");
+}
+
+/** Answers that are not the API's. */
+async function answers(page) {
+  const list = "**/hooks/deliveries?**";
+  await page.route(list, (route) => route.fulfill({ status: 200, contentType: "text/html",
+    body: "<h1>Login</h1>" }));
+  await page.goto(`${base}#/deliveries`);
+  await page.getByText("Your session has ended.").first().waitFor();
+  ok(true, "a login page instead of an answer is an ended session");
+  await page.unroute(list);
+  await page.getByRole("button", { name: "Try again" }).first().click();
+  await page.getByRole("heading", { name: "No deliveries yet" }).or(page.locator(".row")).first()
+    .waitFor();
+  ok(true, "and is over with the next good answer");
+  await page.route(list, (route) => route.abort("failed"));
+  await page.goto(`${base}#/deliveries?state=failed`);
+  await page.getByText("The server can't be reached.").waitFor();
+  await page.unroute(list);
+  await page.route(list, (route) => route.fulfill({ status: 503,
+    contentType: "application/problem+json",
+    body: '{"type":"about:blank","title":"x","status":503,"detail":"The database rests."}' }));
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("The database rests.").waitFor();
+  await page.unroute(list);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("heading", { name: "No such deliveries" }).or(page.locator(".row")).first()
+    .waitFor();
+  ok(true, "what can't be loaded says why, and is tried again");
+}
+
+async function keyboard(page) {
+  const at = (code) => page.evaluate(code);
+  await page.goto("about:blank");
+  await page.goto(`${base}#/subscriptions`);
+  await page.locator(".row-link").first().waitFor();
+  await page.keyboard.press("Tab");
+  is(await at(() => document.activeElement.id), "skip", "the first stop skips to the content");
+  for (let i = 0; i < 40; i += 1) {
+    if (await at(() => document.activeElement.classList.contains("row-link"))) {
+      break;
+    }
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Unsubscribe" }).waitFor();
+  ok(await until(() => at(() => document.activeElement.tagName === "H1")),
+    "a new view begins at its heading");
+  for (let i = 0; i < 12; i += 1) {
+    if (await at(() => document.activeElement.textContent === "Unsubscribe")) {
+      break;
+    }
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.locator("dialog").waitFor();
+  ok(await at(() => document.querySelector("dialog").contains(document.activeElement)),
+    "a dialog takes the focus");
+  await page.keyboard.press("Escape");
+  ok(await until(async () => await page.locator("dialog").count() === 0), "Escape closes it");
+  ok(await until(() => at(() => document.activeElement.textContent === "Unsubscribe")),
+    "and the focus comes back");
+  const chart = page.getByRole("group", { name: /^Last 24 hours/ });
+  await chart.focus();
+  await page.keyboard.press("End");
+  ok(/deliver/.test(await chart.locator("[aria-live]").textContent()), "keys read a chart aloud");
+  await page.keyboard.press("/");
+  is(await at(() => document.activeElement.getAttribute("aria-label")), "Find by id",
+    "a slash goes to the search");
+}
+
+/** Any id that a log or a receiver has leads to its view. */
+async function find(page) {
+  const id = (await api("GET", "events?limit=1"))[0].id;
+  const search = page.getByLabel("Find by id");
+  await search.fill(id.toUpperCase());
+  await search.press("Enter");
+  await page.getByRole("heading", { name: "Data" }).waitFor();
+  ok(page.url().endsWith(`#/events/${id}`), "a webhook-id leads to its event");
+  await search.fill("00000000-0000-7000-8000-000000000000");
+  await search.press("Enter");
+  ok(await until(() => search.evaluate((input) => input.validationMessage.includes("no delivery"))),
+    "an unknown one is told");
+}
+
+export async function faults() {
+  const page = await open();
+  await session(page);
+  await answers(page);
+  await keyboard(page);
+  await find(page);
+  await page.context().close();
+}

@@ -1,0 +1,140 @@
+// Licensed under the Apache License, Version 2.0: see LICENSE.
+// Every view with much in it, in light, dark and on a phone; filters, pages, and other tenants.
+import { mkdirSync } from "node:fs";
+import { api, axeCheck, base, is, ok, open, publish, until, world } from "./lib.mjs";
+
+const TYPES = ["employee.created", "employee.updated", "employee.deleted"];
+const long = `${world.good}/${"long-path-segment/".repeat(20)}`.slice(0, 300);
+
+async function fill() {
+  const made = {};
+  for (const [name, target_url, more] of [
+    ["good", world.good, { description: "Payroll" }],
+    ["bad", world.bad, { description: "Legacy ERP – München" }],
+    ["long", long, { events: ["*"], format: "cloudevents", headers: { "X-Token": "t0k3n" } }],
+    ["gone", world.gone, { events: ["employee.deleted"], description: "Benefits portal" }],
+    ["paused", `${world.good}?paused`, { active: false, description: "Zapier: new joiners" }]]) {
+    made[name] = await api("POST", "subscriptions", { target_url, events: ["employee.*"], ...more });
+  }
+  for (let i = 0; i < 40; i += 1) {
+    await publish(TYPES[i % 3], { id: i, name: "Ada Lovelace", email: "ada@example.com",
+      note: "x".repeat(i * 20) }, String(i));
+  }
+  await publish("lonely.event", { id: 1 });
+  await api("PATCH", `subscriptions/${made.long.id}`, { events: TYPES });
+  await publish("lonely.event", { id: 2 });
+  ok(await until(async () => (await api("GET", `subscriptions/${made.gone.id}`)).state === "gone"),
+    "a target is gone");
+  const list = `subscriptions/${made.bad.id}/deliveries?state=failed`;
+  ok(await until(async () => (await api("GET", list)).length > 0), "a target has failed");
+  await until(async () => (await api("GET",
+    `subscriptions/${made.good.id}/deliveries?state=pending`)).length === 0);
+  return { made, failed: (await api("GET", list))[0] };
+}
+
+async function pictures({ made, failed }) {
+  const alone = (await api("GET", "events?type=lonely.event"))[0];
+  const views = [["subscriptions", "#/subscriptions"],
+    ["subscription", `#/subscriptions/${made.good.id}`],
+    ["subscription-failing", `#/subscriptions/${made.bad.id}`],
+    ["subscription-gone", `#/subscriptions/${made.gone.id}`],
+    ["subscription-long", `#/subscriptions/${made.long.id}`],
+    ["new", "#/subscriptions/new"], ["edit", `#/subscriptions/${made.long.id}/edit`],
+    ["deliveries", "#/deliveries"], ["delivery", `#/deliveries/${failed.id}`],
+    ["events", "#/events"], ["event", `#/events/${failed.event_id}`],
+    ["event-unmatched", `#/events/${alone.id}`], ["charts", "#/charts"]];
+  mkdirSync(world.screenshots, { recursive: true });
+  for (const [name, colorScheme, width] of [["light", "light", 1280], ["dark", "dark", 1280],
+    ["phone", "light", 360]]) {
+    const page = await open({ colorScheme, viewport: { width, height: 900 } });
+    for (const [view, hash] of views) {
+      await page.goto(base + hash);
+      await page.locator("main h1").waitFor();
+      await page.waitForLoadState("networkidle");
+      await until(async () => await page.locator(".loading").count() === 0);
+      await page.evaluate(() => Promise.all(document.getAnimations()
+        .map((animation) => animation.finish())));
+      await page.screenshot({ path: `${world.screenshots}/${view}-${name}.png`,
+        fullPage: view !== "deliveries" && view !== "events" });
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      ok(over <= 0, `${view}, ${name}: nothing is wider than the window`, `${over} px`);
+      await axeCheck(page, `${view}, ${name}: axe finds nothing serious`);
+    }
+    await page.context().close();
+  }
+}
+
+async function filters({ made, failed }) {
+  const page = await open();
+  const rows = page.locator(".row.is-deliveries");
+  await page.goto(`${base}#/deliveries`);
+  await rows.first().waitFor();
+  await page.getByRole("button", { name: "Failed", exact: true }).click();
+  await page.locator(".row .badge.is-failed").first().waitFor();
+  ok(await until(async () => await page.locator(".row .badge:not(.is-failed)").count() === 0),
+    "a filter leaves what is like that");
+  ok(page.url().includes("state=failed"), "and is in the address");
+  await rows.first().locator("a").click();
+  await page.getByRole("heading", { name: /^Not delivered/ }).waitFor();
+  await page.locator("a.back").click();
+  await rows.first().waitFor();
+  ok(page.url().includes("state=failed"), "the way back leads to the list as it was");
+  await page.goto(`${base}#/deliveries`);
+  await page.getByLabel("Last answer").fill("5xx");
+  await page.getByLabel("Last answer").press("Enter");
+  ok(await until(async () => await rows.first().locator(".code").textContent() === "500"),
+    "so is one by status code");
+  await page.getByLabel("Last answer").fill("what");
+  await page.getByLabel("Last answer").press("Enter");
+  is(await page.getByLabel("Last answer").getAttribute("aria-invalid"), "true",
+    "a wrong one is told");
+  await page.goto(`${base}#/deliveries?subscription=${made.long.id}&range=1h`);
+  ok(await until(async () => await rows.count() > 30), "by subscription and time");
+  await page.goto(`${base}#/deliveries`);
+  await page.getByRole("button", { name: "Older" }).click();
+  await page.getByRole("button", { name: "Newest" }).waitFor();
+  ok(true, "long lists have pages");
+
+  await page.goto(`${base}#/deliveries?subscription=${made.long.id}`);
+  await rows.first().waitFor();
+  const before = await rows.first().getAttribute("data-id");
+  await page.evaluate(() => window.scrollTo(0, 600));
+  await publish("employee.updated", { id: 99 });
+  await page.getByRole("button", { name: "1 new delivery" }).click();
+  ok(await until(async () => await rows.first().getAttribute("data-id") !== before),
+    "what is new waits above while the list is read");
+  await page.getByRole("button", { name: /^Live/ }).click();
+  await page.getByRole("button", { name: /^Paused/ }).waitFor();
+  ok(true, "the live list can be paused");
+
+  await page.goto(`${base}#/events/${(await api("GET", "events?type=lonely.event"))[0].id}`);
+  await page.getByRole("heading", { name: "No subscription matched" }).waitFor();
+  await page.getByText("without this type").waitFor();
+  ok(true, "an event that concerned nobody says so, and why");
+  await page.goto(`${base}#/charts?range=1h`);
+  await page.locator(".tile", { hasText: "Success rate" }).waitFor();
+  const bars = await page.locator("rect.fill-delivered").count();
+  ok(bars > 0 && await page.locator(".row.is-shares").count() >= 3,
+    "charts show what was delivered, and by whom", `${bars} bars`);
+  await page.goto(`${base}#/subscriptions`);
+  await page.getByText(/subscriptions need attention/).waitFor();
+  await page.getByLabel("Find a subscription").fill("payROLL");
+  ok(await until(async () => await page.locator(".row.is-subscriptions").count() === 1),
+    "a subscription is found by its description");
+
+  const other = await open({ tenant: "nobody-yet" });
+  await other.goto(`${base}#/events`);
+  await other.getByRole("heading", { name: "No events yet" }).waitFor();
+  ok(true, "another tenant sees nothing of it");
+  await other.goto(`${base}#/deliveries/${failed.id}`);
+  await other.getByText("This could not be loaded").waitFor();
+  ok(true, "nor by the address");
+  await page.context().close();
+  await other.context().close();
+}
+
+export async function views() {
+  const seeded = await fill();
+  await pictures(seeded);
+  await filters(seeded);
+}
