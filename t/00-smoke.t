@@ -21,11 +21,13 @@ else:
 
 makefile = open(os.path.join(SOURCE, "Makefile.am"), encoding="utf-8").read().split()
 sources = glob.glob("modules/**/*.[ch]", root_dir=SOURCE, recursive=True) + ["mod_resthooks.c"]
-sources += glob.glob("tools/*.[ch]", root_dir=SOURCE)
+sources += glob.glob("tools/*", root_dir=SOURCE)
+packaging = subprocess.run(["git", "ls-files", "debian"], capture_output=True, text=True, check=False,
+                           cwd=SOURCE).stdout.split()
 tests = [path[:-2] for path in glob.glob("t/unit/test_*.c", root_dir=SOURCE)]
 tests += [path[:-2] for path in glob.glob("t/fuzz/fuzz_*.c", root_dir=SOURCE)]
-is_([path for path in sources + tests if path not in makefile], [],
-    "Makefile.am names every source and every test")
+is_([path for path in sources + tests + packaging if path not in makefile], [],
+    "Makefile.am names every source, every test and what packages it")
 
 httpd = Httpd(start=False)
 accepted, said = httpd.check_config()

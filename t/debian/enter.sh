@@ -35,4 +35,7 @@ for name in "$source" "$folder/shared"; do
     mkdir -p "$root$name"
     mount --bind "$name" "$root$name" || no "$name can't be seen"
 done
-exec chroot "$root" "$@"
+# The shell is the first process here, and so the one that buries orphans.
+status=0
+chroot "$root" "$@" || status=$?
+exit $status

@@ -68,15 +68,11 @@ def write(path, content, mode=0o644):
 
 def paths():
     """What has to do with this package, or with httpd's configuration."""
-    found = set()
-    for top in ("/etc", "/usr", "/var", "/run", "/opt", "/srv", "/root"):
-        for folder, folders, files in os.walk(top):
-            if folder in ("/var/log", "/var/cache", "/var/lib/apt"):
-                folders.clear()
-                continue
-            found |= {os.path.join(folder, name) for name in folders + files
-                      if "resthooks" in name or folder.startswith("/etc/apache2")}
-    return found
+    found = run("find", "/etc", "/usr", "/var", "/run", "/opt", "/srv", "-xdev",
+                "(", "-path", "/var/log", "-o", "-path", "/var/cache", "-o", "-path", "/var/lib/apt",
+                "-o", "-path", SOURCE, ")", "-prune", "-o",
+                "(", "-name", "*resthooks*", "-o", "-path", "/etc/apache2/*", ")", "-print")[1]
+    return set(found.splitlines())
 
 
 def answers(path, status=200, **headers):
