@@ -14,6 +14,7 @@ import hashlib
 import pty
 import shutil
 import tempfile
+import termios
 
 PASSWORDS = {"acme": "s3cret:with colon", "globex": "other", "admin": "root", "app": "app"}
 
@@ -255,7 +256,6 @@ done = Ctl("--url", receiver.url + "/refused")("subscriptions")
 ok(done.status == 1 and not bad.search(done.err), "in errors too")
 
 
-
 def at_terminal(arguments, typed):
     """Output and exit status of a run at a terminal, at which something is typed once it asks."""
     child, terminal = pty.fork()
@@ -269,6 +269,8 @@ def at_terminal(arguments, typed):
             piece = b""
         shown += piece
         if typed and not written and b"Password" in shown:
+            # It asks before it turns the echo off: nobody types as fast as that.
+            wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, 10, 0.01)
             os.write(terminal, typed)
             written = True
         if not piece:
