@@ -43,7 +43,7 @@ def tree_files():
     found = []
     for folder, folders, files in os.walk(SOURCE):
         folders[:] = [name for name in folders
-                      if name not in ("build", "node_modules", "autom4te.cache", ".quickstart")]
+                      if name not in (".git", "build", "node_modules", "autom4te.cache", ".quickstart")]
         found += [os.path.relpath(os.path.join(folder, name), SOURCE) for name in files]
     return found
 
