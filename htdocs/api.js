@@ -6,12 +6,13 @@ const KNOWN_FOR = 10000;
 const base = new URL(".", document.location.href.split("#")[0]);
 let tenant = null;
 
-/** What the server said no with. `fields` are {field, detail}. */
+/** What the server said no with. `fields` are {field, detail}; `body` is all that it said. */
 export class ApiError extends Error {
-  constructor(status, detail, fields = []) {
+  constructor(status, detail, body = {}) {
     super(detail);
     this.status = status;
-    this.fields = fields;
+    this.fields = body.errors || [];
+    this.body = body;
   }
 }
 
@@ -33,8 +34,8 @@ async function problem(response) {
   const text = await response.text();
   try {
     const body = JSON.parse(text);
-    return new ApiError(response.status, body.detail || body.title || `status ${response.status}`,
-      body.errors || []);
+    return new ApiError(response.status,
+      body.detail || body.title || `The server answered ${response.status}.`, body);
   } catch {
     return new ApiError(response.status, `The server answered ${response.status}.`);
   }

@@ -57,8 +57,9 @@ function chart(stats, shape) {
   const from = Date.parse(stats.buckets[0].time), to = from + count * stats.step * 1000;
   const tip = h("div", { class: "chart-tip", hidden: true, "aria-hidden": "true" });
   const spoken = h("p", { class: "hidden", "aria-live": "polite" });
-  const box = h("div", { class: "chart-box", tabindex: "0", role: "group",
-    "aria-label": `${shape.title}. Left and right arrow keys read its values.` });
+  const box = h("div", { class: `chart-box${shape.open ? " opens" : ""}`, tabindex: "0", role: "group",
+    "aria-label": `${shape.title}. Left and right arrow keys read its values${
+      shape.open ? ", Enter shows the deliveries" : ""}.` });
   let wide = 0, chosen = -1, mark = null;
 
   const draw = (width) => {

@@ -7,16 +7,26 @@ const HEALTH_EVERY = 30000;
 const alerts = document.getElementById("alerts");
 let ended = false;
 let sick = null;
+let drawn = "";
 
 function draw(again) {
+  if (drawn === `${ended} ${sick}`) {
+    return; /* an alert that is put there again is read again */
+  }
+  drawn = `${ended} ${sick}`;
   fill(alerts, ended && h("div", { class: "alert" },
     h("p", null, h("strong", null, "Your session has ended. "),
       "What you typed on this page is kept: sign in in another tab, then try again here."),
     h("a", { class: "button", href: address(), target: "_blank", rel: "noopener" }, "Sign in"),
     button("Try again", again, { class: "primary" })),
   sick && !ended && h("div", { class: "alert is-bad" }, h("p", null,
-    h("strong", null, "Something is wrong with this server. "), sick)));
+    h("strong", null, "This server is not well: "), sick, ".")));
 }
+
+/** What /health says is wrong. */
+const ailments = ({ body, message }) => Object.entries(body.checks || {})
+  .filter(([, check]) => check.status !== "ok").map(([name, check]) => check.detail || name)
+  .join("; ") || message;
 
 /** Say when the login has run out, and when the server is not well. `show` draws the view again. */
 export function watch(show) {
@@ -45,7 +55,7 @@ export function watch(show) {
         sick = null;
       }
     } catch (error) {
-      sick = error.status === 503 ? error.message : null;
+      sick = error.status === 503 ? ailments(error) : null;
     }
     draw(again);
     setTimeout(ask, HEALTH_EVERY);

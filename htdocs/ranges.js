@@ -4,10 +4,10 @@ import { h, select } from "./dom.js";
 import { local, utc } from "./format.js";
 
 const HOUR = 3600;
-/** Name: what it is called, seconds, seconds of a chart's bucket. */
+/** Name: how long it is, seconds, seconds of a chart's bucket. */
 export const RANGES = {
-  "1h": ["Last hour", HOUR, 60], "24h": ["Last 24 hours", 24 * HOUR, 15 * 60],
-  "7d": ["Last 7 days", 168 * HOUR, 2 * HOUR], "30d": ["Last 30 days", 720 * HOUR, 6 * HOUR],
+  "1h": ["1 hour", HOUR, 60], "24h": ["24 hours", 24 * HOUR, 15 * 60],
+  "7d": ["7 days", 168 * HOUR, 2 * HOUR], "30d": ["30 days", 720 * HOUR, 6 * HOUR],
 };
 
 /** What the API is asked: {from, to} of a query with range, or from and to of its own. */
@@ -32,7 +32,7 @@ export function timeFilter(query, ask) {
   const exact = query.from !== undefined || query.to !== undefined;
   const { range, from, to, ...rest } = query;
   const choice = select("Time", [["", "Any time"],
-    ...Object.entries(RANGES).map(([name, [text]]) => [name, text]), ["exact", "From … to …"]],
+    ...Object.entries(RANGES).map(([name, [text]]) => [name, `Last ${text}`]), ["exact", "From … to …"]],
   exact ? "exact" : range || "", (event) => {
     const { value } = event.target;
     ask(value === "exact" ? { ...rest, from: asked(query).from

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What the views share: dialogs, messages, copying, code. */
+import { address } from "./api.js";
 import { button, fill, h, icon } from "./dom.js";
 import { number, size } from "./format.js";
 import { parts, pretty } from "./json.js";
@@ -98,9 +99,9 @@ export function copyable(id, name) {
     button("", () => copy(id), { icon: "copy", class: "quiet small", label: `Copy ${name}` }));
 }
 
-const PICTURES = { bad: "warn", wait: "clock", good: "done", off: "stop" };
+const PICTURES = { bad: "warn", warn: "warn", wait: "clock", good: "done", off: "stop" };
 
-/** The one thing to know of a view: kind is bad, wait, good or off. */
+/** The one thing to know of a view: kind is bad, warn, wait, good or off. */
 export function verdict(kind, title, texts, ...actions) {
   return h("section", { class: `verdict is-${kind}`, "aria-label": "State" }, icon(PICTURES[kind]),
     h("div", null, h("h2", null, title), texts), actions.length > 0
@@ -116,7 +117,9 @@ export function empty(title, text, ...actions) {
 /** It could not be loaded; again is what to do. */
 export function failed(error, again) {
   return h("div", { class: "empty is-bad", role: "alert" }, h("h2", null, "This could not be loaded"),
-    h("p", null, error.message), h("div", { class: "actions centre" }, button("Try again", again)));
+    h("p", null, error.message), h("div", { class: "actions centre" }, error.status === 401
+      && h("a", { class: "button primary", href: address(), target: "_blank", rel: "noopener" },
+        "Sign in"), button("Try again", again)));
 }
 
 export function loading(lines = 4) {

@@ -23,6 +23,49 @@ for what, there in (("chromium", chromium), ("node", shutil.which("node")),
     if not there:
         skip_all(what + " is not installed")
 
+HOURS = 23
+
+
+def history(api, database):
+    """A day of deliveries of two subscriptions, as if they had been; one fails since some hours.
+    What the charts have to show: {delivered, failed}."""
+    now = int(time.time() * 1000)
+    good = api.subscribe("https://payroll.example/in", ["employee.*"], description="Payroll")
+    bad = api.subscribe("https://erp.example/hooks", ["employee.*"], description="Legacy ERP")
+    events, deliveries, attempts, count = [], [], [], {"delivered": 0, "failed": 0}
+
+    def uuid(at, serial):
+        return f"{at >> 16:08x}-{at & 0xffff:04x}-7000-8000-{serial:012x}"
+
+    for i in range(HOURS * 12):
+        at = now - i * 300000 - 120000
+        event, kind = uuid(at, i), ("created", "updated", "updated", "deleted")[i % 4]
+        events.append(f"('acme-history', '{event}', 'employee.{kind}', '{i}', {at}, 'capture', "
+                      f"'{{\"id\":{i},\"name\":\"Ada Lovelace\"}}')")
+        for number, one in enumerate((good, bad)):
+            if (i * 7 + number) % 5 == 0:
+                continue
+            failed = one is bad and i < 80
+            state = "failed" if failed else "delivered"
+            count[state] += 1
+            delivery = uuid(at, 100000 + i * 2 + number)
+            status = 502 if failed else 200
+            deliveries.append(f"('acme-history', '{delivery}', '{event}', '{one['id']}', "
+                              f"'employee.{kind}', '{state}', 1, {status})")
+            attempts.append(f"('acme-history', '{uuid(at, 200000 + i * 2 + number)}', '{delivery}', "
+                            f"1, {at + 20}, {30 + i * 37 % 90 + (i % 29 == 0) * 900}, {status})")
+    for table, columns, rows in (
+            ("event", "tenant, id, type, key, time, source, data", events),
+            ("delivery", "tenant, id, event_id, subscription_id, type, state, attempt_count, "
+             "last_status_code", deliveries),
+            ("attempt", "tenant, id, delivery_id, number, started_at, ms, status_code", attempts)):
+        database.sql(f"INSERT INTO resthooks_{table} ({columns}) VALUES {','.join(rows)}")
+    for one, status in ((good, 200), (bad, 502)):
+        database.sql(f"UPDATE resthooks_subscription_stat SET last_status_code = {status}, "
+                     f"last_attempt_at = {now - 120000} WHERE subscription_id = '{one['id']}'")
+    return {**count, "failing": bad["id"]}
+
+
 receiver = Receiver()
 receiver.on("/story", lambda received, number: (500, [], b"Traceback: the first one")
             if number <= 2 else (200,))
@@ -31,6 +74,7 @@ receiver.on("/bad", lambda received, number: (500, [("Content-Type", "text/plain
 receiver.on("/gone", lambda received, number: (410,))
 location = """SetHandler resthooks
     RestHooksPublisher "%{req:X-Role} == 'app'"
+    RestHooksAdmin "%{req:X-Role} == 'admin'"
     Require expr "%{HTTP_COOKIE} =~ /session=1/"
 """
 httpd = Httpd(retry="1s", location=location, expect=[r"AH01630: client denied"],
@@ -39,6 +83,8 @@ httpd = Httpd(retry="1s", location=location, expect=[r"AH01630: client denied"],
 world = {"url": httpd.url, "chromium": chromium, "story": receiver.url + "/story",
          "good": receiver.url + "/in", "bad": receiver.url + "/bad",
          "gone": receiver.url + "/gone", "folder": httpd.path("db"),
+         "history": history(httpd.api("acme-history", Cookie="session=1"), httpd.database)
+                    if DB == "sqlite3" else None,
          "screenshots": os.environ.get("RH_SCREENSHOTS") or httpd.path("screenshots")}
 node = subprocess.Popen(["node", os.path.join(SOURCE, "t", "page", "story.mjs")], text=True,
                         env={**os.environ, "RH_PAGE": json.dumps(world), "HOME": httpd.root},

@@ -19,7 +19,7 @@ export function tiles(all) {
   return h("dl", { class: "tiles" }, tile("Success rate", share(all.delivered, all.failed)),
     tile("Delivered", number(all.delivered)),
     tile("Failed", number(all.failed), all.failed ? "is-bad" : ""),
-    tile("Waiting", number(all.pending)), tile("Attempts", number(all.attempts)),
+    tile("Waiting", number(all.pending)), tile("Attempts", number(all.attempts), "is-minor"),
     tile("Median answer", duration(all.p50)), tile("99 % within", duration(all.p99)));
 }
 

@@ -37,7 +37,7 @@ function others(event, all) {
   h("ul", { class: "stack" }, near.slice(0, MOST).map((one) => h("li", { class: "long" },
     h("a", { href: `#/subscriptions/${one.id}` }, called(one)), " ", badge(one.state),
     h("p", { class: "faint" }, reason(one, event)))),
-  far > 0 && h("li", null, h("details", { open: near.length === 0 && far < 6 }, h("summary", null,
+  far > 0 && h("li", null, h("details", { open: near.length === 0 && far <= 10 }, h("summary", null,
     `${plural(far, "subscription")} without this type`), h("ul", { class: "stack" },
     rest.filter((one) => !near.includes(one)).slice(0, MOST).map((one) => h("li", { class: "long" },
       h("a", { href: `#/subscriptions/${one.id}` }, called(one)), types(one.events))))))));
@@ -49,7 +49,7 @@ function judge(one) {
       + "out: the event is recorded and counted, and sent to nobody."));
   }
   if (one.deliveries.length === 0) {
-    return verdict("wait", "No subscription matched", h("p", null, "Nobody was subscribed to ",
+    return verdict("warn", "No subscription matched", h("p", null, "Nobody was subscribed to ",
       h("code", null, one.type), " when it happened, so nothing was sent. Whoever subscribes now "
       + "can have it replayed."));
   }

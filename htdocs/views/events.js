@@ -40,13 +40,13 @@ export function matched(one) {
 function row(one, raw) {
   const preview = raw ? readable(cut(raw, 300)) : "";
   return h("li", { class: "row is-events", data: { id: one.id } },
-    h("div", { class: "clip" }, h("a", { class: "row-link", href: `#/events/${one.id}` },
+    h("div", { class: "row-first clip" }, h("a", { class: "row-link", href: `#/events/${one.id}` },
       h("code", null, one.type)), " ",
     one.key !== null && h("span", { class: "key", title: `Key ${one.key}` }, one.key)),
     h("div", { class: "row-wide clip faint" }, h("code", null, preview)),
     h("div", { class: "row-wide" }, matched(one)),
-    h("div", { class: "faint", title: SOURCES[one.source] }, one.source),
-    h("div", { class: "num at-end" }, when(one.time)));
+    h("div", { class: "row-source faint", title: SOURCES[one.source] }, one.source),
+    h("div", { class: "num row-when" }, when(one.time)));
 }
 
 export async function events({ root, query, signal, ask }) {

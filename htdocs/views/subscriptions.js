@@ -144,6 +144,7 @@ export async function subscriptions({ root, query, signal, go, ask }) {
   }
   if (first.data.length === 0) {
     filters.remove();
+    root.querySelector(".head .actions").remove();
     fill(body, firstSteps(create()));
     return;
   }
