@@ -175,12 +175,12 @@ export async function edit({ root, id, signal, go, title }) {
     field("target", "Target URL", target, urlHint(one.target_url)), events,
     field("description", "Description", description, "What it is for: lists show it first."),
     formats, h("details", { class: "more", open }, h("summary", null, "Headers, order and pace"),
-      headers.element, h("div", { class: "field", data: { field: "ordered" } },
+      h("div", null, headers.element, h("div", { class: "field", data: { field: "ordered" } },
         h("label", { class: "check" }, ordered, h("span", null, h("strong", null, "In order"),
           h("span", { class: "faint" }, " Events of one key come one at a time, as they happened; "
             + "one that fails holds up the next."))),
         h("p", { class: "wrong", id: "ordered-error" })),
-      field("rate", "At most so many POSTs a second", rate, "No limit, if empty.")),
+      field("rate", "At most so many POSTs a second", rate, "No limit, if empty."))),
     rest, h("div", { class: "actions" }, submit, h("a", { class: "button quiet",
       href: id ? `#/subscriptions/${id}` : "#/subscriptions" }, "Cancel")));
   title(id ? `Edit ${called(one)}` : "New subscription");

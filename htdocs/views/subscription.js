@@ -35,7 +35,7 @@ function judge(one, day, revive) {
     : "Failing: no answer comes from the target", [h("p", null, why ? `${why.what} ${why.todo}`
     : "The latest delivery says why."), h("p", { class: "faint" }, "Last attempt ", when(at), ".")],
   h("a", { class: "button", href: link("/deliveries", { subscription: one.id,
-    status: code ? String(code) : "none" }) }, "Look at them"));
+    status: code ? String(code) : "none" }) }, "See these deliveries"));
 }
 
 function facts(one) {
