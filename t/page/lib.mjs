@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 const require = createRequire(`${process.env.NODE_PATH}/`);
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const TIMEOUT = 20000;
+const TIMEOUT = 60000;
 
 /** Of t/60-page.t: addresses, paths, and where pictures go. */
 export const world = JSON.parse(process.env.RH_PAGE);

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { api, base, is, ok, open, until } from "./lib.mjs";
 import { world } from "./lib.mjs";
 
-const LIMIT = 20000;
+const LIMIT = 60000;
 
 const freePort = () => new Promise((resolve) => {
   const server = createServer().listen(0, "127.0.0.1", () => {

@@ -6,7 +6,7 @@ import { close, errors, is } from "./lib.mjs";
 import { receive } from "./receive.mjs";
 import { views } from "./views.mjs";
 
-const LONGEST = 400000;
+const LONGEST = 800000;
 
 setTimeout(() => {
   console.log("this takes too long");
