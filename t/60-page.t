@@ -17,13 +17,14 @@ if MPM != "event" or SANITIZED:
     skip_all("the page is the same there")
 modules = os.environ.get("NODE_PATH", "-")
 chromium = shutil.which("chromium")
-for what, there in (("chromium", chromium), ("node", shutil.which("node")),
+for what, there in (("chromium", chromium), ("node", shutil.which("node")), ("php", shutil.which("php")),
                     ("playwright-core", os.path.isdir(modules + "/playwright-core")),
                     ("axe-core", os.path.isdir(modules + "/axe-core"))):
     if not there:
         skip_all(what + " is not installed")
 
 HOURS = 23
+MANY = 100000
 
 
 def history(api, database):
@@ -66,6 +67,26 @@ def history(api, database):
     return {**count, "failing": bad["id"]}
 
 
+def many(api, database):
+    """100,000 deliveries within a day, a few of which failed. The number of these."""
+    one = api.subscribe("https://busy.example/in", ["employee.*"], description="Busy")
+    made = int(time.time() * 1000) - HOURS * 3600000
+    rows = (f"WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < {MANY - 1}),"
+            f" r AS (SELECT n, {made} + n * {HOURS * 3600000 // MANY} AS at, n % 9973 = 0 AS bad"
+            " FROM i), u AS (SELECT *, printf('%08x-%04x-7000-8000-%012x', at >> 16, at & 65535, n)"
+            " AS id FROM r)")
+    database.sql(rows + "INSERT INTO resthooks_event (tenant, id, type, key, time, source, data)"
+                 " SELECT 'acme-many', id, 'employee.updated', n, at, 'capture', '{}' FROM u")
+    database.sql(rows + "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id,"
+                 " type, state, attempt_count, last_status_code) SELECT 'acme-many', id, id,"
+                 f" '{one['id']}', 'employee.updated', iif(bad, 'failed', 'delivered'), 1,"
+                 " iif(bad, 500, 200) FROM u")
+    database.sql(rows + "INSERT INTO resthooks_attempt (tenant, id, delivery_id, number,"
+                 " started_at, ms, status_code) SELECT 'acme-many', id, id, 1, at, n % 70,"
+                 " iif(bad, 500, 200) FROM u")
+    return {"delivered": MANY - (MANY + 9972) // 9973, "failed": (MANY + 9972) // 9973}
+
+
 receiver = Receiver()
 receiver.on("/story", lambda received, number: (500, [], b"Traceback: the first one")
             if number <= 2 else (200,))
@@ -85,6 +106,8 @@ world = {"url": httpd.url, "chromium": chromium, "story": receiver.url + "/story
          "gone": receiver.url + "/gone", "folder": httpd.path("db"),
          "history": history(httpd.api("acme-history", Cookie="session=1"), httpd.database)
                     if DB == "sqlite3" else None,
+         "many": many(httpd.api("acme-many", Cookie="session=1"), httpd.database)
+                 if DB == "sqlite3" else None,
          "screenshots": os.environ.get("RH_SCREENSHOTS") or httpd.path("screenshots")}
 node = subprocess.Popen(["node", os.path.join(SOURCE, "t", "page", "story.mjs")], text=True,
                         env={**os.environ, "RH_PAGE": json.dumps(world), "HOME": httpd.root},

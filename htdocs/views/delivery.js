@@ -10,12 +10,35 @@ import { back, neighbours } from "../trail.js";
 import { busy, code, copy, copyable, fact, loading, payload, toast, verdict } from "../ui.js";
 
 const SOONEST = 2000, LATEST = 15000;
-/** Due for longer than this, ms, it waits for more than its turn. */
-const LATE = 10000;
 
 export function headerList(headers) {
   return h("dl", { class: "headers" }, Object.entries(headers).map(([name, value]) =>
     [h("dt", null, name), h("dd", null, Array.isArray(value) ? value.join(", ") : String(value))]));
+}
+
+// ---- waiting ----
+
+/** What a pending delivery waits for, and until when. */
+function waits(one) {
+  const at = one.next_attempt_at && [when(one.next_attempt_at), h("span", { class: "faint" }, " · ",
+    shortly(one.next_attempt_at))];
+  switch (one.waiting_for) {
+  case "schedule":
+    return [h("span", { class: "strong" }, "Next attempt "), at];
+  case "target":
+    return ["All that waits for this target is held back, as it fails or asked for a pause. It is "
+      + "tried again ", at, "; the rest follows when it answers."];
+  case "rate_limit":
+    return "It waits for its turn: its subscription's rate limit is used up for now.";
+  case "order":
+    return "It waits for an earlier delivery of the same key: the subscription wants them in order.";
+  case "subscription":
+    return "Nothing is sent until its subscription is active again.";
+  case "attempt":
+    return "It is being attempted now, or is the next to be.";
+  default:
+    return "It is due now.";
+  }
 }
 
 // ---- attempts ----
@@ -51,10 +74,7 @@ function timeline(one) {
     hidden > 0 && h("li", { class: "is-gap" }, `${plural(hidden, "attempt")} past retention`),
     attempts.map((each, i) => [i > 0 && gap(attempts[i - 1], each),
       attempt(each, longest, i === attempts.length - 1)]),
-    one.state === "pending" && h("li", { class: "is-next" }, one.next_attempt_at
-      ? [h("span", { class: "strong" }, "Next attempt "), when(one.next_attempt_at),
-        h("span", { class: "faint" }, " · ", shortly(one.next_attempt_at))]
-      : "It is being attempted now, or waits behind another of its key."),
+    one.state === "pending" && h("li", { class: "is-next" }, waits(one)),
     one.state === "failed" && h("li", null, h("span", { class: "faint" },
       "No more attempts by itself.")),
     one.state === "cancelled" && h("li", null, h("span", { class: "faint" },
@@ -67,8 +87,6 @@ function timeline(one) {
 function judge(one, subscription) {
   const last = one.attempts[one.attempts.length - 1];
   const why = last && explain(last);
-  const next = one.next_attempt_at && h("p", null, "The next attempt is due ",
-    when(one.next_attempt_at), ", at ", shortly(one.next_attempt_at), ".");
   const because = why && [h("p", null, last.status_code && `${why.what} `, why.todo),
     last.error && last.status_code === null && h("p", { class: "error-text" }, last.error)];
   const stopped = subscription && subscription.state !== "active" && h("p", null,
@@ -89,10 +107,7 @@ function judge(one, subscription) {
     return verdict("bad", `Not delivered after ${plural(one.attempt_count, "attempt")}`
       + `${what ? `: ${what}` : ""}`, [because, stopped]);
   }
-  const late = one.next_attempt_at && Date.now() - Date.parse(one.next_attempt_at) > LATE;
-  const soon = late ? h("p", null, "It has been due since ", shortly(one.next_attempt_at), ". Its "
-    + "target is failing, slow or asked for a pause, so what waits for it is sent bit by bit.")
-    : next || h("p", null, "It is being attempted now, or waits behind another of its key.");
+  const soon = !stopped && h("p", null, waits(one));
   return why ? verdict("wait", `Not delivered yet: ${what}`, [because, soon, stopped])
     : verdict("wait", "On its way", [soon, stopped]);
 }

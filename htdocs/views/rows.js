@@ -4,12 +4,15 @@ import { h } from "../dom.js";
 import { explain, statusName } from "../explain.js";
 import { badge, called, code, when } from "../format.js";
 
+/** What a pending one waits for, where that is no time. */
+const WAITS = { attempt: "being sent", turn: "due now", rate_limit: "rate limit",
+  order: "behind its key", subscription: "not active" };
+
 /** The last answer in a word, or when it is tried again. */
 function answer(one) {
-  if (one.state === "pending" && one.next_attempt_at) {
-    const due = Date.parse(one.next_attempt_at) > Date.now();
-    return h("small", { class: "clip" }, due ? ["again ", when(one.next_attempt_at)]
-      : one.attempt_count ? "due now" : "in a moment");
+  if (one.state === "pending") {
+    return h("small", { class: "clip" }, WAITS[one.waiting_for]
+      || (one.next_attempt_at && ["again ", when(one.next_attempt_at)]));
   }
   const status = one.last_status_code;
   return one.attempt_count > 0 && h("small", { class: "clip" },

@@ -98,6 +98,7 @@ struct json_object *rh_delivery_json(const rh_delivery_t *delivery, apr_pool_t *
                            rh_json_new_text(delivery->next_attempt_at
                                                 ? rh_time_format(pool, delivery->next_attempt_at)
                                                 : NULL));
+    json_object_object_add(tree, "waiting_for", rh_json_new_text(delivery->waiting_for));
     if (delivery->event.data.data) {
         json_object_object_add(tree, "payload", payload_json(delivery, pool));
     }

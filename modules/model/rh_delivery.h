@@ -42,9 +42,20 @@ typedef struct rh_delivery_t {
     int attempt_count;
     int last_status_code; /**< 0: none yet */
     apr_time_t created_at;
-    apr_time_t next_attempt_at; /**< 0: none */
-    rh_format_t format;         /**< of the subscription now; array when that is gone */
-    const char *target_url;     /**< NULL when the subscription is gone */
+    apr_time_t next_attempt_at; /**< not before then; 0: none */
+    /**
+     * What a pending one waits for, NULL for others:
+     * "attempt"       it is being attempted, or next in a host's memory
+     * "turn"          nothing; it is due
+     * "schedule"      the time of its next attempt
+     * "target"        all of its target's: the target asked for a pause, or fails and is probed
+     * "rate_limit"    its subscription's rate limit
+     * "order"         those before it of the same key
+     * "subscription"  its subscription isn't active
+     */
+    const char *waiting_for;
+    rh_format_t format;     /**< of the subscription now; array when that is gone */
+    const char *target_url; /**< NULL when the subscription is gone */
     const char *base_url;
     apr_array_header_t *attempts; /**< of rh_attempt_t *, oldest first; NULL in lists */
 } rh_delivery_t;

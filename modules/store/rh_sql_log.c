@@ -20,16 +20,32 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
                                                EVENT_LIST("resthooks.", "::uuid", OF_TYPE),
                                                EVENT_LIST("resthooks_", "", OF_TYPE)};
 
-/* A delivery in the queue has a next attempt unless it is being attempted, or is behind another. */
-#define DELIVERY_COLUMNS                                                                           \
+/*
+ * What a pending delivery waits for; in rh_delivery.h's words. Only one that nobody has the lease
+ * of, and that is behind no other of its key, has a time before which it isn't attempted.
+ */
+#define WAITING(NOW, GREATEST)                                                                     \
+    "CASE WHEN q.lease = 0 THEN " GREATEST "(q.due_at, coalesce(t.paused_until, 0)) END,"          \
+    " CASE WHEN d.state <> 'pending' OR q.lease IS NULL THEN NULL"                                 \
+    " WHEN s.state <> 'active' THEN 'subscription' WHEN q.lease < 0 THEN 'order'"                  \
+    " WHEN q.lease > 0 AND q.due_at > " NOW " THEN 'attempt'"                                      \
+    " WHEN t.paused_until > " GREATEST "(q.due_at, " NOW ") THEN"                                  \
+    " CASE WHEN s.rate_limit > 0 AND t.failing_since IS NULL THEN 'rate_limit' ELSE 'target' END"  \
+    " WHEN q.due_at > " NOW " THEN 'schedule' ELSE 'turn' END"
+#define PGSQL_NOW "resthooks.now_ms()"
+#define PGSQL_WAITING WAITING(PGSQL_NOW, "greatest")
+#define SQLITE_WAITING WAITING(RH_SQLITE_NOW, "max")
+
+#define DELIVERY_COLUMNS(WAITS)                                                                    \
     "SELECT d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,"      \
-    " d.last_status_code, CASE WHEN q.lease = 0 THEN q.due_at END, s.format, s.target_url, "       \
-    "s.base_url, e.key, e.time, e.source,"                                                         \
+    " d.last_status_code, " WAITS ", s.format, s.target_url, s.base_url, e.key, e.time, e.source," \
     " e.traceparent"
 #define DELIVERY_TABLES(S, BY)                                                                     \
     " FROM " S "delivery d" BY " LEFT JOIN " S                                                     \
     "queue q ON q.tenant = d.tenant AND q.delivery_id = d.id"                                      \
     " LEFT JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
+    " LEFT JOIN " S                                                                                \
+    "subscription_stat t ON t.tenant = d.tenant AND t.subscription_id = d.subscription_id"         \
     " LEFT JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"
 
 /* The few of one event are sorted: going through all by id would take longer. SQLite is told
@@ -37,34 +53,38 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
 #define BY_ID "d.id"
 #define SORTED "CAST(d.id AS text)"
 
-#define DELIVERY_LIST(S, BY, UUID, MORE, ORDER)                                                    \
-    DELIVERY_COLUMNS DELIVERY_TABLES(                                                              \
+#define DELIVERY_LIST(S, WAITS, BY, UUID, MORE, ORDER)                                             \
+    DELIVERY_COLUMNS(WAITS)                                                                        \
+    DELIVERY_TABLES(                                                                               \
         S, BY) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID            \
                " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                 \
                " AND d.last_status_code >= CAST(%s AS integer) AND d.last_status_code < CAST(%s "  \
                "AS integer)"                                                                       \
                " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
 
-const rh_statement_t rh_sql_delivery_list = {"delivery_list",
-                                             DELIVERY_LIST("resthooks.", "", "::uuid", "", BY_ID),
-                                             DELIVERY_LIST("resthooks_", "", "", "", BY_ID)};
+const rh_statement_t rh_sql_delivery_list = {
+    "delivery_list", DELIVERY_LIST("resthooks.", PGSQL_WAITING, "", "::uuid", "", BY_ID),
+    DELIVERY_LIST("resthooks_", SQLITE_WAITING, "", "", "", BY_ID)};
 
 const rh_statement_t rh_sql_delivery_list_subscription = {
     "delivery_list_subscription",
-    DELIVERY_LIST("resthooks.", "", "::uuid", " AND d.subscription_id = %s::uuid", BY_ID),
-    DELIVERY_LIST("resthooks_", "", "", " AND d.subscription_id = %s", BY_ID)};
+    DELIVERY_LIST("resthooks.", PGSQL_WAITING, "", "::uuid", " AND d.subscription_id = %s::uuid",
+                  BY_ID),
+    DELIVERY_LIST("resthooks_", SQLITE_WAITING, "", "", " AND d.subscription_id = %s", BY_ID)};
 
 const rh_statement_t rh_sql_delivery_list_event = {
     "delivery_list_event",
-    DELIVERY_LIST("resthooks.", "", "::uuid", " AND d.event_id = %s::uuid", SORTED),
-    DELIVERY_LIST("resthooks_", " INDEXED BY resthooks_delivery_event", "", " AND d.event_id = %s",
-                  SORTED)};
+    DELIVERY_LIST("resthooks.", PGSQL_WAITING, "", "::uuid", " AND d.event_id = %s::uuid", SORTED),
+    DELIVERY_LIST("resthooks_", SQLITE_WAITING, " INDEXED BY resthooks_delivery_event", "",
+                  " AND d.event_id = %s", SORTED)};
 
-#define DELIVERY_GET(S, UUID)                                                                      \
-    DELIVERY_COLUMNS ", e.data" DELIVERY_TABLES(S, "") " WHERE d.tenant = %s AND d.id = %s" UUID
+#define DELIVERY_GET(S, WAITS, UUID)                                                               \
+    DELIVERY_COLUMNS(WAITS)                                                                        \
+    ", e.data" DELIVERY_TABLES(S, "") " WHERE d.tenant = %s AND d.id = %s" UUID
 
-const rh_statement_t rh_sql_delivery_get = {"delivery_get", DELIVERY_GET("resthooks.", "::uuid"),
-                                            DELIVERY_GET("resthooks_", "")};
+const rh_statement_t rh_sql_delivery_get = {"delivery_get",
+                                            DELIVERY_GET("resthooks.", PGSQL_WAITING, "::uuid"),
+                                            DELIVERY_GET("resthooks_", SQLITE_WAITING, "")};
 
 /** Attempts of one delivery that are shown, the latest of them. */
 #define MOST_ATTEMPTS "100"
@@ -102,7 +122,6 @@ const rh_statement_t rh_sql_subscription_state = {"subscription_state",
     " FROM " S "delivery d"                                                                        \
     " JOIN " S "event e ON e.tenant = d.tenant AND e.id = d.event_id"                              \
     " JOIN " S "subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"
-#define PGSQL_NOW "resthooks.now_ms()"
 
 #define REDELIVER_QUEUE(S, UUID, NOW, ROW)                                                         \
     QUEUE_FROM_DELIVERY(S, NOW)                                                                    \

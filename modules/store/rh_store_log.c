@@ -86,15 +86,16 @@ static rh_delivery_t *read_delivery(const char **row, apr_pool_t *pool)
     delivery->attempt_count = (int)rh_db_number(row[6]);
     delivery->last_status_code = (int)rh_db_number(row[7]);
     delivery->next_attempt_at = rh_db_number(row[8]) * 1000;
-    if (row[9]) {
-        rh_format_parse(row[9], &delivery->format);
+    delivery->waiting_for = rh_db_text(row[9]);
+    if (row[10]) {
+        rh_format_parse(row[10], &delivery->format);
     }
-    delivery->target_url = rh_db_text(row[10]);
-    delivery->base_url = row[11] ? row[11] : "";
-    delivery->event.key = rh_db_text(row[12]);
-    delivery->event.time = rh_db_number(row[13]) * 1000;
-    delivery->event.source = read_source(row[14]);
-    delivery->event.traceparent = rh_db_text(row[15]);
+    delivery->target_url = rh_db_text(row[11]);
+    delivery->base_url = row[12] ? row[12] : "";
+    delivery->event.key = rh_db_text(row[13]);
+    delivery->event.time = rh_db_number(row[14]) * 1000;
+    delivery->event.source = read_source(row[15]);
+    delivery->event.traceparent = rh_db_text(row[16]);
     delivery->created_at = rh_uuid_time(delivery->id);
     return delivery;
 }
@@ -184,7 +185,7 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
         return status;
     }
     delivery = read_delivery(rh_row(get.delivery, 0), pool);
-    delivery->event.data.data = rh_row(get.delivery, 0)[16];
+    delivery->event.data.data = rh_row(get.delivery, 0)[17];
     if (delivery->event.data.data) {
         delivery->event.data.len = strlen(delivery->event.data.data);
     }

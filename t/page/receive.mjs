@@ -28,8 +28,8 @@ function run(command, args, environment) {
 }
 
 /** Run a receiver while `work` does something; what it said meanwhile is asked by said(). */
-async function during(command, file, environment, work) {
-  const child = spawn(command, [file], { env: { ...process.env, ...environment },
+async function during([command, ...args], environment, work) {
+  const child = spawn(command, args, { env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stdout.on("data", (data) => { said += data; });
@@ -63,7 +63,7 @@ export async function receive() {
     writeFileSync(files[language], text);
   }
   const curl = (secret) => run("bash", [files.curl], { SECRET: secret });
-  await during("node", files["Node.js"], { PORT, SECRET }, async (said) => {
+  await during(["node", files["Node.js"]], { PORT, SECRET }, async (said) => {
     const answer = await curl(SECRET);
     ok(/^HTTP\/1\.1 204/m.test(answer), "the sample for curl signs, the one for Node.js verifies",
       answer + said());
@@ -74,14 +74,18 @@ export async function receive() {
     await page.getByRole("heading", { name: "Delivered at once" }).waitFor();
     ok(true, "it takes what this server sends");
   });
-  await page.goto(`${base}#/subscriptions/${id}`);
-  await during("python3", files.Python, { PORT, SECRET }, async (said) => {
-    ok(/ 204 /.test(await curl(SECRET)), "the sample for Python verifies", said());
-    ok(/ 400 /.test(await curl("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")), "and refuses, too");
-    await page.getByRole("button", { name: "Send test" }).click();
-    await page.getByRole("heading", { name: "Delivered at once" }).waitFor();
-    ok(true, "it takes what this server sends");
-  });
+  const taken = { Python: ["python3", files.Python],
+    PHP: ["php", "-S", `127.0.0.1:${PORT}`, files.PHP] };
+  for (const [language, command] of Object.entries(taken)) {
+    await page.goto(`${base}#/subscriptions/${id}`);
+    await during(command, { PORT, SECRET }, async (said) => {
+      ok(/ 204 /.test(await curl(SECRET)), `the sample for ${language} verifies`, said());
+      ok(/ 400 /.test(await curl("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")), "and refuses, too");
+      await page.getByRole("button", { name: "Send test" }).click();
+      await page.getByRole("heading", { name: "Delivered at once" }).waitFor();
+      ok(true, "it takes what this server sends");
+    });
+  }
   is(await api("DELETE", `subscriptions/${id}`), null, "the samples' subscription ends");
   await page.context().close();
 }

@@ -275,7 +275,8 @@ static void deliveries(void)
        "{\"id\":\"d1\",\"event_id\":\"0191f5a0-0000-7000-8000-000000000001\","
        "\"subscription_id\":\"s1\",\"type\":\"employee.created\",\"key\":null,"
        "\"state\":\"pending\",\"target_url\":null,\"attempt_count\":0,\"last_status_code\":null,"
-       "\"created_at\":\"2026-01-31T22:59:59.123Z\",\"next_attempt_at\":null}",
+       "\"created_at\":\"2026-01-31T22:59:59.123Z\",\"next_attempt_at\":null,"
+       "\"waiting_for\":null}",
        "a delivery of a list");
     delivery.event = event_of("{\"a\":1.0}");
     delivery.state = RH_DELIVERY_FAILED;
@@ -283,6 +284,7 @@ static void deliveries(void)
     delivery.attempt_count = 2;
     delivery.last_status_code = 503;
     delivery.next_attempt_at = delivery.created_at;
+    delivery.waiting_for = "target";
     delivery.attempts = apr_array_make(pool, 2, sizeof(rh_attempt_t *));
     APR_ARRAY_PUSH(delivery.attempts, const rh_attempt_t *) = &attempt;
     APR_ARRAY_PUSH(delivery.attempts, const rh_attempt_t *) = &failure;
@@ -291,7 +293,8 @@ static void deliveries(void)
        "\"subscription_id\":\"s1\",\"type\":\"employee.created\",\"key\":\"7 \\\"\xc3\xa9\\\"\","
        "\"state\":\"failed\",\"target_url\":\"https://e.com/\",\"attempt_count\":2,"
        "\"last_status_code\":503,\"created_at\":\"2026-01-31T22:59:59.123Z\","
-       "\"next_attempt_at\":\"2026-01-31T22:59:59.123Z\",\"payload\":[{\"a\":1.0}],"
+       "\"next_attempt_at\":\"2026-01-31T22:59:59.123Z\",\"waiting_for\":\"target\","
+       "\"payload\":[{\"a\":1.0}],"
        "\"attempts\":[{\"id\":\"a1\",\"number\":1,\"time\":\"2026-01-31T22:59:59.123Z\","
        "\"ms\":1234,\"status_code\":503,\"headers\":{\"Retry-After\":\"5\"},"
        "\"answer\":\"busy\\n\\\"x\\\"\",\"error\":null},"
