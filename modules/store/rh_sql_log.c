@@ -55,12 +55,12 @@ const rh_statement_t rh_sql_event_list_type = {"event_list_type",
 
 #define DELIVERY_LIST(S, WAITS, BY, UUID, MORE, ORDER)                                             \
     DELIVERY_COLUMNS(WAITS)                                                                        \
-    DELIVERY_TABLES(                                                                               \
-        S, BY) " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID            \
-               " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                 \
-               " AND d.last_status_code >= CAST(%s AS integer) AND d.last_status_code < CAST(%s "  \
-               "AS integer)"                                                                       \
-               " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
+    DELIVERY_TABLES(S, BY)                                                                         \
+    " WHERE d.tenant = %s" MORE " AND d.id >= %s" UUID " AND d.id < %s" UUID                       \
+    " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                            \
+    " AND d.last_status_code >= CAST(%s AS integer) AND d.last_status_code < CAST(%s "             \
+    "AS integer)"                                                                                  \
+    " ORDER BY " ORDER " DESC LIMIT CAST(%s AS integer)"
 
 const rh_statement_t rh_sql_delivery_list = {
     "delivery_list", DELIVERY_LIST("resthooks.", PGSQL_WAITING, "", "::uuid", "", BY_ID),
