@@ -36,7 +36,8 @@ FIGURES = [
     ("dead_latency", "100,000 due for a dead one: healthy 99 %", None, "", "<=", 2.0, 1.1),
     ("claim", "claim at many deliveries / at 10 thousand", None, "", "<=", 2.0, 1.0),
 ]
-SQLITE = [
+REPORTED = [
+    ("single_event", "mpm_event: published, one per request"),
     ("sqlite_single", "SQLite: published, one per request"),
     ("sqlite_batch", "SQLite: published, batches of 100"),
     ("sqlite_way", "SQLite: all the way, steady"),
@@ -111,7 +112,7 @@ def show(report, rows):
         must = f"{row['sign']} {row['must']:g}"
         print(f"{row['title']:44} {value:>12} {ratio:>7} {must:>9} {aim:>8}  {reached}"
               + (", aim too" if row["aim_reached"] else ""))
-    for key, title in SQLITE:
+    for key, title in REPORTED:
         if report.median(key) is not None:
             print(f"{title:44} {number(report.median(key)) + '/s':>12} "
                   f"{report.ratio(key, 'pgbench') or 0:7.2f}")
@@ -119,6 +120,7 @@ def show(report, rows):
     for key, title in (("pgbench", "pgbench, one-row commits/s, 64 clients"),
                        ("sink", "wrk POSTing to the sink directly, 64 connections"),
                        ("httpd", "the same POSTs, answered by httpd alone, 64 connections"),
+                       ("httpd_event", "the same, by mpm_event"),
                        ("plain", "proxied without the module, 64 connections")):
         if report.median(key) is not None:
             print(f"  {title:50} {number(report.median(key)):>10}/s")

@@ -28,8 +28,8 @@ def events_stored(database):
         time.sleep(0.3)
 
 
-def publish_server(bench, kind):
-    server = bench.server(bench.database(kind), extra="Redirect 204 /nothing")
+def publish_server(bench, kind, mpm="worker"):
+    server = bench.server(bench.database(kind), mpm=mpm, extra="Redirect 204 /nothing")
     server.api("acme").subscribe(bench.sink.url + "/in", ["employee.created"], rate_limit=1)
     return server
 
@@ -54,18 +54,26 @@ def intake(bench, report):
     seconds = bench.seconds(10, 4)
     yardstick = Pgbench(bench)
     yardstick.run(2)
-    server = publish_server(bench, "pgsql")
-    publish(bench, server, 1, 2)
-    for _ in range(bench.rounds()):
-        load = bench.load(server)
-        report.add("pgbench", yardstick.run(seconds))
+    servers = {mpm: publish_server(bench, "pgsql", mpm) for mpm in ("worker", "event")}
+    server, other = servers["worker"], servers["event"]
+    for one in servers.values():
+        publish(bench, one, 1, 2)
+
+    def alone(one):
+        return wrk(bench, one.url + "/nothing", seconds // 2, json.dumps(EVENT), PUBLISHER)["rate"]
+
+    for _ in range(bench.rounds(5)):
+        load = bench.load(*servers.values())
         report.add("sink", wrk(bench, bench.sink.url + "/in", seconds // 2, EMPLOYEE)["rate"])
-        report.add("httpd", wrk(bench, server.url + "/nothing", seconds // 2,
-                                json.dumps(EVENT), PUBLISHER)["rate"])
+        report.add("httpd", alone(server))
+        report.add("httpd_event", alone(other))
+        report.add("single_event", publish(bench, other, 1, seconds))
+        report.add("pgbench", yardstick.run(seconds))
         report.add("single", publish(bench, server, 1, seconds))
         report.add("batch", publish(bench, server, BATCH, seconds))
         report.load("intake", load)
-    server.close()
+    for one in servers.values():
+        one.close()
 
 
 # ---- all the way ----

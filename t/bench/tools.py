@@ -139,9 +139,9 @@ class Sink:
 class Server(Httpd):
     """An httpd for measuring. close() says whether its log was clean."""
 
-    def __init__(self, database=None, module=True, config="", **vhost):
+    def __init__(self, database=None, module=True, config="", mpm="worker", **vhost):
         vhost = Vhost(database=database if module else False, enabled=module, **vhost)
-        super().__init__(config=CHILDREN + config, vhosts=[vhost], mpm="event", module=module,
+        super().__init__(config=CHILDREN + config, vhosts=[vhost], mpm=mpm, module=module,
                          log="notice resthooks:notice", children=False)
 
     def abandon(self):
