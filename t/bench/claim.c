@@ -69,7 +69,10 @@ int main(int argc, char **argv)
     queue = rh_queue_make(root, source);
     count = atoi(argv[2]);
     for (i = 0; i < count; i++) {
-        rh_claim_t what = {LIMIT, PER_SUBSCRIPTION, apr_time_from_sec(45), LEASE, 0};
+        rh_claim_t what = {.limit = LIMIT,
+                           .per_subscription = PER_SUBSCRIPTION,
+                           .lease_for = apr_time_from_sec(45),
+                           .lease = LEASE};
         apr_array_header_t *jobs = apr_array_make(pool, LIMIT, sizeof(rh_job_t *));
         apr_time_t start = apr_time_now();
 

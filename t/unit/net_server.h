@@ -180,6 +180,16 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
     return net_say(peer, NET_OK) && strcmp(path, "/hangup") != 0;
 }
 
+/** Keep the last request's head, for the test to read once it has been answered. */
+static void net_keep(net_server_t *server, const char header[4096])
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&mutex);
+    memcpy(server->last, header, sizeof(server->last));
+    pthread_mutex_unlock(&mutex);
+}
+
 static void *net_serve(void *data)
 {
     net_peer_t *peer = data;
@@ -197,7 +207,7 @@ static void *net_serve(void *data)
     }
     while (net_read_request(peer, header, sizeof(header))) {
         net_add(server->requests, 1);
-        memcpy(server->last, header, sizeof(header));
+        net_keep(server, header);
         if (sscanf(header, "POST %255s", path) != 1 || !net_answer(peer, path, ++number)) {
             break;
         }
