@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
--- mod_resthooks on PostgreSQL 13 or later, version 1. `RestHooksSchema auto` creates and upgrades
+-- mod_resthooks on PostgreSQL 13 or later, version 2. `RestHooksSchema auto` creates and upgrades
 -- it at start; `RestHooksSchema check` expects it there: psql -1 -f schema-pgsql.sql
 --
 -- Every key is led by the tenant. Times are milliseconds since the epoch by this server's clock.
@@ -180,6 +180,7 @@ CREATE TABLE resthooks.queue (
         autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 5000,
         vacuum_truncate = false);
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, due_at);
+CREATE INDEX queue_due_at ON resthooks.queue (due_at);
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, delivery_id)
     WHERE order_key IS NOT NULL;
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key)
@@ -468,4 +469,4 @@ END $$;
 
 REVOKE EXECUTE ON FUNCTION resthooks.publish(text, text, text, text, text) FROM PUBLIC;
 
-INSERT INTO resthooks.schema_version (version) VALUES (1);
+INSERT INTO resthooks.schema_version (version) VALUES (2);

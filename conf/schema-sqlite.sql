@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
--- mod_resthooks on SQLite 3.38 or later, version 1: the tables of schema-pgsql.sql without
+-- mod_resthooks on SQLite 3.38 or later, version 2: the tables of schema-pgsql.sql without
 -- partitions; what is past RestHooksRetention is deleted in chunks. Made at start by
 -- `RestHooksSchema auto`. Times are milliseconds since the epoch; ids are UUIDv7 as text.
 
@@ -121,6 +121,7 @@ CREATE TABLE resthooks_queue (
     PRIMARY KEY (tenant, delivery_id)
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_queue_due ON resthooks_queue (tenant, subscription_id, due_at);
+CREATE INDEX resthooks_queue_due_at ON resthooks_queue (due_at);
 CREATE INDEX resthooks_queue_order
     ON resthooks_queue (tenant, subscription_id, order_key, event_id, delivery_id)
     WHERE order_key IS NOT NULL;
@@ -137,4 +138,4 @@ CREATE TABLE resthooks_idempotency (
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_idempotency_age ON resthooks_idempotency (created_at);
 
-INSERT INTO resthooks_schema_version (version) VALUES (1);
+INSERT INTO resthooks_schema_version (version) VALUES (2);

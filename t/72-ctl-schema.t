@@ -29,12 +29,12 @@ like(done.err, r"^resthooksctl: there are no tables" if DB == "pgsql" else "ther
 if DB == "sqlite3":
     ok(not os.path.exists(database.params), "the check leaves no file behind")
 done = ctl("schema", "upgrade")
-is_((done.status, done.out), (0, "made the tables of version 1\n"), "they are made") or diag(done)
+is_((done.status, done.out), (0, "made the tables of version 2\n"), "they are made") or diag(done)
 done = ctl("schema", "upgrade")
-is_((done.status, done.out, done.err), (0, "the tables are of version 1, as they should be\n", ""),
+is_((done.status, done.out, done.err), (0, "the tables are of version 2, as they should be\n", ""),
     "once")
 done = ctl("schema", "check")
-is_((done.status, done.out, done.err), (0, "the tables are of version 1, as they should be\n", ""),
+is_((done.status, done.out, done.err), (0, "the tables are of version 2, as they should be\n", ""),
     "and pass the check")
 done = Ctl(RESTHOOKSCTL_DB=db)("schema", "check")
 is_(done.status, 0, "RESTHOOKSCTL_DB says which database, too")
@@ -46,11 +46,32 @@ httpd = Httpd(config="RestHooksSchema check", database=database)
 is_(httpd.api().get("/subscriptions").json, [], "httpd starts on them with RestHooksSchema check")
 httpd.stop()
 
+
+def structure():
+    """Names and texts of all tables and indexes."""
+    return database.sql("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'resthooks'"
+                        " ORDER BY 1" if DB == "pgsql" else
+                        "SELECT name, sql FROM sqlite_master WHERE sql <> '' ORDER BY 1")
+
+
+made = structure()
+database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
+             else "DROP INDEX resthooks_queue_due_at")
+database.sql(f"UPDATE {version} SET version = 1")
+done = ctl("schema", "check")
+is_(done.status, 1, "tables of an earlier version do not pass the check")
+like(done.err, "the tables are of version 1, this mod_resthooks needs 2", "and why is said")
+done = ctl("schema", "upgrade")
+is_((done.status, done.out), (0, "brought the tables of version 1 to version 2\n"),
+    "they are brought up") or diag(done)
+is_(structure(), made, "and are what new ones are")
+is_(ctl("schema", "check").status, 0, "and pass the check")
+
 database.sql(f"UPDATE {version} SET version = 7")
 for action in ("check", "upgrade"):
     done = ctl("schema", action)
     is_(done.status, 1, f"{action} refuses tables of a later version")
-    like(done.err, "the tables are of version 7, this mod_resthooks knows 1", "and says so")
+    like(done.err, "the tables are of version 7, this mod_resthooks knows 2", "and says so")
 database.sql(f"UPDATE {version} SET version = 0")
 done = ctl("schema", "check")
 is_(done.status, 1, "and an earlier one is not what it should be")

@@ -10,7 +10,7 @@
 /** What the store has to say meanwhile. */
 typedef struct account_t {
     ctl_t *ctl;
-    bool made;          /**< there are new tables */
+    const char *made;   /**< what was done to the tables; NULL: nothing */
     const char *reason; /**< why there is no connection; NULL: not told */
 } account_t;
 
@@ -22,7 +22,7 @@ static void write_log(void *baton, rh_log_level_t level, apr_status_t status, co
     (void)level;
     (void)status;
     if (strcmp(tag, "RH0101") == 0) {
-        account->made = true;
+        account->made = apr_pstrdup(account->ctl->pool, message);
     } else if (strcmp(tag, "RH0115") == 0) {
         /* It promises to try again, which is what httpd would do. */
         const char *colon = strstr(message, ": ");
@@ -78,7 +78,7 @@ static int look_at_file(ctl_t *ctl, const char *file, bool upgrade)
 
 static int ensure(ctl_t *ctl, bool upgrade)
 {
-    account_t account = {ctl, false, NULL};
+    account_t account = {ctl, NULL, NULL};
     rh_log_t log = {write_log, &account, RH_LOG_NOTICE};
     const char *driver = NULL, *params = NULL, *problem = NULL;
     rh_db_source_t *source;
@@ -104,9 +104,11 @@ static int ensure(ctl_t *ctl, bool upgrade)
     if (made != APR_SUCCESS) {
         return ctl_fail(ctl, "%s", problem);
     }
-    printf(account.made ? "made the tables of version %d\n"
-                        : "the tables are of version %d, as they should be\n",
-           RH_SCHEMA_VERSION);
+    if (account.made) {
+        printf("%s\n", account.made);
+    } else {
+        printf("the tables are of version %d, as they should be\n", RH_SCHEMA_VERSION);
+    }
     return CTL_DONE;
 }
 

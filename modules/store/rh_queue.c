@@ -129,6 +129,6 @@ rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
     queue->base.backlog = count_backlog;
     queue->base.release = release;
     queue->source = source;
-    rh_uuid_floor(0, queue->subscription);
+    rh_uuid_floor(0, queue->walk.at.subscription);
     return &queue->base;
 }

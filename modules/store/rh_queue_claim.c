@@ -1,38 +1,23 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Due deliveries, fairly by subscription. */
+/* Due deliveries are leased, and made jobs. */
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
 #include <apr_hash.h>
 
-/** Subscriptions that one statement looks at: few at first, as few may do; and how many of these
- * statements a claim makes. */
-#define FIRST_STEPS 32
-#define MOST_STEPS 256
-#define MOST_WALKS 16
 /** How long what waits behind another of its key is not looked at, if nobody wakes it. */
 #define PARKED_FOR apr_time_from_sec(600)
-/** How long ordered subscriptions that wait for the spool are left alone. */
-#define HELD_FOR apr_time_from_msec(100)
 /** Due deliveries of an ordered subscription that are looked at for one that is taken. */
 #define LOOK_FOR_ONE 4
-
-typedef struct candidate_t {
-    const char *tenant, *id;
-    int most;
-    apr_int64_t pace; /**< milliseconds that its share takes; 0: no rate limit */
-    bool ordered;
-} candidate_t;
 
 typedef struct claim_t {
     rh_queue_impl_t *queue;
     rh_claim_t *claim;
     apr_time_t lease_until;
-    apr_array_header_t *candidates; /**< of candidate_t */
+    apr_array_header_t *candidates; /**< of rh_candidate_t */
     apr_array_header_t *jobs;
     apr_array_header_t *lost; /**< of rh_settle_t *: their event is gone */
     apr_hash_t *late;         /**< milliseconds that deliveries have been due, as text; by id */
-    int room;                 /**< jobs that may still be taken */
 } claim_t;
 
 /* ---- jobs ---- */
@@ -140,132 +125,6 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
     return status;
 }
 
-/* ---- candidates ---- */
-
-/** There is something that only has to wait: the next claim should come no later. */
-static void come_again(const claim_t *claim, apr_interval_time_t wait)
-{
-    if (claim->claim->again == 0 || claim->claim->again > wait) {
-        claim->claim->again = wait;
-    }
-}
-
-/** What a subscription may get in this claim. */
-static void add_candidate(claim_t *claim, const char **row)
-{
-    rh_queue_impl_t *queue = claim->queue;
-    int rate = (int)rh_db_number(row[5]), most = (int)rh_db_number(row[2]);
-    candidate_t *candidate;
-
-    if (most > claim->room) {
-        most = claim->room;
-    }
-    candidate = apr_array_push(claim->candidates);
-    memset(candidate, 0, sizeof(*candidate));
-    candidate->tenant = row[0];
-    candidate->id = row[1];
-    candidate->ordered = rh_db_number(row[4]) != 0;
-    if (rate > 0) {
-        /* A tenth of a second's worth. */
-        if (most > (rate + 9) / 10) {
-            most = (rate + 9) / 10;
-        }
-        candidate->pace = ((apr_int64_t)most * 1000 + rate - 1) / rate;
-        come_again(claim, candidate->pace * 1000);
-    }
-    candidate->most = most;
-    claim->room -= most;
-    apr_cpystrn(queue->tenant, row[0], sizeof(queue->tenant));
-    apr_cpystrn(queue->subscription, row[1], sizeof(queue->subscription));
-}
-
-/** Look at the subscriptions behind the place where the last walk ended. */
-static apr_status_t walk(rh_db_t *db, const claim_t *claim, const char *tenant, const char *id,
-                         int steps, apr_pool_t *pool, apr_array_header_t **rows)
-{
-    const char *now = rh_queue_now(pool, 0), *most_steps = apr_psprintf(pool, "%d", steps);
-    const char *each = apr_psprintf(pool, "%d", claim->claim->per_subscription);
-    const char *pgsql[] = {tenant, id, most_steps, each};
-    const char *sqlite[] = {tenant, id, most_steps, now, each, now};
-
-    return db->dialect == RH_DIALECT_PGSQL
-               ? rh_db_select(db, &rh_sql_claim_candidates, 4, pgsql, pool, rows)
-               : rh_db_select(db, &rh_sql_claim_candidates, 6, sqlite, pool, rows);
-}
-
-/** Judge one subscription that has something in the queue. */
-static apr_status_t look_at(rh_db_t *db, claim_t *claim, const char **row, apr_pool_t *pool)
-{
-    apr_int64_t pause = rh_db_number(row[6]);
-
-    if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
-        return rh_queue_cancel(db, row[0], row[1], pool);
-    }
-    if (strcmp(row[3], "active") != 0 || rh_db_number(row[2]) == 0) {
-        return APR_SUCCESS;
-    }
-    if (pause > 0) {
-        come_again(claim, pause * 1000);
-        return APR_SUCCESS;
-    }
-    if (claim->claim->hold_ordered && rh_db_number(row[4]) != 0) {
-        come_again(claim, HELD_FOR);
-        return APR_SUCCESS;
-    }
-    add_candidate(claim, row);
-    return APR_SUCCESS;
-}
-
-/**
- * Go once around the subscriptions, from behind the last one that got something, until there is
- * enough to do.
- */
-static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *pool)
-{
-    static const char first_id[] = "00000000-0000-0000-0000-000000000000";
-    const char *start_tenant = apr_pstrdup(pool, claim->queue->tenant);
-    const char *start_id = apr_pstrdup(pool, claim->queue->subscription);
-    const char *tenant = start_tenant, *id = start_id;
-    int steps = FIRST_STEPS, walks, i;
-    bool wrapped = false;
-
-    for (walks = 0; walks < MOST_WALKS && claim->room > 0; walks++) {
-        apr_array_header_t *rows;
-        apr_status_t status = walk(db, claim, tenant, id, steps, pool, &rows);
-
-        for (i = 0; status == APR_SUCCESS && i < rows->nelts && claim->room > 0; i++) {
-            const char **row = rh_row(rows, i);
-            int order = strcmp(row[0], start_tenant);
-
-            if (wrapped && (order > 0 || (order == 0 && strcmp(row[1], start_id) > 0))) {
-                return APR_SUCCESS;
-            }
-            status = look_at(db, claim, row, pool);
-            tenant = row[0];
-            id = row[1];
-        }
-        if (status != APR_SUCCESS) {
-            return status;
-        }
-        if (rows->nelts < steps && claim->room > 0) {
-            if (wrapped) {
-                return APR_SUCCESS;
-            }
-            wrapped = true;
-            tenant = "";
-            id = first_id;
-        }
-        steps = steps * 2 < MOST_STEPS ? steps * 2 : MOST_STEPS;
-    }
-    if (claim->room > 0) {
-        /* Very many wait with nothing due: the next claim goes on here. */
-        apr_cpystrn(claim->queue->tenant, tenant, sizeof(claim->queue->tenant));
-        apr_cpystrn(claim->queue->subscription, id, sizeof(claim->queue->subscription));
-        claim->claim->again = 1000;
-    }
-    return APR_SUCCESS;
-}
-
 /* ---- leasing ---- */
 
 static const char *candidates_json(const claim_t *claim, bool ordered, apr_pool_t *pool)
@@ -275,7 +134,7 @@ static const char *candidates_json(const claim_t *claim, bool ordered, apr_pool_
 
     rh_rows_begin(&rows, pool);
     for (i = 0; i < claim->candidates->nelts; i++) {
-        const candidate_t *candidate = &APR_ARRAY_IDX(claim->candidates, i, candidate_t);
+        const rh_candidate_t *candidate = &APR_ARRAY_IDX(claim->candidates, i, rh_candidate_t);
 
         if (candidate->ordered == ordered) {
             rh_rows_next(&rows);
@@ -341,7 +200,7 @@ static apr_status_t lease_pgsql(rh_db_t *db, claim_t *claim, apr_pool_t *pool,
 }
 
 static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
-                                     const candidate_t *candidate, apr_pool_t *pool,
+                                     const rh_candidate_t *candidate, apr_pool_t *pool,
                                      apr_array_header_t *leased)
 {
     const char *now = rh_queue_now(pool, 0);
@@ -397,8 +256,8 @@ static apr_status_t claim_work(rh_db_t *db, void *baton, apr_pool_t *pool)
         status = lease_pgsql(db, claim, pool, leased);
     } else {
         for (i = 0; i < claim->candidates->nelts && status == APR_SUCCESS; i++) {
-            status = lease_one_sqlite(db, claim, &APR_ARRAY_IDX(claim->candidates, i, candidate_t),
-                                      pool, leased);
+            status = lease_one_sqlite(
+                db, claim, &APR_ARRAY_IDX(claim->candidates, i, rh_candidate_t), pool, leased);
         }
     }
     if (status == APR_SUCCESS) {
@@ -409,11 +268,6 @@ static apr_status_t claim_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     return status;
 }
 
-static apr_status_t find_work(rh_db_t *db, void *baton, apr_pool_t *pool)
-{
-    return find_candidates(db, baton, pool);
-}
-
 apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scratch,
                             apr_array_header_t *jobs)
 {
@@ -421,15 +275,12 @@ apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scra
     claim_t claim = {0};
     apr_status_t status;
 
-    what->again = 0;
     claim.queue = queue;
     claim.claim = what;
-    claim.candidates = apr_array_make(scratch, 64, sizeof(candidate_t));
+    claim.candidates = apr_array_make(scratch, 64, sizeof(rh_candidate_t));
     claim.jobs = jobs;
     claim.lost = apr_array_make(scratch, 4, sizeof(rh_settle_t *));
-    claim.room = what->limit;
-    /* Most looks find nothing: on SQLite they must not keep writers out. */
-    status = rh_store_run(queue->source, false, find_work, &claim, scratch);
+    status = rh_queue_choose(queue, what, claim.candidates, scratch);
     if (status != APR_SUCCESS || claim.candidates->nelts == 0) {
         return status;
     }

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_queue_private.h
- * @brief The rooms of the queue: commit, claim, settle.
+ * @brief The rooms of the queue: commit, choose and claim, settle.
  */
 #ifndef RH_QUEUE_PRIVATE_H
 #define RH_QUEUE_PRIVATE_H
@@ -9,12 +9,22 @@
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
+/** A subscription's, in the order of the queue's index. */
+typedef struct rh_place_t {
+    char tenant[RH_MAX_NAME + 1];
+    char subscription[RH_UUID_LEN + 1];
+} rh_place_t;
+
 typedef struct rh_queue_impl_t {
     rh_queue_t base;
     rh_db_source_t *source;
-    /** Where the next claim goes on: behind this subscription. */
-    char tenant[RH_MAX_NAME + 1];
-    char subscription[RH_UUID_LEN + 1];
+    /** A walk around the subscriptions that have something in the queue, over several claims. */
+    struct {
+        rh_place_t at;   /**< the next claim goes on behind this one */
+        rh_place_t from; /**< it is once around when it is here again */
+        bool begun, wrapped;
+        apr_time_t next; /**< there is one now and then, whatever is due */
+    } walk;
 } rh_queue_impl_t;
 
 /** Now, in milliseconds, of this host: SQLite's clock. */
@@ -23,6 +33,29 @@ const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
 /** Take deliveries of a subscription out of the queue as cancelled: some at a time. */
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                              apr_pool_t *pool);
+
+/** What a subscription gets in a claim. */
+typedef struct rh_candidate_t {
+    const char *tenant, *id;
+    int most;
+    apr_int64_t pace; /**< milliseconds that its share takes; 0: no rate limit */
+    bool ordered;
+} rh_candidate_t;
+
+/**
+ * Choose the subscriptions that a claim takes from.
+ *
+ * Mostly few deliveries are due, and these are seen at once, by their time, however many others
+ * wait. Where more are due, half of the claim is for the oldest and half for those that a walk
+ * around the subscriptions finds: it costs the same for each, whatever its backlog, and goes on in
+ * the next claim. So a backlog delays nobody else's. Now and then there is a walk anyway, for what
+ * belongs to a subscription that is gone: it is cancelled, due or not.
+ *
+ * @param claim `again` is set when what isn't chosen may be soon
+ * @param candidates receives rh_candidate_t, whose strings are in `pool`
+ */
+apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
+                             apr_array_header_t *candidates, apr_pool_t *pool);
 
 /**
  * Make jobs of leased deliveries.

@@ -17,6 +17,7 @@ const char *rh_schema_text(rh_dialect_t dialect)
 typedef struct ensure_t {
     bool upgrade;
     bool made;
+    int before; /**< when made: the version that there was, 0: none */
     const char *problem;
 } ensure_t;
 
@@ -65,6 +66,23 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     return APR_INCOMPLETE;
 }
 
+/** Make the tables, or bring those of an earlier version up. */
+static apr_status_t run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    if (version == 0) {
+        return rh_db_script(db, rh_schema_text(db->dialect), pool);
+    }
+    for (; version < RH_SCHEMA_VERSION && status == APR_SUCCESS; version++) {
+        const rh_statement_t *upgrade = &rh_sql_upgrades[version - 1];
+
+        status = rh_db_script(
+            db, db->dialect == RH_DIALECT_PGSQL ? upgrade->pgsql : upgrade->sqlite, pool);
+    }
+    return status;
+}
+
 /** In a transaction: look again behind the lock, then make them. */
 static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
@@ -82,8 +100,9 @@ static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
         status = judge(ensure, version, pool);
     }
     if (status == APR_INCOMPLETE) {
-        status = rh_db_script(db, rh_schema_text(db->dialect), pool);
+        status = run_scripts(db, version, pool);
         ensure->made = status == APR_SUCCESS;
+        ensure->before = version;
     }
     return status;
 }
@@ -112,7 +131,7 @@ static apr_status_t look(rh_db_t *db, void *baton, apr_pool_t *pool)
 apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *pool,
                               const char **problem)
 {
-    ensure_t ensure = {upgrade, false, NULL};
+    ensure_t ensure = {.upgrade = upgrade};
     apr_status_t status = rh_store_run(source, false, look, &ensure, pool);
 
     if (status == APR_INCOMPLETE) {
@@ -122,8 +141,12 @@ apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *
         }
     }
     if (ensure.made && status == APR_SUCCESS) {
-        rh_log(source->log, RH_LOG_NOTICE, 0, "RH0101", "made the tables of version %d",
-               RH_SCHEMA_VERSION);
+        const char *what =
+            ensure.before == 0
+                ? "made the tables of"
+                : apr_psprintf(pool, "brought the tables of version %d to", ensure.before);
+
+        rh_log(source->log, RH_LOG_NOTICE, 0, "RH0101", "%s version %d", what, RH_SCHEMA_VERSION);
     }
     *problem = ensure.problem ? ensure.problem : "the database can't be reached";
     return status;

@@ -15,6 +15,11 @@
 /** SQLite's clock, in milliseconds since the epoch. PostgreSQL has resthooks.now_ms(). */
 #define RH_SQLITE_NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
 
+/* ---- rh_sql_schema.c ---- */
+
+/** Scripts: at n - 1 what makes tables of version n those of n + 1, and says so in them. */
+extern const rh_statement_t rh_sql_upgrades[];
+
 /* ---- rh_sql_subscription.c ---- */
 
 /** Take a subscription's mutex: (tenant, id). PostgreSQL only. */
@@ -101,9 +106,13 @@ extern const rh_statement_t rh_sql_idempotency_get;
 
 /* ---- rh_sql_claim.c ---- */
 
+/** Due deliveries that are looked at, the oldest first. */
+#define RH_CLAIM_LOOK 512
+/** Whose these are: (now, now), SQLite's alone. Rows: tenant, id, how many of them are due, state,
+ * ordered, rate limit, pause left. */
+extern const rh_statement_t rh_sql_claim_due;
 /** Subscriptions that have something in the queue, behind a place: (tenant, subscription, steps,
- * now, now). Rows: tenant, id, something due, state, ordered, rate limit, pause left. The times
- * are SQLite's alone. */
+ * now, most of one, now). Rows as before. The times are SQLite's alone. */
 extern const rh_statement_t rh_sql_claim_candidates;
 /** Lease what is due of candidates: (candidates, spare, lease, lease for); rows: tenant, delivery.
  * `spare`: "1" for nothing whose lease ended, else "0". PostgreSQL only. */

@@ -1,10 +1,45 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_sql.h"
 
+#include <apr_general.h>
+
+#define LOOK APR_STRINGIFY(RH_CLAIM_LOOK)
+
 /*
- * Subscriptions are found by walking the index from one to the next, so a backlog costs no more
- * than a single delivery. PostgreSQL reads the next one in a lateral query, SQLite in a scalar one.
- * Of what is due, so many are counted as one claim may take of one subscription.
+ * What is due for the longest time, by subscription; mostly that is all that is due. The rows of
+ * subscriptions are looked up by their key, one by one, also where nothing is known of the tables.
+ */
+const rh_statement_t rh_sql_claim_due = {
+    "claim_due",
+    "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
+    " due AS MATERIALIZED (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q"
+    " WHERE q.due_at <= (SELECT at FROM clock) ORDER BY q.due_at LIMIT " LOOK "),"
+    " one AS MATERIALIZED (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,"
+    " min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)"
+    " SELECT one.tenant, one.id, one.count, s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END,"
+    " s.rate_limit, greatest(t.paused_until - clock.at, 0)"
+    " FROM clock CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription x"
+    " WHERE x.tenant = one.tenant AND x.id = one.id LIMIT 1) AS s ON true"
+    " LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x"
+    " WHERE x.tenant = one.tenant AND x.subscription_id = one.id LIMIT 1) AS t ON true"
+    " ORDER BY one.since",
+    "SELECT one.tenant, one.id, one.count, s.state, s.ordered, s.rate_limit,"
+    " max(t.paused_until - CAST(%s AS integer), 0)"
+    " FROM (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,"
+    " min(due.due_at) AS since FROM (SELECT q.tenant, q.subscription_id, q.due_at"
+    " FROM resthooks_queue q WHERE q.due_at <= CAST(%s AS integer)"
+    " ORDER BY q.due_at LIMIT " LOOK ") AS due GROUP BY due.tenant, due.subscription_id) AS one"
+    " LEFT JOIN resthooks_subscription s ON s.tenant = one.tenant AND s.id = one.id"
+    " LEFT JOIN resthooks_subscription_stat t"
+    " ON t.tenant = one.tenant AND t.subscription_id = one.id"
+    " ORDER BY one.since"};
+
+/*
+ * Where more is due, subscriptions are found by walking the index from one to the next, so a
+ * backlog costs no more than a single delivery. PostgreSQL reads the next one in a lateral query,
+ * SQLite in a scalar one, of the same tenant or of the next: of a comparison of pairs it would use
+ * the first halves alone. Of what is due, so many are counted as one claim may take of one
+ * subscription.
  */
 const rh_statement_t rh_sql_claim_candidates = {
     "claim_candidates",
@@ -30,9 +65,11 @@ const rh_statement_t rh_sql_claim_candidates = {
     " FROM resthooks_queue q WHERE (q.tenant, q.subscription_id) > (%s, %s)"
     " ORDER BY q.tenant, q.subscription_id LIMIT 1)"
     " UNION ALL SELECT q.tenant, q.subscription_id, step.n + 1 FROM step JOIN resthooks_queue q"
-    " ON (q.tenant, q.delivery_id) = (SELECT x.tenant, x.delivery_id FROM resthooks_queue x"
-    " WHERE (x.tenant, x.subscription_id) > (step.tenant, step.id)"
-    " ORDER BY x.tenant, x.subscription_id LIMIT 1)"
+    " ON (q.tenant, q.delivery_id) = (SELECT * FROM (SELECT * FROM (SELECT x.tenant, x.delivery_id"
+    " FROM resthooks_queue x WHERE x.tenant = step.tenant AND x.subscription_id > step.id"
+    " ORDER BY x.subscription_id LIMIT 1) UNION ALL SELECT * FROM (SELECT x.tenant, x.delivery_id"
+    " FROM resthooks_queue x WHERE x.tenant > step.tenant"
+    " ORDER BY x.tenant, x.subscription_id LIMIT 1)) LIMIT 1)"
     " WHERE step.n < CAST(%s AS integer))"
     " SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks_queue q"
     " WHERE q.tenant = step.tenant AND q.subscription_id = step.id"

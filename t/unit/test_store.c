@@ -1,18 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The store on SQLite, and on PostgreSQL where $RH_PGSQL is the conninfo of a cluster. */
-#include "tap.h"
+#include "store_databases.h"
 
-#include "rh_db_private.h"
 #include "rh_schema.h"
 #include "rh_signature.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
-#include <apr_general.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-static apr_pool_t *pool;
 static rh_store_t *store;
 static rh_queue_t *writer, *worker;
 static const char *database;
@@ -580,41 +574,5 @@ static void run_all(const char *driver, const char *params)
 
 int main(void)
 {
-    char folder[] = "/tmp/rh-store-XXXXXX";
-    const char *cluster = getenv("RH_PGSQL");
-
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&pool, NULL);
-    if (mkdtemp(folder) == NULL) {
-        return 1;
-    }
-    run_all("sqlite3", apr_pstrcat(pool, folder, "/test.db", NULL));
-    apr_pool_clear(pool);
-    if (cluster && *cluster) {
-        const char *name = apr_psprintf(pool, "rh_unit_%d", (int)getpid());
-        rh_db_source_t *source;
-        rh_db_t *db;
-
-        if (rh_db_source_dedicated(pool, "pgsql",
-                                   apr_pstrcat(pool, cluster, " dbname=postgres", NULL), &test_log,
-                                   &source) == APR_SUCCESS &&
-            source->acquire(source, pool, &db) == APR_SUCCESS) {
-            rh_db_script(db, apr_pstrcat(pool, "CREATE DATABASE ", name, NULL), pool);
-            run_all("pgsql", apr_pstrcat(pool, cluster, " dbname=", name, NULL));
-        } else {
-            ok(false, "the cluster of $RH_PGSQL can be reached");
-        }
-    }
-    apr_pool_destroy(pool);
-    {
-        const char *const tails[] = {"/test.db", "/test.db-wal", "/test.db-shm", ""};
-        char path[100];
-
-        for (int i = 0; i < 4; i++) {
-            snprintf(path, sizeof(path), "%s%s", folder, tails[i]);
-            (void)remove(path);
-        }
-    }
-    return done_testing();
+    return test_databases("rh_unit", run_all);
 }

@@ -1,0 +1,246 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Which subscriptions a claim takes from, fairly. */
+#include "rh_queue_private.h"
+
+#include <apr_hash.h>
+
+/** Subscriptions that one statement of a walk looks at: few at first, as few may do; and how many
+ * of these statements a claim makes. */
+#define FIRST_STEPS 32
+#define MOST_STEPS 256
+#define MOST_WALKS 16
+/** A claim doesn't walk for longer, and the next one goes on after so many times as long. */
+#define WALK_FOR apr_time_from_msec(20)
+#define WALK_REST 4
+/** Between two walks when nothing is due but what was seen. */
+#define WALK_SPACING apr_time_from_sec(30)
+/** How long ordered subscriptions that wait for the spool are left alone. */
+#define HELD_FOR apr_time_from_msec(100)
+
+typedef struct choice_t {
+    rh_queue_impl_t *queue;
+    rh_claim_t *claim;
+    apr_array_header_t *candidates; /**< of rh_candidate_t */
+    apr_hash_t *chosen;             /**< their ids */
+    int room;                       /**< jobs that may still be taken */
+} choice_t;
+
+/** There is something that only has to wait: the next claim should come no later. */
+static void come_again(const choice_t *choice, apr_interval_time_t wait)
+{
+    if (choice->claim->again == 0 || choice->claim->again > wait) {
+        choice->claim->again = wait;
+    }
+}
+
+/** What a subscription may get in this claim. */
+static void add_candidate(choice_t *choice, const char **row)
+{
+    int rate = (int)rh_db_number(row[5]), most = (int)rh_db_number(row[2]);
+    rh_candidate_t *candidate;
+
+    if (most > choice->claim->per_subscription) {
+        most = choice->claim->per_subscription;
+    }
+    if (most > choice->room) {
+        most = choice->room;
+    }
+    candidate = apr_array_push(choice->candidates);
+    memset(candidate, 0, sizeof(*candidate));
+    candidate->tenant = row[0];
+    candidate->id = row[1];
+    candidate->ordered = rh_db_number(row[4]) != 0;
+    if (rate > 0) {
+        /* A tenth of a second's worth. */
+        if (most > (rate + 9) / 10) {
+            most = (rate + 9) / 10;
+        }
+        candidate->pace = ((apr_int64_t)most * 1000 + rate - 1) / rate;
+        come_again(choice, candidate->pace * 1000);
+    }
+    candidate->most = most;
+    choice->room -= most;
+    apr_hash_set(choice->chosen, candidate->id, APR_HASH_KEY_STRING, candidate);
+}
+
+/** Look at the subscriptions behind the place where the last walk ended. */
+static apr_status_t walk(rh_db_t *db, const choice_t *choice, const char *tenant, const char *id,
+                         int steps, apr_pool_t *pool, apr_array_header_t **rows)
+{
+    const char *now = rh_queue_now(pool, 0), *most_steps = apr_psprintf(pool, "%d", steps);
+    const char *each = apr_psprintf(pool, "%d", choice->claim->per_subscription);
+    const char *pgsql[] = {tenant, id, most_steps, each};
+    const char *sqlite[] = {tenant, id, most_steps, now, each, now};
+
+    return db->dialect == RH_DIALECT_PGSQL
+               ? rh_db_select(db, &rh_sql_claim_candidates, 4, pgsql, pool, rows)
+               : rh_db_select(db, &rh_sql_claim_candidates, 6, sqlite, pool, rows);
+}
+
+/** Judge one subscription that has something in the queue. */
+static apr_status_t look_at(rh_db_t *db, choice_t *choice, const char **row, apr_pool_t *pool)
+{
+    apr_int64_t pause = rh_db_number(row[6]);
+
+    if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
+        return rh_queue_cancel(db, row[0], row[1], pool);
+    }
+    if (strcmp(row[3], "active") != 0 || rh_db_number(row[2]) == 0) {
+        return APR_SUCCESS;
+    }
+    if (pause > 0) {
+        come_again(choice, pause * 1000);
+        return APR_SUCCESS;
+    }
+    if (choice->claim->hold_ordered && rh_db_number(row[4]) != 0) {
+        come_again(choice, HELD_FOR);
+        return APR_SUCCESS;
+    }
+    add_candidate(choice, row);
+    return APR_SUCCESS;
+}
+
+/**
+ * Look at what is due for the longest time. Where that is not all, half of the room is left for
+ * those that a walk finds.
+ * @param all receives whether nothing else is due
+ */
+static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool, bool *all)
+{
+    const char *now = rh_queue_now(pool, 0), *sqlite[] = {now, now};
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_select(
+        db, &rh_sql_claim_due, db->dialect == RH_DIALECT_SQLITE ? 2 : 0, sqlite, pool, &rows);
+    apr_int64_t due = 0;
+    int left, i;
+
+    for (i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        due += rh_db_number(rh_row(rows, i)[2]);
+    }
+    *all = due < RH_CLAIM_LOOK;
+    left = *all ? 0 : (choice->room + 1) / 2;
+    choice->room -= left;
+    for (i = 0; status == APR_SUCCESS && i < rows->nelts && choice->room > 0; i++) {
+        status = look_at(db, choice, rh_row(rows, i), pool);
+    }
+    choice->room += left;
+    return status;
+}
+
+static void go_to(rh_place_t *place, const char *tenant, const char *subscription)
+{
+    apr_cpystrn(place->tenant, tenant, sizeof(place->tenant));
+    apr_cpystrn(place->subscription, subscription, sizeof(place->subscription));
+}
+
+static bool is_behind(const char **row, const rh_place_t *place)
+{
+    int order = strcmp(row[0], place->tenant);
+
+    return order > 0 || (order == 0 && strcmp(row[1], place->subscription) > 0);
+}
+
+/** The walk was once around. */
+static apr_status_t end_walk(rh_queue_impl_t *queue)
+{
+    queue->walk.begun = false;
+    queue->walk.next = apr_time_now() + WALK_SPACING;
+    return APR_SUCCESS;
+}
+
+/**
+ * Go around the subscriptions, from behind the last one that got something, until there is enough
+ * to do: once at most. It may take several claims.
+ */
+static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
+{
+    rh_queue_impl_t *queue = choice->queue;
+    const char *tenant = apr_pstrdup(pool, queue->walk.at.tenant);
+    const char *id = apr_pstrdup(pool, queue->walk.at.subscription);
+    apr_time_t began = apr_time_now();
+    int steps = FIRST_STEPS, walks, i;
+
+    if (!queue->walk.begun) {
+        queue->walk.from = queue->walk.at;
+        queue->walk.wrapped = false;
+        queue->walk.begun = true;
+    }
+    for (walks = 0; walks < MOST_WALKS && choice->room > 0; walks++) {
+        apr_array_header_t *rows;
+        apr_status_t status;
+
+        if (apr_time_now() - began > WALK_FOR) {
+            break;
+        }
+        status = walk(db, choice, tenant, id, steps, pool, &rows);
+        for (i = 0; status == APR_SUCCESS && i < rows->nelts && choice->room > 0; i++) {
+            const char **row = rh_row(rows, i);
+
+            if (queue->walk.wrapped && is_behind(row, &queue->walk.from)) {
+                return end_walk(queue);
+            }
+            tenant = row[0];
+            id = row[1];
+            if (!apr_hash_get(choice->chosen, id, APR_HASH_KEY_STRING)) {
+                status = look_at(db, choice, row, pool);
+            }
+        }
+        if (status != APR_SUCCESS) {
+            queue->walk.begun = false;
+            return status;
+        }
+        if (rows->nelts < steps && choice->room > 0) {
+            if (queue->walk.wrapped) {
+                return end_walk(queue);
+            }
+            queue->walk.wrapped = true;
+            tenant = "";
+            id = "00000000-0000-0000-0000-000000000000";
+        }
+        steps = steps * 2 < MOST_STEPS ? steps * 2 : MOST_STEPS;
+    }
+    go_to(&queue->walk.at, tenant, id);
+    if (choice->room > 0) {
+        come_again(choice, WALK_REST * (apr_time_now() - began) + 1000);
+    } else {
+        queue->walk.begun = false;
+    }
+    return APR_SUCCESS;
+}
+
+/**
+ * Choose the subscriptions to take from, until there is enough to do. What is due is mostly seen
+ * at once; a walk finds what is due behind a backlog, and now and then what belongs to a
+ * subscription that is gone, due or not.
+ */
+static apr_status_t find_candidates(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
+{
+    rh_queue_impl_t *queue = choice->queue;
+    apr_time_t now = apr_time_now();
+    bool all, walks = queue->walk.begun || now >= queue->walk.next ||
+                      queue->walk.next > now + WALK_SPACING;
+    apr_status_t status = look_at_due(db, choice, pool, &all);
+
+    return status == APR_SUCCESS && (walks || !all) ? walk_around(db, choice, pool) : status;
+}
+
+static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    choice_t *choice = baton;
+
+    /* It may be a second try. */
+    choice->claim->again = 0;
+    choice->room = choice->claim->limit;
+    apr_array_clear(choice->candidates);
+    apr_hash_clear(choice->chosen);
+    return find_candidates(db, choice, pool);
+}
+
+apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
+                             apr_array_header_t *candidates, apr_pool_t *pool)
+{
+    choice_t choice = {queue, claim, candidates, apr_hash_make(pool), 0};
+
+    /* Most looks find nothing: on SQLite they must not keep writers out. */
+    return rh_store_run(queue->source, false, choose, &choice, pool);
+}
