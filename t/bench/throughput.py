@@ -171,11 +171,11 @@ def all_the_way(bench, report, kind="pgsql", name="way"):
 def proxied(bench, report):
     """The same requests through a server without the module and one whose rules don't match, in
     turns."""
-    seconds = 3
+    seconds = 2
     plain = bench.server(module=False, backend=bench.sink)
     watched = bench.server(bench.database("pgsql"), backend=bench.sink)
     load = bench.load(plain, watched)
-    for number in range(2 if bench.quick else 21):
+    for number in range(4 if bench.quick else 41):
         rates = {}
         for server in ((plain, watched) if number % 2 else (watched, plain)):
             rates[server] = wrk(bench, server.url + "/employers/acme/notes", seconds,
