@@ -142,6 +142,7 @@ CREATE TABLE resthooks.attempt (
     started_at  bigint NOT NULL,
     ms          bigint NOT NULL,
     status_code integer NOT NULL,
+    format      text,   -- of what was sent: the subscription's may be another by now
     headers     text,
     answer      text,
     error       text,

@@ -99,6 +99,7 @@ CREATE TABLE resthooks_attempt (
     started_at  integer NOT NULL,
     ms          integer NOT NULL,
     status_code integer NOT NULL,
+    format      text,   -- of what was sent: the subscription's may be another by now
     headers     text,
     answer      text,
     error       text,

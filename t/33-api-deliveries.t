@@ -153,6 +153,19 @@ answer = api.post(sub + "/replay", {"from": started, "state": "any"})
 is_(answer.json["queued"] >= total, True, "a replay of everything has what was missed while paused")
 got = receiver.wait_for(answer.json["queued"], "/in", 60)
 ok("missed" in [json.loads(r.body)[0]["id"] for r in got], "and sends it")
+
+# The payload is the one that was sent, whatever becomes of the subscription.
+for kind in ("envelope", "skinny"):
+    changing = api.subscribe(receiver.url + "/" + kind, ["invoice.paid"], format=kind)
+    event = publish(kind)
+    sent = json.loads(receiver.wait_for(1, "/" + kind)[0].body)
+    row = wait_until(lambda changing=changing: [
+        d for d in api.deliveries(changing["id"], "?state=delivered")])[0]
+    is_(api.get("/deliveries/" + row["id"]).json["payload"], sent, f"{kind}: what was sent")
+    api.patch("/subscriptions/" + changing["id"], {"format": "cloudevents"})
+    is_(api.get("/deliveries/" + row["id"]).json["payload"], sent, "also when the format changes")
+    api.delete("/subscriptions/" + changing["id"])
+    is_(api.get("/deliveries/" + row["id"]).json["payload"], sent, "and after unsubscribing")
 is_(api.get("/deliveries/" + "0" * 36).status, 404, "no such delivery")
 is_(api.post("/deliveries/" + subscription["id"] + "/redeliver").status, 404, "none to send again")
 done_testing()

@@ -94,6 +94,7 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
         exchange->answer_headers ? headers_text(pool, exchange->answer_headers) : NULL;
     attempt->answer = NULL;
     attempt->error = NULL;
+    attempt->format = job->format;
     if (exchange->answer.len > 0) {
         len = exchange->answer.len < RH_MAX_ANSWER ? exchange->answer.len : RH_MAX_ANSWER;
         attempt->answer = rh_attempt_text(pool, exchange->answer.data, len, &len);

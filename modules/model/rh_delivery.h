@@ -30,6 +30,7 @@ typedef struct rh_attempt_t {
     const char *headers;          /**< JSON object text of the answer's headers, NULL: none */
     const char *answer;           /**< first RH_MAX_ANSWER bytes as valid UTF-8, NULL: none */
     const char *error;            /**< NULL, or "connect: connection refused" */
+    rh_format_t format;           /**< of the body that was sent */
 } rh_attempt_t;
 
 /** A row of the log, as the API shows it. */
@@ -54,9 +55,10 @@ typedef struct rh_delivery_t {
      * "subscription"  its subscription isn't active
      */
     const char *waiting_for;
-    rh_format_t format;     /**< of the subscription now; array when that is gone */
-    const char *target_url; /**< NULL when the subscription is gone */
-    const char *base_url;
+    /** What was last sent; otherwise, and in lists, the subscription's; array when that is gone */
+    rh_format_t format;
+    const char *target_url;       /**< NULL when the subscription is gone */
+    const char *base_url;         /**< of the API; "" when the subscription is gone */
     apr_array_header_t *attempts; /**< of rh_attempt_t *, oldest first; NULL in lists */
 } rh_delivery_t;
 

@@ -20,6 +20,9 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
     if (rv != APR_SUCCESS) {
         return rh_api_store_error(api, rv);
     }
+    if (!*delivery->base_url) {
+        delivery->base_url = rh_api_url(api, "");
+    }
     return rh_api_json(api, status, rh_delivery_json(delivery, api->r->pool));
 }
 

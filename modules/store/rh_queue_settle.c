@@ -36,6 +36,7 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_po
             rh_rows_number(&rows, "started_at", rh_store_ms(attempt->started_at));
             rh_rows_number(&rows, "ms", rh_store_ms(attempt->duration));
             rh_rows_number(&rows, "status_code", attempt->status_code);
+            rh_rows_text(&rows, "format", rh_format_name(attempt->format));
             rh_rows_text(&rows, "headers", attempt->headers);
             rh_rows_text(&rows, "answer", attempt->answer);
             rh_rows_text(&rows, "error", attempt->error);

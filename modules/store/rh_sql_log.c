@@ -90,7 +90,8 @@ const rh_statement_t rh_sql_delivery_get = {"delivery_get",
 #define MOST_ATTEMPTS "100"
 
 #define ATTEMPT_LIST(S, UUID)                                                                      \
-    "SELECT id, number, started_at, ms, status_code, headers, answer, error FROM " S "attempt"     \
+    "SELECT id, number, started_at, ms, status_code, headers, answer, error, format FROM " S       \
+    "attempt"                                                                                      \
     " WHERE tenant = %s AND delivery_id = %s" UUID                                                 \
     " ORDER BY number DESC, started_at DESC LIMIT " MOST_ATTEMPTS
 

@@ -20,7 +20,7 @@ const rh_statement_t rh_sql_settle = {
     " o AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS o(kind text, tenant text,"
     " id uuid, subscription_id uuid, lease bigint, delay bigint, pause bigint, reason text,"
     " attempt_id uuid, number integer, started_at bigint, ms bigint, status_code integer,"
-    " headers text, answer text, error text)),"
+    " format text, headers text, answer text, error text)),"
     " locked AS MATERIALIZED (SELECT l.tenant, l.subscription_id FROM"
     " (SELECT DISTINCT o.tenant COLLATE \"C\" AS tenant, o.subscription_id FROM o"
     " WHERE o.kind <> 'release' OR o.pause > 0 ORDER BY 1, 2) AS k"
@@ -28,8 +28,9 @@ const rh_statement_t rh_sql_settle = {
     " WHERE t.tenant = k.tenant AND t.subscription_id = k.subscription_id FOR UPDATE) AS l),"
     " ready AS MATERIALIZED (SELECT count(*) AS subscriptions FROM locked),"
     " logged AS (INSERT INTO resthooks.attempt"
-    " (tenant, id, delivery_id, number, started_at, ms, status_code, headers, answer, error)"
-    " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code,"
+    " (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,"
+    " error)"
+    " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,"
     " o.headers, o.answer, o.error FROM ready, o WHERE o.kind <> 'release'"
     " ON CONFLICT DO NOTHING RETURNING id),"
     " fresh AS MATERIALIZED (SELECT o.* FROM o JOIN logged l ON l.id = o.attempt_id"
@@ -88,15 +89,18 @@ const rh_statement_t rh_sql_settle = {
     " value ->> 'delay' AS delay, value ->> 'pause' AS pause, value ->> 'reason' AS reason,"       \
     " value ->> 'attempt_id' AS attempt_id, value ->> 'number' AS number,"                         \
     " value ->> 'started_at' AS started_at, value ->> 'ms' AS ms,"                                 \
-    " value ->> 'status_code' AS status_code, value ->> 'headers' AS headers,"                     \
+    " value ->> 'status_code' AS status_code, value ->> 'format' AS format,"                       \
+    " value ->> 'headers' AS headers,"                                                             \
     " value ->> 'answer' AS answer, value ->> 'error' AS error FROM json_each(%s)) AS o"
 
 const rh_statement_t rh_sql_settle_attempts = {
     "settle_attempts", NULL,
     "INSERT INTO resthooks_attempt"
-    " (tenant, id, delivery_id, number, started_at, ms, status_code, headers, answer, error)"
-    " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.headers,"
-    " o.answer, o.error FROM " OUTCOMES " WHERE o.kind <> 'release' ON CONFLICT DO NOTHING"};
+    " (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,"
+    " error)"
+    " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,"
+    " o.headers, o.answer, o.error FROM " OUTCOMES
+    " WHERE o.kind <> 'release' ON CONFLICT DO NOTHING"};
 
 /* The last attempt's time and status code travel as one number. Before the attempts are logged:
  * what is there already counts no more. */

@@ -150,6 +150,9 @@ static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)
     attempt->headers = rh_db_text(row[5]);
     attempt->answer = row[6];
     attempt->error = rh_db_text(row[7]);
+    if (row[8]) {
+        rh_format_parse(row[8], &attempt->format);
+    }
     return attempt;
 }
 
@@ -193,6 +196,10 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
     for (i = get.attempts->nelts - 1; i >= 0; i--) {
         APR_ARRAY_PUSH(delivery->attempts, rh_attempt_t *) =
             read_attempt(rh_row(get.attempts, i), pool);
+    }
+    if (get.attempts->nelts > 0) {
+        delivery->format =
+            APR_ARRAY_IDX(delivery->attempts, get.attempts->nelts - 1, rh_attempt_t *)->format;
     }
     *row = delivery;
     return APR_SUCCESS;

@@ -257,9 +257,17 @@ static void deliveries(void)
                                          503,
                                          "{\"Retry-After\":\"5\"}",
                                          "busy\n\"x\"",
-                                         NULL};
-    static const rh_attempt_t failure = {"a2", 2,    APR_INT64_C(1769900400000000), 999, 0,
-                                         NULL, NULL, "connect: connection refused"};
+                                         NULL,
+                                         RH_FORMAT_ARRAY};
+    static const rh_attempt_t failure = {"a2",
+                                         2,
+                                         APR_INT64_C(1769900400000000),
+                                         999,
+                                         0,
+                                         NULL,
+                                         NULL,
+                                         "connect: connection refused",
+                                         RH_FORMAT_ARRAY};
     rh_delivery_t delivery;
     rh_delivery_state_t state = RH_DELIVERY_PENDING;
     apr_size_t len;
