@@ -73,7 +73,8 @@ for line in ("RestHooksTimeout 601s", "RestHooksConnectTimeout 601s", "RestHooks
              'RestHooksEventType a.b "x" logs', 'RestHooksEventType a.* "x"'):
     refused(line)
 for line in ("RestHooksConcurrency 0", "RestHooksConcurrency x", "RestHooksThreads 0",
-             "RestHooksThreads 1000", "RestHooksSchema maybe", 'RestHooksSpool ""'):
+             "RestHooksThreads 1000", "RestHooksSchema maybe", 'RestHooksSpool ""',
+             "RestHooksSpool httpd.conf"):
     refused("", line.split()[0], server=line)
 with open(httpd.path("bad.pem"), "w", encoding="utf-8") as file:
     file.write("no certificate\n")

@@ -290,6 +290,7 @@ static const char *set_spool(cmd_parms *cmd, void *dir_config, const char *name)
 {
     const char *complaint = global_only(cmd, true);
     const char *path = ap_server_root_relative(cmd->pool, name);
+    apr_finfo_t info;
 
     (void)dir_config;
     if (complaint) {
@@ -297,6 +298,10 @@ static const char *set_spool(cmd_parms *cmd, void *dir_config, const char *name)
     }
     if (!path || !*name) {
         return rh_complaint(cmd, "\"%s\": no valid path", name);
+    }
+    if (apr_stat(&info, path, APR_FINFO_TYPE, cmd->temp_pool) == APR_SUCCESS &&
+        info.filetype != APR_DIR) {
+        return rh_complaint(cmd, "%s: no folder", path);
     }
     rh_server_config(cmd->server)->spool = path;
     return NULL;
