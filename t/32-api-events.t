@@ -126,7 +126,11 @@ is_([e["type"] for e in api.get("/events?type=employee.created").json], ["employ
     "?type=")
 captured = api.get("/events?type=employee.created").json[0]
 is_(captured["source"], "capture", "which says where it came from")
+is_(api.get("/events?event=employee.created").json, [captured], "?event= as in other lists")
+is_(api.get("/events?event=employee.created&type=employee.created").status, 400, "not both")
 is_(len(api.get("/events?from=2099-01-01T00:00:00Z").json), 0, "?from=")
+is_([len(api.get(f"/events?limit=1&from={year}-01-01T00:00:00+00:00").json)
+     for year in (2020, 2099)], [1, 0], "whose zone has a plus sign that was not escaped")
 is_(len(api.get("/events?to=2020-01-01T00:00:00Z").json), 0, "?to=")
 is_(api.get("/events?from=x").status, 400, "?from= must be a time")
 is_(api.get("/events/" + "0" * 36).status, 404, "no such event")

@@ -45,6 +45,10 @@ for answer in (page, api.get("/")):
 redirect = api.call("GET", "", None, HTML)
 is_((redirect.status, redirect.headers["Location"].endswith("/hooks/")), (307, True),
     "without the slash there is a redirect to it")
+for path in ("/ui", "/ui/"):
+    redirect = api.get(path, HTML)
+    is_((redirect.status, redirect.headers["Location"].endswith("/hooks/")), (307, True),
+        f"{path} leads to it, too")
 like(page.headers["Content-Security-Policy"], r"default-src 'none'; script-src 'self'",
      "nothing runs inline or from elsewhere")
 like(page.headers["Content-Security-Policy"], "frame-ancestors 'none'", "nor in a frame")
@@ -65,7 +69,7 @@ is_((head.status, head.headers["Content-Length"], head.body), (200, "10", b""),
 part = api.get("/ui/app.js", {"Range": "bytes=0-5"})
 is_((part.status, part.body), (206, b"export"), "a part is sent, too")
 for name in ("secret.txt", ".hidden.js", "views/.x.js", "../outside.js", "%2e%2e/outside.js",
-             "views/../../outside.js", "none.js", "folder.js", "", "views",
+             "views/../../outside.js", "none.js", "folder.js", "views",
              "a" * 300 + ".js", "app.js%00.css", "app.js/"):
     answer = api.get("/ui/" + name)
     ok(answer.status in (400, 404) and b"no" != answer.body, f"{name[:40]!r}: {answer.status}")

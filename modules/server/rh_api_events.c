@@ -54,6 +54,7 @@ static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct jso
 int rh_api_events_list(rh_api_t *api)
 {
     const char *type = apr_table_get(api->query, "type");
+    const char *event = apr_table_get(api->query, "event");
     rh_page_t page = rh_api_page(api);
     apr_time_t from = rh_api_time(api, "from"), to = rh_api_time(api, "to");
     const rh_event_t *last = NULL;
@@ -62,8 +63,13 @@ int rh_api_events_list(rh_api_t *api)
     apr_status_t status;
     int i;
 
+    if (type && event) {
+        rh_problem_set(api->problem, 400, "The parameters type and event say the same.");
+    }
+    type = type ? type : event;
     if (type && !rh_event_type_valid(type, strlen(type))) {
-        rh_problem_set(api->problem, 400, "The parameter type must be an event type.");
+        rh_problem_set(api->problem, 400, "The parameter %s must be an event type.",
+                       event ? "event" : "type");
     }
     if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);

@@ -101,6 +101,13 @@ static int send_file(rh_api_t *api, const char *name, apr_file_t *file)
     return OK;
 }
 
+/** @param path not escaped */
+static int redirect(rh_api_t *api, const char *path)
+{
+    apr_table_setn(api->r->headers_out, "Location", ap_escape_uri(api->r->pool, path));
+    return HTTP_TEMPORARY_REDIRECT;
+}
+
 bool rh_api_answer_page(rh_api_t *api, int *result)
 {
     const char *accept = apr_table_get(api->r->headers_in, "Accept");
@@ -108,6 +115,11 @@ bool rh_api_answer_page(rh_api_t *api, int *result)
     const char *name = index ? INDEX : api->path + sizeof(FILES) - 1;
     apr_file_t *file;
 
+    if (*api->config->page && reads &&
+        (strcmp(api->path, "/ui") == 0 || strcmp(api->path, FILES) == 0)) {
+        *result = redirect(api, apr_pstrcat(api->r->pool, api->base, "/", NULL));
+        return true;
+    }
     if (!*api->config->page || (!index && strncmp(api->path, FILES, sizeof(FILES) - 1) != 0)) {
         return false;
     }
@@ -129,10 +141,7 @@ bool rh_api_answer_page(rh_api_t *api, int *result)
     }
     if (index && api->r->uri[strlen(api->r->uri) - 1] != '/') {
         /* What the page refers to is relative to the base with a slash. */
-        apr_table_setn(
-            api->r->headers_out, "Location",
-            ap_escape_uri(api->r->pool, apr_pstrcat(api->r->pool, api->r->uri, "/", NULL)));
-        *result = HTTP_TEMPORARY_REDIRECT;
+        *result = redirect(api, apr_pstrcat(api->r->pool, api->r->uri, "/", NULL));
         return true;
     }
     *result = send_file(api, name, file);

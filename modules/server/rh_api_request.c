@@ -79,11 +79,23 @@ rh_page_t rh_api_page(rh_api_t *api)
     return page;
 }
 
+/** "2026-11-01T00:00:00+01:00" whose plus sign was not escaped, and so became a space. */
+static const char *with_plus(apr_pool_t *pool, const char *text)
+{
+    char *copy = apr_pstrdup(pool, text), *space = strrchr(copy, ' ');
+
+    if (space && strlen(space) == sizeof("+01:00") - 1) {
+        *space = '+';
+    }
+    return copy;
+}
+
 apr_time_t rh_api_time(rh_api_t *api, const char *name)
 {
     const char *text = apr_table_get(api->query, name);
     apr_time_t time = 0;
 
+    text = text ? with_plus(api->r->pool, text) : NULL;
     if (text && rh_time_parse(text, strlen(text), &time) != APR_SUCCESS) {
         rh_problem_set(api->problem, 400, "The parameter %s must be an RFC 3339 date-time.", name);
     }
