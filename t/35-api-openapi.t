@@ -50,6 +50,8 @@ def wrong(value, schema, where="$"):
     found = []
     if "oneOf" in schema and sum(not wrong(value, s) for s in schema["oneOf"]) != 1:
         found.append(f"{where}: not one of")
+    if "anyOf" in schema and all(wrong(value, s) for s in schema["anyOf"]):
+        found.append(f"{where}: not any of")
     for part in schema.get("allOf", []):
         found += wrong(value, part, where)
     kinds = schema.get("type", [])
@@ -59,6 +61,11 @@ def wrong(value, schema, where="$"):
         return found + [f"{where}: {type(value).__name__}, not {kinds}"]
     if "enum" in schema and value not in schema["enum"]:
         found.append(f"{where}: {value!r}")
+    if isinstance(value, str):
+        if not re.search(schema.get("pattern", ""), value):
+            found.append(f"{where}: {value!r} is not like {schema['pattern']}")
+        if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+            found.append(f"{where}: of {len(value)} characters")
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         for name in schema.get("required", []):
@@ -73,6 +80,8 @@ def wrong(value, schema, where="$"):
             elif isinstance(more, dict):
                 found += wrong(member, more, f"{where}.{name}")
     if isinstance(value, list):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            found.append(f"{where}: {len(value)} items")
         for i, item in enumerate(value):
             found += wrong(item, schema.get("items", {}), f"{where}[{i}]")
     return found
@@ -143,6 +152,36 @@ for path, method, op in order:
     is_(other.status, 400, f"{method.upper()} {path}: a parameter that is not described")
     other = app.call(method.upper(), url + "?tenant=other", bodies.get(op["operationId"]))
     is_(other.status, 403, f"{method.upper()} {path}: another's tenant")
+
+# Bodies are taken or refused as the description says.
+target = {"target_url": receiver.url, "events": ["*"]}
+one = api.subscribe(receiver.url, ["*"])["id"]
+for method, url, path, body in [
+        ("POST", "/subscriptions", "/subscriptions", body) for body in (
+            {}, target, {"hookUrl": receiver.url, "event": "employee.*"},
+            {"events": ["*"]}, {"target_url": receiver.url}, {**target, "url": receiver.url},
+            {**target, "event": "*"}, {**target, "events": "employee.created"},
+            {**target, "events": ["Employee"]}, {**target, "event": "employee.created."},
+            {**target, "active": None, "description": None, "format": None, "headers": None,
+             "ordered": None, "rate_limit": None, "secret": None},
+            {**target, "headers": {"X-A": None}}, {**target, "format": "xml"},
+            {**target, "nonsense": 1}, {**target, "secret": "abc"})] + [
+        ("PATCH", "/subscriptions/" + one, "/subscriptions/{id}", body) for body in (
+            {}, {"headers": {"X-A": "1", "X-B": None}}, {"headers": None}, {"format": None},
+            {"rate_limit": None, "ordered": None, "active": None, "description": None},
+            {"url": receiver.url, "event": "*"}, {"target_url": None}, {"events": None},
+            {"secret": "whsec_" + "A" * 32}, {"nonsense": None})] + [
+        ("POST", "/events", "/events", body) for body in (
+            [], {"type": "employee.created", "data": None}, {"type": "employee", "data": 1},
+            {"type": "employee.created", "data": 1, "id": None, "key": None, "time": None,
+             "tenant": None}, {"type": "employee.created", "data": 1, "id": ""})] + [
+        ("POST", f"/subscriptions/{one}/secret/rotate", "/subscriptions/{id}/secret/rotate", body)
+        for body in ({"overlap": "90"}, {"overlap": "1h30m"}, {"overlap": 5})]:
+    content = doc["paths"][path][method.lower()]["requestBody"]["content"]
+    schema = content.get("application/merge-patch+json", content["application/json"])["schema"]
+    answer = app.call(method, url, body)
+    is_(answer.status < 300, not wrong(body, schema),
+        f"{method} {path} {json.dumps(body)[:90]}: {answer.status}, as described")
 
 # Every method of a path that is not described is refused.
 for path, methods in doc["paths"].items():
