@@ -8,6 +8,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
 
+import threading
+
 receiver, backend = Receiver(), Backend()
 httpd = Httpd(backend=backend, extra='RestHooksEventType invoice.paid "was paid"\n'
                                      "SetOutputFilter DEFLATE")
@@ -92,6 +94,17 @@ is_(answer.status, 200, "If-Match that holds")
 ok(answer.headers["ETag"] != tag, "gives a new ETag")
 is_(api.patch(url, {"ordered": False}, {"If-Match": tag}).status, 412, "the old one is spent")
 is_(api.delete(url, {"If-Match": tag}).status, 412, "for DELETE too")
+crowd = api.subscribe(target, ["*"])["id"]
+statuses = []
+threads = [threading.Thread(target=lambda n=n: statuses.append(
+    api.patch("/subscriptions/" + crowd, {"headers": {f"X-{n}": "1"}}).status)) for n in range(20)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+is_(statuses, [200] * 20, "without it, changes at the same time are all made")
+is_(len(api.get("/subscriptions/" + crowd).json["headers"]), 20, "and none undoes another")
+api.delete("/subscriptions/" + crowd)
 is_(api.put(url, {"target_url": target, "events": ["*"]}, {"If-Match": "*"}).status, 200,
     "If-Match: * holds for what is there")
 zipped = api.get(url, {"Accept-Encoding": "gzip"})

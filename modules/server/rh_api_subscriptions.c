@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 
 /** How often a change without If-Match is tried against concurrent ones. */
-#define MOST_TRIES 5
+#define MOST_TRIES 40
 
 bool rh_api_uuid_parameter(rh_api_t *api)
 {
