@@ -179,6 +179,13 @@ static apr_status_t follow_up(rh_db_t *db, const rh_subscription_t *subscription
     return status;
 }
 
+/** Pauses and failures are of the target, and of the time before it was revived. */
+static bool starts_afresh(const rh_subscription_t *subscription, const char *const *before)
+{
+    return subscription->state == RH_SUBSCRIPTION_ACTIVE &&
+           (strcmp(before[0], "active") != 0 || strcmp(before[1], subscription->target_url) != 0);
+}
+
 static apr_status_t update_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const rh_subscription_t *subscription = baton;
@@ -215,8 +222,7 @@ static apr_status_t update_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS && affected == 0) {
         return APR_EEXIST;
     }
-    if (status == APR_SUCCESS && subscription->state == RH_SUBSCRIPTION_ACTIVE &&
-        strcmp(rh_row(rows, 0)[0], "active") != 0) {
+    if (status == APR_SUCCESS && starts_afresh(subscription, rh_row(rows, 0))) {
         status = rh_db_execute(db, &rh_sql_subscription_stat_clear, 2, key, pool, NULL);
     }
     return status == APR_SUCCESS ? follow_up(db, subscription, pool) : status;

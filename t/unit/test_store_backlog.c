@@ -101,6 +101,45 @@ static bool all_late(const apr_array_header_t *jobs, apr_interval_time_t at_leas
     return jobs->nelts > 0;
 }
 
+/** Make a delivery of the subscription fail, its target asking for an hour's pause. */
+static void ask_for_pause(const char *type)
+{
+    apr_array_header_t *jobs;
+    rh_settle_t settle = {.kind = RH_SETTLE_RETRY, .pause = SEC(3600)}, *outcomes[] = {&settle};
+
+    store_events(type, NULL, 1);
+    jobs = claim(1);
+    if (!ok(jobs->nelts == 1, "%s: there is one to attempt", database)) {
+        return;
+    }
+    settle.tenant = "acme";
+    settle.delivery_id = APR_ARRAY_IDX(jobs, 0, rh_job_t *)->delivery_id;
+    settle.subscription_id = APR_ARRAY_IDX(jobs, 0, rh_job_t *)->subscription_id;
+    settle.lease = 4711;
+    settle.attempt.id = make_id();
+    settle.attempt.number = 1;
+    settle.attempt.started_at = apr_time_now();
+    settle.attempt.status_code = 503;
+    queue->settle(queue, outcomes, 1, pool);
+    rh_job_destroy(APR_ARRAY_IDX(jobs, 0, rh_job_t *));
+}
+
+/** @param pending what others have */
+static void test_pause(int pending)
+{
+    rh_subscription_t *moved = subscribe("moved.*", false);
+
+    moved->revision = 1;
+    ask_for_pause("moved.made");
+    check(pending + 1, 0, false, "its target asked for a pause");
+    moved->description = "the same target";
+    rh_store_subscription_update(store, moved, pool);
+    check(pending + 1, 0, false, "a change leaves it at that");
+    moved->target_url = "https://example.com/moved";
+    rh_store_subscription_update(store, moved, pool);
+    check(pending + 1, 1, false, "but another target did not ask for it");
+}
+
 static void run_all(const char *driver, const char *params)
 {
     static rh_log_t quiet;
@@ -139,6 +178,7 @@ static void run_all(const char *driver, const char *params)
     check(9, 0, false, "what is worked on is pending, and what is behind it");
     rh_store_subscription_delete(store, "acme", paused->id, 0, pool);
     check(5, 0, false, "what is cancelled is not");
+    test_pause(5);
 }
 
 int main(void)
