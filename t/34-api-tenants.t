@@ -11,7 +11,6 @@ from rhtest import *  # noqa: E402,F403
 receiver, backend = Receiver(), Backend()
 main = Vhost(name="main", backend=backend)
 nested = Vhost(name="nested", location="", extra=f"""
-    ProxyPassMatch "^/employers/[^/]+/hooks" !
     ProxyPass /employers {backend.url}/employers
 """ + r"""
     <LocationMatch "^/employers/(?<employer>[^/]+)/hooks">
@@ -74,6 +73,8 @@ is_(made.headers["Location"], f"{nested.url}/employers/one/hooks/subscriptions/{
     "whose URLs have its base")
 is_(two.get("/subscriptions").json, [], "that others don't share")
 is_(one.get(made.headers["Location"]).json["id"], made.json["id"], "Location leads there")
+is_(request("GET", nested.url + "/employers/one/hooks-of-ours").json, {"error": "no such place"},
+    "what only begins like one is the backend's")
 request("POST", nested.url + "/employers/two/employees", {"name": "Not"})
 request("POST", nested.url + "/employers/one/employees", {"name": "Ada"})
 got = receiver.wait_for(1, "/one")

@@ -205,8 +205,24 @@ static int handle(request_rec *r)
     return dispatch(api);
 }
 
+/**
+ * What ProxyPass maps goes to the backend, whatever its SetHandler says; but a place of the API
+ * below such a prefix is meant to be the API's. A host that is all API still proxies what it maps.
+ */
+static int keep_from_proxy(request_rec *r)
+{
+    const char *base = rh_server_config(r->server)->enabled == 1 ? rh_request_base(r) : NULL;
+
+    if (base && *base) {
+        apr_table_setn(r->subprocess_env, "no-proxy", "1");
+    }
+    return DECLINED;
+}
+
 void rh_api_register(apr_pool_t *pool)
 {
     (void)pool;
+    /* Before mod_proxy's. */
+    ap_hook_translate_name(keep_from_proxy, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
 }
