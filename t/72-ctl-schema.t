@@ -48,15 +48,23 @@ httpd.stop()
 
 
 def structure():
-    """Names and texts of all tables and indexes."""
-    return database.sql("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'resthooks'"
-                        " ORDER BY 1" if DB == "pgsql" else
-                        "SELECT name, sql FROM sqlite_master WHERE sql <> '' ORDER BY 1")
+    """All columns of the tables, and their indexes."""
+    if DB == "pgsql":
+        return database.sql("SELECT table_name, column_name, data_type FROM"
+                            " information_schema.columns WHERE table_schema = 'resthooks' UNION ALL"
+                            " SELECT tablename, indexname, indexdef FROM pg_indexes"
+                            " WHERE schemaname = 'resthooks' ORDER BY 1, 2")
+    return database.sql("SELECT m.name, c.name, c.type FROM sqlite_master m,"
+                        " pragma_table_info(m.name) c WHERE m.type = 'table' UNION ALL"
+                        " SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'"
+                        " ORDER BY 1, 2")
 
 
 made = structure()
+prefix = "resthooks." if DB == "pgsql" else "resthooks_"
 database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
              else "DROP INDEX resthooks_queue_due_at")
+database.sql(f"ALTER TABLE {prefix}attempt DROP COLUMN format")
 database.sql(f"UPDATE {version} SET version = 1")
 done = ctl("schema", "check")
 is_(done.status, 1, "tables of an earlier version do not pass the check")

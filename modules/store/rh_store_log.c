@@ -150,9 +150,6 @@ static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)
     attempt->headers = rh_db_text(row[5]);
     attempt->answer = row[6];
     attempt->error = rh_db_text(row[7]);
-    if (row[8]) {
-        rh_format_parse(row[8], &attempt->format);
-    }
     return attempt;
 }
 
@@ -197,9 +194,9 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
         APR_ARRAY_PUSH(delivery->attempts, rh_attempt_t *) =
             read_attempt(rh_row(get.attempts, i), pool);
     }
-    if (get.attempts->nelts > 0) {
-        delivery->format =
-            APR_ARRAY_IDX(delivery->attempts, get.attempts->nelts - 1, rh_attempt_t *)->format;
+    /* The last one: rows are newest first. Attempts of before version 2 don't tell. */
+    if (get.attempts->nelts > 0 && rh_db_text(rh_row(get.attempts, 0)[8])) {
+        rh_format_parse(rh_row(get.attempts, 0)[8], &delivery->format);
     }
     *row = delivery;
     return APR_SUCCESS;
