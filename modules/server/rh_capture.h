@@ -13,7 +13,8 @@
  *             GET for `before` runs in fixups.
  *   holding   the final status fits a rule whose data needs the whole answer: brigades are set
  *             aside, in the order and grouping in which they came, so that the filters below decide
- *             about Content-Length and chunks just as if we were not there.
+ *             about Content-Length and chunks just as if we were not there. Not for ever: a stream
+ *             is never held, and what comes RH_LONGEST_HOLD after the first byte ends it.
  *   done      events are committed (or their loss is logged), what was held went on, and the rest
  *             of the answer passes untouched. Nothing is ever captured twice.
  *
@@ -28,6 +29,10 @@
 #include "rh_server.h"
 
 #include <util_filter.h>
+
+/** An answer is held so long after its first byte: clients and what is between expect to see
+ * something. Only what comes can end the wait. */
+#define RH_LONGEST_HOLD apr_time_from_sec(10)
 
 /** What is known of a body that can be an event's data. */
 typedef enum {
@@ -69,6 +74,7 @@ typedef struct rh_capture_t {
     apr_array_header_t *held; /**< of apr_bucket_brigade *; NULL: none yet */
     apr_size_t held_bytes;    /**< of bodies */
     apr_size_t held_cost;     /**< held_bytes, and what buckets and brigades themselves take */
+    apr_time_t held_since;    /**< of the first byte of the body; 0: none came */
 
     rh_copy_t request_copy;
     bool request_complete;
@@ -99,6 +105,8 @@ const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match);
 
 /* rh_capture_output.c */
 apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade);
+/** True for a type that is no JSON and may come without an end, like Server-Sent Events. */
+bool rh_capture_is_stream(const request_rec *r);
 /** Forget an answer of which nothing has passed: another one (an error's) takes its place. */
 void rh_capture_rewind(rh_capture_t *capture);
 /** Ask the backend for codings that can be undone; the client's field comes back with the answer.

@@ -37,8 +37,8 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
     event->data = stand_in(pool, event->key, body->state == RH_BODY_CUT);
     if (body->state == RH_BODY_CUT)
         rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0611",
-               "event %s (%s): the data is larger than RestHooksMaxData or broke off; the event "
-               "has only its key",
+               "event %s (%s): the data is larger than RestHooksMaxData, too slow or broke off; "
+               "the event has only its key",
                event->id, event->type);
 }
 

@@ -3,6 +3,7 @@
 
 #include <http_connection.h>
 #include <http_protocol.h>
+#include <string.h>
 
 /** What a held bucket and a held brigade take beside their data, roughly; bytes. */
 #define BUCKET_COST 128
@@ -12,8 +13,28 @@ typedef enum {
     PART_MORE,   /**< all set aside, and the answer goes on */
     PART_END,    /**< all set aside, with the end of the answer */
     PART_BROKEN, /**< the answer breaks off in it */
-    PART_OVER    /**< more than may be held; not all is set aside */
+    PART_OVER,   /**< more than may be held, or for longer; not all is set aside */
+    PART_STREAM  /**< nothing is set aside: it may never end */
 } part_t;
+
+/** Types of which no text is JSON, by how they begin. */
+static const char *const stream_types[] = {"text/event-stream",
+                                           "multipart/",
+                                           "application/x-ndjson",
+                                           "application/ndjson",
+                                           "application/json-seq",
+                                           "application/grpc",
+                                           "audio/",
+                                           "video/"};
+
+bool rh_capture_is_stream(const request_rec *r)
+{
+    for (size_t i = 0; r->content_type && i < sizeof stream_types / sizeof *stream_types; i++) {
+        if (strncasecmp(r->content_type, stream_types[i], strlen(stream_types[i])) == 0)
+            return true;
+    }
+    return false;
+}
 
 void rh_capture_rewind(rh_capture_t *capture)
 {
@@ -23,6 +44,7 @@ void rh_capture_rewind(rh_capture_t *capture)
         apr_array_clear(capture->held);
     }
     capture->held_bytes = capture->held_cost = 0;
+    capture->held_since = 0;
     capture->judged = false;
 }
 
@@ -59,6 +81,11 @@ static bool is_no_answer(const apr_bucket_brigade *brigade)
     return false;
 }
 
+static bool is_overdue(const rh_capture_t *capture)
+{
+    return capture->held_since != 0 && apr_time_now() - capture->held_since > RH_LONGEST_HOLD;
+}
+
 /** Make one bucket last beyond this call and count it. */
 static apr_status_t set_aside(rh_capture_t *capture, apr_bucket *e)
 {
@@ -70,10 +97,12 @@ static apr_status_t set_aside(rh_capture_t *capture, apr_bucket *e)
     if (APR_BUCKET_IS_METADATA(e))
         return APR_SUCCESS;
     if (e->length == (apr_size_t)-1) {
-        status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
+        status = is_overdue(capture) ? APR_TIMEUP : apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
         if (status != APR_SUCCESS)
             return status;
     }
+    if (e->length > 0 && capture->held_since == 0)
+        capture->held_since = apr_time_now();
     capture->held_bytes += e->length;
     capture->held_cost += e->length;
     if (capture->held_bytes > rh_capture_cap(capture))
@@ -103,7 +132,9 @@ static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *briga
         if (set_aside(capture, e) != APR_SUCCESS || capture->held_cost > most)
             return PART_OVER;
     }
-    return broken ? PART_BROKEN : PART_MORE;
+    if (broken)
+        return PART_BROKEN;
+    return is_overdue(capture) ? PART_OVER : PART_MORE;
 }
 
 static apr_status_t append_brigade(rh_capture_t *capture, rh_copy_t *copy,
@@ -188,7 +219,7 @@ static bool lives(const rh_capture_t *capture, rh_data_source_t source)
 static void finish(rh_capture_t *capture, request_rec *r, part_t part,
                    const apr_bucket_brigade *last)
 {
-    rh_body_t response = {.state = RH_BODY_CUT};
+    rh_body_t response = {.state = part == PART_STREAM ? RH_BODY_ABSENT : RH_BODY_CUT};
     rh_body_t after = {.state = RH_BODY_ABSENT};
 
     capture->done = true;
@@ -263,7 +294,7 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
         }
     }
     if (lives(capture, RH_DATA_RESPONSE) || lives(capture, RH_DATA_AFTER)) {
-        part = set_brigade_aside(capture, brigade);
+        part = rh_capture_is_stream(r) ? PART_STREAM : set_brigade_aside(capture, brigade);
         if (part == PART_MORE) {
             hold(capture, brigade);
             return APR_SUCCESS;
