@@ -225,7 +225,8 @@ answer = post(BASE + "/after", method="PUT")
 is_(answer.body, b'{"ignored":1}', "the client gets the answer to its PUT")
 one("data=after", type="after.made", data=EXACT, key="7")
 backend.on("/employers/acme/new/5", answering(200, b'{"id":5}'))
-for location in ("/employers/acme/new/5", "new/5",
+for location in ("/employers/acme/new/5", "new/5", "http://localhost/employers/acme/new/5",
+                 "https://localhost:443/employers/acme/new/5",
                  f"http://localhost:{httpd.port}/employers/acme/new/5",
                  f"//localhost:{httpd.port}/employers/acme/new/5"):
     backend.on(f"POST {BASE}/after", answering(201, b"", [("Location", location)]))
@@ -234,7 +235,8 @@ for location in ("/employers/acme/new/5", "new/5",
     one(f"Location {location}", type="after.made", data=b'{"id":5}', key="5")
 other = RawBackend()
 other.on("/employers/acme/new/5", answering(200, b'{"stolen":1}'))
-for location in (f"http://example.com/employers/acme/new/5", f"ftp://localhost/x", "#x", "?x", "",
+for location in ("http://example.com/employers/acme/new/5",
+                 f"http://localhost:{other.port}/employers/acme/new/5", "ftp://localhost/x", "#x", "?x", "",
                  "http://[", "/hooks/subscriptions"):
     backend.on(f"POST {BASE}/after", answering(201, b"", [("Location", location)]))
     post(BASE + "/after")

@@ -228,7 +228,9 @@ const char *rh_capture_location(request_rec *r, const char *location)
         return NULL;
     if (uri.hostname) {
         apr_port_t port = uri.port ? uri.port : ap_get_server_port(r);
-        bool same = r->hostname && strcasecmp(uri.hostname, r->hostname) == 0;
+        /* What is in front of httpd may listen on the scheme's own port. */
+        bool same = r->hostname && strcasecmp(uri.hostname, r->hostname) == 0 &&
+                    (port == ap_get_server_port(r) || port == apr_uri_port_of_scheme(uri.scheme));
         if (!same && !ap_matches_request_vhost(r, uri.hostname, port))
             return NULL;
         return path_and_query(r->pool, &uri);
