@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_capture.h"
 
+#include <http_config.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <string.h>
@@ -112,6 +113,26 @@ static void insert_error_filter(request_rec *r)
         add_output(capture, r);
 }
 
+/**
+ * First of the handlers, around all others. The internal GET for `after` waits until the handler
+ * has returned: those of FastCGI and AJP hold their connection to the backend while they pass the
+ * answer's end on, and with as many as there may be held so, each would wait for a second one for
+ * ever.
+ */
+static int around_handler(request_rec *r)
+{
+    rh_capture_t *capture = rh_capture_of(r);
+    int answer;
+
+    if (!capture || capture->done || capture->in_handler || !capture->sources[RH_DATA_AFTER])
+        return DECLINED;
+    capture->in_handler = true;
+    answer = ap_run_handler(r);
+    capture->in_handler = false;
+    rh_capture_handled(capture);
+    return answer;
+}
+
 void rh_capture_register(apr_pool_t *pool)
 {
     (void)pool;
@@ -124,6 +145,7 @@ void rh_capture_register(apr_pool_t *pool)
     rh_capture_fetch_register();
     ap_hook_translate_name(match_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(fetch_before, NULL, NULL, APR_HOOK_REALLY_LAST);
+    ap_hook_handler(around_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_insert_filter(insert_filters, NULL, NULL, APR_HOOK_LAST);
     ap_hook_insert_error_filter(insert_error_filter, NULL, NULL, APR_HOOK_LAST);
 }

@@ -75,6 +75,8 @@ typedef struct rh_capture_t {
     apr_size_t held_bytes;    /**< of bodies */
     apr_size_t held_cost;     /**< held_bytes, and what buckets and brigades themselves take */
     apr_time_t held_since;    /**< of the first byte of the body; 0: none came */
+    bool in_handler;          /**< the handler runs, for `after` */
+    ap_filter_t *waiting;     /**< all of the answer is held until the handler returns */
 
     rh_copy_t request_copy;
     bool request_complete;
@@ -105,6 +107,8 @@ const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match);
 
 /* rh_capture_output.c */
 apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade);
+/** The handler has returned: finish what waits for that. */
+void rh_capture_handled(rh_capture_t *capture);
 /** True for a type that is no JSON and may come without an end, like Server-Sent Events. */
 bool rh_capture_is_stream(const request_rec *r);
 /** Forget an answer of which nothing has passed: another one (an error's) takes its place. */

@@ -45,6 +45,7 @@ void rh_capture_rewind(rh_capture_t *capture)
     }
     capture->held_bytes = capture->held_cost = 0;
     capture->held_since = 0;
+    capture->waiting = NULL;
     capture->judged = false;
 }
 
@@ -300,7 +301,28 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
             return APR_SUCCESS;
         }
     }
+    if (part == PART_END && capture->in_handler && lives(capture, RH_DATA_AFTER)) {
+        hold(capture, brigade);
+        capture->waiting = f;
+        return APR_SUCCESS;
+    }
     ap_remove_output_filter(f);
     finish(capture, r, part, brigade);
     return release(capture, r, next, brigade);
+}
+
+void rh_capture_handled(rh_capture_t *capture)
+{
+    ap_filter_t *f = capture->waiting, *next;
+    apr_bucket_brigade *last;
+
+    if (!f)
+        return;
+    next = f->next;
+    last = *(apr_bucket_brigade **)apr_array_pop(capture->held);
+    ap_remove_output_filter(f);
+    finish(capture, f->r, PART_END, last);
+    /* The handler's own calls were answered with success: a client that has gone is noticed later,
+     * as with any answer that is buffered. */
+    (void)release(capture, f->r, next, last);
 }
