@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Charts as SVG: bars by outcome, lines of percentiles. Read by pointer, by keys, or as a table. */
 import { fill, h, s } from "./dom.js";
-import { duration, number } from "./format.js";
+import { duration, full, number } from "./format.js";
 
-const LEFT = 46, RIGHT = 4, TOP = 8, BOTTOM = 24;
+const LEFT = 52, RIGHT = 4, TOP = 8, BOTTOM = 24;
 export const STATES = ["delivered", "pending", "failed", "cancelled"];
 const PERCENTILES = [["p50", "median"], ["p90", "90 % within"], ["p99", "99 % within"]];
 const TICKS = [300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000];
@@ -156,7 +156,7 @@ function table(stats, columns) {
       h("table", null, h("thead", null, h("tr", null, h("th", { scope: "col" }, "From"),
         columns.map(([name]) => h("th", { scope: "col" }, name)))),
       h("tbody", null, stats.buckets.map((bucket) => h("tr", null,
-        h("th", { scope: "row" }, new Date(bucket.time).toLocaleString()),
+        h("th", { scope: "row" }, full(bucket.time)),
         columns.map(([, value]) => h("td", null, value(bucket)))))))));
 }
 

@@ -16,7 +16,7 @@ const STATUS = {
     "Check the target URL for typing errors and a slash too many or too few."],
   405: ["Not allowed", "The target's path takes no POST.", "Check the path of the target URL."],
   408: ["Time-out", "The target gave up waiting for the request.",
-    "It is retried; if it stays so, look at the target's load."],
+    "If it stays so, look at the target's load."],
   409: ["Conflict", "The target said that it is gone.",
     "That ends a subscription. Revive it once the target is back."],
   410: ["Gone", "The target said that it is gone.",
@@ -30,12 +30,12 @@ const STATUS = {
   429: ["Too many", "The target asks for fewer requests.",
     "Set a rate limit for the subscription. A Retry-After that it sends is kept to."],
   500: ["Server error", "The target failed while it worked on the request.",
-    "Its own log says why. Send it again once that is repaired."],
+    "Its own log says why."],
   501: ["Not implemented", "The target can't do that.", "Check the path of the target URL."],
   502: ["Bad gateway", "A proxy in front of the target could not reach it.",
     "Is the application behind the proxy running?"],
   503: ["Unavailable", "The target is overloaded or down.",
-    "It is retried by itself. A rate limit may help if it is load."],
+    "If it is load, a rate limit of the subscription may help."],
   504: ["Gateway time-out", "A proxy in front of the target waited too long for it.",
     "Let the target answer at once and do the work afterwards."],
 };
@@ -44,22 +44,40 @@ const STATUS = {
 const ERRORS = [
   [/^refused:/, "Not allowed", "This server may not send to the target's address.",
     "The administrator allows addresses with RestHooksTargetAllow."],
-  [/time-out.*(name|connect)/, "Time-out", "The target could not be reached in time.",
-    "Is its host up, and does a firewall drop what comes from here?"],
-  [/time-out/, "Time-out", "The target did not answer in time.",
-    "Let it answer at once, and do the work afterwards."],
+  [/egress proxy/, "Egress proxy", "The proxy of this server did not let it through.",
+    "The administrator finds it as RestHooksEgressProxy."],
+  [/time-out.*name|^DNS:.*name servers? /, "No DNS",
+    "The name of the target's host could not be looked up.",
+    "Its name servers, or this server's, do not answer. If other targets fail likewise, tell the "
+    + "administrator of this server."],
   [/^DNS:/, "No such host", "The name of the target's host was not found.",
     "Check the host in the target URL, and its DNS records."],
+  [/time-out.*connect/, "Time-out", "The target could not be reached in time.",
+    "Is its host up, and does a firewall drop what comes from here?"],
+  [/time-out.*TLS/, "Time-out", "The target did not agree on an encrypted connection in time.",
+    "Does its port speak TLS, as https asks for? If it does, look at its load."],
+  [/time-out.*sending/, "Time-out", "The target did not take the request in time.",
+    "It reads too slowly: look at its load, and at the network in between."],
+  [/time-out/, "Time-out", "The target did not answer in time.",
+    "Let it answer at once, and do the work afterwards."],
   [/certificate is for another name/, "TLS", "The target's certificate is for another name.",
     "Subscribe with a name that is in the certificate, or have it extended."],
+  [/certificate has expired/, "TLS", "The target's certificate has expired.",
+    "Renew it at the target."],
+  [/certificate is not yet valid/, "TLS", "The target's certificate is not valid yet.",
+    "Is the clock of this server, or that of who made the certificate, right?"],
+  [/self.signed certificate(?! in)/, "TLS",
+    "The target's certificate is signed by itself, not by an authority.",
+    "Get it one from an authority; the administrator can trust others with RestHooksTLSCAFile."],
+  [/local issuer|self.signed/, "TLS", "The target's certificate is of an authority that is not trusted here.",
+    "Let the target send its whole chain (openssl s_client -showcerts shows what it sends), or use a "
+    + "public authority; the administrator can trust others with RestHooksTLSCAFile."],
   [/certificate/, "TLS", "The target's certificate is not trusted.",
-    "Has it expired, or is its chain incomplete? Test with openssl s_client."],
+    "Test with openssl s_client what it sends."],
   [/does not speak TLS/, "TLS", "What answers there does not speak TLS.",
     "Is it the right port, and https rather than http?"],
   [/^TLS:/, "TLS", "No encrypted connection could be made.",
     "Look at the target's TLS settings: versions, ciphers, certificate."],
-  [/egress proxy/, "Egress proxy", "The proxy of this server did not let it through.",
-    "The administrator finds it as RestHooksEgressProxy."],
   [/not a valid answer/, "Invalid answer", "What came back is not a valid HTTP answer.",
     "Is it a web server that listens at this port?"],
   [/connection was closed/, "Cut off", "The target closed the connection without a whole answer.",
@@ -81,13 +99,15 @@ export function statusName(status) {
  * Why an attempt failed.
  * @return {name, what, todo}, null for one that did not fail
  */
-export function explain({ status_code: status, error }) {
+export function explain({ status_code: status, error, headers }) {
   if (status >= 200 && status < 300) {
     return null;
   }
   if (status >= 300 && status < 400) {
+    const to = Object.entries(headers || {}).find(([name]) => name.toLowerCase() === "location");
     return { name: "Redirect", what: "The target redirects, and redirects are not followed.",
-      todo: "Change the target URL to the address that its Location names." };
+      todo: `Change the target URL to ${to ? `where it points: ${to[1]}` : "the address that its "
+        + "Location names."}` };
   }
   if (status) {
     const [name, what, todo] = STATUS[status] || [];

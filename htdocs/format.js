@@ -3,7 +3,8 @@
 import { h } from "./dom.js";
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const FULL = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" });
 const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short",
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit",
@@ -39,7 +40,7 @@ export function refresh() {
   }
 }
 
-/** A moment to the second. */
+/** A moment to the second, with its zone. */
 export function moment(text) {
   return h("time", { datetime: text, title: text }, FULL.format(new Date(text)));
 }
@@ -48,6 +49,13 @@ export function moment(text) {
 export function shortly(text) {
   return h("time", { datetime: text, title: text }, SHORT.format(new Date(text)));
 }
+
+/** The zone of all times on the page, as it is called at that time: UTC, CET, GMT+1. */
+export const zone = (time = Date.now()) => FULL.formatToParts(time)
+  .find(({ type }) => type === "timeZoneName").value;
+
+/** The same as a text, for a table. */
+export const full = (text) => FULL.format(new Date(text));
 
 export function clock(text) {
   return CLOCK.format(new Date(text));

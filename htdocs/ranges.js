@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Spans of time, as they stand in addresses: 1h, 24h … up to now, or from and to. */
 import { h, select } from "./dom.js";
-import { local, utc } from "./format.js";
+import { local, utc, zone } from "./format.js";
 
 const HOUR = 3600;
 /** Name: how long it is, seconds, seconds of a chart's bucket. */
@@ -41,5 +41,6 @@ export function timeFilter(query, ask) {
   const moment = (name, text, value) => h("label", { class: "inline" }, text,
     h("input", { type: "datetime-local", value: local(value), "aria-label": text, on: {
       change: (event) => ask({ ...rest, from, to, [name]: utc(event.target.value) }) } }));
-  return [choice, exact && moment("from", "From", from), exact && moment("to", "To", to)];
+  return [choice, exact && moment("from", "From", from), exact && moment("to", "To", to),
+    exact && h("span", { class: "inline" }, zone())];
 }

@@ -37,11 +37,15 @@ export async function receive(place, one, types) {
   const reveal = button("Show the secret", (event) => busy(event.currentTarget, async () => {
     const answer = await call("GET", `subscriptions/${one.id}/secret`);
     const shown = code(answer.data.secret, { label: "Secret" });
-    fill(secret, h("code", null, "SECRET"), shown);
+    fill(secret, h("code", null, "SECRET"), shown, button("Hide", () => {
+      hide();
+      reveal.focus();
+    }, { class: "small" }));
     shown.querySelector("button").focus();
   }), { icon: "key", class: "small" });
-  fill(secret, h("p", { class: "faint" }, "The examples take the signing secret from ",
-    h("code", null, "SECRET"), "."), reveal);
+  const hide = () => fill(secret, h("p", { class: "faint" }, "The examples take the signing secret "
+    + "from ", h("code", null, "SECRET"), "."), reveal);
+  hide();
   fill(place, h("div", { class: "stack" }, secret,
     h("div", { class: "tabs", role: "group", "aria-label": "Language" }, tabs), box,
     h("p", { class: "faint" }, "Signatures are those of Standard Webhooks, so its libraries do as "

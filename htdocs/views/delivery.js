@@ -11,9 +11,23 @@ import { busy, code, copy, copyable, fact, loading, payload, toast, verdict } fr
 
 const SOONEST = 2000, LATEST = 15000;
 
-export function headerList(headers) {
-  return h("dl", { class: "headers" }, Object.entries(headers).map(([name, value]) =>
-    [h("dt", null, name), h("dd", null, Array.isArray(value) ? value.join(", ") : String(value))]));
+/** Headers whose values open doors: shown when they are asked for, not to whoever looks on. */
+const GUARDED = /authorization|cookie|token|secret|password|api-?key/i;
+
+function guarded(name, text) {
+  const place = h("dd", null, "•••••••• ", button("Show", () => {
+    place.textContent = text;
+    place.tabIndex = -1;
+    place.focus();
+  }, { class: "quiet small", label: `Show ${name}` }));
+  return place;
+}
+
+function headerList(headers) {
+  return h("dl", { class: "headers" }, Object.entries(headers).map(([name, value]) => {
+    const text = Array.isArray(value) ? value.join(", ") : String(value);
+    return [h("dt", null, name), GUARDED.test(name) ? guarded(name, text) : h("dd", null, text)];
+  }));
 }
 
 // ---- waiting ----
@@ -105,7 +119,8 @@ function judge(one, subscription) {
     : `${why.what.charAt(0).toLowerCase()}${why.what.slice(1, -1)}`);
   if (one.state === "failed") {
     return verdict("bad", `Not delivered after ${plural(one.attempt_count, "attempt")}`
-      + `${what ? `: ${what}` : ""}`, [because, stopped]);
+      + `${what ? `: ${what}` : ""}`, [because, stopped || h("p", null, "It is not tried again by "
+      + "itself: send it again once that is repaired.")]);
   }
   const soon = !stopped && h("p", null, waits(one));
   return why ? verdict("wait", `Not delivered yet: ${what}`, [because, soon, stopped])

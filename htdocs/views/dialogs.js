@@ -2,7 +2,7 @@
 /* What is asked before something is done with a subscription. */
 import { once, post } from "../api.js";
 import { button, h } from "../dom.js";
-import { local, number, plural, utc } from "../format.js";
+import { local, number, plural, utc, zone } from "../format.js";
 import { covers } from "../patterns.js";
 import { busy, code, dialog, toast } from "../ui.js";
 
@@ -80,6 +80,7 @@ export async function replay(id, changed) {
     + "recognises what it has already by its webhook-id."),
   h("div", { class: "pair" }, h("div", { class: "field" }, h("label", { for: "replay-from" }, "From"),
     from), h("div", { class: "field" }, h("label", { for: "replay-to" }, "To (now, if empty)"), to)),
+  h("p", { class: "hint" }, `Both are ${zone()}.`),
   h("div", { class: "field" }, h("label", { for: "replay-state" }, "Send"), state), preview,
   h("div", { class: "actions" }, button("Cancel", () => close(), { class: "quiet" }), submit)));
   count();

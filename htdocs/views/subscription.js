@@ -8,6 +8,7 @@ import { badge, called, code as status, moment, when } from "../format.js";
 import { link } from "../link.js";
 import { types } from "../patterns.js";
 import { bucketed } from "../ranges.js";
+import { silence } from "../why.js";
 import { receive } from "../receive.js";
 import { busy, confirm, copyable, fact, loading, toast, verdict } from "../ui.js";
 import { opener, tiles, whole } from "./charts.js";
@@ -18,7 +19,7 @@ const LATEST = 8;
 const MERGE = { "Content-Type": "application/merge-patch+json" };
 
 /** What is wrong with it, and what helps; null when nothing is. */
-function judge(one, day, revive) {
+async function judge(one, day, revive, signal) {
   if (one.state !== "active") {
     const [what, todo] = REASONS[one.state];
     return verdict(one.state === "paused" ? "off" : one.state === "pending" ? "wait" : "bad", what,
@@ -30,10 +31,12 @@ function judge(one, day, revive) {
   if (!at || (code >= 200 && code < 300) || !(day.failed || pending)) {
     return null;
   }
-  const why = code && explain({ status_code: code });
+  const why = code ? explain({ status_code: code })
+    : await silence(one.id, signal).catch(() => null);
   return verdict("bad", code ? `Failing: the target answers ${code}`
     : "Failing: no answer comes from the target", [h("p", null, why ? `${why.what} ${why.todo}`
-    : "The latest delivery says why."), h("p", { class: "faint" }, "Last attempt ", when(at), ".")],
+    : "The latest delivery says why."), why && why.error && h("p", { class: "error-text" }, why.error),
+  h("p", { class: "faint" }, "Last attempt ", when(at), ".")],
   h("a", { class: "button", href: link("/deliveries", { subscription: one.id,
     status: code ? String(code) : "none" }) }, "See these deliveries"));
 }
@@ -111,10 +114,10 @@ export async function subscription(view) {
     get("stats", { ...range, subscription: id, step: 1800 }, signal), whole(range, id, signal),
     get(`${path}/deliveries`, { limit: LATEST }, signal), subscriptionsById(),
     once("event-types")]);
-  fill(warning, judge(one, day, change(true)));
+  const judged = judge(one, day, change(true), signal).then((what) => fill(warning, what));
   fill(numbers, tiles(day));
   fill(chart, outcomes(stats.data, "Last 24 hours", opener(go, 1800, id)));
   fill(recent, list.data.length ? deliveryList(list.data, names, "target") : h("p", { class: "panel faint" },
     "Nothing was sent yet. A test shows whether the target answers."));
-  await receive(how, one, all);
+  await Promise.all([judged, receive(how, one, all)]);
 }

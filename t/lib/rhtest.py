@@ -37,7 +37,7 @@ from certificates import Authority
 from client import Answer, Api, request
 from database import Cluster, Pgsql, Sqlite, pg_tool
 from hr_api import HrApi
-from httpd import DB, MPM, RULES, SANITIZED, SOURCE, Httpd, Vhost, find_module, free_port
+from httpd import DB, MPM, RULES, SANITIZED, SOURCE, TARGETS, Httpd, Vhost, find_module, free_port
 from receiver import Received, Receiver
 from signature import sign, verify
 from tap import (at_end, diag, done_testing, is_, like, ok, skip, skip_all, watch)

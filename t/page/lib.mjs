@@ -35,11 +35,11 @@ export async function until(condition, ms = 40000) {
 }
 
 /** A call of the API by its tenant; `body` is text that is sent as it is, or anything JSON. */
-export async function api(method, path, body, role) {
+export async function api(method, path, body, role, tenant = "acme") {
   const answer = await fetch(new URL(path, base), { method, signal: AbortSignal.timeout(TIMEOUT),
     body: typeof body === "object" ? JSON.stringify(body) : body,
     headers: { "Content-Type": method === "PATCH" ? "application/merge-patch+json"
-      : "application/json", "X-Tenant": "acme", Cookie: "session=1",
+      : "application/json", "X-Tenant": tenant, Cookie: "session=1",
     ...(role ? { "X-Role": role } : {}) } });
   const text = await answer.text();
   return text ? JSON.parse(text) : null;

@@ -5,6 +5,7 @@ import { first } from "./first.mjs";
 import { close, errors, is } from "./lib.mjs";
 import { receive } from "./receive.mjs";
 import { views } from "./views.mjs";
+import { why } from "./why.mjs";
 
 const LONGEST = 800000;
 
@@ -15,6 +16,7 @@ setTimeout(() => {
 await first();
 await receive();
 await faults();
+await why();
 await views();
 is(errors, [], "the console holds no error, and the policy stopped nothing");
 await close();

@@ -1,0 +1,18 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Why no answer comes from a target: what its latest attempt ended with. */
+import { get } from "./api.js";
+import { explain } from "./explain.js";
+
+/** While a target fails, most of what waits for it has never been attempted. */
+const LOOKED_AT = 500;
+
+/** @return a promise of {name, what, todo, error}, null where it isn't known */
+export async function silence(subscription, signal) {
+  const attempted = async (state, limit) => (await get("deliveries",
+    { subscription, state, status: "none", limit }, signal)).data.find((one) => one.attempt_count > 0);
+  const latest = await attempted("pending", LOOKED_AT) || await attempted("failed", 1);
+  const { attempts } = latest ? (await get(`deliveries/${latest.id}`, {}, signal)).data
+    : { attempts: [] };
+  const last = attempts[attempts.length - 1];
+  return last && last.status_code === null ? { ...explain(last), error: last.error } : null;
+}
