@@ -2,7 +2,7 @@
 /* Which view is shown, by the address behind the #. */
 import { fill, h } from "./dom.js";
 import { refresh } from "./format.js";
-import { furnish, watch } from "./frame.js";
+import { furnish, namedTenant, stranger, watch } from "./frame.js";
 import { link } from "./link.js";
 import { failed } from "./ui.js";
 import { charts } from "./views/charts.js";
@@ -31,6 +31,10 @@ const ROUTES = [
 const main = document.getElementById("main");
 let current = null;
 let before = null;
+let furnished = null;
+/** How far down each address was read, and whether this step goes back to one. */
+const read = new Map();
+let stepped = false;
 
 /** Where the page is, and what it was asked with. */
 function place() {
@@ -73,6 +77,8 @@ async function show() {
   const [pattern, view, title] = route;
   const root = h("div", { class: "view" });
   const moved = before !== null && before !== path;
+  const there = stepped ? read.get(location.hash) : 0;
+  stepped = false;
   document.title = `${title} · Webhooks`;
   markSection(path);
   fill(main, root);
@@ -97,12 +103,17 @@ async function show() {
         }
       } });
   } catch (error) {
+    const whose = error.status === 403 ? await furnished : null;
     if (!control.signal.aborted) {
-      fill(root, h("h1", null, title), failed(error, show));
+      fill(root, h("h1", null, title), whose && !whose.tenant && !namedTenant() ? stranger(whose)
+        : failed(error, show));
     }
   }
   if (moved && !control.signal.aborted) {
     focusHeading();
+  }
+  if (there && !control.signal.aborted) {
+    window.scrollTo(0, there);
   }
 }
 
@@ -126,9 +137,16 @@ async function start() {
   });
   watch(show);
   setInterval(refresh, 5000);
-  const furnished = furnish(show);
-  if (sessionStorage.getItem("resthooks.tenant")) {
+  furnished = furnish(show);
+  if (namedTenant()) {
     await furnished; /* whose data is asked for depends on it */
+  }
+  /* Browsers without this begin at the top. */
+  if (window.navigation) {
+    navigation.addEventListener("navigate", (event) => {
+      read.set(location.hash, window.scrollY);
+      stepped = event.navigationType === "traverse";
+    });
   }
   window.addEventListener("hashchange", show);
   show();

@@ -2,6 +2,7 @@
 /* What surrounds every view: who is here, light and dark, finding by id, and what is wrong. */
 import { actFor, address, get } from "./api.js";
 import { button, fill, h, icon } from "./dom.js";
+import { empty } from "./ui.js";
 
 const HEALTH_EVERY = 30000;
 const alerts = document.getElementById("alerts");
@@ -16,7 +17,7 @@ function draw(again) {
   drawn = `${ended} ${sick}`;
   fill(alerts, ended && h("div", { class: "alert" },
     h("p", null, h("strong", null, "Your session has ended. "),
-      "What you typed on this page is kept: sign in in another tab, then try again here."),
+      "What you typed on this page is kept: sign in in another tab, then come back here."),
     h("a", { class: "button", href: address(), target: "_blank", rel: "noopener" }, "Sign in"),
     button("Try again", again, { class: "primary" })),
   sick && !ended && h("div", { class: "alert is-bad" }, h("p", null,
@@ -48,6 +49,13 @@ export function watch(show) {
       draw(again);
     }
   });
+  /* Somebody signed in, here in another tab or elsewhere, and is back. */
+  const back = () => ended && !document.hidden && again();
+  const tabs = new BroadcastChannel("resthooks");
+  document.addEventListener("resthooks:answered", () => tabs.postMessage("answered"), { once: true });
+  tabs.addEventListener("message", () => ended && again());
+  document.addEventListener("visibilitychange", back);
+  window.addEventListener("focus", back);
   const ask = async () => {
     try {
       if (!document.hidden && !ended) {
@@ -86,19 +94,35 @@ function themeButton() {
 
 // ---- whose ----
 
-/** Administrators may act for another tenant. */
+/** The tenant that the page's own address names, for administrators; "" for none. */
+export const namedTenant = () => new URLSearchParams(location.search).get("tenant") || "";
+
+/** Administrators may act for another tenant. Its name is in the address: a link leads to it. */
 function tenantForm(index, show) {
-  const kept = sessionStorage.getItem("resthooks.tenant") || "";
-  const input = h("input", { id: "tenant", value: kept, placeholder: index.tenant || "tenant",
-    autocomplete: "off", spellcheck: "false" });
-  actFor(kept);
-  return h("form", { class: "tenant", on: { submit: (submit) => {
+  const input = h("input", { id: "tenant", value: namedTenant(), autocomplete: "off",
+    placeholder: index.tenant || "whose?", spellcheck: "false" });
+  const form = h("form", { class: "tenant", on: { submit: (submit) => {
     submit.preventDefault();
-    sessionStorage.setItem("resthooks.tenant", input.value);
-    actFor(input.value);
+    const name = input.value.trim();
+    const search = name ? `?${new URLSearchParams({ tenant: name })}` : "";
+    history.replaceState(null, "", `${location.pathname}${search}${location.hash}`);
+    act();
     show();
   } } }, h("label", { for: "tenant" }, "Tenant"), input);
+  const act = () => {
+    actFor(namedTenant());
+    form.classList.toggle("is-other", Boolean(namedTenant()));
+  };
+  act();
+  return form;
 }
+
+/** For a login that has no webhooks of its own. */
+export const stranger = ({ admin }) => (admin
+  ? empty("Whose webhooks?", "This login has none of its own. Type a tenant's name into the field "
+    + "above: an administrator sees what that tenant sees, and acts for it.")
+  : empty("This login has no webhooks", "The server let it in, but does not know whose webhooks it "
+    + "may see. Ask its administrator, who says so with RestHooksTenant."));
 
 // ---- by id ----
 
@@ -151,7 +175,7 @@ function finder() {
     } } }, icon("search"), input);
 }
 
-/** The right end of the bar. @return a promise; what it asked the server is known then */
+/** The right end of the bar. @return a promise of the API's index, null where it can't be had */
 export async function furnish(show) {
   const end = document.getElementById("bar-end");
   const find = finder();
@@ -171,5 +195,8 @@ export async function furnish(show) {
       find.after(h("span", { class: "whose clip", title: "Whose webhooks these are" },
         index.tenant));
     }
-  } catch { /* the view says what is wrong */ }
+    return index;
+  } catch {
+    return null; /* the view says what is wrong */
+  }
 }

@@ -114,8 +114,14 @@ export function empty(title, text, ...actions) {
     actions.length > 0 && h("div", { class: "actions centre" }, actions));
 }
 
-/** It could not be loaded; again is what to do. */
+/** It could not be loaded; again is what to do, unless there is nothing to load. */
 export function failed(error, again) {
+  if (error.status === 404) {
+    return empty("There is nothing here", "Nothing has this id. It may have been unsubscribed, be "
+      + "past retention, or belong to another tenant than yours.",
+    h("a", { class: "button", href: "#/deliveries" }, "Deliveries"),
+    h("a", { class: "button", href: "#/subscriptions" }, "Subscriptions"));
+  }
   return h("div", { class: "empty is-bad", role: "alert" }, h("h2", null, "This could not be loaded"),
     h("p", null, error.message), h("div", { class: "actions centre" }, error.status === 401
       && h("a", { class: "button primary", href: address(), target: "_blank", rel: "noopener" },

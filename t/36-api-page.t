@@ -49,6 +49,8 @@ for path in ("/ui", "/ui/"):
     redirect = api.get(path, HTML)
     is_((redirect.status, redirect.headers["Location"].endswith("/hooks/")), (307, True),
         f"{path} leads to it, too")
+redirect = api.call("GET", "?tenant=a%26b", None, HTML)
+ok(redirect.headers["Location"].endswith("/hooks/?tenant=a%26b"), "with what is asked")
 like(page.headers["Content-Security-Policy"], r"default-src 'none'; script-src 'self'",
      "nothing runs inline or from elsewhere")
 like(page.headers["Content-Security-Policy"], "frame-ancestors 'none'", "nor in a frame")

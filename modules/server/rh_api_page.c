@@ -101,10 +101,14 @@ static int send_file(rh_api_t *api, const char *name, apr_file_t *file)
     return OK;
 }
 
-/** @param path not escaped */
+/** Redirect to a path, which is not escaped, with the query that was asked. */
 static int redirect(rh_api_t *api, const char *path)
 {
-    apr_table_setn(api->r->headers_out, "Location", ap_escape_uri(api->r->pool, path));
+    const char *query = api->r->args;
+
+    apr_table_setn(api->r->headers_out, "Location",
+                   apr_pstrcat(api->r->pool, ap_escape_uri(api->r->pool, path), query ? "?" : "",
+                               query ? query : "", NULL));
     return HTTP_TEMPORARY_REDIRECT;
 }
 
