@@ -2,7 +2,11 @@
 /* Calls of the API, which is below the page's own address. */
 
 const TIMEOUT = 20000;
-const KNOWN_FOR = 10000;
+/** How long subscriptions are known, ms; of so many that asking takes a while, longer. */
+const KNOWN_FOR = 10000, MANY_KNOWN_FOR = 120000;
+const PAGE = 500, MANY = 2000;
+/** So many subscriptions have names in lists and pickers: the newest. */
+export const MOST_KNOWN = 20000;
 const base = new URL(".", document.location.href.split("#")[0]);
 let tenant = null;
 
@@ -82,7 +86,7 @@ export async function call(method, path, options = {}) {
     throw expired();
   }
   if (method !== "GET") {
-    known.at = 0;
+    known.until = 0;
   }
   if (!response.ok) {
     throw await problem(response);
@@ -112,13 +116,15 @@ export function once(path) {
   return kept.get(key);
 }
 
-/** All subscriptions, up to some pages, at most some seconds old: for names and pickers. */
-let known = { at: 0, tenant: null, promise: null };
+/** All subscriptions, up to MOST_KNOWN, at most some time old: for names and pickers. */
+let known = { until: 0, tenant: null, promise: null };
 export function subscriptions() {
-  if (known.tenant !== tenant || Date.now() - known.at > KNOWN_FOR) {
-    const promise = everySubscription();
-    known = { at: Date.now(), tenant, promise };
-    promise.catch(() => { known.at = 0; });
+  if (known.tenant !== tenant || Date.now() > known.until) {
+    const now = { until: Infinity, tenant, promise: everySubscription() };
+    known = now;
+    now.promise.then((all) => {
+      now.until = Math.min(now.until, Date.now() + (all.length > MANY ? MANY_KNOWN_FOR : KNOWN_FOR));
+    }, () => { now.until = 0; });
   }
   return known.promise;
 }
@@ -130,13 +136,10 @@ export const subscriptionsById = () => subscriptions()
 async function everySubscription() {
   const all = [];
   let before;
-  for (let page = 0; page < 4; page += 1) {
-    const answer = await get("subscriptions", { limit: 500, before });
+  do {
+    const answer = await get("subscriptions", { limit: PAGE, before });
     all.push(...answer.data);
     before = answer.next;
-    if (!before) {
-      break;
-    }
-  }
+  } while (before && all.length < MOST_KNOWN);
   return all;
 }

@@ -1,10 +1,25 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The picker of event types: all, those of a noun, or single ones. */
 import { button, h } from "./dom.js";
-import { plural } from "./format.js";
+import { MOST_KNOWN } from "./api.js";
+import { called, cut, number, plural } from "./format.js";
 import { covers } from "./patterns.js";
 
 const SEARCHED = 8;
+const LONGEST = 60;
+
+/** Put all subscriptions into a select, which has one of them perhaps, by its id. */
+export function nameThem(whose, all) {
+  const chosen = whose.value;
+  const there = new Map([...whose.options].map((option) => [option.value, option]));
+  whose.append(...all.map((one) => {
+    const option = there.get(one.id) || h("option", { value: one.id });
+    option.textContent = cut(called(one), LONGEST);
+    return option;
+  }), ...all.length >= MOST_KNOWN
+    ? [h("option", { disabled: true }, `These are the newest ${number(all.length)}`)] : []);
+  whose.value = chosen;
+}
 
 /**
  * all: the catalogue. chosen: a Set of patterns, kept up to date.

@@ -3,8 +3,9 @@
 import { get, subscriptions } from "../api.js";
 import { latencies, outcomes } from "../chart.js";
 import { button, fill, h, select } from "../dom.js";
-import { called, cut, duration, number, share } from "../format.js";
+import { called, duration, number, share, zone } from "../format.js";
 import { link } from "../link.js";
+import { nameThem } from "../picker.js";
 import { RANGES, bucketed } from "../ranges.js";
 import { shareBar, sum } from "../spark.js";
 import { empty, loading } from "../ui.js";
@@ -43,7 +44,9 @@ function shares(stats, all, range) {
   return rows.length > 0 && h("section", null, h("div", { class: "section-head" },
     h("h2", null, "By subscription")), h("div", { class: "list" },
     heads("is-shares", ["Subscription", "", ["Delivered"], ["Failed"], ["Success"]]),
-    h("ul", null, rows.slice(0, MOST).map((one) => h("li", { class: "row is-shares" },
+    h("ul", null, rows.length > MOST && h("li", { class: "row faint" },
+      `The first ${MOST} of ${number(rows.length)}: those with most failures.`),
+    rows.slice(0, MOST).map((one) => h("li", { class: "row is-shares" },
       h("div", { class: "clip row-wide" }, h("a", { class: "row-link",
         href: link("/charts", { range, subscription: one.id }) }, called(names.get(one.id)))),
       h("div", null, shareBar(one.delivered, one.failed)),
@@ -59,19 +62,20 @@ export async function charts({ root, query, signal, ask, go }) {
   const name = query.range in RANGES ? query.range : "24h";
   const range = bucketed(name);
   const { subscription } = query;
-  const whose = select("Subscription", [["", "All subscriptions"]], subscription || "",
+  const whose = select("Subscription", [["", "All subscriptions"],
+    ...(subscription ? [[subscription, "One subscription"]] : [])], subscription || "",
     (event) => ask({ ...query, subscription: event.target.value }));
   const body = h("div", { class: "stack" }, loading(8));
   fill(root, h("div", { class: "head" }, h("h1", null, "Charts")),
     h("div", { class: "filters" }, h("div", { class: "tabs", role: "group", "aria-label": "Time" },
       Object.entries(RANGES).map(([key, [text]]) => button(text, () => ask({ ...query, range: key }),
-        { class: "tab", more: { "aria-pressed": String(key === name) } }))), whose), body);
+        { class: "tab", more: { "aria-pressed": String(key === name) } }))), whose,
+    h("p", { class: "live-note" }, `Times are ${zone()}`)), body);
   const [{ data: stats }, all, list, rows] = await Promise.all([
     get("stats", { ...range, subscription }, signal), whole(range, subscription, signal),
     subscriptions().catch(() => []),
     subscription ? null : get("stats/subscriptions", { ...range, step: 86400 }, signal)]);
-  list.forEach((one) => whose.append(h("option", { value: one.id,
-    selected: one.id === subscription }, cut(called(one), 60))));
+  nameThem(whose, list);
   const total = all.delivered + all.failed + all.pending + all.cancelled;
   fill(body, total + all.attempts === 0 && empty("Nothing was sent in this time",
     "Choose a longer time, or send a test from a subscription."),

@@ -1,8 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The log of deliveries: it follows what happens, and finds what went wrong. */
 import { get, once, subscriptions, subscriptionsById } from "../api.js";
+import { nameThem } from "../picker.js";
 import { button, fill, h, select } from "../dom.js";
-import { called, clock, cut, plural } from "../format.js";
+import { clock, plural } from "../format.js";
 import { link } from "../link.js";
 import { asked, timeFilter } from "../ranges.js";
 import { remember } from "../trail.js";
@@ -13,6 +14,10 @@ const PAGE = 50;
 const EVERY = 3000;
 /** Scrolled down further than this, the list is being read: what is new waits above. */
 const READING = 160;
+/** So long after the pointer moved over the list nothing is put in between, ms. */
+const POINTING = 2000;
+/** So long the list waits for the subscriptions' names, ms; meanwhile their targets stand there. */
+const PATIENCE = 400;
 const STATES = [["", "All"], ["pending", "Pending"], ["delivered", "Delivered"],
   ["failed", "Failed"], ["cancelled", "Cancelled"]];
 const ANSWERS = ["2xx", "3xx", "4xx", "5xx", "none", "400", "401", "403", "404", "410", "429",
@@ -48,14 +53,7 @@ function filters(query, ask) {
   pick("subscription"));
   once("event-types").then((all) => all.filter((one) => one.type !== query.event).forEach((one) =>
     type.append(h("option", { value: one.type }, one.type))), () => {});
-  subscriptions().then((all) => all.forEach((one) => {
-    const there = [...whose.options].find((option) => option.value === one.id);
-    if (there) {
-      there.textContent = cut(called(one), 60);
-    } else {
-      whose.append(h("option", { value: one.id }, cut(called(one), 60)));
-    }
-  }), () => {});
+  subscriptions().then((all) => nameThem(whose, all), () => {});
   const any = ["state", "status", "event", "subscription", "range", "from", "to"]
     .some((name) => query[name] !== undefined);
   return h("div", { class: "filters" },
@@ -67,13 +65,16 @@ function filters(query, ask) {
     any && button("Clear", () => ask({}), { icon: "cross", class: "quiet small" }));
 }
 
-function nothing(filtered, ask) {
-  return filtered ? empty("No such deliveries", "None is like that.",
+function nothing(filtered, ask, { from, to }) {
+  return filtered ? empty("No such deliveries", from && to && Date.parse(from) >= Date.parse(to)
+    ? "The time ends before it begins." : "None is like that.",
     button("Clear the filters", () => ask({})))
     : empty("No deliveries yet", "They appear here by themselves as soon as something happens that "
       + "a subscription is about. A test, sent from a subscription, makes one now.",
     h("a", { class: "button primary", href: "#/subscriptions" }, "Subscriptions"));
 }
+
+const later = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 export async function deliveries({ root, query, signal, ask }) {
   const { before, range, from, to, ...filter } = query;
@@ -86,7 +87,7 @@ export async function deliveries({ root, query, signal, ask }) {
   const note = h("p", { class: "live-note", role: "status" });
   const live = { on: !before && !to, timer: null };
   const ids = new Set();
-  let shown = "", names = new Map();
+  let shown = "", names = new Map(), last = null;
 
   const follow = button("", () => {
     live.on = !live.on;
@@ -104,6 +105,7 @@ export async function deliveries({ root, query, signal, ask }) {
 
   const put = (answer, first) => {
     shown = answer.text;
+    last = answer;
     const focused = document.activeElement && document.activeElement.closest("li[data-id]");
     fill(list, answer.data.map((one) => deliveryRow(one, names, { fresh: !first && !ids.has(one.id) })));
     if (focused) {
@@ -113,7 +115,7 @@ export async function deliveries({ root, query, signal, ask }) {
       }
     }
     fill(above);
-    fill(body, answer.data.length ? [above, table] : nothing(filtered || before, ask));
+    fill(body, answer.data.length ? [above, table] : nothing(filtered || before, ask, query));
     const fresh = answer.data.filter((one) => !ids.has(one.id));
     if (!first && fresh.length) {
       note.textContent = `${fresh.length} new at ${clock(new Date().toISOString())}`;
@@ -127,10 +129,14 @@ export async function deliveries({ root, query, signal, ask }) {
       }, { icon: "next" }));
   };
 
-  const load = async (first) => {
+  /* Rows that move away from under the pointer are pressed by mistake. */
+  let pointed = 0;
+  table.addEventListener("pointermove", () => { pointed = Date.now(); });
+  const load = async (first, ready) => {
     const answer = await get("deliveries", { ...filter, ...asked(query), before, limit: PAGE },
       signal);
-    if (answer.text === shown) {
+    await ready;
+    if (answer.text === shown || signal.aborted) {
       return;
     }
     const fresh = answer.data.filter((one) => !ids.has(one.id));
@@ -141,7 +147,9 @@ export async function deliveries({ root, query, signal, ask }) {
       }, { icon: "up", class: "primary small" }));
       return;
     }
-    put(answer, first);
+    if (first || !fresh.length || Date.now() - pointed > POINTING) {
+      put(answer, first);
+    }
   };
   const tick = () => {
     clearTimeout(live.timer);
@@ -165,7 +173,13 @@ export async function deliveries({ root, query, signal, ask }) {
   fill(root, h("div", { class: "head" }, h("h1", null, "Deliveries"),
     h("div", { class: "actions" }, note, !before && follow)), filters(query, ask), body, foot);
   signal.addEventListener("abort", () => clearTimeout(live.timer));
-  names = await subscriptionsById();
-  await load(true);
+  const named = subscriptionsById().then((map) => { names = map; });
+  await load(true, Promise.race([named, later(PATIENCE)]));
   tick();
+  if (names.size === 0) {
+    await named;
+    if (last && !signal.aborted) {
+      put(last, false);
+    }
+  }
 }

@@ -4,13 +4,18 @@ import { get, subscriptions } from "../api.js";
 import { fill, h } from "../dom.js";
 import { badge, called, moment, number, plural, when } from "../format.js";
 import { member } from "../json.js";
+import { link } from "../link.js";
 import { covers, types } from "../patterns.js";
 import { back } from "../trail.js";
 import { copyable, fact, loading, payload, verdict } from "../ui.js";
-import { SOURCES, matched } from "./events.js";
+import { MOST_SENT, SOURCES, matched } from "./events.js";
 import { deliveryList } from "./rows.js";
 
 const MOST = 50;
+const MINUTE = 60000;
+
+/** Whether its deliveries are all there are. */
+const all = (event) => event.deliveries.length < MOST_SENT;
 
 /** Why a subscription was not sent this; it covers the type. */
 function reason(one, event) {
@@ -24,9 +29,9 @@ function reason(one, event) {
 }
 
 /** Those that were not sent it. */
-function others(event, all) {
+function others(event, subscribed) {
   const sent = new Set(event.deliveries.map((one) => one.subscription_id));
-  const rest = all.filter((one) => !sent.has(one.id));
+  const rest = subscribed.filter((one) => !sent.has(one.id));
   const near = rest.filter((one) => covers(one.events, event.type));
   const far = rest.length - near.length;
   if (!rest.length) {
@@ -43,6 +48,10 @@ function others(event, all) {
       h("a", { href: `#/subscriptions/${one.id}` }, called(one)), types(one.events))))))));
 }
 
+/** The list of deliveries where those of an event are. */
+const around = ({ type, time }) => ({ event: type, from: new Date(Date.parse(time) - MINUTE)
+  .toISOString(), to: new Date(Date.parse(time) + MINUTE).toISOString() });
+
 function judge(one) {
   if (one.observed) {
     return verdict("off", "Observed only", h("p", null, "A rule of this server tries this type "
@@ -54,15 +63,16 @@ function judge(one) {
       + "can have it replayed."));
   }
   const failed = one.deliveries.filter(({ state }) => state === "failed").length;
-  return failed > 0 && verdict("bad", `${number(failed)} of ${plural(one.deliveries.length,
-    "delivery")} failed`, h("p", null, "Open a delivery to see why, and to send it again."));
+  return failed > 0 && verdict("bad", `${number(failed)} of ${all(one) ? "" : "these "}${plural(
+    one.deliveries.length, "delivery")} failed`,
+  h("p", null, "Open a delivery to see why, and to send it again."));
 }
 
 export async function event({ root, id, signal, title }) {
   fill(root, loading(6));
-  const [{ data: one, text }, all] = await Promise.all([get(`events/${id}`, {}, signal),
+  const [{ data: one, text }, subscribed] = await Promise.all([get(`events/${id}`, {}, signal),
     subscriptions().catch(() => [])]);
-  const names = new Map(all.map((each) => [each.id, each]));
+  const names = new Map(subscribed.map((each) => [each.id, each]));
   title(one.type);
   fill(root, h("div", { class: "head" }, h("div", { class: "head-title" },
     h("a", { class: "back", href: back("events") }, "Events"),
@@ -70,7 +80,9 @@ export async function event({ root, id, signal, title }) {
     h("p", { class: "faint" }, SOURCES[one.source] || one.source, " · ", when(one.time)))),
   judge(one),
   one.deliveries.length > 0 && h("section", null, h("div", { class: "section-head" },
-    h("h2", null, `Sent to ${plural(one.deliveries.length, "subscription")}`)),
+    h("h2", null, all(one) ? `Sent to ${plural(one.deliveries.length, "subscription")}`
+      : `${MOST_SENT} of its deliveries`), !all(one) && h("a", { href: link("/deliveries",
+      around(one)) }, "All deliveries of that time")),
   deliveryList(one.deliveries, names, "event")),
   h("div", { class: "beside wide" }, h("section", { class: "panel" },
     h("div", { class: "section-head" }, h("h2", null, "Data")),
@@ -79,5 +91,5 @@ export async function event({ root, id, signal, title }) {
     fact("Id (webhook-id)", copyable(one.id, "the event's id")), fact("Time", moment(one.time)),
     fact("Key", one.key ?? "none"), fact("Source", SOURCES[one.source] || one.source),
     one.traceparent && fact("Trace", copyable(one.traceparent, "the trace")))),
-  one.source !== "test" && !one.observed && others(one, all))));
+  one.source !== "test" && !one.observed && all(one) && others(one, subscribed))));
 }

@@ -2,7 +2,7 @@
 /* The log of events: what happened, and whom it concerned. */
 import { get, once } from "../api.js";
 import { button, fill, h, select } from "../dom.js";
-import { badge, cut, when } from "../format.js";
+import { badge, cut, number, when } from "../format.js";
 import { items, member, readable } from "../json.js";
 import { link } from "../link.js";
 import { asked, timeFilter } from "../ranges.js";
@@ -13,6 +13,8 @@ import { heads } from "./rows.js";
 const PAGE = 50;
 /** Of a page whose data is larger than this no line of it is shown. */
 const MOST_PREVIEWED = 2000000;
+/** So many deliveries of an event the API tells of. */
+export const MOST_SENT = 100;
 export const SOURCES = { capture: "captured from a request", publish: "published through the API",
   sql: "published in the database", test: "a test" };
 
@@ -34,7 +36,9 @@ export function matched(one) {
     }
   }
   return h("span", { class: "chips" }, [...counts].map(([state, count]) =>
-    badge(state, `${count} ${state}`)));
+    badge(state, `${number(count)} ${state}`)),
+  one.deliveries.length >= MOST_SENT && h("span", { class: "faint",
+    title: `Of its deliveries ${MOST_SENT} are looked at here` }, "…"));
 }
 
 function row(one, raw) {

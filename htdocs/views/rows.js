@@ -4,15 +4,17 @@ import { h } from "../dom.js";
 import { explain, statusName } from "../explain.js";
 import { badge, called, code, when } from "../format.js";
 
-/** What a pending one waits for, where that is no time. */
+/** What a pending one waits for, where that is no time. A word before the time, otherwise. */
 const WAITS = { attempt: "being sent", turn: "due now", rate_limit: "rate limit",
   order: "behind its key", subscription: "not active" };
 
 /** The last answer in a word, or when it is tried again. */
 function answer(one) {
   if (one.state === "pending") {
+    const before = one.waiting_for === "target" ? "held back, "
+      : one.attempt_count ? "again " : "due ";
     return h("small", { class: "clip" }, WAITS[one.waiting_for]
-      || (one.next_attempt_at && ["again ", when(one.next_attempt_at)]));
+      || (one.next_attempt_at && [before, when(one.next_attempt_at)]));
   }
   const status = one.last_status_code;
   return one.attempt_count > 0 && h("small", { class: "clip" },

@@ -2,15 +2,18 @@
 /* All subscriptions: state, last answer, what the last day was like; first what needs a hand. */
 import { get, once, subscriptions as every } from "../api.js";
 import { button, fill, h, select } from "../dom.js";
-import { REASONS, explain, statusName } from "../explain.js";
+import { REASONS, explain } from "../explain.js";
 import { badge, called, code, number, plural, share, when } from "../format.js";
 import { link } from "../link.js";
-import { types } from "../patterns.js";
+import { covers, types } from "../patterns.js";
 import { sparkline, sum } from "../spark.js";
 import { empty, loading } from "../ui.js";
+import { silence } from "../why.js";
 import { heads } from "./rows.js";
 
 const PAGE = 50;
+/** So many of what was found are shown. */
+const MOST_FOUND = 100;
 /** So many are named in the box above; the list has them all. */
 const NAMED = 5;
 const STATES = [["", "All"], ["true", "Active"], ["false", "Not active"]];
@@ -48,10 +51,16 @@ function trouble(one, day) {
     const why = explain({ status_code: status });
     const counts = [failed && `${number(failed)} failed in 24 hours`,
       pending && `${number(pending)} waiting`].filter(Boolean).join(", ");
-    return ["failed", status ? `Answers ${status} ${statusName(status).toLowerCase()}: ${counts}. `
-      + why.what : `No answer comes: ${counts}.`];
+    return ["failed", status ? `Answers ${status}, ${why.name.toLowerCase()}: ${counts}. `
+      + why.what : h("span", null, `No answer comes: ${counts}.`, h("span", { data: { why: one.id } }))];
   }
   return null;
+}
+
+/** Whether it is of what the filters ask for, and has this word. */
+function like(one, word, { active, event }) {
+  return `${one.description} ${one.target_url}`.toLowerCase().includes(word)
+    && (!active || String(one.active) === active) && (!event || covers(one.events, event));
 }
 
 /** The box above the list; null when all is well. */
@@ -89,16 +98,17 @@ export async function subscriptions({ root, query, signal, go, ask }) {
     { icon: "plus", class: "primary" });
   const list = h("ul", { "aria-label": "Subscriptions" }), foot = h("div", { class: "actions centre" });
   const body = h("div", { class: "stack" }, loading(6)), warning = h("div"), health = h("p", { class: "live-note" });
-  const kinds = select("Event type", [["", "Any event type"],
-    ...(query.event ? [[query.event, query.event]] : [])], query.event || "",
-  (event) => ask({ ...query, event: event.target.value }));
-  once("event-types").then((all) => all.filter(({ type }) => type !== query.event).forEach(
-    ({ type }) => kinds.append(h("option", { value: type }, type))), () => {});
   const find = h("input", { type: "search", class: "grow", "aria-label": "Find a subscription",
     placeholder: "Find by description or URL", value: query.find || "" });
+  const again = (more) => ask({ ...query, find: find.value, ...more });
+  const kinds = select("Event type", [["", "Any event type"],
+    ...(query.event ? [[query.event, query.event]] : [])], query.event || "",
+  (event) => again({ event: event.target.value }));
+  once("event-types").then((all) => all.filter(({ type }) => type !== query.event).forEach(
+    ({ type }) => kinds.append(h("option", { value: type }, type))), () => {});
   const filters = h("div", { class: "filters" },
     h("div", { class: "tabs", role: "group", "aria-label": "State" }, STATES.map(([value, text]) =>
-      button(text, () => ask({ ...query, active: value }), { class: "tab", more: {
+      button(text, () => again({ active: value }), { class: "tab", more: {
         "aria-pressed": String(value === (query.active || "")) } }))), kinds, find, health);
   fill(root, h("div", { class: "head" }, h("h1", null, "Subscriptions"),
     h("div", { class: "actions" }, create())), warning, filters, body);
@@ -130,12 +140,14 @@ export async function subscriptions({ root, query, signal, go, ask }) {
       return;
     }
     list.replaceChildren();
-    const found = all.filter((one) => `${one.description} ${one.target_url}`.toLowerCase()
-      .includes(word)).slice(0, PAGE);
-    add(found);
-    fill(foot);
+    const found = all.filter((one) => like(one, word, query));
+    add(found.slice(0, MOST_FOUND));
+    fill(foot, found.length > MOST_FOUND && h("p", { class: "faint" },
+      `${number(MOST_FOUND)} of ${number(found.length)} are shown: type more of it to find fewer.`));
     fill(body, found.length ? table : empty("No such subscription",
-      "None has this in its description or target URL."));
+      `None ${query.active || query.event ? "of this state and event type " : ""}has this in its `
+      + "description or target URL.", h("a", { class: "button", href: link("/subscriptions") },
+        "Show all")));
   };
   if (first.data.length === 0 && (query.active || query.event)) {
     fill(body, empty("No such subscription", "None has this state and event type.",
@@ -156,4 +168,8 @@ export async function subscriptions({ root, query, signal, go, ask }) {
     fill(health, `${share(delivered, failed)} delivered in the last 24 hours`);
   }
   fill(warning, attention(await every(), stats));
+  await Promise.all([...warning.querySelectorAll("[data-why]")].map(async (place) => {
+    const why = await silence(place.dataset.why, signal).catch(() => null);
+    place.textContent = why ? ` ${why.what}` : "";
+  }));
 }

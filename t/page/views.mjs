@@ -127,6 +127,29 @@ async function many() {
   await page.context().close();
 }
 
+/** More subscriptions than a page of the API, and more deliveries of an event than it tells of. */
+async function branches() {
+  const page = await open({ tenant: "acme-branches" });
+  await page.goto(`${base}#/deliveries`);
+  await page.locator(".row.is-deliveries").first().waitFor();
+  ok(await until(async () => (await page.getByLabel("Subscription").locator("option").allTextContents())
+    .includes(world.branches.oldest)), "2,500 subscriptions are all there to choose from");
+  ok(await until(async () => (await page.locator(".row.is-deliveries").first().textContent())
+    .includes("Branch")), "and have their names in the list");
+  await page.goto(`${base}#/subscriptions?find=branch`);
+  await page.getByText("100 of 2,500 are shown").waitFor();
+  ok(true, "what is found and not shown is told");
+  await page.goto(`${base}#/events`);
+  await page.locator(".row.is-events .row-link").first().click();
+  await page.getByRole("heading", { name: "100 of its deliveries" }).waitFor();
+  is(await page.getByRole("heading", { name: "Not sent to" }).count(), 0,
+    "nobody is said to have got nothing where not all deliveries are known");
+  await page.getByRole("link", { name: "All deliveries of that time" }).click();
+  await page.locator(".row.is-deliveries").first().waitFor();
+  ok(true, "all of them are a click away");
+  await page.context().close();
+}
+
 /** An administrator acts for a tenant that is named. */
 async function administrator() {
   const page = await open({ extraHTTPHeaders: { "X-Tenant": "root", "X-Role": "admin" } });
@@ -138,6 +161,20 @@ async function administrator() {
   await page.reload();
   await page.locator(".row.is-subscriptions", { hasText: "Legacy ERP" }).waitFor();
   is(await page.getByLabel("Tenant").inputValue(), "acme", "an administrator acts for a tenant");
+  const link = await open({ extraHTTPHeaders: { "X-Tenant": "root", "X-Role": "admin" } });
+  await link.goto(page.url());
+  await link.locator(".row.is-subscriptions", { hasText: "Legacy ERP" }).waitFor();
+  ok(/\?tenant=acme#/.test(page.url()), "whose name is in the address, for another administrator");
+  await link.context().close();
+  for (const [name, heading, headers] of [
+    ["one without webhooks of their own is asked whose", "Whose webhooks?", { "X-Role": "admin" }],
+    ["anybody else is told whom to ask", "This login has no webhooks", {}]]) {
+    const nobody = await open({ extraHTTPHeaders: headers });
+    await nobody.goto(`${base}#/events`);
+    await nobody.getByRole("heading", { name: heading }).waitFor();
+    ok(true, name);
+    await nobody.context().close();
+  }
   await page.context().close();
 }
 
@@ -153,9 +190,21 @@ async function filters({ made, failed }) {
   ok(page.url().includes("state=failed"), "and is in the address");
   await rows.first().locator("a").click();
   await page.getByRole("heading", { name: /^Not delivered/ }).waitFor();
+  await page.reload();
   await page.locator("a.back").click();
   await rows.first().waitFor();
   ok(page.url().includes("state=failed"), "the way back leads to the list as it was");
+  await page.goto(`${base}#/deliveries?subscription=${made.long.id}`);
+  await rows.first().waitFor();
+  await page.evaluate(() => window.scrollTo(0, 700));
+  await rows.nth(18).locator("a").click();
+  await page.getByText("Delivery", { exact: true }).waitFor();
+  await page.goBack();
+  ok(await until(async () => await page.evaluate(() => window.scrollY) === 700),
+    "and back in the browser leads to where it was scrolled to");
+  await page.goto(`${base}#/deliveries?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z`);
+  await page.getByText("The time ends before it begins.").waitFor();
+  ok(true, "a time that can't be is told");
   await page.goto(`${base}#/deliveries`);
   await page.getByLabel("Last answer").fill("5xx");
   await page.getByLabel("Last answer").press("Enter");
@@ -198,13 +247,17 @@ async function filters({ made, failed }) {
   await page.getByLabel("Find a subscription").fill("payROLL");
   ok(await until(async () => await page.locator(".row.is-subscriptions").count() === 1),
     "a subscription is found by its description");
+  await page.getByRole("button", { name: "Not active" }).click();
+  await page.getByRole("heading", { name: "No such subscription" }).waitFor();
+  is(await page.getByLabel("Find a subscription").inputValue(), "payROLL",
+    "among those of the state that is asked for");
 
   const other = await open({ tenant: "nobody-yet" });
   await other.goto(`${base}#/events`);
   await other.getByRole("heading", { name: "No events yet" }).waitFor();
   ok(true, "another tenant sees nothing of it");
   await other.goto(`${base}#/deliveries/${failed.id}`);
-  await other.getByText("This could not be loaded").waitFor();
+  await other.getByRole("heading", { name: "There is nothing here" }).waitFor();
   ok(true, "nor by the address");
   await page.context().close();
   await other.context().close();
@@ -218,5 +271,6 @@ export async function views() {
   if (world.history) {
     await charts();
     await many();
+    await branches();
   }
 }
