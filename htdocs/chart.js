@@ -160,14 +160,15 @@ function table(stats, columns) {
         columns.map(([, value]) => h("td", null, value(bucket)))))))));
 }
 
-function panel(title, legend, ...content) {
+function panel(title, legend, more, ...content) {
   return h("section", { class: "panel" }, h("div", { class: "section-head" }, h("h2", null, title),
     h("ul", { class: "legend" }, legend.map(([kind, text]) =>
-      h("li", null, h("i", { class: kind, "aria-hidden": "true" }), text)))), content);
+      h("li", null, h("i", { class: kind, "aria-hidden": "true" }), text)),
+    more && h("li", null, more))), content);
 }
 
-/** Deliveries by outcome. open(bucket): what a click on a bar does. */
-export function outcomes(stats, title, open) {
+/** Deliveries by outcome. open(bucket): what a click on a bar does. more: a link beside the legend. */
+export function outcomes(stats, title, open, more) {
   const total = (bucket) => STATES.reduce((sum, state) => sum + bucket[state], 0);
   const top = quartered(Math.max(4, ...stats.buckets.map(total)));
   const shape = {
@@ -188,7 +189,7 @@ export function outcomes(stats, title, open) {
       }
     }),
   };
-  return panel(title, STATES.map((state) => [`fill-${state}`, state]), chart(stats, shape),
+  return panel(title, STATES.map((state) => [`fill-${state}`, state]), more, chart(stats, shape),
     table(stats, STATES.map((state) => [state, (bucket) => number(bucket[state])])));
 }
 
@@ -222,7 +223,7 @@ export function latencies(stats, title) {
       }
     },
   };
-  return panel(title, PERCENTILES.map(([name, text]) => [`line-${name}`, text]),
+  return panel(title, PERCENTILES.map(([name, text]) => [`line-${name}`, text]), null,
     chart(stats, shape),
     table(stats, [["attempts", (bucket) => number(bucket.attempts)],
       ...PERCENTILES.map(([name, text]) => [text, (bucket) => duration(bucket[name])])]));

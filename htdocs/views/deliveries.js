@@ -87,7 +87,7 @@ export async function deliveries({ root, query, signal, ask }) {
   const note = h("p", { class: "live-note", role: "status" });
   const live = { on: !before && !to, timer: null };
   const ids = new Set();
-  let shown = "", names = new Map(), last = null;
+  let shown = "", names = new Map(), last = null, wrong = false;
 
   const follow = button("", () => {
     live.on = !live.on;
@@ -158,10 +158,17 @@ export async function deliveries({ root, query, signal, ask }) {
         try {
           if (!document.hidden) {
             await load(false);
+            note.textContent = wrong ? "" : note.textContent;
+            wrong = false;
           }
         } catch (error) {
           if (!signal.aborted) {
             note.textContent = error.message;
+            wrong = true;
+          }
+          if (error.status === 401) { /* each question may ask for the password */
+            document.addEventListener("resthooks:answered", tick, { once: true, signal });
+            return;
           }
         }
         tick();

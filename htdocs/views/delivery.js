@@ -237,7 +237,14 @@ export async function delivery({ root, id, signal, title }) {
   const tick = (delay) => {
     clearTimeout(timer);
     if (!signal.aborted) {
-      timer = setTimeout(() => load().then(next, () => tick(LATEST)), delay);
+      timer = setTimeout(() => load().then(next, (error) => {
+        if (error.status === 401) { /* each question may ask for the password */
+          document.addEventListener("resthooks:answered", () => tick(SOONEST),
+            { once: true, signal });
+        } else {
+          tick(LATEST);
+        }
+      }), delay);
     }
   };
   /* Often when an attempt is near, seldom while it is far. */

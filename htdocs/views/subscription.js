@@ -116,7 +116,8 @@ export async function subscription(view) {
     once("event-types")]);
   const judged = judge(one, day, change(true), signal).then((what) => fill(warning, what));
   fill(numbers, tiles(day));
-  fill(chart, outcomes(stats.data, "Last 24 hours", opener(go, 1800, id)));
+  fill(chart, outcomes(stats.data, "Last 24 hours", opener(go, 1800, id), h("a",
+    { href: link("/charts", { subscription: id }) }, "All charts")));
   fill(recent, list.data.length ? deliveryList(list.data, names, "target") : h("p", { class: "panel faint" },
     "Nothing was sent yet. A test shows whether the target answers."));
   await Promise.all([judged, receive(how, one, all)]);

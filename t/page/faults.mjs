@@ -40,6 +40,19 @@ async function answers(page) {
   await page.getByRole("heading", { name: "No deliveries yet" }).or(page.locator(".row")).first()
     .waitFor();
   ok(true, "and is over with the next good answer");
+  let asked = 0;
+  await page.route(list, (route) => {
+    asked += 1;
+    return route.fulfill({ status: 401, contentType: "text/html", body: "who are you?" });
+  });
+  await page.getByText("Your session has ended.").first().waitFor();
+  await page.waitForTimeout(7000);
+  is(asked, 1, "a live list does not ask for the password again and again");
+  await page.unroute(list);
+  await page.getByRole("button", { name: "Try again" }).first().click();
+  await page.waitForResponse(/deliveries\?/);
+  ok(await until(async () => await page.locator(".live-note").textContent() === ""),
+    "it goes on after the next login");
   await page.route(list, (route) => route.abort("failed"));
   await page.goto(`${base}#/deliveries?state=failed`);
   await page.getByText("The server can't be reached.").waitFor();

@@ -86,6 +86,12 @@ async function charts() {
   await page.mouse.click(box.x + box.width - 60, box.y + 80);
   await page.locator(".row.is-deliveries").first().waitFor();
   ok(/from=.*to=/.test(page.url()), "and a click shows its deliveries");
+  await page.goto(`${base}#/subscriptions/${world.history.failing}`);
+  await page.getByRole("link", { name: "All charts" }).click();
+  await page.getByRole("heading", { name: "How long the targets took to answer" }).waitFor();
+  ok(await until(async () => await page.getByLabel("Subscription")
+    .evaluate((list) => list.selectedOptions[0].textContent) === "Legacy ERP"),
+  "a subscription leads to its charts");
   await page.goto(`${base}#/charts?range=1h`);
   await page.getByRole("button", { name: "7 days" }).click();
   await page.getByRole("button", { name: "7 days", pressed: true }).waitFor();
@@ -229,6 +235,21 @@ async function filters({ made, failed }) {
   await page.getByRole("button", { name: "1 new delivery" }).click();
   ok(await until(async () => await rows.first().getAttribute("data-id") !== before),
     "what is new waits above while the list is read");
+  const top = await rows.first().getAttribute("data-id");
+  await page.evaluate(() => {
+    const list = document.querySelector("ul[aria-label=Deliveries]");
+    globalThis.moving = setInterval(() => list.dispatchEvent(new PointerEvent("pointermove",
+      { bubbles: true })), 50);
+  });
+  await publish("employee.updated", { id: 100 });
+  await until(async () => (await api("GET",
+    `deliveries?subscription=${made.long.id}&limit=1`))[0].id !== top);
+  await page.waitForResponse(/deliveries\?/);
+  await page.waitForResponse(/deliveries\?/);
+  is(await rows.first().getAttribute("data-id"), top, "rows stay where they are under the pointer");
+  await page.evaluate(() => clearInterval(globalThis.moving));
+  ok(await until(async () => await rows.first().getAttribute("data-id") !== top),
+    "until it rests");
   await page.getByRole("button", { name: /^Live/ }).click();
   await page.getByRole("button", { name: /^Paused/ }).waitFor();
   ok(true, "the live list can be paused");
