@@ -62,6 +62,8 @@ extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;
 extern const rh_statement_t rh_sql_replay_missing;
 /** Likewise; rows: how many there are. */
 extern const rh_statement_t rh_sql_replay_count_missing;
+/** Wait for other replays of the subscription: (tenant, subscription). PostgreSQL only. */
+extern const rh_statement_t rh_sql_replay_lock;
 /** Queue deliveries: (tenant, subscription, lowest delivery id, lowest event id, event id to end
  * before, states as a JSON array); affected: how many. _count: rows: how many that would be. */
 extern const rh_statement_t rh_sql_replay_queue, rh_sql_replay_pending, rh_sql_replay_count;

@@ -144,6 +144,11 @@ const rh_statement_t rh_sql_redeliver_delivery = {"redeliver_delivery",
 /* ---- replay ---- */
 
 /* (tenant, subscription, lowest event id, event id to end before): events that should have had a
+/* Not the row of subscription_stat, for which settling would have to wait all the while. */
+const rh_statement_t rh_sql_replay_lock = {
+    "replay_lock",
+    "SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(%s, 3) # hashtextextended(%s, 4))", NULL};
+
  * delivery. */
 #define PGSQL_MISSING                                                                              \
     " FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant"                 \
