@@ -14,6 +14,9 @@
 #define PARKED_FOR apr_time_from_sec(600)
 /** How long ordered subscriptions that wait for the spool are left alone. */
 #define HELD_FOR apr_time_from_msec(100)
+/** Subscriptions whose deliveries a claim cancels, and when it comes again for more. */
+#define MOST_CANCELLED 16
+#define CANCEL_AGAIN apr_time_from_msec(20)
 /** Due deliveries of an ordered subscription that are looked at for one that is taken. */
 #define LOOK_FOR_ONE 4
 
@@ -29,6 +32,7 @@ typedef struct claim_t {
     rh_claim_t *claim;
     apr_time_t lease_until;
     apr_array_header_t *candidates; /**< of candidate_t */
+    apr_array_header_t *ended;      /**< rows of subscriptions that are gone */
     apr_array_header_t *jobs;
     apr_array_header_t *lost; /**< of rh_settle_t *: their event is gone */
     apr_hash_t *late;         /**< milliseconds that deliveries have been due, as text; by id */
@@ -66,6 +70,7 @@ static rh_job_t *make_job(const char **row, apr_int64_t lease, apr_time_t lease_
     job->subscription_id = apr_pstrdup(pool, row[2]);
     job->event.id = apr_pstrdup(pool, row[3]);
     job->tries = (int)rh_db_number(row[4]);
+    job->tries = job->tries < 0 ? 0 : job->tries;
     job->attempt_count = (int)rh_db_number(row[5]);
     job->target_url = apr_pstrdup(pool, row[6]);
     job->headers = apr_pstrdup(pool, row[7]);
@@ -194,64 +199,72 @@ static apr_status_t walk(rh_db_t *db, const claim_t *claim, const char *tenant, 
 }
 
 /** Judge one subscription that has something in the queue. */
-static apr_status_t look_at(rh_db_t *db, claim_t *claim, const char **row, apr_pool_t *pool)
+static void look_at(claim_t *claim, const char **row)
 {
     apr_int64_t pause = rh_db_number(row[6]);
 
     if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
-        return rh_queue_cancel(db, row[0], row[1], pool);
+        if (claim->ended->nelts < MOST_CANCELLED) {
+            APR_ARRAY_PUSH(claim->ended, const char **) = row;
+        } else {
+            come_again(claim, CANCEL_AGAIN);
+        }
+        return;
     }
     if (strcmp(row[3], "active") != 0 || rh_db_number(row[2]) == 0) {
-        return APR_SUCCESS;
+        return;
     }
     if (pause > 0) {
         come_again(claim, pause * 1000);
-        return APR_SUCCESS;
-    }
-    if (claim->claim->hold_ordered && rh_db_number(row[4]) != 0) {
+    } else if (claim->claim->hold_ordered && rh_db_number(row[4]) != 0) {
         come_again(claim, HELD_FOR);
-        return APR_SUCCESS;
+    } else {
+        add_candidate(claim, row);
     }
-    add_candidate(claim, row);
-    return APR_SUCCESS;
 }
 
 /**
- * Go once around the subscriptions, from behind the last one that got something, until there is
- * enough to do.
+ * Go around the subscriptions, from behind the last one that got something, until there is enough
+ * to do. Once around may take several claims: only then there is a rest.
  */
 static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *pool)
 {
     static const char first_id[] = "00000000-0000-0000-0000-000000000000";
-    const char *start_tenant = apr_pstrdup(pool, claim->queue->tenant);
-    const char *start_id = apr_pstrdup(pool, claim->queue->subscription);
-    const char *tenant = start_tenant, *id = start_id;
+    rh_queue_impl_t *queue = claim->queue;
+    const char *tenant = apr_pstrdup(pool, queue->tenant);
+    const char *id = apr_pstrdup(pool, queue->subscription);
     int steps = FIRST_STEPS, walks, i;
-    bool wrapped = false;
 
+    if (!queue->on_the_way) {
+        apr_cpystrn(queue->start_tenant, tenant, sizeof(queue->start_tenant));
+        apr_cpystrn(queue->start_subscription, id, sizeof(queue->start_subscription));
+        queue->wrapped = false;
+    }
+    queue->on_the_way = false;
     for (walks = 0; walks < MOST_WALKS && claim->room > 0; walks++) {
         apr_array_header_t *rows;
         apr_status_t status = walk(db, claim, tenant, id, steps, pool, &rows);
 
-        for (i = 0; status == APR_SUCCESS && i < rows->nelts && claim->room > 0; i++) {
-            const char **row = rh_row(rows, i);
-            int order = strcmp(row[0], start_tenant);
-
-            if (wrapped && (order > 0 || (order == 0 && strcmp(row[1], start_id) > 0))) {
-                return APR_SUCCESS;
-            }
-            status = look_at(db, claim, row, pool);
-            tenant = row[0];
-            id = row[1];
-        }
         if (status != APR_SUCCESS) {
             return status;
         }
-        if (rows->nelts < steps && claim->room > 0) {
-            if (wrapped) {
+        for (i = 0; i < rows->nelts && claim->room > 0; i++) {
+            const char **row = rh_row(rows, i);
+            int order = strcmp(row[0], queue->start_tenant);
+
+            if (queue->wrapped &&
+                (order > 0 || (order == 0 && strcmp(row[1], queue->start_subscription) > 0))) {
                 return APR_SUCCESS;
             }
-            wrapped = true;
+            look_at(claim, row);
+            tenant = row[0];
+            id = row[1];
+        }
+        if (rows->nelts < steps && claim->room > 0) {
+            if (queue->wrapped) {
+                return APR_SUCCESS;
+            }
+            queue->wrapped = true;
             tenant = "";
             id = first_id;
         }
@@ -259,11 +272,31 @@ static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *poo
     }
     if (claim->room > 0) {
         /* Very many wait with nothing due: the next claim goes on here. */
-        apr_cpystrn(claim->queue->tenant, tenant, sizeof(claim->queue->tenant));
-        apr_cpystrn(claim->queue->subscription, id, sizeof(claim->queue->subscription));
+        apr_cpystrn(queue->tenant, tenant, sizeof(queue->tenant));
+        apr_cpystrn(queue->subscription, id, sizeof(queue->subscription));
+        queue->on_the_way = true;
         claim->claim->again = 1000;
     }
     return APR_SUCCESS;
+}
+
+/** In a transaction on SQLite: cancel what belongs to subscriptions that are gone. */
+static apr_status_t cancel_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    const claim_t *claim = baton;
+    apr_status_t status = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < claim->ended->nelts && status == APR_SUCCESS; i++) {
+        const char **row = rh_row(claim->ended, i);
+        bool more;
+
+        status = rh_queue_cancel(db, row[0], row[1], pool, &more);
+        if (status == APR_SUCCESS && more) {
+            come_again(claim, CANCEL_AGAIN);
+        }
+    }
+    return status;
 }
 
 /* ---- leasing ---- */
@@ -354,6 +387,7 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     const char *late[] = {now, candidate->tenant, candidate->id, now,
                           candidate->ordered ? look : most};
     const char *park[] = {parked, candidate->tenant, candidate->id, now, look, now};
+    const char *unpark[] = {now, candidate->tenant, candidate->id, parked, now};
     const char *ordered[] = {lease, until, candidate->tenant, candidate->id, now, spare, now, most};
     const char *plain[] = {lease, until, candidate->tenant, candidate->id, now, spare, most};
     apr_status_t status = APR_SUCCESS;
@@ -373,6 +407,9 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     }
     if (status == APR_SUCCESS && candidate->ordered) {
         status = rh_db_execute(db, &rh_sql_claim_park, 6, park, pool, NULL);
+    }
+    if (status == APR_SUCCESS && candidate->ordered) {
+        status = rh_db_execute(db, &rh_sql_claim_unpark, 5, unpark, pool, NULL);
     }
     if (status == APR_SUCCESS) {
         status = candidate->ordered
@@ -418,6 +455,7 @@ apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scra
                             apr_array_header_t *jobs)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
+    bool sqlite = queue->source->dialect == RH_DIALECT_SQLITE;
     claim_t claim = {0};
     apr_status_t status;
 
@@ -425,17 +463,20 @@ apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scra
     claim.queue = queue;
     claim.claim = what;
     claim.candidates = apr_array_make(scratch, 64, sizeof(candidate_t));
+    claim.ended = apr_array_make(scratch, 4, sizeof(const char **));
     claim.jobs = jobs;
     claim.lost = apr_array_make(scratch, 4, sizeof(rh_settle_t *));
     claim.room = what->limit;
     /* Most looks find nothing: on SQLite they must not keep writers out. */
     status = rh_store_run(queue->source, false, find_work, &claim, scratch);
+    if (status == APR_SUCCESS && claim.ended->nelts > 0) {
+        status = rh_store_run(queue->source, sqlite, cancel_work, &claim, scratch);
+    }
     if (status != APR_SUCCESS || claim.candidates->nelts == 0) {
         return status;
     }
     claim.lease_until = apr_time_now() + what->lease_for;
-    status = rh_store_run(queue->source, queue->source->dialect == RH_DIALECT_SQLITE, claim_work,
-                          &claim, scratch);
+    status = rh_store_run(queue->source, sqlite, claim_work, &claim, scratch);
     if (status == APR_SUCCESS && claim.lost->nelts > 0) {
         status = rh_queue_settle(self, (rh_settle_t *const *)claim.lost->elts, claim.lost->nelts,
                                  scratch);

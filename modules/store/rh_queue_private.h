@@ -15,14 +15,23 @@ typedef struct rh_queue_impl_t {
     /** Where the next claim goes on: behind this subscription. */
     char tenant[RH_MAX_NAME + 1];
     char subscription[RH_UUID_LEN + 1];
+    /** A way around all subscriptions that takes several claims: where it began, and whether it
+     * has come to the end of the tenants since. */
+    bool on_the_way, wrapped;
+    char start_tenant[RH_MAX_NAME + 1];
+    char start_subscription[RH_UUID_LEN + 1];
 } rh_queue_impl_t;
 
 /** Now, in milliseconds, of this host: SQLite's clock. */
 const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
 
-/** Take deliveries of a subscription out of the queue as cancelled: some at a time. */
+/**
+ * Take deliveries of a subscription out of the queue as cancelled: some at a time. On SQLite within
+ * a transaction.
+ * @param more receives whether there may be more; may be NULL
+ */
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
-                             apr_pool_t *pool);
+                             apr_pool_t *pool, bool *more);
 
 /**
  * Make jobs of leased deliveries.

@@ -117,7 +117,7 @@ extern const rh_statement_t rh_sql_claim_late;
 extern const rh_statement_t rh_sql_claim_one, rh_sql_claim_one_ordered;
 /** SQLite, of one subscription: (until, tenant, subscription), (until, tenant, subscription, now,
  * most) */
-extern const rh_statement_t rh_sql_claim_pace, rh_sql_claim_park;
+extern const rh_statement_t rh_sql_claim_pace, rh_sql_claim_park, rh_sql_claim_unpark;
 /** All that a job needs, of leased deliveries: (tenants and deliveries, lease) */
 extern const rh_statement_t rh_sql_claim_jobs;
 /** Take deliveries of a subscription out of the queue as cancelled: (tenant, subscription, limit).
@@ -130,6 +130,8 @@ extern const rh_statement_t rh_sql_release;
 extern const rh_statement_t rh_sql_backlog;
 /** Housekeeping: (retention); PostgreSQL only */
 extern const rh_statement_t rh_sql_partitions_make, rh_sql_partitions_drop;
+/** Make the partitions that a row found missing. PostgreSQL only. */
+extern const rh_statement_t rh_sql_partitions_mend;
 /** Housekeeping: (time to keep from, limit) */
 extern const rh_statement_t rh_sql_old_keys;
 /** Housekeeping: (lowest id that is kept, limit); SQLite only */
