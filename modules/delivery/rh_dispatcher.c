@@ -63,6 +63,10 @@ static bool is_stopping(rh_dispatcher_t *dispatcher)
     }
     if (!dispatcher->claims_ended) {
         dispatcher->claims_ended = true;
+        if (dispatcher->index == 0) {
+            /* What is in flight may take long: another one delivers meanwhile. */
+            rh_slot_give_back(&engine->slot);
+        }
         if (rh_atomic_add(engine->claimers_left, -1) == 0) {
             rh_engine_wake_loops(engine);
         }
