@@ -242,7 +242,10 @@ static void plan_claim(rh_dispatcher_t *dispatcher, int got, int limit, apr_time
     dispatcher->starved = got >= limit;
     dispatcher->last_claim = now;
     if (got == 0) {
-        dispatcher->next_claim = now + jittered(dispatcher, dispatcher->engine->config.poll);
+        apr_interval_time_t poll = dispatcher->engine->config.poll;
+
+        /* Never sooner: this is what an idle process costs the database. */
+        dispatcher->next_claim = now + poll + rh_random_next(&dispatcher->random) % (poll / 4 + 1);
         dispatcher->per_subscription = concurrency;
         if (dispatcher->empty_spacing < MOST_SPACING) {
             dispatcher->empty_spacing *= 2;

@@ -261,7 +261,7 @@ static apr_status_t find_candidates(rh_db_t *db, claim_t *claim, apr_pool_t *poo
             id = row[1];
         }
         if (rows->nelts < steps && claim->room > 0) {
-            if (queue->wrapped) {
+            if (queue->wrapped || !*queue->start_tenant) {
                 return APR_SUCCESS;
             }
             queue->wrapped = true;
@@ -469,6 +469,11 @@ apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scra
     claim.room = what->limit;
     /* Most looks find nothing: on SQLite they must not keep writers out. */
     status = rh_store_run(queue->source, false, find_work, &claim, scratch);
+    if (status == APR_SUCCESS && claim.candidates->nelts == 0 && !queue->on_the_way) {
+        /* Nobody's turn is next: one statement, from the first subscription on, does then. */
+        queue->tenant[0] = '\0';
+        rh_uuid_floor(0, queue->subscription);
+    }
     if (status == APR_SUCCESS && claim.ended->nelts > 0) {
         status = rh_store_run(queue->source, sqlite, cancel_work, &claim, scratch);
     }
