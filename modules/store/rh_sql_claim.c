@@ -3,7 +3,8 @@
 
 /*
  * Subscriptions are found by walking the index from one to the next, so a backlog costs no more
- * than a single delivery. PostgreSQL reads the next one in a lateral query, SQLite in a scalar one.
+ * than a single delivery. PostgreSQL reads the next one in a lateral query, SQLite in a scalar one,
+ * where a + lets it use all of the index: two columns it would compare by the first one alone.
  * Of what is due, so many are counted as one claim may take of one subscription.
  */
 const rh_statement_t rh_sql_claim_candidates = {
@@ -31,7 +32,7 @@ const rh_statement_t rh_sql_claim_candidates = {
     " ORDER BY q.tenant, q.subscription_id LIMIT 1)"
     " UNION ALL SELECT q.tenant, q.subscription_id, step.n + 1 FROM step JOIN resthooks_queue q"
     " ON (q.tenant, q.delivery_id) = (SELECT x.tenant, x.delivery_id FROM resthooks_queue x"
-    " WHERE (x.tenant, x.subscription_id) > (step.tenant, step.id)"
+    " WHERE (x.tenant, x.subscription_id) > (+step.tenant, +step.id)"
     " ORDER BY x.tenant, x.subscription_id LIMIT 1)"
     " WHERE step.n < CAST(%s AS integer))"
     " SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks_queue q"
@@ -94,12 +95,14 @@ const rh_statement_t rh_sql_claim_ordered = {
     " AND (CAST(%s AS integer) = 0 OR q.lease <= 0)"
 #define MOST_OF_ONE " ORDER BY q.due_at LIMIT CAST(%s AS integer)) RETURNING tenant, delivery_id"
 
-/** Another of the key comes first, or is being worked on. */
+/** Another of the key comes first, or is being worked on. Without being told, SQLite would read all
+ * that are parked to see the latter. */
 #define BLOCKED                                                                                    \
     "(EXISTS (SELECT 1 FROM resthooks_queue f WHERE f.tenant = q.tenant"                           \
     " AND f.subscription_id = q.subscription_id AND f.order_key = q.order_key"                     \
     " AND (f.event_id, f.delivery_id) < (q.event_id, q.delivery_id))"                              \
-    " OR EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = q.tenant"                        \
+    " OR EXISTS (SELECT 1 FROM resthooks_queue w INDEXED BY resthooks_queue_order_leased"          \
+    " WHERE w.tenant = q.tenant"                                                                   \
     " AND w.subscription_id = q.subscription_id AND w.order_key = q.order_key AND w.lease > 0"     \
     " AND w.delivery_id <> q.delivery_id AND w.due_at > CAST(%s AS integer)))"
 
@@ -141,7 +144,8 @@ const rh_statement_t rh_sql_claim_unpark = {
     " FROM resthooks_queue p INDEXED BY resthooks_queue_due"
     " WHERE p.tenant = %s AND p.subscription_id = %s AND p.due_at = CAST(%s AS integer)"
     " AND p.lease = -1 AND p.order_key IS NOT NULL"
-    " AND NOT EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = p.tenant"
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_queue w INDEXED BY resthooks_queue_order_leased"
+    " WHERE w.tenant = p.tenant"
     " AND w.subscription_id = p.subscription_id AND w.order_key = p.order_key AND w.lease > 0"
     " AND w.due_at > CAST(%s AS integer)))"};
 

@@ -4,6 +4,7 @@
 
 #include "rh_db_private.h"
 #include "rh_schema.h"
+#include "rh_sql.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
@@ -380,6 +381,46 @@ static void test_two_replays(void)
     run_sql("DELETE FROM @queue WHERE tenant = 'twice'");
 }
 
+/* ---- plans ---- */
+
+/** How SQLite runs a statement. */
+static const char *plan_of(const rh_statement_t *statement)
+{
+    const char *sql = "EXPLAIN QUERY PLAN ", *plan = "", *text = statement->sqlite, *parameter;
+    apr_array_header_t *rows;
+    rh_db_t *db;
+
+    while ((parameter = strstr(text, "%s")) != NULL) {
+        sql = apr_pstrcat(pool, sql, apr_pstrmemdup(pool, text, parameter - text), "'1'", NULL);
+        text = parameter + 2;
+    }
+    sql = apr_pstrcat(pool, sql, text, NULL);
+    if (source[3]->acquire(source[3], pool, &db) == APR_SUCCESS &&
+        rh_db_query_rows(db, sql, pool, &rows) == APR_SUCCESS) {
+        for (int i = 0; i < rows->nelts; i++) {
+            plan = apr_pstrcat(pool, plan, APR_ARRAY_IDX(rows, i, const char **)[3], "\n", NULL);
+        }
+    }
+    return plan;
+}
+
+static void test_plans(void)
+{
+    const rh_statement_t *const of_one[] = {&rh_sql_claim_park, &rh_sql_claim_unpark,
+                                            &rh_sql_claim_one_ordered};
+    const char *plan = plan_of(&rh_sql_claim_candidates);
+
+    ok(strstr(plan, "SEARCH x USING COVERING INDEX resthooks_queue_due "
+                    "((tenant,subscription_id)>(?,?))") != NULL,
+       "the next subscription is found without reading what waits for the one before");
+    for (int i = 0; i < 3; i++) {
+        plan = plan_of(of_one[i]);
+        ok(strstr(plan, "SEARCH w USING INDEX resthooks_queue_order_leased") != NULL &&
+               !strstr(plan, "due_at>?"),
+           "%s does not read all that is parked", of_one[i]->label);
+    }
+}
+
 /* ---- partitions ---- */
 
 #define DROP_PARTITIONS(WHICH)                                                                     \
@@ -437,6 +478,8 @@ static void run_all(const char *driver, const char *params)
     test_two_replays();
     if (strcmp(driver, "pgsql") == 0) {
         test_partitions();
+    } else {
+        test_plans();
     }
 }
 
