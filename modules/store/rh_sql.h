@@ -53,7 +53,7 @@ extern const rh_statement_t rh_sql_delivery_list, rh_sql_delivery_list_subscript
 extern const rh_statement_t rh_sql_delivery_get, rh_sql_attempt_list;
 /** (tenant, id): rows: the subscription's id, its state or NULL */
 extern const rh_statement_t rh_sql_delivery_subscription;
-/** (tenant, subscription): rows: state */
+/** (tenant, subscription): rows: state, target URL */
 extern const rh_statement_t rh_sql_subscription_state;
 /** (tenant, delivery) */
 extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;

@@ -107,7 +107,7 @@ const rh_statement_t rh_sql_delivery_subscription = {"delivery_subscription",
                                                      DELIVERY_SUBSCRIPTION("resthooks_", "")};
 
 #define SUBSCRIPTION_STATE(S, UUID)                                                                \
-    "SELECT state FROM " S "subscription WHERE tenant = %s AND id = %s" UUID
+    "SELECT state, target_url FROM " S "subscription WHERE tenant = %s AND id = %s" UUID
 
 const rh_statement_t rh_sql_subscription_state = {"subscription_state",
                                                   SUBSCRIPTION_STATE("resthooks.", "::uuid"),

@@ -215,8 +215,10 @@ static apr_status_t update_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS && affected == 0) {
         return APR_EEXIST;
     }
+    /* What one target asked for, and how long it has failed, is not the next one's. */
     if (status == APR_SUCCESS && subscription->state == RH_SUBSCRIPTION_ACTIVE &&
-        strcmp(rh_row(rows, 0)[0], "active") != 0) {
+        (strcmp(rh_row(rows, 0)[0], "active") != 0 ||
+         strcmp(rh_row(rows, 0)[1], subscription->target_url) != 0)) {
         status = rh_db_execute(db, &rh_sql_subscription_stat_clear, 2, key, pool, NULL);
     }
     return status == APR_SUCCESS ? follow_up(db, subscription, pool) : status;

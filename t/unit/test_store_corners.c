@@ -317,6 +317,27 @@ static void test_resent_in_flight(void)
     is_int(claim_jobs(NULL)->nelts, 0, "what was delivered meanwhile is not sent again");
 }
 
+static void test_another_target(void)
+{
+    rh_subscription_t *one = subscribe("moved", false, 0), *row = NULL;
+    rh_event_t *event = make_event("moved", NULL);
+
+    run_sql("UPDATE @subscription_stat SET paused_until = 9000000000000, failing_since = 1"
+            " WHERE tenant = 'moved'");
+    commit(&event, 1, 0);
+    rh_store_subscription_get(store, "moved", one->id, pool, &row);
+    row->description = "changed";
+    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS &&
+           claim_jobs(NULL)->nelts == 0,
+       "%s: the pause that a target asked for outlasts a change", database);
+    row->target_url = "https://example.org/elsewhere";
+    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS,
+       "%s: it moves to another target", database);
+    ok(claim_this(event, "for which no pause holds")->failing_for == 0,
+       "%s: and which has not failed", database);
+    run_sql("DELETE FROM @queue WHERE tenant = 'moved'");
+}
+
 static void test_known_already(void)
 {
     rh_event_t *event = make_event("known", NULL);
@@ -474,6 +495,7 @@ static void run_all(const char *driver, const char *params)
     test_cancelling_many();
     test_many_that_wait();
     test_known_already();
+    test_another_target();
     test_resent_in_flight();
     test_two_replays();
     if (strcmp(driver, "pgsql") == 0) {
