@@ -216,6 +216,9 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 --   3  claimer parks B: nobody wakes it
 -- So who parks locks the row in the way first, and its settling waits, or it is gone and B stays.
 -- What was parked until then, the settling finds: see resthooks.wake_ordered.
+--
+-- An older one may be parked as well: it was sent again while a younger one was leased, whose
+-- process then ended. Nobody settles that lease, so who finds the older one in the way takes it.
 CREATE FUNCTION resthooks.claim_ordered(
     for_tenant text, for_subscription uuid, spare boolean, new_lease bigint, lease_for bigint,
     most integer)
@@ -225,6 +228,7 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     at bigint;
     due record;
+    first record;
     blocked boolean;
     taken integer := 0;
 BEGIN
@@ -263,6 +267,17 @@ BEGIN
                 IF FOUND THEN
                     UPDATE resthooks.queue q SET lease = -1, due_at = at + 600000
                     WHERE q.tenant = for_tenant AND q.delivery_id = due.delivery_id;
+                    SELECT f.* INTO first FROM resthooks.queue f
+                    WHERE f.tenant = for_tenant AND f.delivery_id = claim_ordered.delivery_id
+                      AND f.lease = -1 AND NOT EXISTS (
+                        SELECT 1 FROM resthooks.queue w
+                        WHERE w.tenant = for_tenant AND w.subscription_id = for_subscription
+                          AND w.order_key = due.order_key AND w.lease > 0
+                          AND (spare OR w.due_at > at));
+                    IF FOUND THEN
+                        due := first;
+                        blocked := false;
+                    END IF;
                 END IF;
                 EXIT;
             END LOOP;
@@ -351,11 +366,34 @@ BEGIN
     RETURN made;
 END $$;
 
--- Partitions and where they end. The bounds are the catalogue's: there is no second truth.
+-- Where the first partitions went with the retention, make one for all that is older than the others:
+-- an event may have waited in a spool for longer than that.
+CREATE FUNCTION resthooks.ensure_past() RETURNS integer
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    log record;
+    made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('resthooks.ensure_partitions', 0));
+    FOR log IN SELECT p.parent, min(p.from_ms) AS first_ms FROM resthooks.partitions p
+               GROUP BY p.parent HAVING bool_and(p.from_ms IS NOT NULL) LOOP
+        EXECUTE format('CREATE TABLE resthooks.%I (LIKE resthooks.%I INCLUDING ALL)',
+                       log.parent || '_past', log.parent);
+        EXECUTE format('ALTER TABLE resthooks.%I ATTACH PARTITION resthooks.%I '
+                       'FOR VALUES FROM (MINVALUE) TO (%L)',
+                       log.parent, log.parent || '_past', resthooks.uuid_floor(log.first_ms));
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END $$;
+
+-- Partitions, where they begin (null: with all that is older) and end. The bounds are the catalogue's: there is no second truth.
 CREATE VIEW resthooks.partitions AS
 SELECT p.relname::text AS parent, c.relname::text AS name,
        resthooks.uuid_ms(substring(pg_get_expr(c.relpartbound, c.oid)
-                                   FROM 'TO \(''([0-9a-f-]{36})''\)')::uuid) AS until_ms
+                                   FROM 'TO \(''([0-9a-f-]{36})''\)')::uuid) AS until_ms,
+       resthooks.uuid_ms(substring(pg_get_expr(c.relpartbound, c.oid)
+                                   FROM 'FROM \(''([0-9a-f-]{36})''\)')::uuid) AS from_ms
 FROM pg_inherits i
 JOIN pg_class p ON p.oid = i.inhparent
 JOIN pg_class c ON c.oid = i.inhrelid

@@ -63,6 +63,10 @@ static bool is_stopping(rh_dispatcher_t *dispatcher)
     }
     if (!dispatcher->claims_ended) {
         dispatcher->claims_ended = true;
+        if (dispatcher->index == 0) {
+            /* What is in flight may take long: another one delivers meanwhile. */
+            rh_slot_give_back(&engine->slot);
+        }
         if (rh_atomic_add(engine->claimers_left, -1) == 0) {
             rh_engine_wake_loops(engine);
         }
@@ -238,7 +242,10 @@ static void plan_claim(rh_dispatcher_t *dispatcher, int got, int limit, apr_time
     dispatcher->starved = got >= limit;
     dispatcher->last_claim = now;
     if (got == 0) {
-        dispatcher->next_claim = now + jittered(dispatcher, dispatcher->engine->config.poll);
+        apr_interval_time_t poll = dispatcher->engine->config.poll;
+
+        /* Never sooner: this is what an idle process costs the database. */
+        dispatcher->next_claim = now + poll + rh_random_next(&dispatcher->random) % (poll / 4 + 1);
         dispatcher->per_subscription = concurrency;
         if (dispatcher->empty_spacing < MOST_SPACING) {
             dispatcher->empty_spacing *= 2;

@@ -9,6 +9,8 @@
 #define DOUBTFUL_FAILURES 3
 /** What is assumed of an attempt before one has ended. */
 #define ASSUMED_DURATION apr_time_from_msec(200)
+/** A pause is in the store when it has been known here for so long. */
+#define TOLD_BY_NOW apr_time_from_sec(30)
 /** Longest that jobs should wait in memory, well within a lease. */
 #define WAIT_IN_MEMORY apr_time_from_sec(10)
 
@@ -78,9 +80,33 @@ void rh_endpoint_set_rate(rh_endpoint_t *endpoint, int rate, apr_time_t now)
     }
 }
 
+/** When the clock was set back, what is further away than it can be comes as soon as it should. */
+static void mind_the_clock(rh_endpoint_t *endpoint, apr_time_t now)
+{
+    if (endpoint->probe_at > now + RH_BREAKER_LONGEST) {
+        endpoint->probe_at = now + RH_BREAKER_LONGEST;
+    }
+    if (endpoint->paused_at > now) {
+        endpoint->paused_until -= endpoint->paused_at - now;
+        endpoint->paused_at = now;
+    }
+    if (endpoint->tokens_at > now) {
+        endpoint->tokens_at = now;
+    }
+}
+
+void rh_endpoint_claimed(rh_endpoint_t *endpoint, apr_time_t now)
+{
+    mind_the_clock(endpoint, now);
+    if (endpoint->paused_until > now + SOON && endpoint->paused_at < now - TOLD_BY_NOW) {
+        endpoint->paused_until = now;
+    }
+}
+
 rh_allowance_t rh_endpoint_allows(rh_endpoint_t *endpoint, int concurrency, apr_time_t now,
                                   apr_time_t *until)
 {
+    mind_the_clock(endpoint, now);
     if (endpoint->in_flight >= (endpoint->open ? 1 : concurrency)) {
         return RH_BLOCKED_BY_FLIGHT;
     }
@@ -163,6 +189,7 @@ apr_interval_time_t rh_endpoint_finished(rh_endpoint_t *endpoint, rh_verdict_t v
     }
     if (pause > 0 && endpoint->paused_until < now + pause) {
         endpoint->paused_until = now + pause;
+        endpoint->paused_at = now;
     }
     return pause > wait ? pause : wait;
 }

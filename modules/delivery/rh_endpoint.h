@@ -77,7 +77,7 @@ typedef struct rh_endpoint_t {
     apr_time_t wake_at;    /**< in the list of the timed: when it may go on */
     apr_time_t idle_since; /**< in the list of the idle */
 
-    apr_time_t paused_until;
+    apr_time_t paused_until, paused_at;
     int rate; /**< 0: none */
     double tokens;
     apr_time_t tokens_at;
@@ -105,6 +105,12 @@ void rh_endpoint_set_rate(rh_endpoint_t *endpoint, int rate, apr_time_t now);
  */
 rh_allowance_t rh_endpoint_allows(rh_endpoint_t *endpoint, int concurrency, apr_time_t now,
                                   apr_time_t *until);
+
+/**
+ * The store gave a job: it knew of no pause. One that was told to it long ago was ended there, when
+ * the subscription was revived, and so ends here.
+ */
+void rh_endpoint_claimed(rh_endpoint_t *endpoint, apr_time_t now);
 
 /** An attempt starts: takes a token. @return whether it is the breaker's probe */
 bool rh_endpoint_started(rh_endpoint_t *endpoint);

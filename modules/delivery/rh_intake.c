@@ -347,19 +347,45 @@ static void commit_items(batch_t *batch, rh_commit_t **items, int count)
     set_status(items, count, status);
 }
 
-/** Append what could not be committed to the spool, if there is one. */
-static void spool_items(rh_intake_t *intake, rh_commit_t **items, int count, apr_pool_t *scratch)
+/** Append what could not be committed to the spool, if there is one.
+ * @param left receives what is stored nowhere, for `count` items @return how many these are */
+static int spool_items(rh_intake_t *intake, rh_commit_t **items, int count, rh_commit_t **left)
 {
-    rh_commit_t **list = apr_palloc(scratch, (apr_size_t)count * sizeof(*list));
     int i, n = 0;
 
     for (i = 0; i < count; i++) {
         if (APR_STATUS_IS_EAGAIN(items[i]->status)) {
-            list[n++] = items[i];
+            left[n++] = items[i];
         }
     }
-    if (n > 0 && intake->dispatcher->spooler) {
-        rh_spooler_append(intake->dispatcher->spooler, list, n);
+    if (n > 0 && intake->dispatcher->spooler &&
+        rh_spooler_append(intake->dispatcher->spooler, left, n) == APR_SUCCESS) {
+        n = 0;
+    }
+    return n;
+}
+
+/**
+ * Store items: in the database, or in the spool while that can't be reached or has some already.
+ * Where nothing more goes into the spool, the database may be back: those before them are there
+ * soon, and ordered subscriptions wait for them.
+ */
+static void store_items(batch_t *batch, rh_commit_t **items, int count)
+{
+    rh_intake_t *intake = batch->intake;
+    rh_spooler_t *spooler = intake->dispatcher->spooler;
+    rh_commit_t **left = apr_palloc(batch->scratch, (apr_size_t)count * sizeof(*left));
+    bool waits = spooler && rh_spooler_pending(spooler);
+    int n;
+
+    if (waits) {
+        set_status(items, count, APR_EAGAIN);
+    } else {
+        commit_items(batch, items, count);
+    }
+    n = spool_items(intake, items, count, left);
+    if (n > 0 && waits) {
+        commit_items(batch, left, n);
     }
 }
 
@@ -413,7 +439,6 @@ static void commit_calls(rh_writer_t *writer, rh_submission_t *first, int count,
 {
     rh_intake_t *intake = writer->intake;
     rh_engine_t *engine = intake->engine;
-    rh_spooler_t *spooler = intake->dispatcher->spooler;
     rh_commit_t **items = apr_palloc(scratch, count * sizeof(*items));
     rh_submission_t *submission, *next;
     apr_uint32_t stored = 0;
@@ -435,12 +460,7 @@ static void commit_calls(rh_writer_t *writer, rh_submission_t *first, int count,
     if (!rh_atomic_get(engine->stopping) && rh_atomic_get(engine->delivers)) {
         batch.claim.limit = rh_engine_reserve(engine, RH_HANDOVER_BATCH);
     }
-    if (spooler && rh_spooler_pending(spooler)) {
-        set_status(items, n, APR_EAGAIN);
-    } else {
-        commit_items(&batch, items, n);
-    }
-    spool_items(intake, items, n, scratch);
+    store_items(&batch, items, n);
     leave(intake, first);
     for (submission = first; submission; submission = next) {
         next = submission->next;

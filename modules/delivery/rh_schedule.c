@@ -5,6 +5,10 @@
 
 /** Jobs wait here for a time that is no further away; longer waits are for the store. */
 #define SHORT_WAIT apr_time_from_sec(2)
+/** The longest that a job stays away for its endpoint's sake, whose pause the store knows, too. */
+#define LONGEST_DELAY apr_time_from_sec(60)
+/** A clock that was set back by more makes the ends of leases unknown. */
+#define CLOCK_TOLERANCE apr_time_from_sec(1)
 /** How long a job without room stays away. */
 #define NO_ROOM_DELAY apr_time_from_sec(3)
 
@@ -150,6 +154,7 @@ static void rest(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t no
 static void refuse_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
                            apr_interval_time_t delay, apr_time_t now)
 {
+    delay = delay < LONGEST_DELAY ? delay : LONGEST_DELAY;
     while (endpoint->waiting_count > 0) {
         refuse(schedule, dequeue(schedule, endpoint), delay, 0);
     }
@@ -228,10 +233,12 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
     rh_endpoint_class_t class, missing;
 
     work->endpoint = endpoint;
+    work->added_at = now;
     if (!endpoint) {
         refuse(schedule, work, NO_ROOM_DELAY, 0);
         return;
     }
+    rh_endpoint_claimed(endpoint, now);
     class = rh_endpoint_class(endpoint);
     if (endpoint->waiting_count >=
         rh_endpoint_room(endpoint, work->concurrency, schedule->capacity)) {
@@ -260,14 +267,16 @@ static void wake_timed(rh_schedule_t *schedule, apr_time_t now)
     struct rh_endpoint_head_t *timed = &schedule->lists[RH_LIST_TIMED];
     rh_endpoint_t *endpoint, *next;
 
-    if (schedule->timed_wake == 0 || schedule->timed_wake > now) {
+    /* None waits for longer, unless the clock was set back. */
+    if (schedule->timed_wake == 0 ||
+        (schedule->timed_wake > now && schedule->timed_wake <= now + SHORT_WAIT)) {
         return;
     }
     schedule->timed_wake = 0;
     for (endpoint = APR_RING_FIRST(timed);
          endpoint != APR_RING_SENTINEL(timed, rh_endpoint_t, link); endpoint = next) {
         next = APR_RING_NEXT(endpoint, link);
-        if (endpoint->wake_at <= now) {
+        if (endpoint->wake_at <= now || endpoint->wake_at > now + SHORT_WAIT) {
             move(schedule, endpoint, RH_LIST_READY);
         } else if (schedule->timed_wake == 0 || endpoint->wake_at < schedule->timed_wake) {
             schedule->timed_wake = endpoint->wake_at;
@@ -320,9 +329,14 @@ static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     return true;
 }
 
+static bool is_late(const rh_work_t *work, apr_time_t now)
+{
+    return work->start_by < now || work->added_at > now + CLOCK_TOLERANCE;
+}
+
 static void drop_late(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
 {
-    while (endpoint->waiting_count > 0 && APR_RING_FIRST(&endpoint->waiting)->start_by < now) {
+    while (endpoint->waiting_count > 0 && is_late(APR_RING_FIRST(&endpoint->waiting), now)) {
         refuse(schedule, dequeue(schedule, endpoint), 0, 0);
     }
     if (endpoint->waiting_count == 0) {

@@ -32,6 +32,7 @@ struct rh_work_t {
     bool handed;         /**< came straight from a commit, not from a claim */
     int concurrency;     /**< of its site: attempts in flight to its endpoint */
     apr_time_t start_by; /**< an attempt that starts later could outlive the lease */
+    apr_time_t added_at; /**< the schedule's own */
     rh_endpoint_t *endpoint;
     rh_endpoint_class_t class; /**< whose slot it took */
     bool probe;

@@ -53,8 +53,10 @@ bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch)
 static void log_failure(rh_spooler_t *spooler, apr_status_t status)
 {
     if (!spooler->failed) {
-        rh_log(spooler->log, RH_LOG_EMERG, status, "RH0330",
-               "RestHooksSpool: events can be stored neither in the database nor in the spool");
+        rh_log(
+            spooler->log, RH_LOG_EMERG, status, "RH0330",
+            "RestHooksSpool: nothing can be stored in the spool; without the database, events are "
+            "lost");
     }
     spooler->failed = true;
 }

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_db_private.h"
+#include "rh_sql.h"
 
 #include <stdlib.h>
 
@@ -215,6 +216,23 @@ static bool is_outdated(const rh_db_session_t *session)
            strstr(session->error, "schema has changed") != NULL;
 }
 
+/**
+ * A row found no partition, because housekeeping was not done for long, or it is older than all of
+ * them: have them made. The statement alone failed, so it can be run again.
+ */
+static bool mend_partitions(rh_db_t *db, rh_db_session_t *session, const char *what,
+                            apr_pool_t *pool)
+{
+    apr_array_header_t *rows;
+    const char *none = NULL;
+
+    if (!strstr(session->error, "no partition of relation")) {
+        return false;
+    }
+    rh_log(db->log, RH_LOG_NOTICE, 0, "RH0117", "partitions are missing for %s: making them", what);
+    return run_once(db, session, &rh_sql_partitions_mend, 0, &none, pool, &rows, NULL) == 0;
+}
+
 /** What a refusal means, and its line in the log. */
 static apr_status_t refused(rh_db_t *db, rh_db_session_t *session, const char *what)
 {
@@ -273,6 +291,10 @@ static apr_status_t run(rh_db_t *db, const rh_statement_t *statement, int count,
             return apr_dbd_check_conn(db->driver, pool, db->handle) == APR_SUCCESS
                        ? refused(db, session, statement->label)
                        : unreachable(db, session, statement->label);
+        }
+        if (runs == 0 && mend_partitions(db, session, statement->label, pool)) {
+            runs++;
+            continue;
         }
         if (!is_alive(db, session, pool, &renewed)) {
             return unreachable(db, session, statement->label);

@@ -13,10 +13,12 @@
 
 /**
  * Plans that don't depend on how full the tables were when statistics were taken: a queue that was
- * empty then may hold a million rows now.
+ * empty then may hold a million rows now. A bitmap of all that is due would be made for the first
+ * few.
  */
 #define PGSQL_SETTINGS                                                                             \
-    "SET jit = off; SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0; "           \
+    "SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET "                   \
+    "max_parallel_workers_per_gather = 0; "                                                        \
     "SET lock_timeout = '10s'; SET statement_timeout = '300s'; "                                   \
     "SET idle_in_transaction_session_timeout = '60s'"
 

@@ -15,17 +15,22 @@ const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later)
 }
 
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
-                             apr_pool_t *pool)
+                             apr_pool_t *pool, bool *more)
 {
     const char *args[] = {tenant, subscription_id, CANCEL_CHUNK};
+    int cancelled = 0;
     apr_status_t status;
 
     if (db->dialect == RH_DIALECT_PGSQL) {
-        return rh_db_execute(db, &rh_sql_cancel, 3, args, pool, NULL);
+        status = rh_db_execute(db, &rh_sql_cancel, 3, args, pool, &cancelled);
+    } else {
+        status = rh_db_execute(db, &rh_sql_cancel_delivery, 3, args, pool, NULL);
+        if (status == APR_SUCCESS) {
+            status = rh_db_execute(db, &rh_sql_cancel_queue, 3, args, pool, &cancelled);
+        }
     }
-    status = rh_db_execute(db, &rh_sql_cancel_delivery, 3, args, pool, NULL);
-    if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_cancel_queue, 3, args, pool, NULL);
+    if (more) {
+        *more = cancelled >= atoi(CANCEL_CHUNK);
     }
     return status;
 }
@@ -65,6 +70,16 @@ static apr_status_t remove_old(rh_queue_impl_t *queue, const rh_statement_t *sta
     return status;
 }
 
+/** The first failure of several; not being reached is all the others' as well. */
+static bool goes_on(apr_status_t *first, apr_status_t status)
+{
+    if (*first == APR_SUCCESS) {
+        *first = status;
+    }
+    return !APR_STATUS_IS_EAGAIN(status);
+}
+
+/** What comes first must not have to wait for what can wait: events need their partitions. */
 static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch)
 {
     static const rh_statement_t *const old[] = {&rh_sql_old_attempts, &rh_sql_old_deliveries,
@@ -72,24 +87,24 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
     static const rh_statement_t *const partitions[] = {&rh_sql_partitions_make,
                                                        &rh_sql_partitions_drop, NULL};
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
+    bool sqlite = queue->source->dialect == RH_DIALECT_SQLITE, reached = true;
     const char *ms = rh_store_number(scratch, rh_store_ms(retention));
     const rh_statement_t *const *step;
-    apr_status_t status = remove_old(queue, &rh_sql_old_keys, ms, scratch);
+    apr_status_t first = APR_SUCCESS;
     char oldest[RH_UUID_LEN + 1];
 
-    if (queue->source->dialect == RH_DIALECT_SQLITE) {
-        rh_uuid_floor(apr_time_now() - retention, oldest);
-        for (step = old; *step && status == APR_SUCCESS; step++) {
-            status = remove_old(queue, *step, oldest, scratch);
-        }
-        return status;
-    }
-    for (step = partitions; *step && status == APR_SUCCESS; step++) {
+    rh_uuid_floor(apr_time_now() - retention, oldest);
+    for (step = sqlite ? old : partitions; *step && reached; step++) {
         apr_array_header_t *rows;
 
-        status = rh_store_select(queue->source, *step, 1, &ms, scratch, &rows);
+        reached =
+            goes_on(&first, sqlite ? remove_old(queue, *step, oldest, scratch)
+                                   : rh_store_select(queue->source, *step, 1, &ms, scratch, &rows));
     }
-    return status;
+    if (reached) {
+        goes_on(&first, remove_old(queue, &rh_sql_old_keys, ms, scratch));
+    }
+    return first;
 }
 
 static apr_status_t count_backlog(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog)

@@ -16,12 +16,17 @@
 #define WALK_SPACING apr_time_from_sec(30)
 /** How long ordered subscriptions that wait for the spool are left alone. */
 #define HELD_FOR apr_time_from_msec(100)
+/** Subscriptions whose deliveries a claim cancels, and when it comes again for more. */
+#define MOST_CANCELLED 16
+#define CANCEL_AGAIN apr_time_from_msec(20)
 
 typedef struct choice_t {
     rh_queue_impl_t *queue;
     rh_claim_t *claim;
     apr_array_header_t *candidates; /**< of rh_candidate_t */
     apr_hash_t *chosen;             /**< their ids */
+    apr_array_header_t *ended;      /**< rows of subscriptions that are gone */
+    bool left_over;                 /**< more of these, or of their deliveries */
     int room;                       /**< jobs that may still be taken */
 } choice_t;
 
@@ -78,26 +83,28 @@ static apr_status_t walk(rh_db_t *db, const choice_t *choice, const char *tenant
 }
 
 /** Judge one subscription that has something in the queue. */
-static apr_status_t look_at(rh_db_t *db, choice_t *choice, const char **row, apr_pool_t *pool)
+static void look_at(choice_t *choice, const char **row)
 {
     apr_int64_t pause = rh_db_number(row[6]);
 
     if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
-        return rh_queue_cancel(db, row[0], row[1], pool);
+        if (choice->ended->nelts < MOST_CANCELLED) {
+            APR_ARRAY_PUSH(choice->ended, const char **) = row;
+        } else {
+            choice->left_over = true;
+        }
+        return;
     }
     if (strcmp(row[3], "active") != 0 || rh_db_number(row[2]) == 0) {
-        return APR_SUCCESS;
+        return;
     }
     if (pause > 0) {
         come_again(choice, pause * 1000);
-        return APR_SUCCESS;
-    }
-    if (choice->claim->hold_ordered && rh_db_number(row[4]) != 0) {
+    } else if (choice->claim->hold_ordered && rh_db_number(row[4]) != 0) {
         come_again(choice, HELD_FOR);
-        return APR_SUCCESS;
+    } else {
+        add_candidate(choice, row);
     }
-    add_candidate(choice, row);
-    return APR_SUCCESS;
 }
 
 /**
@@ -121,7 +128,7 @@ static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool,
     left = *all ? 0 : (choice->room + 1) / 2;
     choice->room -= left;
     for (i = 0; status == APR_SUCCESS && i < rows->nelts && choice->room > 0; i++) {
-        status = look_at(db, choice, rh_row(rows, i), pool);
+        look_at(choice, rh_row(rows, i));
     }
     choice->room += left;
     return status;
@@ -146,6 +153,21 @@ static apr_status_t end_walk(rh_queue_impl_t *queue)
     queue->walk.begun = false;
     queue->walk.next = apr_time_now() + WALK_SPACING;
     return APR_SUCCESS;
+}
+
+/** After a walk that had to leave something to cancel, there is another one soon. */
+static void walk_again(choice_t *choice)
+{
+    rh_queue_impl_t *queue = choice->queue;
+
+    queue->walk.left_over = queue->walk.left_over || choice->left_over;
+    if (queue->walk.left_over) {
+        come_again(choice, CANCEL_AGAIN);
+    }
+    if (queue->walk.left_over && !queue->walk.begun) {
+        queue->walk.left_over = false;
+        queue->walk.next = 0;
+    }
 }
 
 /**
@@ -173,7 +195,11 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
             break;
         }
         status = walk(db, choice, tenant, id, steps, pool, &rows);
-        for (i = 0; status == APR_SUCCESS && i < rows->nelts && choice->room > 0; i++) {
+        if (status != APR_SUCCESS) {
+            queue->walk.begun = false;
+            return status;
+        }
+        for (i = 0; i < rows->nelts && choice->room > 0; i++) {
             const char **row = rh_row(rows, i);
 
             if (queue->walk.wrapped && is_behind(row, &queue->walk.from)) {
@@ -182,12 +208,8 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
             tenant = row[0];
             id = row[1];
             if (!apr_hash_get(choice->chosen, id, APR_HASH_KEY_STRING)) {
-                status = look_at(db, choice, row, pool);
+                look_at(choice, row);
             }
-        }
-        if (status != APR_SUCCESS) {
-            queue->walk.begun = false;
-            return status;
         }
         if (rows->nelts < steps && choice->room > 0) {
             if (queue->walk.wrapped) {
@@ -232,15 +254,42 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
     choice->claim->again = 0;
     choice->room = choice->claim->limit;
     apr_array_clear(choice->candidates);
+    apr_array_clear(choice->ended);
     apr_hash_clear(choice->chosen);
     return find_candidates(db, choice, pool);
+}
+
+/** In a transaction on SQLite: cancel what belongs to subscriptions that are gone. */
+static apr_status_t cancel_ended(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    choice_t *choice = baton;
+    apr_status_t status = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < choice->ended->nelts && status == APR_SUCCESS; i++) {
+        const char **row = rh_row(choice->ended, i);
+        bool more;
+
+        status = rh_queue_cancel(db, row[0], row[1], pool, &more);
+        choice->left_over = choice->left_over || (status == APR_SUCCESS && more);
+    }
+    return status;
 }
 
 apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
                              apr_array_header_t *candidates, apr_pool_t *pool)
 {
-    choice_t choice = {queue, claim, candidates, apr_hash_make(pool), 0};
+    choice_t choice = {.queue = queue, .claim = claim, .candidates = candidates};
+    apr_status_t status;
 
+    choice.chosen = apr_hash_make(pool);
+    choice.ended = apr_array_make(pool, 4, sizeof(const char **));
     /* Most looks find nothing: on SQLite they must not keep writers out. */
-    return rh_store_run(queue->source, false, choose, &choice, pool);
+    status = rh_store_run(queue->source, false, choose, &choice, pool);
+    if (status == APR_SUCCESS && choice.ended->nelts > 0) {
+        status = rh_store_run(queue->source, queue->source->dialect == RH_DIALECT_SQLITE,
+                              cancel_ended, &choice, pool);
+    }
+    walk_again(&choice);
+    return status;
 }

@@ -51,6 +51,7 @@ static rh_job_t *make_job(const char **row, apr_int64_t lease, apr_time_t lease_
     job->subscription_id = apr_pstrdup(pool, row[2]);
     job->event.id = apr_pstrdup(pool, row[3]);
     job->tries = (int)rh_db_number(row[4]);
+    job->tries = job->tries < 0 ? 0 : job->tries;
     job->attempt_count = (int)rh_db_number(row[5]);
     job->target_url = apr_pstrdup(pool, row[6]);
     job->headers = apr_pstrdup(pool, row[7]);
@@ -213,6 +214,7 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     const char *late[] = {now, candidate->tenant, candidate->id, now,
                           candidate->ordered ? look : most};
     const char *park[] = {parked, candidate->tenant, candidate->id, now, look, now};
+    const char *unpark[] = {now, candidate->tenant, candidate->id, parked, now};
     const char *ordered[] = {lease, until, candidate->tenant, candidate->id, now, spare, now, most};
     const char *plain[] = {lease, until, candidate->tenant, candidate->id, now, spare, most};
     apr_status_t status = APR_SUCCESS;
@@ -232,6 +234,9 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
     }
     if (status == APR_SUCCESS && candidate->ordered) {
         status = rh_db_execute(db, &rh_sql_claim_park, 6, park, pool, NULL);
+    }
+    if (status == APR_SUCCESS && candidate->ordered) {
+        status = rh_db_execute(db, &rh_sql_claim_unpark, 5, unpark, pool, NULL);
     }
     if (status == APR_SUCCESS) {
         status = candidate->ordered

@@ -195,7 +195,8 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     }
     mine = apr_array_make(pool, rows->nelts + 1, sizeof(const char **));
     for (i = 0; i < rows->nelts; i++) {
-        if (rh_db_number(rh_row(rows, i)[2]) == 0) {
+        /* Without a limit none was leased by this commit, whatever this process has. */
+        if (claim->limit > 0 && rh_db_number(rh_row(rows, i)[2]) == 0) {
             APR_ARRAY_PUSH(mine, const char **) = rh_row(rows, i);
         } else {
             commit->waiting++;

@@ -23,6 +23,7 @@ typedef struct rh_queue_impl_t {
         rh_place_t at;   /**< the next claim goes on behind this one */
         rh_place_t from; /**< it is once around when it is here again */
         bool begun, wrapped;
+        bool left_over;  /**< it found more that is to be cancelled than a claim cancels */
         apr_time_t next; /**< there is one now and then, whatever is due */
     } walk;
 } rh_queue_impl_t;
@@ -30,9 +31,13 @@ typedef struct rh_queue_impl_t {
 /** Now, in milliseconds, of this host: SQLite's clock. */
 const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
 
-/** Take deliveries of a subscription out of the queue as cancelled: some at a time. */
+/**
+ * Take deliveries of a subscription out of the queue as cancelled: some at a time. On SQLite within
+ * a transaction.
+ * @param more receives whether there may be more; may be NULL
+ */
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
-                             apr_pool_t *pool);
+                             apr_pool_t *pool, bool *more);
 
 /** What a subscription gets in a claim. */
 typedef struct rh_candidate_t {

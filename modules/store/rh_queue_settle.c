@@ -56,7 +56,7 @@ static apr_status_t cancel_gone(rh_db_t *db, const apr_array_header_t *gone, apr
         const char **row = rh_row(gone, i);
 
         if (!row[2] || strcmp(row[2], "gone") == 0) {
-            status = rh_queue_cancel(db, row[0], row[1], pool);
+            status = rh_queue_cancel(db, row[0], row[1], pool, NULL);
         }
     }
     return status;

@@ -20,6 +20,11 @@
 #define SUFFIX ".spool"
 /** How often a file that others took before it could be locked is made anew. */
 #define CREATE_TRIES 10
+/** How a body begins: the id's length, the id. */
+#define BEGINNING "\0\0\0\x24"
+#define BEGINNING_LEN 4
+/** Bytes that are looked through at once for the beginning of a record. */
+#define WINDOW 16384
 
 /** One open and locked file; fd -1: none. */
 typedef struct spool_file_t {
@@ -342,6 +347,39 @@ static record_t read_record(spool_file_t *file, apr_pool_t *pool, rh_event_t *ev
     return RECORD_OK;
 }
 
+/**
+ * Whether a whole record stands somewhere behind one that is not whole. Then that was not torn by
+ * the end of its process: its length is damaged, and what follows was acknowledged.
+ */
+static bool record_follows(const spool_file_t *file, apr_pool_t *pool)
+{
+    const off_t least = RH_SPOOL_HEAD + BEGINNING_LEN + RH_UUID_LEN;
+    char *window = apr_palloc(pool, WINDOW);
+    off_t at = file->next_at + 1;
+
+    while (file->end - at >= least) {
+        apr_size_t size = file->end - at < WINDOW ? (apr_size_t)(file->end - at) : WINDOW;
+
+        if (read_all(file->fd, window, size, at) != APR_SUCCESS) {
+            return true;
+        }
+        for (const char *head = window; head + least <= window + size; head++) {
+            spool_file_t there = *file;
+            apr_status_t status;
+            rh_event_t event;
+
+            there.next_at = at + (head - window);
+            if (memcmp(head + RH_SPOOL_HEAD, BEGINNING, BEGINNING_LEN) == 0 &&
+                rh_uuid_valid(head + RH_SPOOL_HEAD + BEGINNING_LEN, RH_UUID_LEN) &&
+                read_record(&there, pool, &event, &status) == RECORD_OK) {
+                return true;
+            }
+        }
+        at += (off_t)size - least + 1;
+    }
+    return false;
+}
+
 static bool has_magic(const spool_file_t *file)
 {
     char magic[MAGIC_LEN];
@@ -502,7 +540,9 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
             set_aside(spool, file);
             break;
         default:
-            if (file == &spool->adopted) {
+            if (record_follows(file, pool)) {
+                set_aside(spool, file);
+            } else if (file == &spool->adopted) {
                 file_remove(file, spool);
             } else if (rh_spool_pending(spool)) {
                 set_aside(spool, file); /* our own appends are whole: the file was touched */

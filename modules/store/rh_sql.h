@@ -58,7 +58,7 @@ extern const rh_statement_t rh_sql_delivery_list, rh_sql_delivery_list_subscript
 extern const rh_statement_t rh_sql_delivery_get, rh_sql_attempt_list;
 /** (tenant, id): rows: the subscription's id, its state or NULL */
 extern const rh_statement_t rh_sql_delivery_subscription;
-/** (tenant, subscription): rows: state */
+/** (tenant, subscription): rows: state, target URL */
 extern const rh_statement_t rh_sql_subscription_state;
 /** (tenant, delivery) */
 extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;
@@ -67,6 +67,8 @@ extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;
 extern const rh_statement_t rh_sql_replay_missing;
 /** Likewise; rows: how many there are. */
 extern const rh_statement_t rh_sql_replay_count_missing;
+/** Wait for other replays of the subscription: (tenant, subscription). PostgreSQL only. */
+extern const rh_statement_t rh_sql_replay_lock;
 /** Queue deliveries: (tenant, subscription, lowest delivery id, lowest event id, event id to end
  * before, states as a JSON array); affected: how many. _count: rows: how many that would be. */
 extern const rh_statement_t rh_sql_replay_queue, rh_sql_replay_pending, rh_sql_replay_count;
@@ -124,7 +126,7 @@ extern const rh_statement_t rh_sql_claim_late;
 extern const rh_statement_t rh_sql_claim_one, rh_sql_claim_one_ordered;
 /** SQLite, of one subscription: (until, tenant, subscription), (until, tenant, subscription, now,
  * most) */
-extern const rh_statement_t rh_sql_claim_pace, rh_sql_claim_park;
+extern const rh_statement_t rh_sql_claim_pace, rh_sql_claim_park, rh_sql_claim_unpark;
 /** All that a job needs, of leased deliveries: (tenants and deliveries, lease) */
 extern const rh_statement_t rh_sql_claim_jobs;
 /** Take deliveries of a subscription out of the queue as cancelled: (tenant, subscription, limit).
@@ -137,6 +139,8 @@ extern const rh_statement_t rh_sql_release;
 extern const rh_statement_t rh_sql_backlog;
 /** Housekeeping: (retention); PostgreSQL only */
 extern const rh_statement_t rh_sql_partitions_make, rh_sql_partitions_drop;
+/** Make the partitions that a row found missing. PostgreSQL only. */
+extern const rh_statement_t rh_sql_partitions_mend;
 /** Housekeeping: (time to keep from, limit) */
 extern const rh_statement_t rh_sql_old_keys;
 /** Housekeeping: (lowest id that is kept, limit); SQLite only */

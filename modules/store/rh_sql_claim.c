@@ -37,8 +37,8 @@ const rh_statement_t rh_sql_claim_due = {
 /*
  * Where more is due, subscriptions are found by walking the index from one to the next, so a
  * backlog costs no more than a single delivery. PostgreSQL reads the next one in a lateral query,
- * SQLite in a scalar one, of the same tenant or of the next: of a comparison of pairs it would use
- * the first halves alone. Of what is due, so many are counted as one claim may take of one
+ * SQLite in a scalar one, where a + lets it use all of the index: two columns it would compare by
+ * the first one alone. Of what is due, so many are counted as one claim may take of one
  * subscription.
  */
 const rh_statement_t rh_sql_claim_candidates = {
@@ -65,11 +65,9 @@ const rh_statement_t rh_sql_claim_candidates = {
     " FROM resthooks_queue q WHERE (q.tenant, q.subscription_id) > (%s, %s)"
     " ORDER BY q.tenant, q.subscription_id LIMIT 1)"
     " UNION ALL SELECT q.tenant, q.subscription_id, step.n + 1 FROM step JOIN resthooks_queue q"
-    " ON (q.tenant, q.delivery_id) = (SELECT * FROM (SELECT * FROM (SELECT x.tenant, x.delivery_id"
-    " FROM resthooks_queue x WHERE x.tenant = step.tenant AND x.subscription_id > step.id"
-    " ORDER BY x.subscription_id LIMIT 1) UNION ALL SELECT * FROM (SELECT x.tenant, x.delivery_id"
-    " FROM resthooks_queue x WHERE x.tenant > step.tenant"
-    " ORDER BY x.tenant, x.subscription_id LIMIT 1)) LIMIT 1)"
+    " ON (q.tenant, q.delivery_id) = (SELECT x.tenant, x.delivery_id FROM resthooks_queue x"
+    " WHERE (x.tenant, x.subscription_id) > (+step.tenant, +step.id)"
+    " ORDER BY x.tenant, x.subscription_id LIMIT 1)"
     " WHERE step.n < CAST(%s AS integer))"
     " SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks_queue q"
     " WHERE q.tenant = step.tenant AND q.subscription_id = step.id"
@@ -85,24 +83,29 @@ const rh_statement_t rh_sql_claim_candidates = {
  * A subscription with a rate limit has its pace in the row that all hosts share: who gets that
  * row takes the share of the coming moment, the others come later.
  */
+#define SHARES                                                                                     \
+    "clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"                                     \
+    " candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"                        \
+    " AS c(tenant text, id uuid, most integer, pace bigint)),"                                     \
+    " share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace"                           \
+    " FROM clock, candidate c JOIN resthooks.subscription_stat t"                                  \
+    " ON t.tenant = c.tenant AND t.subscription_id = c.id"                                         \
+    " WHERE c.pace > 0 AND t.paused_until <= clock.at FOR UPDATE OF t SKIP LOCKED),"               \
+    " pace AS (UPDATE resthooks.subscription_stat t SET paused_until = clock.at + p.pace"          \
+    " FROM share p, clock WHERE t.tenant = p.tenant AND t.subscription_id = p.subscription_id)"
+#define HAS_SHARE                                                                                  \
+    "c.pace = 0 OR EXISTS (SELECT 1 FROM share p"                                                  \
+    " WHERE p.tenant = c.tenant AND p.subscription_id = c.id)"
+
 const rh_statement_t rh_sql_claim = {
     "claim",
-    "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
-    " candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"
-    " AS c(tenant text, id uuid, most integer, pace bigint)),"
-    " share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace"
-    " FROM clock, candidate c JOIN resthooks.subscription_stat t"
-    " ON t.tenant = c.tenant AND t.subscription_id = c.id"
-    " WHERE c.pace > 0 AND t.paused_until <= clock.at FOR UPDATE OF t SKIP LOCKED),"
-    " pace AS (UPDATE resthooks.subscription_stat t SET paused_until = clock.at + p.pace"
-    " FROM share p, clock WHERE t.tenant = p.tenant AND t.subscription_id = p.subscription_id),"
-    " due AS MATERIALIZED (SELECT q.tenant, q.delivery_id, q.due_at FROM clock, candidate c"
+    "WITH " SHARES
+    ", due AS MATERIALIZED (SELECT q.tenant, q.delivery_id, q.due_at FROM clock, candidate c"
     " CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id, x.due_at FROM resthooks.queue x"
     " WHERE x.tenant = c.tenant AND x.subscription_id = c.id AND x.due_at <= clock.at"
     " AND (%s::integer = 0 OR x.lease <= 0)"
     " ORDER BY x.due_at LIMIT c.most FOR UPDATE SKIP LOCKED) AS q"
-    " WHERE c.pace = 0 OR EXISTS (SELECT 1 FROM share p"
-    " WHERE p.tenant = c.tenant AND p.subscription_id = c.id))"
+    " WHERE " HAS_SHARE ")"
     " UPDATE resthooks.queue q SET lease = %s::bigint, due_at = clock.at + %s::bigint"
     " FROM due d, clock WHERE q.tenant = d.tenant AND q.delivery_id = d.delivery_id"
     " RETURNING q.tenant, q.delivery_id, clock.at - d.due_at",
@@ -111,11 +114,10 @@ const rh_statement_t rh_sql_claim = {
 /* The row of the queue is read as it was before the function changed it. */
 const rh_statement_t rh_sql_claim_ordered = {
     "claim_ordered",
-    "WITH candidate AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json)"
-    " AS c(tenant text, id uuid, most integer))"
+    "WITH " SHARES
     " SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_at FROM resthooks.queue q"
     " WHERE q.tenant = c.tenant AND q.delivery_id = o.delivery_id)"
-    " FROM candidate c CROSS JOIN LATERAL"
+    " FROM (SELECT c.* FROM candidate c WHERE " HAS_SHARE " OFFSET 0) AS c CROSS JOIN LATERAL"
     " resthooks.claim_ordered(c.tenant, c.id, %s::integer <> 0, %s::bigint, %s::bigint, c.most)"
     " AS o",
     NULL};
@@ -127,12 +129,14 @@ const rh_statement_t rh_sql_claim_ordered = {
     " AND (CAST(%s AS integer) = 0 OR q.lease <= 0)"
 #define MOST_OF_ONE " ORDER BY q.due_at LIMIT CAST(%s AS integer)) RETURNING tenant, delivery_id"
 
-/** Another of the key comes first, or is being worked on. */
+/** Another of the key comes first, or is being worked on. Without being told, SQLite would read all
+ * that are parked to see the latter. */
 #define BLOCKED                                                                                    \
     "(EXISTS (SELECT 1 FROM resthooks_queue f WHERE f.tenant = q.tenant"                           \
     " AND f.subscription_id = q.subscription_id AND f.order_key = q.order_key"                     \
     " AND (f.event_id, f.delivery_id) < (q.event_id, q.delivery_id))"                              \
-    " OR EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = q.tenant"                        \
+    " OR EXISTS (SELECT 1 FROM resthooks_queue w INDEXED BY resthooks_queue_order_leased"          \
+    " WHERE w.tenant = q.tenant"                                                                   \
     " AND w.subscription_id = q.subscription_id AND w.order_key = q.order_key AND w.lease > 0"     \
     " AND w.delivery_id <> q.delivery_id AND w.due_at > CAST(%s AS integer)))"
 
@@ -162,6 +166,22 @@ const rh_statement_t rh_sql_claim_park = {
     " resthooks_queue d WHERE d.tenant = %s AND d.subscription_id = %s"
     " AND d.due_at <= CAST(%s AS integer) ORDER BY d.due_at LIMIT CAST(%s AS integer)) AS q"
     " WHERE q.order_key IS NOT NULL AND " BLOCKED ")"};
+
+/* What was just parked has in its way one that is parked as well, with nobody at work on the key:
+ * its turn. (now, tenant, subscription, until when the others are parked, now) */
+const rh_statement_t rh_sql_claim_unpark = {
+    "claim_unpark", NULL,
+    "UPDATE resthooks_queue SET lease = 0, due_at = CAST(%s AS integer)"
+    " WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT p.tenant, (SELECT f.delivery_id"
+    " FROM resthooks_queue f WHERE f.tenant = p.tenant AND f.subscription_id = p.subscription_id"
+    " AND f.order_key = p.order_key ORDER BY f.event_id, f.delivery_id LIMIT 1)"
+    " FROM resthooks_queue p INDEXED BY resthooks_queue_due"
+    " WHERE p.tenant = %s AND p.subscription_id = %s AND p.due_at = CAST(%s AS integer)"
+    " AND p.lease = -1 AND p.order_key IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_queue w INDEXED BY resthooks_queue_order_leased"
+    " WHERE w.tenant = p.tenant"
+    " AND w.subscription_id = p.subscription_id AND w.order_key = p.order_key AND w.lease > 0"
+    " AND w.due_at > CAST(%s AS integer)))"};
 
 /*
  * PostgreSQL is told to look the rows up by their key, one by one: while it has no statistics of
@@ -250,6 +270,9 @@ const rh_statement_t rh_sql_partitions_make = {
     "partitions_make", "SELECT resthooks.ensure_partitions(%s::bigint)", NULL};
 const rh_statement_t rh_sql_partitions_drop = {
     "partitions_drop", "SELECT resthooks.drop_partitions(%s::bigint)", NULL};
+
+const rh_statement_t rh_sql_partitions_mend = {
+    "partitions_mend", "SELECT resthooks.ensure_partitions(NULL), resthooks.ensure_past()", NULL};
 
 const rh_statement_t rh_sql_old_keys = {
     "old_keys",

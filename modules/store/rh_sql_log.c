@@ -114,7 +114,8 @@ const rh_statement_t rh_sql_subscription_state = {"subscription_state",
                                                   SUBSCRIPTION_STATE("resthooks.", "::uuid"),
                                                   SUBSCRIPTION_STATE("resthooks_", "")};
 
-/* One that is being attempted right now stays with who does that, but its schedule begins anew. */
+/* One that is being attempted right now stays with who does that, marked by tries below 0: should
+ * this attempt fail, even the last one, another is due at once and the schedule begins anew. */
 #define QUEUE_FROM_DELIVERY(S, NUMBER)                                                             \
     "INSERT INTO " S "queue"                                                                       \
     " (tenant, delivery_id, subscription_id, event_id, due_at, attempt_count, order_key)"          \
@@ -126,8 +127,8 @@ const rh_statement_t rh_sql_subscription_state = {"subscription_state",
 
 #define REDELIVER_QUEUE(S, UUID, NOW, ROW)                                                         \
     QUEUE_FROM_DELIVERY(S, NOW)                                                                    \
-    " WHERE d.tenant = %s AND d.id = %s" UUID                                                      \
-    " ON CONFLICT (tenant, delivery_id) DO UPDATE SET tries = 0,"                                  \
+    " WHERE d.tenant = %s AND d.id = %s" UUID " ON CONFLICT (tenant, delivery_id) DO UPDATE SET"   \
+    " tries = CASE WHEN " ROW ".lease > 0 THEN -1 ELSE 0 END,"                                     \
     " due_at = CASE WHEN " ROW ".lease > 0 THEN " ROW ".due_at ELSE excluded.due_at END,"          \
     " lease = CASE WHEN " ROW ".lease > 0 THEN " ROW ".lease ELSE 0 END"
 
@@ -143,6 +144,11 @@ const rh_statement_t rh_sql_redeliver_delivery = {"redeliver_delivery",
                                                   REDELIVER_DELIVERY("resthooks_", "")};
 
 /* ---- replay ---- */
+
+/* Not the row of subscription_stat, for which settling would have to wait all the while. */
+const rh_statement_t rh_sql_replay_lock = {
+    "replay_lock",
+    "SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(%s, 3) # hashtextextended(%s, 4))", NULL};
 
 /* (tenant, subscription, lowest event id, event id to end before): events that should have had a
  * delivery. */

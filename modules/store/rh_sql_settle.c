@@ -8,8 +8,9 @@
  *             no more
  *   removed   delivered: out of the queue, whoever has the lease now; ended otherwise: only with
  *             the lease
- *   again     due later
- *   wake      the next of a key whose first went; read at the end, so that it runs
+ *   again     due later; at once where a person asked for that meanwhile (tries below 0)
+ *   wake      the next of a key whose first went, or an older one that was sent again meanwhile;
+ *             read at the end, so that it runs
  *
  * Rows are looked up by their key, one by one. While there are no statistics of a table, a join
  * would read all of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging.
@@ -55,17 +56,22 @@ const rh_statement_t rh_sql_settle = {
     " removed AS (DELETE FROM resthooks.queue q USING ready, o"
     " WHERE q.tenant = ANY (ARRAY[o.tenant]) AND q.delivery_id = ANY (ARRAY[o.id])"
     " AND (o.kind = 'delivered'"
-    " OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease))"
+    " OR (o.kind IN ('gone', 'disabled') AND q.lease = o.lease)"
+    " OR (o.kind = 'failed' AND q.lease = o.lease AND q.tries >= 0))"
     " RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),"
-    " again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at + o.delay,"
-    " tries = q.tries + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END,"
-    " attempt_count = q.attempt_count + CASE o.kind WHEN 'retry' THEN 1 ELSE 0 END"
+    " again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at"
+    " + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,"
+    " tries = q.tries + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,"
+    " attempt_count = q.attempt_count + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END"
     " FROM clock, ready, o"
     " WHERE q.tenant = ANY (ARRAY[o.tenant]) AND q.delivery_id = ANY (ARRAY[o.id])"
-    " AND o.kind IN ('retry', 'release') AND q.lease = o.lease),"
+    " AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))"
+    " AND q.lease = o.lease RETURNING q.tenant, q.subscription_id, q.order_key),"
     " wake AS MATERIALIZED (SELECT sum(resthooks.wake_ordered(k.tenant, k.subscription_id,"
-    " k.order_key)) AS keys FROM (SELECT DISTINCT r.tenant, r.subscription_id, r.order_key"
-    " FROM removed r WHERE r.order_key IS NOT NULL) AS k),"
+    " k.order_key)) AS keys FROM (SELECT r.tenant, r.subscription_id, r.order_key"
+    " FROM removed r WHERE r.order_key IS NOT NULL"
+    " UNION SELECT a.tenant, a.subscription_id, a.order_key"
+    " FROM again a WHERE a.order_key IS NOT NULL) AS k),"
     " done AS (UPDATE resthooks.delivery d SET state = CASE WHEN o.kind = 'delivered'"
     " THEN 'delivered' WHEN o.id IN (SELECT r.delivery_id FROM removed r) THEN 'failed'"
     " ELSE d.state END,"
@@ -137,10 +143,13 @@ const rh_statement_t rh_sql_settle_subscription = {
 
 const rh_statement_t rh_sql_settle_again = {
     "settle_again", NULL,
-    "UPDATE resthooks_queue AS q SET lease = 0, due_at = " RH_SQLITE_NOW " + o.delay,"
-    " tries = q.tries + (o.kind = 'retry'), attempt_count = q.attempt_count + (o.kind = 'retry')"
+    "UPDATE resthooks_queue AS q SET lease = 0, due_at = " RH_SQLITE_NOW
+    " + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,"
+    " tries = q.tries + (o.kind <> 'release'),"
+    " attempt_count = q.attempt_count + (o.kind <> 'release')"
     " FROM " OUTCOMES " WHERE q.tenant = o.tenant AND q.delivery_id = o.id"
-    " AND o.kind IN ('retry', 'release') AND q.lease = o.lease"};
+    " AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))"
+    " AND q.lease = o.lease"};
 
 #define ENDED                                                                                      \
     "(o.kind = 'delivered' OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease))"
@@ -153,17 +162,19 @@ const rh_statement_t rh_sql_settle_delivery = {
     " attempt_count = max(d.attempt_count, o.number), last_status_code = o.status_code"
     " FROM " OUTCOMES " WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id"};
 
-/* The next of a key is the first that does not end here. */
+/* The next of a key is the first that does not end here; or one that is older than what is due
+ * again, and was sent again meanwhile. */
 const rh_statement_t rh_sql_settle_wake = {
     "settle_wake", NULL,
     "UPDATE resthooks_queue SET lease = 0, due_at = " RH_SQLITE_NOW
     " WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT q.tenant, (SELECT f.delivery_id"
     " FROM resthooks_queue f WHERE f.tenant = q.tenant AND f.subscription_id = q.subscription_id"
     " AND f.order_key = q.order_key"
-    " AND f.delivery_id NOT IN (SELECT value ->> 'id' FROM json_each(%s))"
+    " AND f.delivery_id NOT IN (SELECT value ->> 'id' FROM json_each(%s)"
+    " WHERE value ->> 'kind' NOT IN ('retry', 'release'))"
     " ORDER BY f.event_id, f.delivery_id LIMIT 1)"
     " FROM " OUTCOMES " JOIN resthooks_queue q ON q.tenant = o.tenant AND q.delivery_id = o.id"
-    " WHERE q.order_key IS NOT NULL AND " ENDED ")"};
+    " WHERE q.order_key IS NOT NULL AND (o.kind IN ('retry', 'release') OR " ENDED "))"};
 
 const rh_statement_t rh_sql_settle_remove = {
     "settle_remove", NULL,

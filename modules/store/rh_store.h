@@ -67,7 +67,7 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
 /**
  * Write a changed subscription back, if its stored revision is still subscription->revision
  * (else APR_EEXIST); sets the new revision and updated_at. Becoming active clears
- * state_reason, the failing clock and the pause.
+ * state_reason, the failing clock and the pause; another target of an active one does so, too.
  */
 apr_status_t rh_store_subscription_update(rh_store_t *store, rh_subscription_t *subscription,
                                           apr_pool_t *pool);

@@ -66,15 +66,32 @@ static const char *replayed_states(const send_t *what)
     return what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
 }
 
+/**
+ * Two replays at once would each find the same events missing, and each make a delivery of them.
+ * On SQLite a transaction that writes has no other beside it.
+ */
+static apr_status_t wait_for_others(rh_db_t *db, const send_t *what, apr_pool_t *pool)
+{
+    const char *args[] = {what->tenant, what->id};
+    apr_array_header_t *rows;
+
+    return db->dialect == RH_DIALECT_PGSQL
+               ? rh_db_select(db, &rh_sql_replay_lock, 2, args, pool, &rows)
+               : APR_SUCCESS;
+}
+
 static apr_status_t replay_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     send_t *what = baton;
     const char *missing[] = {what->tenant, what->id, what->lowest, what->end};
     const char *args[] = {what->tenant, what->id,  what->lowest,
                           what->lowest, what->end, replayed_states(what)};
-    apr_status_t status = subscription_active(db, what, pool);
+    apr_status_t status = wait_for_others(db, what, pool);
     int affected = 0;
 
+    if (status == APR_SUCCESS) {
+        status = subscription_active(db, what, pool);
+    }
     if (status == APR_SUCCESS && what->any) {
         status = rh_db_execute(db, &rh_sql_replay_missing, 4, missing, pool, NULL);
     }

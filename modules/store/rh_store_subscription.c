@@ -264,7 +264,7 @@ static apr_status_t delete_work(rh_db_t *db, void *baton, apr_pool_t *pool)
         return why_not(db, what->tenant, what->id, pool);
     }
     /* Some at once: claimers cancel the others. */
-    return status == APR_SUCCESS ? rh_queue_cancel(db, what->tenant, what->id, pool) : status;
+    return status == APR_SUCCESS ? rh_queue_cancel(db, what->tenant, what->id, pool, NULL) : status;
 }
 
 apr_status_t rh_store_subscription_delete(rh_store_t *store, const char *tenant, const char *id,

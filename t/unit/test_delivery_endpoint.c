@@ -127,6 +127,61 @@ static void test_breaker_and_stragglers(void)
     rh_schedule_destroy(schedule);
 }
 
+/** The owner revives a subscription that its target has put off until tomorrow. */
+static void test_revived(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_work_t *works[8], *refused;
+
+    add(schedule, "a", 4);
+    start_all(schedule, works);
+    rh_schedule_finished(schedule, works[0], RH_VERDICT_FAILED, MSEC(20), SECONDS(86400), now);
+    now += SECONDS(5);
+    add(schedule, "a", 4);
+    is_int(start_all(schedule, NULL), 0, "a long pause holds what the store gave before it knew");
+    refused = rh_schedule_refused(schedule);
+    ok(refused && refused->settle.delay == SECONDS(60),
+       "which goes back for a minute: the store knows how long the pause is");
+    now += SECONDS(60);
+    add(schedule, "a", 4);
+    is_int(start_all(schedule, works), 1, "what the store gives later shows that it was ended");
+    finish(schedule, works[0], RH_VERDICT_ANSWERED);
+    rh_schedule_destroy(schedule);
+}
+
+static void test_clock_set_back(void)
+{
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_work_t *works[16];
+
+    add_limited(schedule, "limited", 1);
+    add_limited(schedule, "limited", 1);
+    is_int(start_all(schedule, works), 1, "one waits for its endpoint's pace");
+    finish(schedule, works[0], RH_VERDICT_ANSWERED);
+    fail_times(schedule, "open", 10);
+    add(schedule, "paused", 1);
+    start_all(schedule, works);
+    rh_schedule_finished(schedule, works[0], RH_VERDICT_FAILED, MSEC(20), SECONDS(20), now);
+    now -= SECONDS(3600);
+    is_int(start_all(schedule, works), 0, "the clock is set back: nobody knows when leases end");
+    is_int(refused_count(schedule), 1, "so what waits goes back");
+    add_limited(schedule, "limited", 1);
+    is_int(start_all(schedule, works), 0, "its pace begins anew");
+    now += SECONDS(1) + 1;
+    is_int(start_all(schedule, works), 1, "and is kept");
+    add(schedule, "open", 4);
+    add(schedule, "paused", 4);
+    is_int(start_all(schedule, works), 0, "what was put off stays so");
+    is_int(refused_count(schedule), 2, "and waits in the store");
+    now += SECONDS(20);
+    add(schedule, "paused", 4);
+    is_int(start_all(schedule, works), 1, "not an hour longer than it was told to");
+    now += SECONDS(60);
+    add(schedule, "open", 4);
+    is_int(start_all(schedule, works + 1), 1, "the breaker's probe comes in time, too");
+    rh_schedule_destroy(schedule);
+}
+
 static void test_breaker_remembered(void)
 {
     rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 100);
@@ -179,7 +234,11 @@ static void test_rate(void)
     is_int(start_all(schedule, NULL), 5, "idle time is not saved up");
     now -= SECONDS(100);
     is_int(start_all(schedule, NULL), 0, "a clock that is set back gives nothing");
-    now += SECONDS(101);
+    is_int(refused_count(schedule), 35, "and what waited goes back");
+    for (int i = 0; i < 40; i++) {
+        add_limited(schedule, "a", 5);
+    }
+    now += SECONDS(1);
     add_limited(schedule, "a", 20);
     count = start_all(schedule, NULL);
     ok(count >= 5 && count <= 21, "a higher limit counts from now on (%d)", count);
@@ -280,9 +339,15 @@ static void test_room(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = {
-        test_pause,   test_breaker, test_breaker_and_stragglers, test_breaker_remembered, test_rate,
-        test_classes, test_room};
+    static void (*const tests[])(void) = {test_pause,
+                                          test_breaker,
+                                          test_breaker_and_stragglers,
+                                          test_breaker_remembered,
+                                          test_rate,
+                                          test_classes,
+                                          test_room,
+                                          test_revived,
+                                          test_clock_set_back};
 
     return run_tests(tests, (int)(sizeof(tests) / sizeof(tests[0])));
 }

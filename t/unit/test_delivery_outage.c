@@ -3,6 +3,8 @@
 #include "rh_engine_private.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #define SOON apr_time_from_sec(15)
 
@@ -145,6 +147,63 @@ static void test_spool(void)
     ok(in_order(world), "in order");
     is_int(count_files(), 0, "the spool is empty");
     is_int(logged(world, "RH0309"), 1, "the outage is logged once");
+    end(world);
+}
+
+/** The disk is full, and then the database is back. */
+static void test_full_spool(void)
+{
+    world_t *world = make_world(1);
+    struct rlimit limit = {0, 0}, saved;
+
+    world->site.spool = folder;
+    world->down = DOWN_ALL;
+    start_engine(world);
+    is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS, "events are spooled in an outage");
+    getrlimit(RLIMIT_FSIZE, &saved);
+    limit.rlim_max = saved.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ok(commit_events(world, NULL, 1, SOON) != APR_SUCCESS, "then there is no more room");
+    set_down(world, DOWN_DRAIN);
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS,
+           "the database is back: it takes what the spool does not, though that is not empty");
+    ok(get(world, &world->stored) == 1, "at once");
+    setrlimit(RLIMIT_FSIZE, &saved);
+    set_down(world, 0);
+    ok(wait_delivered(world, 3) && count_up(world).sent_most == 1, "all is delivered, once");
+    ok(logged(world, "RH0330") >= 1, "that the spool is full is logged");
+    end(world);
+    is_int(count_files(), 0, "the spool is empty");
+}
+
+/** With fewer deliverers than processes: who stops lets another deliver at once. */
+static void test_slot_of_a_stopping_process(void)
+{
+    world_t *world = make_world(1);
+    apr_time_t until = apr_time_now() + PATIENCE;
+    int slot = RH_NO_SLOT;
+
+    world->config.deliverers = 1;
+    world->config.slots = folder;
+    world->subscriptions[0].hangs = true;
+    start_engine(world);
+    while (!rh_atomic_get(world->engine->delivers) && apr_time_now() < until) {
+        usleep(5000);
+    }
+    ok(APR_STATUS_IS_EAGAIN(rh_slot_take(folder, 1, world->pool, &slot)),
+       "a process has the only slot");
+    commit_events(world, NULL, 1, SOON);
+    ok(wait_for(world, &world->in_flight, 1), "it waits for a target that hangs");
+    rh_engine_stopping(world->engine);
+    while (rh_slot_take(folder, 1, world->pool, &slot) != APR_SUCCESS && apr_time_now() < until) {
+        usleep(5000);
+    }
+    ok(slot != RH_NO_SLOT && get(world, &world->in_flight) == 1,
+       "when it is told to stop, another one may deliver meanwhile");
+    rh_slot_give_back(&slot);
+    let_hang(world, 0, false);
+    unlink(apr_pstrcat(world->pool, folder, "/deliver.0.lock", NULL));
     end(world);
 }
 
@@ -400,6 +459,8 @@ int main(void)
                                           test_outage,
                                           test_outcomes,
                                           test_spool,
+                                          test_full_spool,
+                                          test_slot_of_a_stopping_process,
                                           test_writer_hangs,
                                           test_flapping,
                                           test_spool_across_a_stop,

@@ -164,6 +164,7 @@ static void test_adoption(apr_pool_t *pool)
 static void test_damage(apr_pool_t *pool)
 {
     rh_spool_t *spool;
+    unsigned char length[4];
     const char *path;
     int fd;
 
@@ -176,6 +177,21 @@ static void test_damage(apr_pool_t *pool)
     is_int(count_read(spool, true, pool), 0, "a damaged file gives nothing behind the damage");
     path = find_file(pool, ".damaged");
     ok(path != NULL, "and is kept for a person");
+    unlink(path);
+
+    append_and_die(pool, 3);
+    path = find_file(pool, ".spool");
+    fd = open(path, O_RDWR);
+    ok(pread(fd, length, 4, 8) == 4, "there is a first record");
+    ok(pwrite(fd, "\x7f", 1, 8 + 8 + length[2] * 256 + length[3]) == 1,
+       "damage the length of the second one, which then would end behind the file");
+    close(fd);
+    spool = rh_spool_make(pool, folder, "site", NULL);
+    is_int(count_read(spool, true, pool), 1, "what comes before it is read");
+    rh_spool_forget(spool);
+    is_int(count_read(spool, true, pool), 0, "and nothing behind it");
+    path = find_file(pool, ".damaged");
+    ok(path != NULL, "which is not taken for a torn end, but kept for a person");
     unlink(path);
 
     path = apr_pstrcat(pool, folder, "/site.01900000-0000-7000-8000-000000000000.spool", NULL);

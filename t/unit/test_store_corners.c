@@ -1,0 +1,509 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* What seldom happens to a queue: on SQLite, and on PostgreSQL where $RH_PGSQL names a cluster. */
+#include "tap.h"
+
+#include "rh_db_private.h"
+#include "rh_schema.h"
+#include "rh_sql.h"
+#include "rh_store_open.h"
+#include "rh_uuid.h"
+
+#include <apr_general.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SEC(n) apr_time_from_sec(n)
+#define LEASE 4711
+#define NO_ID "00000000-0000-0000-0000-000000000000"
+/** Subscriptions that one claim looks at, and some. */
+
+static apr_pool_t *pool;
+static const char *database;
+static rh_db_source_t *source[4];
+static rh_store_t *store, *other_store;
+static rh_queue_t *queue;
+
+static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
+                      const char *message)
+{
+    (void)baton;
+    (void)status;
+    if (level <= RH_LOG_WARN) {
+        printf("# %s: %s\n", tag, message);
+    }
+}
+
+static rh_log_t test_log = {write_log, NULL, RH_LOG_INFO};
+
+static const char *make_id(void)
+{
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+
+    rh_uuid_make(id);
+    return id;
+}
+
+/** Run SQL as an administrator would, with the tables' prefix in place of each `@`. */
+static void run_sql(const char *text)
+{
+    const char *sql = "";
+    rh_db_t *db;
+
+    while (*text) {
+        apr_size_t len = strcspn(text, "@");
+
+        sql = apr_pstrcat(
+            pool, sql, apr_pstrmemdup(pool, text, len),
+            text[len] ? (strcmp(database, "pgsql") ? "resthooks_" : "resthooks.") : "", NULL);
+        text += len + (text[len] == '@');
+    }
+    if (source[3]->acquire(source[3], pool, &db) != APR_SUCCESS ||
+        rh_db_script(db, sql, pool) != APR_SUCCESS) {
+        ok(false, "%s: %s", database, sql);
+        return;
+    }
+    source[3]->release(source[3], db, false);
+}
+
+static rh_subscription_t *subscribe(const char *tenant, bool ordered, int rate_limit)
+{
+    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+
+    subscription->tenant = tenant;
+    subscription->id = make_id();
+    subscription->target_url = "https://example.com/in";
+    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(subscription->events, const char *) = "*";
+    subscription->description = "";
+    subscription->headers = "{}";
+    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+    subscription->base_url = "https://api.example.com/hooks";
+    subscription->ordered = ordered;
+    subscription->rate_limit = rate_limit;
+    ok(rh_store_subscription_create(store, subscription, pool) == APR_SUCCESS,
+       "%s: a subscription is made", database);
+    return subscription;
+}
+
+static rh_event_t *make_event(const char *tenant, const char *key)
+{
+    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+
+    event->id = make_id();
+    event->tenant = tenant;
+    event->type = "a.b";
+    event->key = key;
+    event->time = apr_time_now();
+    event->data.data = "{}";
+    event->data.len = 2;
+    event->source = RH_SOURCE_CAPTURE;
+    return event;
+}
+
+#define JOB(jobs, i) APR_ARRAY_IDX(jobs, i, rh_job_t *)
+
+/** Commit events. @param limit jobs that are handed over @return how many are */
+static int commit(rh_event_t *const *events, int count, int limit)
+{
+    rh_commit_t *items = apr_pcalloc(pool, count * sizeof(*items));
+    rh_commit_t **list = apr_palloc(pool, count * sizeof(*list));
+    apr_array_header_t *jobs = apr_array_make(pool, 4, sizeof(rh_job_t *));
+    rh_claim_t claim = {0};
+    int waiting;
+
+    claim.limit = limit;
+    claim.lease = LEASE;
+    claim.lease_for = SEC(30);
+    for (int i = 0; i < count; i++) {
+        items[i].event = events[i];
+        list[i] = &items[i];
+    }
+    if (queue->commit(queue, list, count, &claim, pool, jobs, &waiting) != APR_SUCCESS) {
+        return -1;
+    }
+    for (int i = 0; i < jobs->nelts; i++) {
+        rh_job_destroy(JOB(jobs, i));
+    }
+    return jobs->nelts;
+}
+
+/** Make events and leave them to a claim. */
+static void store_events(const char *tenant, const char *key, int count)
+{
+    rh_event_t **events = apr_palloc(pool, count * sizeof(*events));
+
+    for (int i = 0; i < count; i++) {
+        events[i] = make_event(tenant, key);
+    }
+    is_int(commit(events, count, 0), 0, "events are stored");
+}
+
+/** Claim. The jobs' memory stays. @param again may be NULL */
+static apr_array_header_t *claim_jobs(apr_interval_time_t *again)
+{
+    apr_array_header_t *jobs = apr_array_make(pool, 4, sizeof(rh_job_t *));
+    rh_claim_t claim = {0};
+
+    claim.limit = 100;
+    claim.per_subscription = 16;
+    claim.lease = LEASE;
+    claim.lease_for = SEC(60);
+    if (queue->claim(queue, &claim, pool, jobs) != APR_SUCCESS) {
+        ok(false, "%s: a claim works", database);
+    }
+    if (again) {
+        *again = claim.again;
+    }
+    return jobs;
+}
+
+static void settle(const rh_job_t *job, rh_settle_kind_t kind)
+{
+    rh_settle_t outcome = {0}, *outcomes[1] = {&outcome};
+
+    outcome.kind = kind;
+    outcome.tenant = job->tenant;
+    outcome.delivery_id = job->delivery_id;
+    outcome.subscription_id = job->subscription_id;
+    outcome.lease = job->lease;
+    outcome.attempt.id = make_id();
+    outcome.attempt.number = job->attempt_count + 1;
+    outcome.attempt.started_at = apr_time_now();
+    outcome.attempt.status_code = kind == RH_SETTLE_DELIVERED ? 200 : 500;
+    ok(queue->settle(queue, outcomes, 1, pool) == APR_SUCCESS, "%s: an outcome is settled",
+       database);
+}
+
+/** Claim one and see that it is this event's. */
+static const rh_job_t *claim_this(const rh_event_t *event, const char *name)
+{
+    static const rh_job_t none = {.tenant = "", .delivery_id = NO_ID, .subscription_id = NO_ID};
+    apr_array_header_t *jobs = claim_jobs(NULL);
+
+    ok(jobs->nelts == 1 && strcmp(JOB(jobs, 0)->event.id, event->id) == 0, "%s: %s (%d)", database,
+       name, jobs->nelts);
+    return jobs->nelts > 0 ? JOB(jobs, 0) : &none;
+}
+
+/* ---- order ---- */
+
+/** The older one of a key is sent again while the younger is being attempted, which fails. */
+static void test_resent_behind_a_failing_one(void)
+{
+    rh_event_t *older = make_event("resent", "k"), *younger = make_event("resent", "k");
+    const rh_job_t *first, *second;
+
+    subscribe("resent", true, 0);
+    commit(&older, 1, 0);
+    first = claim_this(older, "the older one is claimed");
+    settle(first, RH_SETTLE_DELIVERED);
+    commit(&younger, 1, 0);
+    second = claim_this(younger, "then the younger");
+    ok(rh_store_redeliver(store, "resent", first->delivery_id, pool) == APR_SUCCESS,
+       "%s: the older one is sent again", database);
+    is_int(claim_jobs(NULL)->nelts, 0, "which has to wait for the younger one's attempt");
+    settle(second, RH_SETTLE_RETRY);
+    first = claim_this(older, "when that has failed, the older one goes first");
+    settle(first, RH_SETTLE_DELIVERED);
+    second = claim_this(younger, "and then the younger");
+
+    ok(rh_store_redeliver(store, "resent", first->delivery_id, pool) == APR_SUCCESS,
+       "%s: once more", database);
+    is_int(claim_jobs(NULL)->nelts, 0, "it waits");
+    ok(queue->release(queue, LEASE, pool) == APR_SUCCESS, "%s: the process ends", database);
+    first = claim_this(older, "what waited for one that was given back goes on");
+    settle(first, RH_SETTLE_DELIVERED);
+    settle(claim_this(younger, "as does that"), RH_SETTLE_DELIVERED);
+}
+
+static void test_pace_of_ordered(void)
+{
+    apr_interval_time_t again = 0;
+
+    subscribe("pace", true, 1);
+    for (int i = 0; i < 5; i++) {
+        store_events("pace", apr_itoa(pool, i), 1);
+    }
+    is_int(claim_jobs(&again)->nelts, 1, "an ordered subscription has its pace as well");
+    ok(again > 0, "%s: which says when to come again", database);
+    is_int(claim_jobs(NULL)->nelts, 0, "whichever process claims");
+    run_sql("DELETE FROM @queue WHERE tenant = 'pace'");
+}
+
+/* ---- many ---- */
+
+static void test_cancelling_many(void)
+{
+    rh_subscription_t *one = subscribe("gone", false, 0), *row = NULL;
+    apr_interval_time_t again = 0;
+    int rounds = 0;
+
+    store_events("gone", NULL, 1);
+    settle(JOB(claim_jobs(NULL), 0), RH_SETTLE_GONE);
+    rh_store_subscription_get(store, "gone", one->id, pool, &row);
+    is(rh_subscription_state_name(row->state), "gone", "a subscription is gone");
+    run_sql("UPDATE @subscription SET state = 'active' WHERE tenant = 'gone'");
+    for (int i = 0; i < 10; i++) {
+        store_events("gone", NULL, 500);
+    }
+    run_sql("UPDATE @subscription SET state = 'gone' WHERE tenant = 'gone'");
+    do {
+        is_int(claim_jobs(&again)->nelts, 0, "nothing of it is sent");
+        rh_store_subscription_get(store, "gone", one->id, pool, &row);
+    } while (row->stats.pending > 0 && again > 0 && again < SEC(1) && ++rounds < 10);
+    is_int(row->stats.pending, 0, "all of its many deliveries are cancelled without a pause");
+}
+
+/** A person sends a delivery again while its last attempt is being made. */
+static void test_resent_in_flight(void)
+{
+    rh_event_t *event = make_event("flight", NULL);
+    const rh_job_t *job;
+
+    subscribe("flight", false, 0);
+    commit(&event, 1, 0);
+    job = claim_this(event, "the last attempt is being made");
+    ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS,
+       "%s: meanwhile somebody sends it again", database);
+    is_int(claim_jobs(NULL)->nelts, 0, "which has to wait for that attempt");
+    settle(job, RH_SETTLE_FAILED);
+    job = claim_this(event, "it fails, and another is due at once");
+    ok(job->tries == 0 && job->attempt_count == 1, "%s: with its schedule begun anew", database);
+    settle(job, RH_SETTLE_FAILED);
+    is_int(claim_jobs(NULL)->nelts, 0, "it fails for good");
+    ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS, "%s: once more",
+       database);
+    job = claim_this(event, "it is attempted");
+    rh_store_redeliver(store, "flight", job->delivery_id, pool);
+    settle(job, RH_SETTLE_DELIVERED);
+    is_int(claim_jobs(NULL)->nelts, 0, "what was delivered meanwhile is not sent again");
+}
+
+static void test_another_target(void)
+{
+    rh_subscription_t *one = subscribe("moved", false, 0), *row = NULL;
+    rh_event_t *event = make_event("moved", NULL);
+
+    run_sql("UPDATE @subscription_stat SET paused_until = 9000000000000, failing_since = 1"
+            " WHERE tenant = 'moved'");
+    commit(&event, 1, 0);
+    rh_store_subscription_get(store, "moved", one->id, pool, &row);
+    row->description = "changed";
+    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS &&
+           claim_jobs(NULL)->nelts == 0,
+       "%s: the pause that a target asked for outlasts a change", database);
+    row->target_url = "https://example.org/elsewhere";
+    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS,
+       "%s: it moves to another target", database);
+    ok(claim_this(event, "for which no pause holds")->failing_for == 0,
+       "%s: and which has not failed", database);
+    run_sql("DELETE FROM @queue WHERE tenant = 'moved'");
+}
+
+static void test_known_already(void)
+{
+    rh_event_t *event = make_event("known", NULL);
+
+    subscribe("known", false, 0);
+    is_int(commit(&event, 1, 5), 1, "a delivery is handed over");
+    is_int(commit(&event, 1, 0), 0, "the spool brings its event again: it is not, again");
+    queue->release(queue, LEASE, pool);
+    settle(claim_this(event, "it is there"), RH_SETTLE_DELIVERED);
+}
+
+/* ---- replay ---- */
+
+typedef struct replay_t {
+    rh_store_t *store;
+    const char *subscription;
+    apr_pool_t *pool;
+    pthread_barrier_t *barrier;
+    apr_int64_t queued;
+    apr_status_t status;
+} replay_t;
+
+static void *replay(void *data)
+{
+    replay_t *what = data;
+
+    pthread_barrier_wait(what->barrier);
+    what->status = rh_store_replay(what->store, "twice", what->subscription, true, 0, 0, what->pool,
+                                   &what->queued);
+    return NULL;
+}
+
+static void test_two_replays(void)
+{
+    rh_subscription_t *one = subscribe("twice", false, 0), *row = NULL;
+    replay_t what[2];
+    pthread_barrier_t barrier;
+    pthread_t threads[2];
+
+    run_sql("UPDATE @subscription SET state = 'paused' WHERE tenant = 'twice'");
+    for (int i = 0; i < 4; i++) {
+        store_events("twice", NULL, 500);
+    }
+    run_sql("UPDATE @subscription SET state = 'active' WHERE tenant = 'twice'");
+    pthread_barrier_init(&barrier, NULL, 2);
+    for (int i = 0; i < 2; i++) {
+        what[i].store = i ? other_store : store;
+        what[i].subscription = one->id;
+        what[i].barrier = &barrier;
+        apr_pool_create_unmanaged_ex(&what[i].pool, NULL, NULL);
+        pthread_create(&threads[i], NULL, replay, &what[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        is_int(what[i].status, APR_SUCCESS, "two people replay the same range at once");
+        apr_pool_destroy(what[i].pool);
+    }
+    pthread_barrier_destroy(&barrier);
+    is_int(what[0].queued + what[1].queued, 2000, "each event is queued once");
+    rh_store_subscription_get(store, "twice", one->id, pool, &row);
+    is_int(row->stats.pending, 2000, "and pending once");
+    run_sql("DELETE FROM @queue WHERE tenant = 'twice'");
+}
+
+/* ---- plans ---- */
+
+/** How SQLite runs a statement. */
+static const char *plan_of(const rh_statement_t *statement)
+{
+    const char *sql = "EXPLAIN QUERY PLAN ", *plan = "", *text = statement->sqlite, *parameter;
+    apr_array_header_t *rows;
+    rh_db_t *db;
+
+    while ((parameter = strstr(text, "%s")) != NULL) {
+        sql = apr_pstrcat(pool, sql, apr_pstrmemdup(pool, text, parameter - text), "'1'", NULL);
+        text = parameter + 2;
+    }
+    sql = apr_pstrcat(pool, sql, text, NULL);
+    if (source[3]->acquire(source[3], pool, &db) == APR_SUCCESS &&
+        rh_db_query_rows(db, sql, pool, &rows) == APR_SUCCESS) {
+        for (int i = 0; i < rows->nelts; i++) {
+            plan = apr_pstrcat(pool, plan, APR_ARRAY_IDX(rows, i, const char **)[3], "\n", NULL);
+        }
+    }
+    return plan;
+}
+
+static void test_plans(void)
+{
+    const rh_statement_t *const of_one[] = {&rh_sql_claim_park, &rh_sql_claim_unpark,
+                                            &rh_sql_claim_one_ordered};
+    const char *plan = plan_of(&rh_sql_claim_candidates);
+
+    ok(strstr(plan, "SEARCH x USING COVERING INDEX resthooks_queue_due "
+                    "((tenant,subscription_id)>(?,?))") != NULL,
+       "the next subscription is found without reading what waits for the one before");
+    for (int i = 0; i < 3; i++) {
+        plan = plan_of(of_one[i]);
+        ok(strstr(plan, "SEARCH w USING INDEX resthooks_queue_order_leased") != NULL &&
+               !strstr(plan, "due_at>?"),
+           "%s does not read all that is parked", of_one[i]->label);
+    }
+}
+
+/* ---- partitions ---- */
+
+#define DROP_PARTITIONS(WHICH)                                                                     \
+    "DO $$ DECLARE name text; BEGIN FOR name IN SELECT p.name FROM @partitions p WHERE " WHICH     \
+    " LOOP EXECUTE 'DROP TABLE @' || name; END LOOP; END $$"
+
+static void test_partitions(void)
+{
+    rh_event_t *event;
+    char old[RH_UUID_LEN + 1];
+
+    subscribe("parts", false, 0);
+    run_sql(DROP_PARTITIONS("p.until_ms > @now_ms()"));
+    event = make_event("parts", NULL);
+    is_int(commit(&event, 1, 5), 1,
+           "partitions that housekeeping did not make are made by a commit");
+    queue->release(queue, LEASE, pool);
+    event = apr_pmemdup(pool, event, sizeof(*event));
+    rh_uuid_floor(apr_time_now() - SEC(86400) * 60, old);
+    old[RH_UUID_LEN - 1] = '7';
+    event->id = old;
+    run_sql(DROP_PARTITIONS("p.name LIKE '%past'"));
+    is_int(commit(&event, 1, 5), 1, "an event that is older than all of them is stored");
+
+    run_sql("ALTER TABLE @idempotency RENAME TO elsewhere");
+    run_sql(DROP_PARTITIONS("p.until_ms > @now_ms() + 3600000"));
+    ok(queue->maintain(queue, SEC(86400), pool) != APR_SUCCESS,
+       "%s: housekeeping that fails says so", database);
+    run_sql("ALTER TABLE @elsewhere RENAME TO idempotency");
+    run_sql("DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM @partitions WHERE until_ms >"
+            " @now_ms() + 7200000) THEN RAISE 'no partitions'; END IF; END $$");
+}
+
+static void run_all(const char *driver, const char *params)
+{
+    const char *problem;
+
+    database = driver;
+    for (int i = 0; i < 4; i++) {
+        rh_db_source_dedicated(pool, driver, params, &test_log, &source[i]);
+    }
+    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS,
+            "%s: the tables are made", database)) {
+        return;
+    }
+    store = rh_store_make(pool, source[0]);
+    other_store = rh_store_make(pool, source[1]);
+    queue = rh_queue_make(pool, source[2]);
+    test_resent_behind_a_failing_one();
+    test_pace_of_ordered();
+    test_cancelling_many();
+    test_known_already();
+    test_another_target();
+    test_resent_in_flight();
+    test_two_replays();
+    if (strcmp(driver, "pgsql") == 0) {
+        test_partitions();
+    } else {
+        test_plans();
+    }
+}
+
+int main(void)
+{
+    char folder[] = "/tmp/rh-corners-XXXXXX";
+    const char *cluster = getenv("RH_PGSQL");
+
+    apr_initialize();
+    atexit(apr_terminate);
+    apr_pool_create(&pool, NULL);
+    if (mkdtemp(folder) == NULL) {
+        return 1;
+    }
+    run_all("sqlite3", apr_pstrcat(pool, folder, "/test.db", NULL));
+    apr_pool_clear(pool);
+    if (cluster && *cluster) {
+        const char *name = apr_psprintf(pool, "rh_corners_%d", (int)getpid());
+        rh_db_source_t *server;
+        rh_db_t *db;
+
+        if (rh_db_source_dedicated(pool, "pgsql",
+                                   apr_pstrcat(pool, cluster, " dbname=postgres", NULL), &test_log,
+                                   &server) == APR_SUCCESS &&
+            server->acquire(server, pool, &db) == APR_SUCCESS) {
+            rh_db_script(db, apr_pstrcat(pool, "CREATE DATABASE ", name, NULL), pool);
+            run_all("pgsql", apr_pstrcat(pool, cluster, " dbname=", name, NULL));
+        } else {
+            ok(false, "the cluster of $RH_PGSQL can be reached");
+        }
+    }
+    apr_pool_destroy(pool);
+    {
+        const char *const tails[] = {"/test.db", "/test.db-wal", "/test.db-shm", ""};
+        char path[100];
+
+        for (int i = 0; i < 4; i++) {
+            snprintf(path, sizeof(path), "%s%s", folder, tails[i]);
+            (void)remove(path);
+        }
+    }
+    return done_testing();
+}
