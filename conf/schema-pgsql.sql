@@ -17,6 +17,8 @@
 -- more than one row of a subscription locks it first, several in the order (tenant, id), so no
 -- two of them wait for each other. Who claims waits for nobody (SKIP LOCKED).
 
+-- An upgrade runs its own changes of tables, then every statement here that creates or replaces.
+
 CREATE SCHEMA IF NOT EXISTS resthooks;
 
 CREATE TABLE resthooks.schema_version (
@@ -27,24 +29,24 @@ CREATE TABLE resthooks.schema_version (
 
 -- ---- small functions ----
 
-CREATE FUNCTION resthooks.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
+CREATE OR REPLACE FUNCTION resthooks.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
 $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
 
 -- UUIDv7 (RFC 9562, 6.2 method 3: 12 bits of the millisecond's fraction), in the order of the calls.
-CREATE FUNCTION resthooks.uuidv7() RETURNS uuid LANGUAGE sql VOLATILE AS
+CREATE OR REPLACE FUNCTION resthooks.uuidv7() RETURNS uuid LANGUAGE sql VOLATILE AS
 $$ SELECT (overlay(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint
                                * 512 / 125), 15, '0') PLACING '7' FROM 13 FOR 0)
            || right(gen_random_uuid()::text, 17))::uuid $$;
 
 -- The smallest id of a time.
-CREATE FUNCTION resthooks.uuid_floor(ms bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+CREATE OR REPLACE FUNCTION resthooks.uuid_floor(ms bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 $$ SELECT rpad(lpad(to_hex(greatest(ms, 0)), 12, '0'), 32, '0')::uuid $$;
 
-CREATE FUNCTION resthooks.uuid_ms(id uuid) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+CREATE OR REPLACE FUNCTION resthooks.uuid_ms(id uuid) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT ('x' || left(id::text, 8) || substr(id::text, 10, 4))::bit(48)::bigint $$;
 
 -- Every pattern of subscriptions that covers a type: a.b.c by a.b.c, a.b.*, a.*, *.
-CREATE FUNCTION resthooks.patterns(type text) RETURNS text[] LANGUAGE sql IMMUTABLE AS
+CREATE OR REPLACE FUNCTION resthooks.patterns(type text) RETURNS text[] LANGUAGE sql IMMUTABLE AS
 $$ SELECT ARRAY[type, '*'] || ARRAY(
        SELECT array_to_string((string_to_array(type, '.'))[1:n], '.') || '.*'
        FROM generate_series(1, cardinality(string_to_array(type, '.')) - 1) AS n) $$;
@@ -219,7 +221,7 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 --
 -- An older one may be parked as well: it was sent again while a younger one was leased, whose
 -- process then ended. Nobody settles that lease, so who finds the older one in the way takes it.
-CREATE FUNCTION resthooks.claim_ordered(
+CREATE OR REPLACE FUNCTION resthooks.claim_ordered(
     for_tenant text, for_subscription uuid, spare boolean, new_lease bigint, lease_for bigint,
     most integer)
 RETURNS TABLE (delivery_id uuid, event_id uuid, tries integer, attempt_count integer)
@@ -299,7 +301,7 @@ END $$;
 --   1  A is leased; the statement that settles it begins, and waits for the row of its subscription
 --   2  B, of the same key, is stored; a claimer finds A in its way, and parks B
 --   3  the statement goes on and deletes A; B is not in its view
-CREATE FUNCTION resthooks.wake_ordered(for_tenant text, for_subscription uuid, for_key text)
+CREATE OR REPLACE FUNCTION resthooks.wake_ordered(for_tenant text, for_subscription uuid, for_key text)
 RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     UPDATE resthooks.queue q SET lease = 0, due_at = resthooks.now_ms()
@@ -316,7 +318,7 @@ END $$;
 -- Make the partitions that the coming time needs: a tenth of the retention wide, whole hours
 -- or days, as far as three widths ahead. They go on where the last one ends, whatever its width
 -- was; the first takes all that is older. retention_ms null: what it was last.
-CREATE FUNCTION resthooks.ensure_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
+CREATE OR REPLACE FUNCTION resthooks.ensure_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -368,7 +370,7 @@ END $$;
 
 -- Where the first partitions went with the retention, make one for all that is older than the others:
 -- an event may have waited in a spool for longer than that.
-CREATE FUNCTION resthooks.ensure_past() RETURNS integer
+CREATE OR REPLACE FUNCTION resthooks.ensure_past() RETURNS integer
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     log record;
@@ -387,8 +389,9 @@ BEGIN
     RETURN made;
 END $$;
 
--- Partitions, where they begin (null: with all that is older) and end. The bounds are the catalogue's: there is no second truth.
-CREATE VIEW resthooks.partitions AS
+-- Partitions, where they begin (null: with all that is older) and end. The bounds are the catalogue's:
+-- there is no second truth.
+CREATE OR REPLACE VIEW resthooks.partitions AS
 SELECT p.relname::text AS parent, c.relname::text AS name,
        resthooks.uuid_ms(substring(pg_get_expr(c.relpartbound, c.oid)
                                    FROM 'TO \(''([0-9a-f-]{36})''\)')::uuid) AS until_ms,
@@ -402,7 +405,7 @@ WHERE n.nspname = 'resthooks' AND p.relkind = 'p' AND c.relkind = 'r';
 
 -- Drop partitions that ended before the retention. Dropping needs the parent for a moment; who
 -- waits for that makes all others wait behind, so it gives up soon and is called again later.
-CREATE FUNCTION resthooks.drop_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
+CREATE OR REPLACE FUNCTION resthooks.drop_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
 DECLARE
@@ -432,7 +435,7 @@ SELECT resthooks.ensure_partitions(36000000);
 -- An event of a tenant, committed or rolled back with the caller's transaction and sent soon after
 -- the commit. `id` is an idempotency key: seen before, the first one's id is returned and nothing
 -- is sent twice. No key given: the `id` of the data.
-CREATE FUNCTION resthooks.publish(
+CREATE OR REPLACE FUNCTION resthooks.publish(
     tenant text, type text, data text, key text DEFAULT NULL, id text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column

@@ -48,12 +48,14 @@ httpd.stop()
 
 
 def structure():
-    """All columns of the tables, and their indexes."""
+    """All columns of the tables, their indexes, and functions."""
     if DB == "pgsql":
         return database.sql("SELECT table_name, column_name, data_type FROM"
                             " information_schema.columns WHERE table_schema = 'resthooks' UNION ALL"
                             " SELECT tablename, indexname, indexdef FROM pg_indexes"
-                            " WHERE schemaname = 'resthooks' ORDER BY 1, 2")
+                            " WHERE schemaname = 'resthooks' UNION ALL"
+                            " SELECT 'function', proname, md5(prosrc) FROM pg_proc"
+                            " WHERE pronamespace = 'resthooks'::regnamespace ORDER BY 1, 2")
     return database.sql("SELECT m.name, c.name, c.type FROM sqlite_master m,"
                         " pragma_table_info(m.name) c WHERE m.type = 'table' UNION ALL"
                         " SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'"
@@ -65,6 +67,12 @@ prefix = "resthooks." if DB == "pgsql" else "resthooks_"
 database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
              else "DROP INDEX resthooks_queue_due_at")
 database.sql(f"ALTER TABLE {prefix}attempt DROP COLUMN format")
+if DB == "pgsql":
+    database.sql("DROP FUNCTION resthooks.ensure_past(); DROP VIEW resthooks.partitions;"
+                 "CREATE VIEW resthooks.partitions AS SELECT relname::text AS parent, relname::text AS"
+                 " name, 0::bigint AS until_ms FROM pg_class;"
+                 "CREATE OR REPLACE FUNCTION resthooks.patterns(type text) RETURNS text[]"
+                 " LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY[type] $$")
 database.sql(f"UPDATE {version} SET version = 1")
 done = ctl("schema", "check")
 is_(done.status, 1, "tables of an earlier version do not pass the check")

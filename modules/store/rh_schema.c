@@ -66,6 +66,33 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     return APR_INCOMPLETE;
 }
 
+/** Functions and views, of the text of the whole schema: the statements that replace what there is.
+ */
+static const char *replacing(const char *schema, apr_pool_t *pool)
+{
+    static const char begin[] = "CREATE OR REPLACE ";
+    apr_array_header_t *statements = apr_array_make(pool, 16, sizeof(const char *));
+    const char *line, *next, *start = NULL, *at;
+    bool quoted = false;
+
+    for (line = schema; *line; line = next) {
+        next = strchr(line, '\n');
+        next = next ? next + 1 : line + strlen(line);
+        if (!start && strncmp(line, begin, sizeof(begin) - 1) == 0) {
+            start = line;
+        }
+        for (at = strstr(line, "$$"); start && at && at < next; at = strstr(at + 2, "$$")) {
+            quoted = !quoted;
+        }
+        if (start && !quoted && next - line > 1 && next[-2] == ';') {
+            APR_ARRAY_PUSH(statements, const char *) =
+                apr_pstrmemdup(pool, start, (apr_size_t)(next - start));
+            start = NULL;
+        }
+    }
+    return apr_array_pstrcat(pool, statements, '\0');
+}
+
 /** Make the tables, or bring those of an earlier version up. */
 static apr_status_t run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
 {
@@ -79,6 +106,9 @@ static apr_status_t run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
 
         status = rh_db_script(
             db, db->dialect == RH_DIALECT_PGSQL ? upgrade->pgsql : upgrade->sqlite, pool);
+    }
+    if (status == APR_SUCCESS && db->dialect == RH_DIALECT_PGSQL) {
+        status = rh_db_script(db, replacing(rh_schema_text(db->dialect), pool), pool);
     }
     return status;
 }
