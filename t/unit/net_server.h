@@ -244,7 +244,8 @@ static void *net_accept(void *data)
     return NULL;
 }
 
-static bool net_server_start(net_server_t *server, SSL_CTX *tls)
+/** A port of its own; who accepts there is the caller's. */
+static bool net_listen(net_server_t *server)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof(address);
@@ -253,7 +254,6 @@ static bool net_server_start(net_server_t *server, SSL_CTX *tls)
     memset(&address, 0, sizeof(address));
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    server->tls = tls;
     server->listener = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(server->listener, (struct sockaddr *)&address, size) != 0 ||
         listen(server->listener, 100) != 0 ||
@@ -261,6 +261,15 @@ static bool net_server_start(net_server_t *server, SSL_CTX *tls)
         return false;
     }
     server->port = ntohs(address.sin_port);
+    return true;
+}
+
+static bool net_server_start(net_server_t *server, SSL_CTX *tls)
+{
+    if (!net_listen(server)) {
+        return false;
+    }
+    server->tls = tls;
     return pthread_create(&server->thread, NULL, net_accept, server) == 0;
 }
 

@@ -12,6 +12,8 @@
 #include <signal.h>
 
 #define TIMEOUT apr_time_from_sec(10)
+/** How long the server that floods does so, where nobody closes. */
+#define FLOOD apr_time_from_sec(8)
 
 static apr_pool_t *pool, *loop_pool;
 static rh_transport_t *transport;
@@ -103,7 +105,8 @@ static void done(rh_exchange_t *exchange, void *baton)
     running = false;
 }
 
-static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const char *key)
+static rh_exchange_t *begin(const rh_net_config_t *net, const char *url, const char *key,
+                            apr_interval_time_t timeout)
 {
     rh_exchange_t *exchange = apr_pcalloc(pool, sizeof(*exchange));
 
@@ -112,16 +115,28 @@ static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const ch
     exchange->headers = apr_table_make(pool, 1);
     exchange->body.data = "[{}]";
     exchange->body.len = 4;
-    exchange->timeout = TIMEOUT;
-    exchange->connect_timeout = TIMEOUT;
+    exchange->timeout = timeout;
+    exchange->connect_timeout = timeout;
     exchange->net = net;
     exchange->reuse_key = key;
     exchange->done = done;
     running = true;
     transport->send(transport, exchange);
+    return exchange;
+}
+
+static void finish(void)
+{
     while (running) {
         transport->poll(transport, TIMEOUT);
     }
+}
+
+static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const char *key)
+{
+    rh_exchange_t *exchange = begin(net, url, key, TIMEOUT);
+
+    finish();
     return exchange;
 }
 
@@ -181,6 +196,9 @@ static void verification(const identity_t *authority, const identity_t *good)
         is(exchange->error, errors[i], "  why");
         is_int(net_count(server.requests), errors[i] ? 0 : 1, "  what the target has seen");
         if (!errors[i]) {
+            exchange = post(&net, url_of("127.0.0.1", &server, "/chunked"), "key");
+            ok(exchange->answer.len == 11 && memcmp(exchange->answer.data, "hello world", 11) == 0,
+               "  also in a record for each byte");
             exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
             is_int(exchange->status_code, 200, "  by name as well");
             exchange = post(&net, url_of("a.localhost", &server, "/ok"), "key");
@@ -269,6 +287,50 @@ static void old_protocol(const identity_t *authority, const identity_t *good)
     SSL_CTX_free(context);
 }
 
+/* ---- a server that says nothing but "say hello", as fast as it can ---- */
+
+static void *flood(void *listener)
+{
+    /* HelloRequest (RFC 5246 §7.4.1.1), a record each: a client passes over them. */
+    static const unsigned char record[] = {22, 3, 3, 0, 4, 0, 0, 0, 0};
+    int descriptor = accept(*(int *)listener, NULL, NULL);
+    apr_time_t until = apr_time_now() + FLOOD;
+    unsigned char records[1000 * sizeof(record)];
+
+    for (size_t i = 0; i < sizeof(records); i++) {
+        records[i] = record[i % sizeof(record)];
+    }
+    while (apr_time_now() < until &&
+           send(descriptor, records, sizeof(records), MSG_NOSIGNAL) == (ssize_t)sizeof(records)) {
+    }
+    close(descriptor);
+    return NULL;
+}
+
+static void flooded(const identity_t *authority)
+{
+    net_server_t server;
+    rh_net_config_t net;
+    pthread_t thread;
+    rh_exchange_t *exchange;
+
+    make_net(&net, authority->file, NULL);
+    if (!net_listen(&server)) {
+        ok(false, "a port on loopback");
+        return;
+    }
+    pthread_create(&thread, NULL, flood, &server.listener);
+    open_client();
+    exchange = begin(&net, url_of("127.0.0.1", &server, "/"), "key", apr_time_from_msec(300));
+    finish();
+    is_int(exchange->result, RH_EXCHANGE_TIMEOUT,
+           "a server that floods the handshake holds the loop no longer than its time-out");
+    is(exchange->error, "time-out after 0.3 s: TLS handshake", "  why");
+    apr_pool_destroy(loop_pool);
+    pthread_join(thread, NULL);
+    close(server.listener);
+}
+
 /** The complaint about a file must name it. */
 static void refuses(rh_net_config_t *net, const char *file, const char *name)
 {
@@ -314,6 +376,7 @@ int main(void)
     resumption(&authority, &good, TLS1_3_VERSION);
     resumption(&authority, &good, TLS1_2_VERSION);
     old_protocol(&authority, &good);
+    flooded(&authority);
     bad_files(&good);
     discard(&good);
     discard(&authority);
