@@ -288,6 +288,10 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
         return RH_HTTP1_MORE;
     }
     answer->header_done = true;
+    if (answer->status_code == 204 && (answer->encoded || answer->content_length > 0)) {
+        /* Whoever announces a body where none can be may send it (RFC 9110 §8.6). */
+        answer->close = true;
+    }
     if ((answer->tunnel && answer->status_code < 300) || answer->status_code == 204 ||
         answer->status_code == 304) {
         return done(answer, true);
