@@ -7,6 +7,8 @@
 #define DEFAULT_TIMEOUT apr_time_from_sec(15)
 /** Ahead of the server's own end of an idle connection, which would cross with a request. */
 #define IDLE_MARGIN apr_time_from_msec(500)
+/** An idle connection that was closed shows it within so long, resent segments included. */
+#define STALE apr_time_from_sec(2)
 /** Head and body up to this size leave together. */
 #define TOGETHER 16384
 /** Reads of one answer until others have their turn. */
@@ -91,7 +93,7 @@ static void succeed(rh_call_t *call, bool clean)
 /** The connection failed. If it was an idle one that nobody had yet missed: again. */
 static void lose(rh_call_t *call, rh_exchange_result_t result, const char *error)
 {
-    if (!call->reused || call->heard || call->retried) {
+    if (!call->reused || call->heard || call->retried || rh_monotonic_now() - call->asked > STALE) {
         rh_call_end(call, result, error);
         return;
     }
@@ -303,6 +305,7 @@ static void send_request(rh_call_t *call)
     rh_timers_disarm(rh_reactor_timers(call->calls->reactor), &call->connecting);
     call->phase = RH_PHASE_EXCHANGE;
     call->heard = false;
+    call->asked = rh_monotonic_now();
     if (!make_request(call)) {
         rh_call_end(call, RH_EXCHANGE_SEND, "a header field of the request is malformed");
         return;

@@ -9,6 +9,7 @@
  *   /reset     resets instead of answering      /half      half of an answer, then closes
  *   /garbage   not HTTP                         /hangup    200, then closes at once
  *   /once      200 for the first request of a connection, the second is closed unanswered
+ *   /late      the same, but the second is closed after 3 s
  *   /early     413 as soon as the header was read, then closes
  *   /brief     200 with Keep-Alive: timeout=1   /flood     200, a body without end
  */
@@ -172,6 +173,10 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
         net_say(peer, "HTTP/1.1 200 OK\r\n\r\n");
         while (net_say(peer, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")) {
         }
+        return false;
+    }
+    if (strcmp(path, "/late") == 0 && number > 1) {
+        usleep(3000000);
         return false;
     }
     if (strcmp(path, "/eof") == 0 || (strcmp(path, "/once") == 0 && number > 1)) {

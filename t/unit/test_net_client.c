@@ -205,6 +205,14 @@ static void reuse(void)
     close_client("all are closed");
 
     open_client(8, 8, SECONDS(30));
+    post("/late");
+    before = net_count(server.requests);
+    exchange = post("/late");
+    is_int(exchange->result, RH_EXCHANGE_RESET, "one that is closed while the target is at it");
+    is_int(net_count(server.requests) - before, 1, "  has had the request, once");
+    close_client("all are closed");
+
+    open_client(8, 8, SECONDS(30));
     (void)begin("/once", "key", small, SECONDS(10));
     (void)begin("/once", "key", small, SECONDS(10));
     finish();
