@@ -63,6 +63,9 @@ void rh_call_end(rh_call_t *call, rh_exchange_result_t result, const char *error
     rh_timers_disarm(timers, &call->connecting);
     rh_resolver_forget(&call->judge);
     rh_dial_stop(&call->dial);
+    if (call->connection && call->phase == RH_PHASE_TLS) {
+        rh_connection_distrust(call->connection);
+    }
     drop_connection(call);
     if (call->origin) {
         rh_origin_leave(call->origin);

@@ -326,7 +326,7 @@ static void dial(rh_connections_t *connections, const rh_egress_policy_t *policy
 
 static void dials(void)
 {
-    static const rh_client_limits_t limits = {1, 1, 1};
+    static const rh_client_limits_t limits = {1, 1, 1, 0, 0};
     rh_egress_policy_t *policy = rh_egress_make(pool);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     unsigned short port = bound_port(listener);

@@ -2,6 +2,7 @@
 #include "net_server.h"
 
 #include "rh_client.h"
+#include "rh_timer.h"
 
 #include "tap.h"
 
@@ -140,9 +141,11 @@ static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const ch
     return exchange;
 }
 
+static apr_interval_time_t session_life = apr_time_from_sec(3600);
+
 static void open_client(void)
 {
-    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30)};
+    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30), 0, session_life};
     apr_allocator_t *allocator;
 
     apr_allocator_create(&allocator);
@@ -267,6 +270,68 @@ static void resumption(const identity_t *authority, const identity_t *good, int 
     SSL_CTX_free(context);
 }
 
+/** However often it was resumed. */
+static void end_of_resumption(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+    apr_time_t began = rh_monotonic_now();
+    int whole;
+
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    session_life = apr_time_from_sec(1);
+    open_client();
+    session_life = apr_time_from_sec(3600);
+    do {
+        post(&net, url_of("127.0.0.1", &server, "/close"), "key");
+        usleep(100000);
+        whole = net_count(server.connections) - net_count(server.resumed);
+    } while (whole < 2 && rh_monotonic_now() - began < apr_time_from_sec(20));
+    is_int(whole, 2, "after a while the certificate is looked at again");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
+/** Cut off whoever comes with a ticket. */
+static int cut_off(SSL *tls, int *alert, void *baton)
+{
+    const unsigned char *ticket;
+    size_t len = 0;
+
+    (void)alert;
+    (void)baton;
+    if (SSL_client_hello_get0_ext(tls, TLSEXT_TYPE_session_ticket, &ticket, &len) && len) {
+        shutdown(SSL_get_fd(tls), SHUT_RDWR);
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static void failing_resumption(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+
+    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_client_hello_cb(context, cut_off, NULL);
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200,
+           "a session is made");
+    is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->result, RH_EXCHANGE_TLS,
+           "that the server can't resume");
+    is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200,
+           "it is not tried again");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
 static void old_protocol(const identity_t *authority, const identity_t *good)
 {
     SSL_CTX *context = server_context(good, NULL);
@@ -375,6 +440,8 @@ int main(void)
     client_certificate(&authority, &good);
     resumption(&authority, &good, TLS1_3_VERSION);
     resumption(&authority, &good, TLS1_2_VERSION);
+    end_of_resumption(&authority, &good);
+    failing_resumption(&authority, &good);
     old_protocol(&authority, &good);
     flooded(&authority);
     bad_files(&good);
