@@ -94,7 +94,8 @@ static void loopback(rh_addresses_t *addresses)
     (void)rh_address_read("127.0.0.1", &addresses->address[1]);
 }
 
-/** Take them over, the two families in turn. @return the smallest TTL, in seconds */
+/** Take them over, the two families in turn. @return the smallest TTL of them and of the aliases on
+ * the way to them, in seconds */
 static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *addresses)
 {
     const struct ares_addrinfo_node *next[2];
@@ -116,6 +117,9 @@ static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *add
             *node = (*node)->ai_next;
         }
         turn = !turn;
+    }
+    for (const struct ares_addrinfo_cname *name = found->cnames; name; name = name->next) {
+        ttl = name->ttl < ttl ? name->ttl : ttl;
     }
     return ttl;
 }

@@ -18,6 +18,7 @@
  *   many      20 addresses                 empty     no address
  *   none      NXDOMAIN                     fail      SERVFAIL
  *   slow      like one, after 200 ms       mute      no answer
+ *   alias     for a second another name, which is 127.0.0.1 for a minute
  */
 
 static int name_server;
@@ -32,6 +33,20 @@ static size_t put_address(unsigned char *at, int family, const char *text, int t
     memcpy(at, head, sizeof(head));
     inet_pton(family, text, at + sizeof(head));
     return sizeof(head) + size;
+}
+
+/** The name is "x" below itself, which has an address. */
+static size_t put_alias(unsigned char *message, size_t end)
+{
+    static const unsigned char record[] = {0xc0, 12, 0, 5, 0, 1,   0,    0,
+                                           0,    1,  0, 4, 1, 'x', 0xc0, 12};
+    size_t at = end + sizeof(record), size;
+
+    memcpy(message + end, record, sizeof(record));
+    size = put_address(message + at, AF_INET, "127.0.0.1", 60);
+    message[at] = 0xc0;
+    message[at + 1] = (unsigned char)(end + 12);
+    return sizeof(record) + size;
 }
 
 /** Turn a question into its answer. @return the length, 0: none */
@@ -64,6 +79,9 @@ static size_t dns_answer(unsigned char *message, size_t len)
     } else if (type == 28 && strcmp(name, "both") == 0) {
         end += put_address(message + end, AF_INET6, "::1", 60);
         count = 1;
+    } else if (type == 1 && strcmp(name, "alias") == 0) {
+        end += put_alias(message, end);
+        count = 2;
     } else if (type == 1 && strcmp(name, "many") == 0) {
         for (; count < 20; count++) {
             end += put_address(message + end, AF_INET, "127.0.0.1", 60);
@@ -204,6 +222,13 @@ static void names(void)
     turn(apr_time_from_msec(1100));
     asker = resolve("one.test");
     is_int(asked(), 2, "as long as its TTL says");
+    asker = resolve("alias.test");
+    is_int(asker->got.count, 1, "the name of a name has an address");
+    (void)asked();
+    turn(apr_time_from_msec(1100));
+    turn(apr_time_from_msec(1100));
+    asker = resolve("alias.test");
+    is_int(asked(), 2, "  as long as the least of their TTLs says");
     asker = resolve("both.test");
     ok(asker->got.count == 2 && asker->got.address[0].any.sa_family == AF_INET6 &&
            asker->got.address[1].any.sa_family == AF_INET,
