@@ -18,6 +18,7 @@
  *   many      20 addresses                 empty     no address
  *   none      NXDOMAIN                     fail      SERVFAIL
  *   slow      like one, after 200 ms       mute      no answer
+ *   half      like one, but no answer as to IPv6
  *   alias     for a second another name, which is 127.0.0.1 for a minute
  */
 
@@ -68,7 +69,7 @@ static size_t dns_answer(unsigned char *message, size_t len)
     message[2] = 0x81;
     message[3] = 0x80;
     memset(message + 6, 0, 6);
-    if (strcmp(name, "mute") == 0) {
+    if (strcmp(name, "mute") == 0 || (strcmp(name, "half") == 0 && type == 28)) {
         return 0;
     }
     if (strcmp(name, "slow") == 0) {
@@ -273,6 +274,18 @@ static void several(void)
     ok(askers[0].got.count == 1 && askers[2].got.count == 1, "  and the answer");
     is_int(askers[1].answers, 0, "  but for who forgot it");
     rh_resolver_forget(&askers[1].query);
+
+    ask("mute.test", &askers[0]);
+    ask("half.test", &askers[1]);
+    while (!askers[1].answers) {
+        turn(apr_time_from_sec(1));
+    }
+    ok(askers[1].got.count == 1 && !askers[0].answers,
+       "a server that is silent about IPv6 is not waited for until it is given up");
+    while (!askers[0].answers) {
+        turn(apr_time_from_sec(1));
+    }
+    is(askers[0].got.error, "no name server answers", "  as one that is silent altogether is");
 
     for (int i = 0; i < 600; i++) {
         ask(apr_psprintf(loop_pool, "one.number%d.test", i), &askers[i]);
