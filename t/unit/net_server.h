@@ -10,6 +10,7 @@
  *   /garbage   not HTTP                         /hangup    200, then closes at once
  *   /once      200 for the first request of a connection, the second is closed unanswered
  *   /late      the same, but the second is closed after 3 s
+ *   /abrupt    200 up to the end, which comes without a goodbye of TLS
  *   /early     413 as soon as the header was read, then closes
  *   /brief     200 with Keep-Alive: timeout=1   /flood     200, a body without end
  */
@@ -139,6 +140,11 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
                               "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                               "5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nX-End: 1\r\n\r\n",
                               100);
+    }
+    if (strcmp(path, "/abrupt") == 0) {
+        net_say(peer, "HTTP/1.1 200 OK\r\n\r\nok");
+        shutdown(peer->descriptor, SHUT_RDWR);
+        return false;
     }
     if (strcmp(path, "/drip") == 0) {
         return net_say_slowly(peer, NET_OK, 100000);

@@ -3,6 +3,7 @@
 
 #include "rh_client.h"
 #include "rh_timer.h"
+#include "rh_wire.h"
 
 #include "tap.h"
 
@@ -202,6 +203,8 @@ static void verification(const identity_t *authority, const identity_t *good)
             exchange = post(&net, url_of("127.0.0.1", &server, "/chunked"), "key");
             ok(exchange->answer.len == 11 && memcmp(exchange->answer.data, "hello world", 11) == 0,
                "  also in a record for each byte");
+            exchange = post(&net, url_of("127.0.0.1", &server, "/abrupt"), "key");
+            is_int(exchange->status_code, 200, "  or up to an end without a goodbye");
             exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
             is_int(exchange->status_code, 200, "  by name as well");
             exchange = post(&net, url_of("a.localhost", &server, "/ok"), "key");
@@ -352,6 +355,49 @@ static void old_protocol(const identity_t *authority, const identity_t *good)
     SSL_CTX_free(context);
 }
 
+/** What one call of OpenSSL may read. */
+static void shares(void)
+{
+    BIO_METHOD *method = rh_wire_method();
+    char bytes[40000];
+    int ends[2], got, total = 0, count = 0;
+    BIO *bio;
+
+    memset(bytes, 'x', sizeof(bytes));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) {
+        ok(false, "a pair of sockets");
+        return;
+    }
+    bio = rh_wire_open(method, ends[0]);
+    ok(BIO_read(bio, bytes, 10) < 0 && BIO_should_read(bio), "where nothing came, there is a wait");
+    is_int(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes), "a lot comes");
+    while ((got = BIO_read(bio, bytes, 10000)) > 0) {
+        total += got;
+    }
+    ok(BIO_should_read(bio) && rh_wire_spent(bio), "but a share of it is read");
+    rh_wire_begin(bio);
+    while ((got = BIO_read(bio, bytes, 10000)) > 0) {
+        total += got;
+    }
+    is_int(total, sizeof(bytes), "the next call reads on");
+    ok(!rh_wire_spent(bio), "and has more to read");
+    is_int(write(ends[1], bytes, 1000), 1000, "something comes");
+    rh_wire_begin(bio);
+    while (BIO_read(bio, bytes, 1) > 0) {
+        count++;
+    }
+    ok(count > 10 && count < 100 && rh_wire_spent(bio), "one call makes %d reads", count);
+    is_int(BIO_write(bio, bytes, 5), 5, "what is written has no share");
+    close(ends[1]);
+    rh_wire_begin(bio);
+    is_int(BIO_read(bio, bytes, sizeof(bytes)), 1000 - count, "the rest is read");
+    ok(BIO_read(bio, bytes, 1) <= 0 && !BIO_should_retry(bio), "and then the end is seen");
+    ok(BIO_write(bio, bytes, 5) < 0 && !BIO_should_retry(bio), "which kills nobody who writes");
+    BIO_free(bio);
+    BIO_meth_free(method);
+    close(ends[0]);
+}
+
 /* ---- a server that says nothing but "say hello", as fast as it can ---- */
 
 static void *flood(void *listener)
@@ -426,6 +472,7 @@ int main(void)
 {
     identity_t authority, good;
 
+    /* The test's own servers; the client needs it not. */
     signal(SIGPIPE, SIG_IGN);
     apr_initialize();
     apr_pool_create(&pool, NULL);
@@ -443,6 +490,7 @@ int main(void)
     end_of_resumption(&authority, &good);
     failing_resumption(&authority, &good);
     old_protocol(&authority, &good);
+    shares();
     flooded(&authority);
     bad_files(&good);
     discard(&good);
