@@ -75,7 +75,7 @@ static void read_answer(apr_pool_t *pool, const uint8_t *data, size_t size, size
 static void read_endless(apr_pool_t *pool, const uint8_t *data, size_t size)
 {
     static char block[16384];
-    size_t tail = size < TAIL ? size : 1 + data[size / 2] % TAIL;
+    size_t tail = size < TAIL ? size : 1 + (size_t)data[size / 2] % TAIL;
     apr_size_t most = RH_HTTP1_MAX_HEADER + 2 * RH_HTTP1_MAX_BODY + 2 * sizeof(block), used;
     rh_http1_result_t result;
     outcome_t outcome;
