@@ -11,6 +11,7 @@
  *   /once      200 for the first request of a connection, the second is closed unanswered
  *   /late      the same, but the second is closed after 3 s
  *   /abrupt    200 up to the end, which comes without a goodbye of TLS
+ *   /records   200, 300 bytes one by one, then closes
  *   /early     413 as soon as the header was read, then closes
  *   /brief     200 with Keep-Alive: timeout=1   /flood     200, a body without end
  */
@@ -144,6 +145,13 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
     if (strcmp(path, "/abrupt") == 0) {
         net_say(peer, "HTTP/1.1 200 OK\r\n\r\nok");
         shutdown(peer->descriptor, SHUT_RDWR);
+        return false;
+    }
+    if (strcmp(path, "/records") == 0) {
+        net_say(peer, "HTTP/1.1 200 OK\r\n\r\n");
+        for (int i = 0; i < 300; i++) {
+            net_say(peer, "x");
+        }
         return false;
     }
     if (strcmp(path, "/drip") == 0) {

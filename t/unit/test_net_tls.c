@@ -442,6 +442,35 @@ static void flooded(const identity_t *authority)
     close(server.listener);
 }
 
+/** An answer of many records that are all there takes turns with what else the loop does. */
+static void turns(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+    rh_exchange_t *exchange;
+    int polls = 0;
+
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    exchange = begin(&net, url_of("127.0.0.1", &server, "/records"), "key", TIMEOUT);
+    while (running && !net_count(server.requests)) {
+        transport->poll(transport, apr_time_from_msec(10));
+    }
+    for (int i = 0; i < 500 && net_count(server.open); i++) {
+        usleep(10000);
+    }
+    for (; running; polls++) {
+        transport->poll(transport, TIMEOUT);
+    }
+    is_int((long long)exchange->answer.len, 300, "an answer of 300 records is read");
+    ok(polls >= 10, "in many turns (%d)", polls);
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
 /** The complaint about a file must name it. */
 static void refuses(rh_net_config_t *net, const char *file, const char *name)
 {
@@ -492,6 +521,7 @@ int main(void)
     old_protocol(&authority, &good);
     shares();
     flooded(&authority);
+    turns(&authority, &good);
     bad_files(&good);
     discard(&good);
     discard(&authority);
