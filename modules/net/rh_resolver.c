@@ -375,7 +375,7 @@ static void ipv4_answered(void *baton, int status, int timeouts, struct ares_add
 
     (void)timeouts;
     if (!resolver->closing) {
-        if (status == ARES_SUCCESS) {
+        if (status == ARES_SUCCESS && found->nodes) {
             serve(entry, status, found, entry->addresses.count == 0);
         }
         entry->outstanding--;

@@ -19,6 +19,7 @@
  *   none      NXDOMAIN                     fail      SERVFAIL
  *   slow      like one, after 200 ms       mute      no answer
  *   half      like one, but no answer as to IPv6
+ *   late      another name, which is ::1, but that is said after 1.5 s
  *   alias     for a second another name, which is 127.0.0.1 for a minute
  */
 
@@ -36,15 +37,18 @@ static size_t put_address(unsigned char *at, int family, const char *text, int t
     return sizeof(head) + size;
 }
 
-/** The name is "x" below itself, which has an address. */
-static size_t put_alias(unsigned char *message, size_t end)
+/** The name is "x" below itself, which has such an address, or none. */
+static size_t put_alias(unsigned char *message, size_t end, int family, const char *text)
 {
     static const unsigned char record[] = {0xc0, 12, 0, 5, 0, 1,   0,    0,
                                            0,    1,  0, 4, 1, 'x', 0xc0, 12};
     size_t at = end + sizeof(record), size;
 
     memcpy(message + end, record, sizeof(record));
-    size = put_address(message + at, AF_INET, "127.0.0.1", 60);
+    if (!text) {
+        return sizeof(record);
+    }
+    size = put_address(message + at, family, text, 60);
     message[at] = 0xc0;
     message[at + 1] = (unsigned char)(end + 12);
     return sizeof(record) + size;
@@ -81,8 +85,11 @@ static size_t dns_answer(unsigned char *message, size_t len)
         end += put_address(message + end, AF_INET6, "::1", 60);
         count = 1;
     } else if (type == 1 && strcmp(name, "alias") == 0) {
-        end += put_alias(message, end);
+        end += put_alias(message, end, AF_INET, "127.0.0.1");
         count = 2;
+    } else if (strcmp(name, "late") == 0) {
+        end += put_alias(message, end, AF_INET6, type == 28 ? "::1" : NULL);
+        count = type == 28 ? 2 : 1;
     } else if (type == 1 && strcmp(name, "many") == 0) {
         for (; count < 20; count++) {
             end += put_address(message + end, AF_INET, "127.0.0.1", 60);
@@ -99,6 +106,42 @@ static size_t dns_answer(unsigned char *message, size_t len)
     }
     message[7] = (unsigned char)count;
     return end;
+}
+
+/** What is said in a while. */
+typedef struct later_t {
+    unsigned char message[512];
+    size_t len;
+    struct sockaddr_in to;
+} later_t;
+
+static void *say_later(void *data)
+{
+    later_t *later = data;
+
+    usleep(1500000);
+    (void)sendto(name_server, later->message, later->len, 0, (struct sockaddr *)&later->to,
+                 sizeof(later->to));
+    free(later);
+    return NULL;
+}
+
+static void say(const unsigned char *message, size_t len, const struct sockaddr_in *to)
+{
+    later_t *later;
+    pthread_t thread;
+
+    if (message[7] != 2 || memcmp(message + 13, "late", 4) != 0) {
+        (void)sendto(name_server, message, len, 0, (const struct sockaddr *)to, sizeof(*to));
+        return;
+    }
+    later = malloc(sizeof(*later));
+    memcpy(later->message, message, len);
+    later->len = len;
+    later->to = *to;
+    if (pthread_create(&thread, NULL, say_later, later) == 0) {
+        pthread_detach(thread);
+    }
 }
 
 static void *serve_names(void *data)
@@ -119,7 +162,7 @@ static void *serve_names(void *data)
         __atomic_add_fetch(&questions, 1, __ATOMIC_SEQ_CST);
         len = (ssize_t)dns_answer(message, (size_t)len);
         if (len) {
-            (void)sendto(name_server, message, (size_t)len, 0, (struct sockaddr *)&from, size);
+            say(message, (size_t)len, &from);
         }
     }
 }
@@ -286,6 +329,7 @@ static void several(void)
         turn(apr_time_from_sec(1));
     }
     is(askers[0].got.error, "no name server answers", "  as one that is silent altogether is");
+    is_int(resolve("late.test")->got.count, 1, "but where IPv4 has nothing, IPv6 is waited for");
 
     for (int i = 0; i < 600; i++) {
         ask(apr_psprintf(loop_pool, "one.number%d.test", i), &askers[i]);
