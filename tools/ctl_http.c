@@ -190,7 +190,7 @@ static const rh_egress_policy_t *any_address(apr_pool_t *pool)
 /** Make the exchange. What it answered is copied to the pool of `ctl`. */
 static int exchange_it(ctl_t *ctl, rh_exchange_t *exchange, apr_pool_t *loop, rh_net_config_t *net)
 {
-    rh_client_limits_t limits = {0, 0, 0};
+    rh_client_limits_t limits = {0, 0, 0, 0, 0};
     rh_log_t log = {write_log, ctl, RH_LOG_WARN};
     rh_transport_t *transport;
     const char *error = NULL;

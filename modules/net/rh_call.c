@@ -1,12 +1,18 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_call.h"
 
+#include <limits.h>
+
 /** For an exchange that names no time-out: nothing waits for ever. */
 #define DEFAULT_TIMEOUT apr_time_from_sec(15)
 /** Ahead of the server's own end of an idle connection, which would cross with a request. */
 #define IDLE_MARGIN apr_time_from_msec(500)
+/** An idle connection that was closed shows it within so long, resent segments included. */
+#define STALE apr_time_from_sec(2)
 /** Head and body up to this size leave together. */
 #define TOGETHER 16384
+/** Reads of one answer until others have their turn. */
+#define TURNS 16
 
 static void open_connection(rh_call_t *call);
 static void send_request(rh_call_t *call);
@@ -57,6 +63,9 @@ void rh_call_end(rh_call_t *call, rh_exchange_result_t result, const char *error
     rh_timers_disarm(timers, &call->connecting);
     rh_resolver_forget(&call->judge);
     rh_dial_stop(&call->dial);
+    if (call->connection && call->phase == RH_PHASE_TLS) {
+        rh_connection_distrust(call->connection);
+    }
     drop_connection(call);
     if (call->origin) {
         rh_origin_leave(call->origin);
@@ -87,7 +96,7 @@ static void succeed(rh_call_t *call, bool clean)
 /** The connection failed. If it was an idle one that nobody had yet missed: again. */
 static void lose(rh_call_t *call, rh_exchange_result_t result, const char *error)
 {
-    if (!call->reused || call->heard || call->retried) {
+    if (!call->reused || call->heard || call->retried || rh_monotonic_now() - call->asked > STALE) {
         rh_call_end(call, result, error);
         return;
     }
@@ -194,13 +203,15 @@ static void spoil(rh_call_t *call, rh_io_t io)
     }
 }
 
-/** Read what is there. RH_IO_WANT_*: wait for more; anything else: the call has gone on or ended.
+/**
+ * Read what is there, in so many turns that others have theirs too: by TLS a turn may bring a
+ * single byte. RH_IO_WANT_*: wait for more; anything else: the call has gone on or ended.
  */
-static rh_io_t read_some(rh_call_t *call)
+static rh_io_t read_some(rh_call_t *call, int turns)
 {
     rh_calls_t *calls = call->calls;
 
-    for (;;) {
+    while (turns-- > 0) {
         apr_size_t len, used;
         rh_io_t io =
             rh_connection_read(call->connection, calls->buffer, sizeof(calls->buffer), &len);
@@ -226,6 +237,8 @@ static rh_io_t read_some(rh_call_t *call)
             return RH_IO_OK;
         }
     }
+    /* The buffer takes a whole record of TLS, so that what is left is in the socket. */
+    return RH_IO_WANT_READ;
 }
 
 /**
@@ -246,13 +259,14 @@ static void exchange_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
     if (sent != RH_IO_OK && sent != RH_IO_WANT_READ && sent != RH_IO_WANT_WRITE) {
         const char *reason = rh_connection_reason(call->connection, sent, call->exchange->pool);
 
-        got = read_some(call);
+        /* No more than what came before the end. */
+        got = read_some(call, INT_MAX);
         if (got != RH_IO_OK) {
             lose(call, sent == RH_IO_FAILED ? RH_EXCHANGE_TLS : RH_EXCHANGE_SEND, reason);
         }
         return;
     }
-    got = read_some(call);
+    got = read_some(call, TURNS);
     if (got != RH_IO_OK) {
         bool out = sent == RH_IO_WANT_WRITE || got == RH_IO_WANT_WRITE;
 
@@ -294,6 +308,7 @@ static void send_request(rh_call_t *call)
     rh_timers_disarm(rh_reactor_timers(call->calls->reactor), &call->connecting);
     call->phase = RH_PHASE_EXCHANGE;
     call->heard = false;
+    call->asked = rh_monotonic_now();
     if (!make_request(call)) {
         rh_call_end(call, RH_EXCHANGE_SEND, "a header field of the request is malformed");
         return;

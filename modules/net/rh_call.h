@@ -6,7 +6,9 @@
  *   (proxy: judge the target) → dial → (CONNECT) → (TLS) → send and read → ended
  *
  * or send and read at once on an idle connection of the origin. If that one turns out to be closed
- * before a byte of an answer came, the whole is done again, once, over a new connection.
+ * before a byte of an answer came, the whole is done again, once, over a new connection: but only
+ * if that shows soon, as the target's end of an idle connection does. Whoever closes later has had
+ * the request in hand.
  *
  * Through a proxy it is the proxy that finds the target's address. The policy then judges a literal
  * address as ever, and a name by every address that it has here; a name that has none here is the
@@ -62,9 +64,10 @@ struct rh_call_t {
     rh_query_t judge;
     rh_dial_t dial;
     rh_connection_t *connection;
-    bool reused;  /**< the connection was idle before */
-    bool retried; /**< an idle connection was closed under it */
-    bool heard;   /**< a byte of the answer came */
+    bool reused;      /**< the connection was idle before */
+    bool retried;     /**< an idle connection was closed under it */
+    bool heard;       /**< a byte of the answer came */
+    apr_time_t asked; /**< when the request began to be sent over this connection */
     rh_timer_t whole, connecting;
     rh_bytes_t head, body; /**< what is still to be sent, of the request or of CONNECT */
     rh_http1_t answer;

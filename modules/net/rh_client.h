@@ -33,6 +33,10 @@ typedef struct rh_client_limits_t {
     int max_idle; /**< keep-alive connections kept, all keys together */
     int max_idle_per_key;
     apr_interval_time_t idle_timeout; /**< how long one is kept */
+    /** How long one is used, so that a name's new address is gone to; 0: without end. */
+    apr_interval_time_t connection_life;
+    /** How long after the target's certificate was verified its TLS sessions are resumed. */
+    apr_interval_time_t session_life;
 } rh_client_limits_t;
 
 /**

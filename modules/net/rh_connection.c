@@ -8,8 +8,6 @@
 
 /** Origins that are remembered for nothing but their TLS session. */
 #define SESSIONS 512
-/** A session is resumed at most so long after it was made, so that certificates are seen again. */
-#define SESSION_LIFE 3600
 
 APR_RING_HEAD(rh_connection_head_t, rh_connection_t);
 
@@ -21,6 +19,7 @@ struct rh_origin_t {
     int idle_count;
     struct rh_connection_head_t idle;
     SSL_SESSION *session;
+    apr_time_t verified; /**< when the certificate was that the session stands for */
 };
 
 APR_RING_HEAD(rh_origin_head_t, rh_origin_t);
@@ -111,6 +110,14 @@ static void keep_session(void *baton, SSL_SESSION *session)
     rh_connection_t *connection = baton;
 
     set_session(connection->origin, session);
+    /* One that comes of another stands for the certificate that was seen with the first. */
+    connection->origin->verified =
+        SSL_session_reused(connection->tls) ? connection->verified : rh_monotonic_now();
+}
+
+void rh_connection_distrust(rh_connection_t *connection)
+{
+    set_session(connection->origin, NULL);
 }
 
 /** The session to try, which the caller frees; of TLS 1.3 each serves once (RFC 8446 §C.4). */
@@ -121,7 +128,7 @@ static SSL_SESSION *take_session(rh_origin_t *origin)
     if (!session) {
         return NULL;
     }
-    if (apr_time_sec(apr_time_now()) - SSL_SESSION_get_time(session) > SESSION_LIFE) {
+    if (rh_monotonic_now() - origin->verified > origin->home->limits.session_life) {
         set_session(origin, NULL);
         return NULL;
     }
@@ -152,6 +159,7 @@ rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch)
     connection->origin = origin;
     origin->users++;
     connection->watch = watch;
+    connection->made = rh_monotonic_now();
     return connection;
 }
 
@@ -160,6 +168,7 @@ bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *ne
 {
     SSL_SESSION *session = take_session(connection->origin);
 
+    connection->verified = connection->origin->verified;
     connection->tls = rh_tls_open(net, rh_watch_descriptor(connection->watch), url->host,
                                   url->ipv4_literal || url->ipv6_literal, session);
     if (session) {
@@ -314,6 +323,10 @@ void rh_connection_keep(rh_connection_t *connection, apr_interval_time_t longest
 
     if (longest > limits->idle_timeout) {
         longest = limits->idle_timeout;
+    }
+    if (limits->connection_life > 0 &&
+        rh_monotonic_now() - connection->made > limits->connection_life) {
+        longest = 0;
     }
     if (longest <= 0 || limits->max_idle <= 0 || origin->idle_count >= limits->max_idle_per_key ||
         rh_watch_events(connection->watch, APR_POLLIN) != APR_SUCCESS) {

@@ -26,8 +26,10 @@ typedef struct rh_connection_t {
     rh_connections_t *home;
     rh_origin_t *origin;
     rh_watch_t *watch;
-    SSL *tls;         /**< NULL: plain */
-    int error_number; /**< errno of the last RH_IO_RESET */
+    SSL *tls;            /**< NULL: plain */
+    apr_time_t made;     /**< when it was connected */
+    apr_time_t verified; /**< when the certificate of the session to resume was */
+    int error_number;    /**< errno of the last RH_IO_RESET */
     rh_timer_t idle_timer;
     rh_tls_sink_t sink;
 } rh_connection_t;
@@ -59,6 +61,9 @@ rh_io_t rh_connection_write(rh_connection_t *connection, const char *data, apr_s
 
 /** What went wrong with the last call, in `pool`: RH_IO_CLOSED, _RESET or _FAILED. */
 const char *rh_connection_reason(rh_connection_t *connection, rh_io_t io, apr_pool_t *pool);
+
+/** Its handshake failed: what it tried to resume is not tried again. */
+void rh_connection_distrust(rh_connection_t *connection);
 
 /** It has answered: keep it for the next request at most so long, within the limits. */
 void rh_connection_keep(rh_connection_t *connection, apr_interval_time_t longest);

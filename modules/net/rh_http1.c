@@ -161,13 +161,19 @@ static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
     return any;
 }
 
-/** RFC 9112 §6.1: chunked ends a body only where it is the last coding, and but once. */
+/**
+ * RFC 9112 §6.1: chunked ends a body only where it is the last coding, and but once. `identity` was
+ * the name of no coding (RFC 2616 §3.6): whoever still sends it means what Content-Length says.
+ */
 static bool read_transfer_encoding(rh_http1_t *answer, rh_bytes_t value)
 {
     rh_bytes_t item;
 
-    answer->encoded = true;
     while (next_item(&value, &item)) {
+        if (equals(item, "identity")) {
+            continue;
+        }
+        answer->encoded = true;
         if (equals(item, "chunked")) {
             if (answer->chunked) {
                 return false;
@@ -288,6 +294,10 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
         return RH_HTTP1_MORE;
     }
     answer->header_done = true;
+    if (answer->status_code == 204 && (answer->encoded || answer->content_length > 0)) {
+        /* Whoever announces a body where none can be may send it (RFC 9110 §8.6). */
+        answer->close = true;
+    }
     if ((answer->tunnel && answer->status_code < 300) || answer->status_code == 204 ||
         answer->status_code == 304) {
         return done(answer, true);

@@ -17,6 +17,8 @@
 /** A server is given so many milliseconds, the second time twice as many. */
 #define PATIENCE 1000
 #define TRIES 2
+/** So long both families are waited for; then IPv4 alone will do (RFC 8305 §3). */
+#define BOTH apr_time_from_sec(1)
 /** Sockets of c-ares: two for each server. */
 #define SOCKETS 64
 /** resolv.conf is read again at most so often, once nobody has answered. */
@@ -26,7 +28,9 @@ typedef struct entry_t {
     APR_RING_ENTRY(entry_t) link; /**< known ones, oldest use first, or spare ones */
     rh_resolver_t *resolver;
     char host[256];
-    bool pending;
+    bool pending;    /**< queries wait */
+    int outstanding; /**< questions to c-ares that are not answered: it must stay */
+    rh_timer_t both;
     apr_time_t expires;
     rh_addresses_t addresses;
     APR_RING_HEAD(rh_query_head_t, rh_query_t) queries; /**< who waits */
@@ -47,7 +51,7 @@ struct rh_resolver_t {
     rh_watch_t *watches[SOCKETS];
     apr_hash_t *names;
     struct entry_head_t known, spare;
-    int known_count, pending_count;
+    int known_count, outstanding;
 };
 
 /* ---- addresses ---- */
@@ -94,7 +98,8 @@ static void loopback(rh_addresses_t *addresses)
     (void)rh_address_read("127.0.0.1", &addresses->address[1]);
 }
 
-/** Take them over, the two families in turn. @return the smallest TTL, in seconds */
+/** Take them over, the two families in turn. @return the smallest TTL of them and of the aliases on
+ * the way to them, in seconds */
 static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *addresses)
 {
     const struct ares_addrinfo_node *next[2];
@@ -117,6 +122,9 @@ static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *add
         }
         turn = !turn;
     }
+    for (const struct ares_addrinfo_cname *name = found->cnames; name; name = name->next) {
+        ttl = name->ttl < ttl ? name->ttl : ttl;
+    }
     return ttl;
 }
 
@@ -127,7 +135,7 @@ static void rearm(rh_resolver_t *resolver)
     struct timeval space, *left;
     rh_timers_t *timers = rh_reactor_timers(resolver->reactor);
 
-    left = resolver->pending_count ? ares_timeout(resolver->channel, NULL, &space) : NULL;
+    left = resolver->outstanding ? ares_timeout(resolver->channel, NULL, &space) : NULL;
     if (left) {
         apr_interval_time_t wait =
             (apr_interval_time_t)left->tv_sec * APR_USEC_PER_SEC + left->tv_usec;
@@ -211,7 +219,7 @@ static void refresh_channel(rh_resolver_t *resolver)
 {
     ares_channel old = resolver->channel;
 
-    if (resolver->servers || !resolver->stale || resolver->busy || resolver->pending_count ||
+    if (resolver->servers || !resolver->stale || resolver->busy || resolver->outstanding ||
         rh_monotonic_now() - resolver->opened_at < REREAD) {
         return;
     }
@@ -232,7 +240,7 @@ static void drop(rh_resolver_t *resolver, entry_t *entry)
     resolver->known_count--;
 }
 
-/** Make room for one more, of those that nobody waits for. */
+/** Make room for one more, of those that nothing is asked about. */
 static bool make_room(rh_resolver_t *resolver)
 {
     entry_t *entry;
@@ -243,7 +251,7 @@ static bool make_room(rh_resolver_t *resolver)
     for (entry = APR_RING_FIRST(&resolver->known);
          entry != APR_RING_SENTINEL(&resolver->known, entry_t, link);
          entry = APR_RING_NEXT(entry, link)) {
-        if (!entry->pending) {
+        if (!entry->outstanding) {
             drop(resolver, entry);
             return true;
         }
@@ -298,17 +306,11 @@ static const char *reason_of(int status)
     }
 }
 
-static void ares_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
+/** Remember what was found, or that nothing was. */
+static void remember(entry_t *entry, int status, const struct ares_addrinfo *found)
 {
-    entry_t *entry = baton;
-    rh_resolver_t *resolver = entry->resolver;
     apr_interval_time_t ttl;
 
-    (void)timeouts;
-    if (resolver->closing) {
-        ares_freeaddrinfo(found);
-        return;
-    }
     memset(&entry->addresses, 0, sizeof(entry->addresses));
     if (status == ARES_SUCCESS) {
         ttl = apr_time_from_sec(copy_addresses(found, &entry->addresses));
@@ -317,14 +319,17 @@ static void ares_answered(void *baton, int status, int timeouts, struct ares_add
             status = ARES_ENODATA;
         }
     }
-    ares_freeaddrinfo(found);
     if (status != ARES_SUCCESS) {
         entry->addresses.error = reason_of(status);
         ttl = status == ARES_ENOTFOUND || status == ARES_ENODATA ? NOT_FOUND_TTL : FAILURE_TTL;
-        resolver->stale = resolver->stale || ttl == FAILURE_TTL;
+        entry->resolver->stale = entry->resolver->stale || ttl == FAILURE_TTL;
     }
     entry->expires = rh_monotonic_now() + ttl;
-    resolver->pending_count--;
+}
+
+static void tell(entry_t *entry)
+{
+    rh_timers_disarm(rh_reactor_timers(entry->resolver->reactor), &entry->both);
     /* Pending until all were told: what they ask meanwhile must not take this entry's place. */
     while (!APR_RING_EMPTY(&entry->queries, rh_query_t, link)) {
         rh_query_t *query = APR_RING_FIRST(&entry->queries);
@@ -336,21 +341,80 @@ static void ares_answered(void *baton, int status, int timeouts, struct ares_add
     entry->pending = false;
 }
 
-static void ask_servers(rh_resolver_t *resolver, entry_t *entry)
+/** What came serves: to those who wait; else, where it is new, to those who will ask. */
+static void serve(entry_t *entry, int status, const struct ares_addrinfo *found, bool useful)
 {
+    if (entry->pending || useful) {
+        remember(entry, status, found);
+    }
+    if (entry->pending) {
+        tell(entry);
+    }
+}
+
+/** Both families have answered, or did not in time. */
+static void both_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
+{
+    entry_t *entry = baton;
+    rh_resolver_t *resolver = entry->resolver;
+
+    (void)timeouts;
+    if (!resolver->closing) {
+        serve(entry, status, found, status == ARES_SUCCESS);
+        entry->outstanding--;
+        resolver->outstanding--;
+    }
+    ares_freeaddrinfo(found);
+}
+
+/** IPv4 alone; that it has nothing is not the whole answer. */
+static void ipv4_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
+{
+    entry_t *entry = baton;
+    rh_resolver_t *resolver = entry->resolver;
+
+    (void)timeouts;
+    if (!resolver->closing) {
+        if (status == ARES_SUCCESS && found->nodes) {
+            serve(entry, status, found, entry->addresses.count == 0);
+        }
+        entry->outstanding--;
+        resolver->outstanding--;
+    }
+    ares_freeaddrinfo(found);
+}
+
+static void ask_servers(entry_t *entry, int family, ares_addrinfo_callback answered)
+{
+    rh_resolver_t *resolver = entry->resolver;
     struct ares_addrinfo_hints hints;
 
-    refresh_channel(resolver);
     memset(&hints, 0, sizeof(hints));
-    hints.ai_family = AF_UNSPEC;
+    hints.ai_family = family;
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = ARES_AI_NOSORT;
-    entry->pending = true;
-    resolver->pending_count++;
+    entry->outstanding++;
+    resolver->outstanding++;
     resolver->busy++;
-    ares_getaddrinfo(resolver->channel, entry->host, NULL, &hints, ares_answered, entry);
+    ares_getaddrinfo(resolver->channel, entry->host, NULL, &hints, answered, entry);
     resolver->busy--;
     rearm(resolver);
+}
+
+/** There are name servers that leave questions for IPv6 unanswered. */
+static void both_too_long(void *baton)
+{
+    ask_servers(baton, AF_INET, ipv4_answered);
+}
+
+static void look_up(rh_resolver_t *resolver, entry_t *entry)
+{
+    refresh_channel(resolver);
+    entry->pending = true;
+    entry->both.fire = both_too_long;
+    entry->both.baton = entry;
+    rh_timers_arm(rh_reactor_timers(resolver->reactor), &entry->both, rh_monotonic_now() + BOTH);
+    ask_servers(entry, AF_UNSPEC, both_answered);
 }
 
 void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *query)
@@ -389,7 +453,7 @@ void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *quer
     query->asked = true;
     APR_RING_INSERT_TAIL(&entry->queries, query, rh_query_t, link);
     if (!entry->pending) {
-        ask_servers(resolver, entry);
+        look_up(resolver, entry);
     }
 }
 

@@ -3,10 +3,11 @@
  * @file rh_resolver.h
  * @brief Names to addresses without blocking: c-ares, driven by a reactor, and a bounded cache.
  *
- * The hosts file and DNS, both families at once. Targets are absolute names: search domains of
- * resolv.conf are not tried. `localhost` and what is below it are loopback, never asked for
- * (RFC 6761 §6.3). Answers are kept as long as their TTL says, within 1 s ... 5 min; that a name
- * isn't, 5 s; that nobody answered, 2 s. One thread only, the reactor's.
+ * The hosts file and DNS, both families at once; where that takes more than a second, IPv4 alone is
+ * asked for beside it, and serves until both have answered (RFC 8305 §3). Targets are absolute
+ * names: search domains of resolv.conf are not tried. `localhost` and what is below it are
+ * loopback, never asked for (RFC 6761 §6.3). Answers are kept as long as their TTL says, within 1 s
+ * ... 5 min; that a name isn't, 5 s; that nobody answered, 2 s. One thread only, the reactor's.
  */
 #ifndef RH_RESOLVER_H
 #define RH_RESOLVER_H

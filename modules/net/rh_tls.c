@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_tls.h"
 
+#include "rh_wire.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
@@ -29,9 +31,13 @@ static int session_made(SSL *tls, SSL_SESSION *session)
     return 1;
 }
 
+/** The context's application data is how its connections reach their sockets. */
 static apr_status_t free_context(void *data)
 {
+    BIO_METHOD *method = SSL_CTX_get_app_data(data);
+
     SSL_CTX_free(data);
+    BIO_meth_free(method);
     return APR_SUCCESS;
 }
 
@@ -89,6 +95,7 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
     if (!context) {
         return complain(pool, "OpenSSL", error);
     }
+    SSL_CTX_set_app_data(context, rh_wire_method());
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     /* What closes without a close_notify is judged by the length that HTTP announced. */
@@ -99,14 +106,15 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
     /* Sessions are kept by each loop, apart for each subscription. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, session_made);
-    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+    if (!SSL_CTX_get_app_data(context) ||
+        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_alpn_protos(context, protocol, sizeof(protocol)) != 0) {
         status = complain(pool, "OpenSSL", error);
     } else {
         status = load_files(net, context, pool, error);
     }
     if (status != APR_SUCCESS) {
-        SSL_CTX_free(context);
+        (void)free_context(context);
         return status;
     }
     apr_pool_cleanup_register(pool, context, free_context, apr_pool_cleanup_null);
@@ -120,14 +128,19 @@ SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, b
                  SSL_SESSION *session)
 {
     SSL *tls;
+    BIO *wire;
 
     ERR_clear_error();
     tls = net->tls ? SSL_new(net->tls) : NULL;
     if (!tls) {
         return NULL;
     }
+    wire = rh_wire_open(SSL_CTX_get_app_data(net->tls), descriptor);
+    if (wire) {
+        SSL_set_bio(tls, wire, wire);
+    }
     SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (SSL_set_fd(tls, descriptor) != 1 ||
+    if (!wire ||
         (is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host) != 1
                     : SSL_set1_host(tls, host) != 1 || SSL_set_tlsext_host_name(tls, host) != 1)) {
         SSL_free(tls);
@@ -158,12 +171,18 @@ static rh_io_t outcome(SSL *tls, int returned)
     }
 }
 
+static void begin_call(SSL *tls)
+{
+    ERR_clear_error();
+    errno = 0;
+    rh_wire_begin(SSL_get_rbio(tls));
+}
+
 rh_io_t rh_tls_handshake(SSL *tls)
 {
     int returned;
 
-    ERR_clear_error();
-    errno = 0;
+    begin_call(tls);
     returned = SSL_do_handshake(tls);
     return returned == 1 ? RH_IO_OK : outcome(tls, returned);
 }
@@ -172,8 +191,7 @@ rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len)
 {
     int returned;
 
-    ERR_clear_error();
-    errno = 0;
+    begin_call(tls);
     returned = SSL_read(tls, buffer, size > INT_MAX ? INT_MAX : (int)size);
     *len = returned > 0 ? (apr_size_t)returned : 0;
     return returned > 0 ? RH_IO_OK : outcome(tls, returned);
@@ -183,8 +201,7 @@ rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *wri
 {
     int returned;
 
-    ERR_clear_error();
-    errno = 0;
+    begin_call(tls);
     returned = SSL_write(tls, data, len > INT_MAX ? INT_MAX : (int)len);
     *written = returned > 0 ? (apr_size_t)returned : 0;
     return returned > 0 ? RH_IO_OK : outcome(tls, returned);
@@ -195,10 +212,10 @@ bool rh_tls_is_idle(SSL *tls)
     char byte;
     int returned;
 
-    ERR_clear_error();
-    errno = 0;
+    begin_call(tls);
     returned = SSL_peek(tls, &byte, 1);
-    return returned <= 0 && outcome(tls, returned) == RH_IO_WANT_READ;
+    return returned <= 0 && outcome(tls, returned) == RH_IO_WANT_READ &&
+           !rh_wire_spent(SSL_get_rbio(tls));
 }
 
 const char *rh_tls_reason(SSL *tls, apr_pool_t *pool)

@@ -4,8 +4,8 @@
  * @brief TLS of outgoing connections over a non-blocking socket, by OpenSSL.
  *
  * TLS 1.2 or later; the certificate and the name or address in it are always verified. Every call
- * clears the thread's error queue first, as httpd's own modules may have left something there.
- * The process must ignore SIGPIPE, or block it in the loop's thread.
+ * clears the thread's error queue first, as httpd's own modules may have left something there, and
+ * reads no more than its share (rh_wire.h), whatever the other side sends.
  */
 #ifndef RH_TLS_H
 #define RH_TLS_H
@@ -46,7 +46,7 @@ rh_io_t rh_tls_handshake(SSL *tls);
 rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len);
 rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *written);
 
-/** True if nothing but TLS's own messages (tickets) waits on an idle connection. */
+/** True if nothing but a few of TLS's own messages (tickets) waits on an idle connection. */
 bool rh_tls_is_idle(SSL *tls);
 
 /** Why the last call failed: "TLS: certificate has expired", in `pool`. */

@@ -26,8 +26,10 @@
 #define SHORT_GRACE apr_time_from_sec(2)
 /** Children of prefork that deliver: it may have hundreds, with a connection each. */
 #define PREFORK_DELIVERERS 4
-/** Idle connections of a loop live so long. */
+/** Connections of a loop are idle, are used, and their TLS sessions are resumed so long. */
 #define IDLE_TIMEOUT apr_time_from_sec(30)
+#define CONNECTION_LIFE apr_time_from_sec(300)
+#define SESSION_LIFE apr_time_from_sec(3600)
 
 typedef struct rh_child_t {
     rh_engine_t *engine;
@@ -198,6 +200,8 @@ static apr_status_t start_engine(rh_child_t *child, apr_pool_t *pchild,
     child->limits.max_idle = config.concurrency / config.threads;
     child->limits.max_idle_per_key = main_config->endpoint_concurrency;
     child->limits.idle_timeout = IDLE_TIMEOUT;
+    child->limits.connection_life = CONNECTION_LIFE;
+    child->limits.session_life = SESSION_LIFE;
     status = rh_engine_start(pchild, &config, sites, &child->engine);
     for (server = child->server; server && status == APR_SUCCESS; server = server->next) {
         rh_server_config_t *each = rh_server_config(server);

@@ -26,6 +26,21 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+/** Once it is over, it stays what it was, and takes nothing more. */
+static void check_over(outcome_t *outcome)
+{
+    static const char more[] = "HTTP/1.1 500 X\r\nA: b\r\n\r\n";
+    apr_size_t used = 1;
+
+    if (outcome->result == RH_HTTP1_DONE || outcome->result == RH_HTTP1_BAD) {
+        bool reusable = outcome->answer.reusable;
+
+        demand(rh_http1_feed(&outcome->answer, more, sizeof(more), &used) == outcome->result);
+        demand(used == 0 && rh_http1_end(&outcome->answer) == outcome->result);
+        demand(outcome->answer.reusable == reusable);
+    }
+}
+
 /** Read all in pieces of `step` bytes, each a block of its own size. */
 static void read_answer(apr_pool_t *pool, const uint8_t *data, size_t size, size_t step,
                         bool tunnel, outcome_t *outcome)
@@ -50,6 +65,36 @@ static void read_answer(apr_pool_t *pool, const uint8_t *data, size_t size, size
         outcome->result = rh_http1_end(&outcome->answer);
         demand(outcome->result == RH_HTTP1_DONE || outcome->result == RH_HTTP1_CUT);
     }
+    check_over(outcome);
+}
+
+/** Bytes of what is repeated. */
+#define TAIL 64
+
+/** An answer that goes on without end, by its last bytes again and again: its bounds end it. */
+static void read_endless(apr_pool_t *pool, const uint8_t *data, size_t size)
+{
+    static char block[16384];
+    size_t tail = size < TAIL ? size : 1 + (size_t)data[size / 2] % TAIL;
+    apr_size_t most = RH_HTTP1_MAX_HEADER + 2 * RH_HTTP1_MAX_BODY + 2 * sizeof(block), used;
+    rh_http1_result_t result;
+    outcome_t outcome;
+
+    rh_http1_begin(&outcome.answer, pool, false);
+    rh_http1_keep(&outcome.answer, RH_HTTP1_MAX_BODY);
+    result = rh_http1_feed(&outcome.answer, (const char *)data, size, &used);
+    for (size_t i = 0; i < sizeof(block); i++) {
+        block[i] = (char)data[size - tail + i % tail];
+    }
+    for (outcome.total = used; result == RH_HTTP1_MORE; outcome.total += used) {
+        demand(outcome.total <= size + most);
+        /* Whole tails alone, so that one follows the other. */
+        result = rh_http1_feed(&outcome.answer, block, sizeof(block) / tail * tail, &used);
+    }
+    outcome.result = result;
+    demand(outcome.answer.body_len <= RH_HTTP1_MAX_BODY);
+    demand(result == RH_HTTP1_DONE ? outcome.answer.header_done : outcome.answer.error != NULL);
+    check_over(&outcome);
 }
 
 static void check(const outcome_t *outcome)
@@ -103,6 +148,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                memcmp(whole.answer.body, pieces.answer.body, whole.answer.body_len) == 0);
         demand(apr_table_elts(whole.answer.headers)->nelts ==
                apr_table_elts(pieces.answer.headers)->nelts);
+    }
+    if (size) {
+        read_endless(pool, data, size);
     }
     apr_pool_destroy(pool);
     return 0;

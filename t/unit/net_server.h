@@ -9,6 +9,9 @@
  *   /reset     resets instead of answering      /half      half of an answer, then closes
  *   /garbage   not HTTP                         /hangup    200, then closes at once
  *   /once      200 for the first request of a connection, the second is closed unanswered
+ *   /late      the same, but the second is closed after 3 s
+ *   /abrupt    200 up to the end, which comes without a goodbye of TLS
+ *   /records   200, 300 bytes one by one, then closes
  *   /early     413 as soon as the header was read, then closes
  *   /brief     200 with Keep-Alive: timeout=1   /flood     200, a body without end
  */
@@ -139,6 +142,18 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
                               "5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nX-End: 1\r\n\r\n",
                               100);
     }
+    if (strcmp(path, "/abrupt") == 0) {
+        net_say(peer, "HTTP/1.1 200 OK\r\n\r\nok");
+        shutdown(peer->descriptor, SHUT_RDWR);
+        return false;
+    }
+    if (strcmp(path, "/records") == 0) {
+        net_say(peer, "HTTP/1.1 200 OK\r\n\r\n");
+        for (int i = 0; i < 300; i++) {
+            net_say(peer, "x");
+        }
+        return false;
+    }
     if (strcmp(path, "/drip") == 0) {
         return net_say_slowly(peer, NET_OK, 100000);
     }
@@ -172,6 +187,10 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
         net_say(peer, "HTTP/1.1 200 OK\r\n\r\n");
         while (net_say(peer, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")) {
         }
+        return false;
+    }
+    if (strcmp(path, "/late") == 0 && number > 1) {
+        usleep(3000000);
         return false;
     }
     if (strcmp(path, "/eof") == 0 || (strcmp(path, "/once") == 0 && number > 1)) {
@@ -244,7 +263,8 @@ static void *net_accept(void *data)
     return NULL;
 }
 
-static bool net_server_start(net_server_t *server, SSL_CTX *tls)
+/** A port of its own; who accepts there is the caller's. */
+static bool net_listen(net_server_t *server)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof(address);
@@ -253,7 +273,6 @@ static bool net_server_start(net_server_t *server, SSL_CTX *tls)
     memset(&address, 0, sizeof(address));
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    server->tls = tls;
     server->listener = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(server->listener, (struct sockaddr *)&address, size) != 0 ||
         listen(server->listener, 100) != 0 ||
@@ -261,6 +280,15 @@ static bool net_server_start(net_server_t *server, SSL_CTX *tls)
         return false;
     }
     server->port = ntohs(address.sin_port);
+    return true;
+}
+
+static bool net_server_start(net_server_t *server, SSL_CTX *tls)
+{
+    if (!net_listen(server)) {
+        return false;
+    }
+    server->tls = tls;
     return pthread_create(&server->thread, NULL, net_accept, server) == 0;
 }
 

@@ -23,9 +23,11 @@ static void done(rh_exchange_t *exchange, void *baton)
     cancelled += exchange->result == RH_EXCHANGE_CANCELLED;
 }
 
+static apr_interval_time_t connection_life;
+
 static void open_client(int max_idle, int max_idle_per_key, apr_interval_time_t idle_timeout)
 {
-    rh_client_limits_t limits = {max_idle, max_idle_per_key, idle_timeout};
+    rh_client_limits_t limits = {max_idle, max_idle_per_key, idle_timeout, connection_life, 0};
     apr_allocator_t *allocator;
 
     apr_allocator_create(&allocator);
@@ -205,6 +207,14 @@ static void reuse(void)
     close_client("all are closed");
 
     open_client(8, 8, SECONDS(30));
+    post("/late");
+    before = net_count(server.requests);
+    exchange = post("/late");
+    is_int(exchange->result, RH_EXCHANGE_RESET, "one that is closed while the target is at it");
+    is_int(net_count(server.requests) - before, 1, "  has had the request, once");
+    close_client("all are closed");
+
+    open_client(8, 8, SECONDS(30));
     (void)begin("/once", "key", small, SECONDS(10));
     (void)begin("/once", "key", small, SECONDS(10));
     finish();
@@ -247,6 +257,13 @@ static void bounds(void)
     keep(3, NULL, 3, "idle connections are kept");
     poll_for(apr_time_from_msec(400));
     is_int(net_count(server.open), 0, "but not for ever");
+    close_client("none is left");
+    connection_life = 1;
+    open_client(8, 8, SECONDS(30));
+    connection_life = 0;
+    post("/ok");
+    poll_for(apr_time_from_msec(200));
+    is_int(net_count(server.open), 0, "one that has lived long enough is not kept");
     close_client("none is left");
     open_client(8, 8, SECONDS(30));
     post("/brief");

@@ -112,7 +112,7 @@ static bool begins(const char *text, const char *with)
 
 static void open_client(void)
 {
-    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30)};
+    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30), 0, 0};
     apr_allocator_t *allocator;
 
     apr_allocator_create(&allocator);

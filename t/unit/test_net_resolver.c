@@ -18,6 +18,9 @@
  *   many      20 addresses                 empty     no address
  *   none      NXDOMAIN                     fail      SERVFAIL
  *   slow      like one, after 200 ms       mute      no answer
+ *   half      like one, but no answer as to IPv6
+ *   late      another name, which is ::1, but that is said after 1.5 s
+ *   alias     for a second another name, which is 127.0.0.1 for a minute
  */
 
 static int name_server;
@@ -32,6 +35,23 @@ static size_t put_address(unsigned char *at, int family, const char *text, int t
     memcpy(at, head, sizeof(head));
     inet_pton(family, text, at + sizeof(head));
     return sizeof(head) + size;
+}
+
+/** The name is "x" below itself, which has such an address, or none. */
+static size_t put_alias(unsigned char *message, size_t end, int family, const char *text)
+{
+    static const unsigned char record[] = {0xc0, 12, 0, 5, 0, 1,   0,    0,
+                                           0,    1,  0, 4, 1, 'x', 0xc0, 12};
+    size_t at = end + sizeof(record), size;
+
+    memcpy(message + end, record, sizeof(record));
+    if (!text) {
+        return sizeof(record);
+    }
+    size = put_address(message + at, family, text, 60);
+    message[at] = 0xc0;
+    message[at + 1] = (unsigned char)(end + 12);
+    return sizeof(record) + size;
 }
 
 /** Turn a question into its answer. @return the length, 0: none */
@@ -53,7 +73,7 @@ static size_t dns_answer(unsigned char *message, size_t len)
     message[2] = 0x81;
     message[3] = 0x80;
     memset(message + 6, 0, 6);
-    if (strcmp(name, "mute") == 0) {
+    if (strcmp(name, "mute") == 0 || (strcmp(name, "half") == 0 && type == 28)) {
         return 0;
     }
     if (strcmp(name, "slow") == 0) {
@@ -64,6 +84,12 @@ static size_t dns_answer(unsigned char *message, size_t len)
     } else if (type == 28 && strcmp(name, "both") == 0) {
         end += put_address(message + end, AF_INET6, "::1", 60);
         count = 1;
+    } else if (type == 1 && strcmp(name, "alias") == 0) {
+        end += put_alias(message, end, AF_INET, "127.0.0.1");
+        count = 2;
+    } else if (strcmp(name, "late") == 0) {
+        end += put_alias(message, end, AF_INET6, type == 28 ? "::1" : NULL);
+        count = type == 28 ? 2 : 1;
     } else if (type == 1 && strcmp(name, "many") == 0) {
         for (; count < 20; count++) {
             end += put_address(message + end, AF_INET, "127.0.0.1", 60);
@@ -80,6 +106,42 @@ static size_t dns_answer(unsigned char *message, size_t len)
     }
     message[7] = (unsigned char)count;
     return end;
+}
+
+/** What is said in a while. */
+typedef struct later_t {
+    unsigned char message[512];
+    size_t len;
+    struct sockaddr_in to;
+} later_t;
+
+static void *say_later(void *data)
+{
+    later_t *later = data;
+
+    usleep(1500000);
+    (void)sendto(name_server, later->message, later->len, 0, (struct sockaddr *)&later->to,
+                 sizeof(later->to));
+    free(later);
+    return NULL;
+}
+
+static void say(const unsigned char *message, size_t len, const struct sockaddr_in *to)
+{
+    later_t *later;
+    pthread_t thread;
+
+    if (message[7] != 2 || memcmp(message + 13, "late", 4) != 0) {
+        (void)sendto(name_server, message, len, 0, (const struct sockaddr *)to, sizeof(*to));
+        return;
+    }
+    later = malloc(sizeof(*later));
+    memcpy(later->message, message, len);
+    later->len = len;
+    later->to = *to;
+    if (pthread_create(&thread, NULL, say_later, later) == 0) {
+        pthread_detach(thread);
+    }
 }
 
 static void *serve_names(void *data)
@@ -100,7 +162,7 @@ static void *serve_names(void *data)
         __atomic_add_fetch(&questions, 1, __ATOMIC_SEQ_CST);
         len = (ssize_t)dns_answer(message, (size_t)len);
         if (len) {
-            (void)sendto(name_server, message, (size_t)len, 0, (struct sockaddr *)&from, size);
+            say(message, (size_t)len, &from);
         }
     }
 }
@@ -204,6 +266,13 @@ static void names(void)
     turn(apr_time_from_msec(1100));
     asker = resolve("one.test");
     is_int(asked(), 2, "as long as its TTL says");
+    asker = resolve("alias.test");
+    is_int(asker->got.count, 1, "the name of a name has an address");
+    (void)asked();
+    turn(apr_time_from_msec(1100));
+    turn(apr_time_from_msec(1100));
+    asker = resolve("alias.test");
+    is_int(asked(), 2, "  as long as the least of their TTLs says");
     asker = resolve("both.test");
     ok(asker->got.count == 2 && asker->got.address[0].any.sa_family == AF_INET6 &&
            asker->got.address[1].any.sa_family == AF_INET,
@@ -248,6 +317,19 @@ static void several(void)
     ok(askers[0].got.count == 1 && askers[2].got.count == 1, "  and the answer");
     is_int(askers[1].answers, 0, "  but for who forgot it");
     rh_resolver_forget(&askers[1].query);
+
+    ask("mute.test", &askers[0]);
+    ask("half.test", &askers[1]);
+    while (!askers[1].answers) {
+        turn(apr_time_from_sec(1));
+    }
+    ok(askers[1].got.count == 1 && !askers[0].answers,
+       "a server that is silent about IPv6 is not waited for until it is given up");
+    while (!askers[0].answers) {
+        turn(apr_time_from_sec(1));
+    }
+    is(askers[0].got.error, "no name server answers", "  as one that is silent altogether is");
+    is_int(resolve("late.test")->got.count, 1, "but where IPv4 has nothing, IPv6 is waited for");
 
     for (int i = 0; i < 600; i++) {
         ask(apr_psprintf(loop_pool, "one.number%d.test", i), &askers[i]);
@@ -326,7 +408,7 @@ static void dial(rh_connections_t *connections, const rh_egress_policy_t *policy
 
 static void dials(void)
 {
-    static const rh_client_limits_t limits = {1, 1, 1};
+    static const rh_client_limits_t limits = {1, 1, 1, 0, 0};
     rh_egress_policy_t *policy = rh_egress_make(pool);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     unsigned short port = bound_port(listener);

@@ -2,6 +2,8 @@
 #include "net_server.h"
 
 #include "rh_client.h"
+#include "rh_timer.h"
+#include "rh_wire.h"
 
 #include "tap.h"
 
@@ -12,6 +14,8 @@
 #include <signal.h>
 
 #define TIMEOUT apr_time_from_sec(10)
+/** How long the server that floods does so, where nobody closes. */
+#define FLOOD apr_time_from_sec(8)
 
 static apr_pool_t *pool, *loop_pool;
 static rh_transport_t *transport;
@@ -103,7 +107,8 @@ static void done(rh_exchange_t *exchange, void *baton)
     running = false;
 }
 
-static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const char *key)
+static rh_exchange_t *begin(const rh_net_config_t *net, const char *url, const char *key,
+                            apr_interval_time_t timeout)
 {
     rh_exchange_t *exchange = apr_pcalloc(pool, sizeof(*exchange));
 
@@ -112,22 +117,36 @@ static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const ch
     exchange->headers = apr_table_make(pool, 1);
     exchange->body.data = "[{}]";
     exchange->body.len = 4;
-    exchange->timeout = TIMEOUT;
-    exchange->connect_timeout = TIMEOUT;
+    exchange->timeout = timeout;
+    exchange->connect_timeout = timeout;
     exchange->net = net;
     exchange->reuse_key = key;
     exchange->done = done;
     running = true;
     transport->send(transport, exchange);
-    while (running) {
-        transport->poll(transport, TIMEOUT);
-    }
     return exchange;
 }
 
+static void finish(void)
+{
+    while (running) {
+        transport->poll(transport, TIMEOUT);
+    }
+}
+
+static rh_exchange_t *post(const rh_net_config_t *net, const char *url, const char *key)
+{
+    rh_exchange_t *exchange = begin(net, url, key, TIMEOUT);
+
+    finish();
+    return exchange;
+}
+
+static apr_interval_time_t session_life = apr_time_from_sec(3600);
+
 static void open_client(void)
 {
-    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30)};
+    rh_client_limits_t limits = {8, 8, apr_time_from_sec(30), 0, session_life};
     apr_allocator_t *allocator;
 
     apr_allocator_create(&allocator);
@@ -181,6 +200,11 @@ static void verification(const identity_t *authority, const identity_t *good)
         is(exchange->error, errors[i], "  why");
         is_int(net_count(server.requests), errors[i] ? 0 : 1, "  what the target has seen");
         if (!errors[i]) {
+            exchange = post(&net, url_of("127.0.0.1", &server, "/chunked"), "key");
+            ok(exchange->answer.len == 11 && memcmp(exchange->answer.data, "hello world", 11) == 0,
+               "  also in a record for each byte");
+            exchange = post(&net, url_of("127.0.0.1", &server, "/abrupt"), "key");
+            is_int(exchange->status_code, 200, "  or up to an end without a goodbye");
             exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
             is_int(exchange->status_code, 200, "  by name as well");
             exchange = post(&net, url_of("a.localhost", &server, "/ok"), "key");
@@ -249,6 +273,68 @@ static void resumption(const identity_t *authority, const identity_t *good, int 
     SSL_CTX_free(context);
 }
 
+/** However often it was resumed. */
+static void end_of_resumption(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+    apr_time_t began = rh_monotonic_now();
+    int whole;
+
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    session_life = apr_time_from_sec(1);
+    open_client();
+    session_life = apr_time_from_sec(3600);
+    do {
+        post(&net, url_of("127.0.0.1", &server, "/close"), "key");
+        usleep(100000);
+        whole = net_count(server.connections) - net_count(server.resumed);
+    } while (whole < 2 && rh_monotonic_now() - began < apr_time_from_sec(20));
+    is_int(whole, 2, "after a while the certificate is looked at again");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
+/** Cut off whoever comes with a ticket. */
+static int cut_off(SSL *tls, int *alert, void *baton)
+{
+    const unsigned char *ticket;
+    size_t len = 0;
+
+    (void)alert;
+    (void)baton;
+    if (SSL_client_hello_get0_ext(tls, TLSEXT_TYPE_session_ticket, &ticket, &len) && len) {
+        shutdown(SSL_get_fd(tls), SHUT_RDWR);
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static void failing_resumption(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+
+    SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_client_hello_cb(context, cut_off, NULL);
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200,
+           "a session is made");
+    is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->result, RH_EXCHANGE_TLS,
+           "that the server can't resume");
+    is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200,
+           "it is not tried again");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
 static void old_protocol(const identity_t *authority, const identity_t *good)
 {
     SSL_CTX *context = server_context(good, NULL);
@@ -264,6 +350,122 @@ static void old_protocol(const identity_t *authority, const identity_t *good)
     open_client();
     is_int(post(&net, url_of("127.0.0.1", &server, "/ok"), "key")->result, RH_EXCHANGE_TLS,
            "TLS 1.1 is refused");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+}
+
+/** What one call of OpenSSL may read. */
+static void shares(void)
+{
+    BIO_METHOD *method = rh_wire_method();
+    char bytes[40000];
+    int ends[2], got, total = 0, count = 0;
+    BIO *bio;
+
+    memset(bytes, 'x', sizeof(bytes));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0) {
+        ok(false, "a pair of sockets");
+        return;
+    }
+    bio = rh_wire_open(method, ends[0]);
+    ok(BIO_read(bio, bytes, 10) < 0 && BIO_should_read(bio), "where nothing came, there is a wait");
+    is_int(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes), "a lot comes");
+    while ((got = BIO_read(bio, bytes, 10000)) > 0) {
+        total += got;
+    }
+    ok(BIO_should_read(bio) && rh_wire_spent(bio), "but a share of it is read");
+    rh_wire_begin(bio);
+    while ((got = BIO_read(bio, bytes, 10000)) > 0) {
+        total += got;
+    }
+    is_int(total, sizeof(bytes), "the next call reads on");
+    ok(!rh_wire_spent(bio), "and has more to read");
+    is_int(write(ends[1], bytes, 1000), 1000, "something comes");
+    rh_wire_begin(bio);
+    while (BIO_read(bio, bytes, 1) > 0) {
+        count++;
+    }
+    ok(count > 10 && count < 100 && rh_wire_spent(bio), "one call makes %d reads", count);
+    is_int(BIO_write(bio, bytes, 5), 5, "what is written has no share");
+    close(ends[1]);
+    rh_wire_begin(bio);
+    is_int(BIO_read(bio, bytes, sizeof(bytes)), 1000 - count, "the rest is read");
+    ok(BIO_read(bio, bytes, 1) <= 0 && !BIO_should_retry(bio), "and then the end is seen");
+    ok(BIO_write(bio, bytes, 5) < 0 && !BIO_should_retry(bio), "which kills nobody who writes");
+    BIO_free(bio);
+    BIO_meth_free(method);
+    close(ends[0]);
+}
+
+/* ---- a server that says nothing but "say hello", as fast as it can ---- */
+
+static void *flood(void *listener)
+{
+    /* HelloRequest (RFC 5246 §7.4.1.1), a record each: a client passes over them. */
+    static const unsigned char record[] = {22, 3, 3, 0, 4, 0, 0, 0, 0};
+    int descriptor = accept(*(int *)listener, NULL, NULL);
+    apr_time_t until = apr_time_now() + FLOOD;
+    unsigned char records[1000 * sizeof(record)];
+
+    for (size_t i = 0; i < sizeof(records); i++) {
+        records[i] = record[i % sizeof(record)];
+    }
+    while (apr_time_now() < until &&
+           send(descriptor, records, sizeof(records), MSG_NOSIGNAL) == (ssize_t)sizeof(records)) {
+    }
+    close(descriptor);
+    return NULL;
+}
+
+static void flooded(const identity_t *authority)
+{
+    net_server_t server;
+    rh_net_config_t net;
+    pthread_t thread;
+    rh_exchange_t *exchange;
+
+    make_net(&net, authority->file, NULL);
+    if (!net_listen(&server)) {
+        ok(false, "a port on loopback");
+        return;
+    }
+    pthread_create(&thread, NULL, flood, &server.listener);
+    open_client();
+    exchange = begin(&net, url_of("127.0.0.1", &server, "/"), "key", apr_time_from_msec(300));
+    finish();
+    is_int(exchange->result, RH_EXCHANGE_TIMEOUT,
+           "a server that floods the handshake holds the loop no longer than its time-out");
+    is(exchange->error, "time-out after 0.3 s: TLS handshake", "  why");
+    apr_pool_destroy(loop_pool);
+    pthread_join(thread, NULL);
+    close(server.listener);
+}
+
+/** An answer of many records that are all there takes turns with what else the loop does. */
+static void turns(const identity_t *authority, const identity_t *good)
+{
+    SSL_CTX *context = server_context(good, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+    rh_exchange_t *exchange;
+    int polls = 0;
+
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    exchange = begin(&net, url_of("127.0.0.1", &server, "/records"), "key", TIMEOUT);
+    while (running && !net_count(server.requests)) {
+        transport->poll(transport, apr_time_from_msec(10));
+    }
+    for (int i = 0; i < 500 && net_count(server.open); i++) {
+        usleep(10000);
+    }
+    for (; running; polls++) {
+        transport->poll(transport, TIMEOUT);
+    }
+    is_int((long long)exchange->answer.len, 300, "an answer of 300 records is read");
+    ok(polls >= 10, "in many turns (%d)", polls);
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
@@ -299,6 +501,7 @@ int main(void)
 {
     identity_t authority, good;
 
+    /* The test's own servers; the client needs it not. */
     signal(SIGPIPE, SIG_IGN);
     apr_initialize();
     apr_pool_create(&pool, NULL);
@@ -313,7 +516,12 @@ int main(void)
     client_certificate(&authority, &good);
     resumption(&authority, &good, TLS1_3_VERSION);
     resumption(&authority, &good, TLS1_2_VERSION);
+    end_of_resumption(&authority, &good);
+    failing_resumption(&authority, &good);
     old_protocol(&authority, &good);
+    shares();
+    flooded(&authority);
+    turns(&authority, &good);
     bad_files(&good);
     discard(&good);
     discard(&authority);
