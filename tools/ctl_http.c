@@ -207,6 +207,7 @@ static int exchange_it(ctl_t *ctl, rh_exchange_t *exchange, apr_pool_t *loop, rh
     }
     exchange->net = net;
     exchange->done = done;
+    /* cppcheck-suppress autoVariables ; the exchange ends before this does */
     exchange->baton = &ended;
     transport->send(transport, exchange);
     while (!ended) {

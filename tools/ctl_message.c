@@ -85,8 +85,7 @@ const char *ctl_message_read(apr_pool_t *pool, const char *data, apr_size_t len,
     if (memchr(data, '\0', head)) {
         return "there is a NUL in its headers";
     }
-    for (; *line && !error; line = next) {
-        next = strchr(line, '\n');
+    for (; !error && (next = strchr(line, '\n')) != NULL; line = next) {
         *next++ = '\0';
         if (*line && line[strlen(line) - 1] == '\r') {
             line[strlen(line) - 1] = '\0';

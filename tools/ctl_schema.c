@@ -80,7 +80,7 @@ static int ensure(ctl_t *ctl, bool upgrade)
 {
     account_t account = {ctl, NULL, NULL};
     rh_log_t log = {write_log, &account, RH_LOG_NOTICE};
-    const char *driver = NULL, *params = NULL, *problem = NULL;
+    const char *driver = "", *params = "", *problem = NULL;
     rh_db_source_t *source;
     apr_status_t made;
     int status = read_db(ctl, &driver, &params);

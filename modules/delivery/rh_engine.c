@@ -148,7 +148,7 @@ void rh_engine_store_is(rh_dispatcher_t *dispatcher, int who, apr_status_t statu
 
     if (status == APR_SUCCESS) {
         if ((rh_atomic_get(*down) & who) &&
-            (before = __atomic_fetch_and(down, ~who, __ATOMIC_SEQ_CST)) == who) {
+            __atomic_fetch_and(down, ~who, __ATOMIC_SEQ_CST) == who) {
             rh_metrics_move(dispatcher->site->metrics, RH_GAUGE_DOWN, -1);
             rh_log(dispatcher->site->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0308",
                    "the database of %s answers again", dispatcher->site->name);

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 import time
 
+import checkers
+from checkers import SANITIZED
 from client import Api, request
 from database import Pgsql, Sqlite
 from tap import at_end, diag, ok
@@ -21,7 +23,6 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 
 MPM = os.environ.get("RH_MPM", "event")
 DB = os.environ.get("RH_DB", "sqlite3")
-SANITIZED = bool(os.environ.get("RH_LIBASAN"))
 
 # Loaded when they exist as files: some are built in.
 MODULES = """authn_core authz_core authn_file authz_user authz_host auth_basic alias headers env
@@ -167,7 +168,7 @@ class Httpd:
     def _make_folders(self):
         self.user = None
         os.chmod(self.root, 0o755)
-        for name in ("logs", "run", "db", "htdocs", "run/resthooks"):
+        for name in ("logs", "run", "db", "htdocs", "run/resthooks", checkers.FOLDER):
             os.mkdir(os.path.join(self.root, name))
         # httpd's user may not be allowed to read the source tree.
         shutil.copytree(os.path.join(SOURCE, "htdocs"), os.path.join(self.root, "ui"))
@@ -178,7 +179,7 @@ class Httpd:
                     break
                 except KeyError:
                     pass
-            for name in ("db", "run/resthooks"):
+            for name in ("db", "run/resthooks", checkers.FOLDER):
                 os.chown(os.path.join(self.root, name), self.user.pw_uid, self.user.pw_gid)
 
     def path(self, *names):
@@ -214,18 +215,12 @@ class Httpd:
             file.write("\n".join(lines) + "\n")
 
     def command(self, *args):
-        return [os.environ.get("RH_HTTPD") or find_program("apache2", "httpd"),
+        return [*checkers.command(self.root),
+                os.environ.get("RH_HTTPD") or find_program("apache2", "httpd"),
                 "-d", self.root, "-f", self.path("httpd.conf"), *args]
 
     def environment(self):
-        environment = {**os.environ, "LC_ALL": "C"}
-        if SANITIZED:
-            environment.update({
-                "LD_PRELOAD": os.environ["RH_LIBASAN"],
-                "ASAN_OPTIONS": "detect_leaks=0:alloc_dealloc_mismatch=0:handle_abort=1:"
-                                "detect_odr_violation=0:detect_stack_use_after_return=1",
-                "UBSAN_OPTIONS": "print_stacktrace=1"})
-        return environment
+        return {**os.environ, "LC_ALL": "C", **checkers.environment(self.root)}
 
     def check_config(self):
         """`httpd -t`: (accepted, what it said)."""
@@ -360,7 +355,7 @@ class Httpd:
 
     def unexpected(self):
         """Lines of level warn or above that nobody expected, crashes, sanitizers' reports."""
-        bad = []
+        bad = checkers.reports(self.root)
         for line in (self.log() + self._stdout()).splitlines():
             level = re.search(r"\[\w*:(warn|error|crit|alert|emerg)\]", line)
             crash = re.search(r"AddressSanitizer|LeakSanitizer|runtime error:|exit signal", line)
@@ -383,7 +378,7 @@ class Httpd:
             ok(not self.processes(), "no process of httpd is left")
             bad = self.unexpected()
             if not ok(not bad, "the error log holds nothing unexpected"):
-                diag("\n".join(bad[:40]))
+                diag("\n".join(bad[:200]))
                 if SANITIZED:
                     diag(self.log()[-20000:])
         for vhost in self.vhosts:

@@ -18,8 +18,8 @@ done_testing stops all that was started, and asserts that each httpd ended, left
 logged nothing of level warn or above but what expect=[...] or httpd.expect(...) named.
 
 From the environment: RH_MPM (event, worker, prefork), RH_DB (sqlite3, pgsql), RH_MODULE (the
-built mod_resthooks.so), RH_PGSQL (conninfo of a running private cluster), RH_LIBASAN (preloaded
-for a sanitized module), RH_KEEP (leave the ServerRoot), RH_TEST_TIMEOUT (seconds).
+built mod_resthooks.so), RH_PGSQL (conninfo of a running private cluster), RH_LIBASAN,
+RH_LIBTSAN or RH_MEMCHECK (checkers.py), RH_KEEP (leave the ServerRoot), RH_TEST_TIMEOUT (seconds).
 """
 
 import json

@@ -1,0 +1,74 @@
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""What looks at httpd while a test runs, and makes it slow: each by its environment variable.
+
+RH_LIBASAN   ASan's library, for a module that was built with it and UBSan; heap_pools.c may follow, behind a colon
+RH_LIBTSAN   TSan's library, likewise: data races
+RH_MEMCHECK  httpd runs in valgrind's memcheck, with this library (heap_pools.c)
+"""
+
+import glob
+import os
+import re
+import shutil
+
+RACES = bool(os.environ.get("RH_LIBTSAN"))
+MEMCHECK = bool(os.environ.get("RH_MEMCHECK"))
+SANITIZED = bool(os.environ.get("RH_LIBASAN")) or RACES or MEMCHECK
+
+SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "memcheck.supp")
+# Below a ServerRoot, httpd's user may write there.
+FOLDER = "reports"
+
+
+def command(root):
+    """What comes before httpd on its command line."""
+    if not MEMCHECK:
+        return []
+    # Quiet: the file of a process is empty unless there is something to report.
+    return [shutil.which("valgrind") or "valgrind", "--quiet", "--leak-check=full",
+            "--show-leak-kinds=definite", "--num-callers=40", "--keep-debuginfo=yes",
+            "--fair-sched=try", "--gen-suppressions=all", "--suppressions=" + SUPPRESSIONS,
+            "--log-file=" + os.path.join(root, FOLDER, "memcheck.%p")]
+
+
+def environment(root):
+    """What httpd finds in its environment."""
+    if RACES:
+        return {"LD_PRELOAD": os.environ["RH_LIBTSAN"],
+                "TSAN_OPTIONS": "history_size=4:second_deadlock_stack=1:exitcode=0:log_path=" +
+                                os.path.join(root, FOLDER, "races")}
+    if MEMCHECK:
+        return {"LD_PRELOAD": os.environ["RH_MEMCHECK"]}
+    if SANITIZED:
+        return {"LD_PRELOAD": os.environ["RH_LIBASAN"],
+                "ASAN_OPTIONS": "detect_leaks=0:alloc_dealloc_mismatch=0:handle_abort=1:"
+                                "detect_odr_violation=0:detect_stack_use_after_return=1",
+                "UBSAN_OPTIONS": "print_stacktrace=1"}
+    return {}
+
+
+def concerns_module(report):
+    """Whether a report of TSan is about the module: it occurs in one of the accesses' stacks.
+
+    Httpd, APR and OpenSSL are not instrumented: of what they do TSan sees calls of the C library
+    only, and not the atomic operations by which mpm_event hands its pools from thread to thread.
+    """
+    if "data race" in report:
+        stacks = re.split(r"\n\s*\n", report)
+        report = "\n".join(stack for stack in stacks if re.search(
+            r"^ +(Previous )?(atomic )?(write|read) of size", stack, re.I | re.M))
+    return "mod_resthooks" in report
+
+
+def reports(root):
+    """Lines that the processes which ended by themselves left; the sanitizers of memory write
+    to the error log instead."""
+    said = []
+    for path in sorted(glob.glob(os.path.join(root, FOLDER, "*"))):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        if RACES:
+            text = "".join(report for report in text.split("=" * 18 + "\n")
+                           if "WARNING: ThreadSanitizer" in report and concerns_module(report))
+        said += text.splitlines()
+    return said

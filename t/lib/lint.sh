@@ -1,0 +1,32 @@
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+# What ./check --lint runs over modules/ and tools/. Sourced by bash after setup.sh.
+
+lint_includes() {
+    printf -- '-I%s ' . modules/base modules/model modules/net modules/store modules/delivery \
+        modules/server
+}
+
+# Without the libraries' headers it can't tell what their functions fill in: uninitialised variables
+# are left to the compilers and to memcheck.
+lint_cppcheck() {
+    # shellcheck disable=SC2046
+    (cd "$top" && cppcheck --quiet --std=c99 --enable=warning,portability,performance \
+        --inline-suppr --suppress=uninitvar --error-exitcode=1 -DAPR_SUCCESS=0 \
+        $(lint_includes) modules tools mod_resthooks.c)
+}
+
+# gcc's own analyzer, whose warnings are errors. In a shell of its own, which the build may end.
+lint_analyzer() {
+    (build analyzer "$work/analyzer" --enable-werror CFLAGS="-O2 -g -fanalyzer")
+}
+
+# What .clang-tidy names.
+lint_tidy() {
+    local flags
+    flags="-std=gnu99 $(lint_includes) -DRH_PAGE_DIR=\"\" $(pkg-config --cflags apr-1 apr-util-1 \
+        json-c openssl libcares zlib) -I$(apxs -q INCLUDEDIR)"
+    # shellcheck disable=SC2086
+    (cd "$top" && printf '%s\0' modules/*/*.c tools/*.c mod_resthooks.c |
+        xargs -0 -n 4 -P "$(nproc)" sh -c 'flags=$0
+            exec clang-tidy --quiet --warnings-as-errors="*" "$@" -- $flags' "${flags//-I\//-isystem /}")
+}
