@@ -3,10 +3,10 @@
 
 #include <apr_hash.h>
 
-#define PLACES 65536
+#define PLACES 262144
 
 struct rh_turns_t {
-    apr_uint32_t taken[PLACES]; /**< by how many events under way; that of 0 is not used */
+    apr_uint16_t taken[PLACES]; /**< by how many events under way; that of 0 is not used */
 };
 
 rh_turns_t *rh_turns_make(apr_pool_t *pool)

@@ -11,14 +11,21 @@ for name, value in (os.getenv("RH_HEADERS") or ""):gmatch("([^:\n]+): ([^\n]*)")
     wrk.headers[name] = value
 end
 
--- Each request is about another resource: the bodies differ in their numbers that begin with 4711.
+-- Each request is about another resource: the bodies differ in their numbers that begin with 4711,
+-- also those of wrk's threads, which would send the same ones at the same time.
+local threads = 0
+function setup(thread)
+    threads = threads + 1
+    thread:set("number_of_thread", threads)
+end
+
 local turn, requests = 0, {}
 function init()
     for i = 1, 64 do
         local number = 0
         local body = wrk.body:gsub("4711", function()
             number = number + 1
-            return string.format("4711%02d%03d", i, number)
+            return string.format("4711%d%02d%03d", number_of_thread, i, number)
         end)
         requests[i] = wrk.format(nil, nil, nil, body)
     end
