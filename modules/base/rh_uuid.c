@@ -2,6 +2,7 @@
 #include "rh_uuid.h"
 
 #include <openssl/rand.h>
+#include <unistd.h>
 
 /** Milliseconds and counter of the last UUID: (ms << 12) | counter. */
 static apr_uint64_t last_stamp;
@@ -35,11 +36,31 @@ static void write_uuid(apr_uint64_t high, apr_uint64_t low, char *text)
     *text = '\0';
 }
 
+/** Random bits, fetched for several ids at once: a call of OpenSSL's costs as much as all else. */
+static bool random_bits(apr_uint64_t *bits)
+{
+    static __thread struct {
+        apr_uint64_t bits[32];
+        int left;
+        pid_t process; /**< that fetched them: a child must not go on with its parent's */
+    } store;
+
+    if (store.left == 0 || store.process != getpid()) {
+        if (RAND_bytes((unsigned char *)store.bits, sizeof(store.bits)) != 1) {
+            return false;
+        }
+        store.left = (int)(sizeof(store.bits) / sizeof(*store.bits));
+        store.process = getpid();
+    }
+    *bits = store.bits[--store.left];
+    return true;
+}
+
 void rh_uuid_make(char text[RH_UUID_LEN + 1])
 {
     apr_uint64_t stamp = next_stamp(), low;
 
-    if (RAND_bytes((unsigned char *)&low, sizeof(low)) != 1) {
+    if (!random_bits(&low)) {
         /* An id must be unique, not secret: the address and the clock keep hosts apart. */
         low = stamp * 0x9e3779b97f4a7c15U ^ (apr_uint64_t)apr_time_now() ^
               (apr_uint64_t)(apr_uintptr_t)&low;

@@ -1,6 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_engine_private.h"
 
+#include <semaphore.h>
+#include <time.h>
+
 /** How long a commit is tried again when the database has only just gone: it may be a restart. */
 #define SHORT_OUTAGE apr_time_from_sec(1)
 /** A second writer helps when so many events wait for the first. */
@@ -21,16 +24,20 @@ struct rh_submission_t {
     rh_commit_t *items;
     apr_uint32_t *places; /**< of the events' keys: rh_turns.h */
     bool queued;          /**< guarded by the intake's mutex */
-    apr_thread_mutex_t *mutex;
-    apr_thread_cond_t *cond;
-    bool finished; /**< guarded by mutex, as is status */
+    sem_t finished; /**< posted once, by the writer, behind the items' outcomes and `status` */
     apr_status_t status;
 };
+
+static void destroy(rh_submission_t *submission)
+{
+    sem_destroy(&submission->finished);
+    apr_pool_destroy(submission->pool);
+}
 
 static void disown(rh_submission_t *submission)
 {
     if (rh_atomic_add(submission->owners, -1) == 0) {
-        apr_pool_destroy(submission->pool);
+        destroy(submission);
     }
 }
 
@@ -77,12 +84,7 @@ static apr_status_t make_submission(rh_intake_t *intake, const rh_commit_t *item
     submission->owners = 2;
     submission->count = count;
     submission->bytes = bytes;
-    if ((status = apr_thread_mutex_create(&submission->mutex, APR_THREAD_MUTEX_DEFAULT, pool)) !=
-            APR_SUCCESS ||
-        (status = apr_thread_cond_create(&submission->cond, pool)) != APR_SUCCESS) {
-        apr_pool_destroy(pool);
-        return status;
-    }
+    sem_init(&submission->finished, 0, 0);
     submission->items = apr_pcalloc(pool, count * sizeof(*submission->items));
     submission->places = apr_palloc(pool, (apr_size_t)count * sizeof(*submission->places));
     for (i = 0; i < count; i++) {
@@ -174,15 +176,15 @@ static bool withdraw(rh_intake_t *intake, rh_submission_t *submission)
 static bool wait_for(rh_submission_t *submission, apr_interval_time_t timeout)
 {
     apr_time_t now = apr_time_now(), until = now + timeout;
-    bool finished;
+    bool finished = sem_trywait(&submission->finished) == 0;
 
-    apr_thread_mutex_lock(submission->mutex);
-    while (!submission->finished && now < until) {
-        apr_thread_cond_timedwait(submission->cond, submission->mutex, until - now);
+    while (!finished && now < until) {
+        struct timespec end = {.tv_sec = (time_t)apr_time_sec(until),
+                               .tv_nsec = (long)apr_time_usec(until) * 1000};
+
+        finished = sem_timedwait(&submission->finished, &end) == 0;
         now = apr_time_now();
     }
-    finished = submission->finished;
-    apr_thread_mutex_unlock(submission->mutex);
     return finished;
 }
 
@@ -226,12 +228,12 @@ apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count
         return status;
     }
     if (!enqueue(intake, submission)) {
-        apr_pool_destroy(submission->pool);
+        destroy(submission);
         return spool_calls(intake, items, count, APR_EAGAIN, pool);
     }
     if (!wait_for(submission, timeout)) {
         if (withdraw(intake, submission)) {
-            apr_pool_destroy(submission->pool);
+            destroy(submission);
             return spool_calls(intake, items, count, APR_EAGAIN, pool);
         }
         if (!wait_for(submission, 0)) {
@@ -408,11 +410,8 @@ static void finish(rh_submission_t *submission, apr_uint32_t *stored)
             item->stored_id = apr_pstrdup(submission->pool, item->stored_id);
         }
     }
-    apr_thread_mutex_lock(submission->mutex);
     submission->status = status;
-    submission->finished = true;
-    apr_thread_mutex_unlock(submission->mutex);
-    apr_thread_cond_signal(submission->cond);
+    sem_post(&submission->finished);
     disown(submission);
 }
 

@@ -31,9 +31,9 @@ static const char *items_json(rh_commit_t *const *items, int count, apr_pool_t *
         rh_rows_text(&rows, "id", event->id);
         rh_rows_text(&rows, "tenant", event->tenant);
         rh_rows_text(&rows, "type", event->type);
-        rh_rows_text(&rows, "key", event->key);
-        rh_rows_text(&rows, "client_id", event->client_id);
-        rh_rows_text(&rows, "traceparent", event->traceparent);
+        rh_rows_optional(&rows, "key", event->key);
+        rh_rows_optional(&rows, "client_id", event->client_id);
+        rh_rows_optional(&rows, "traceparent", event->traceparent);
         rh_rows_number(&rows, "time", rh_store_ms(event->time));
         rh_rows_text(&rows, "source", rh_event_source_name(event->source));
         rh_rows_bytes(&rows, "data", event->data.data, event->data.len);

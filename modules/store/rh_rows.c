@@ -84,6 +84,13 @@ void rh_rows_text(rh_rows_t *rows, const char *name, const char *text)
     }
 }
 
+void rh_rows_optional(rh_rows_t *rows, const char *name, const char *text)
+{
+    if (text) {
+        rh_rows_bytes(rows, name, text, strlen(text));
+    }
+}
+
 void rh_rows_bytes(rh_rows_t *rows, const char *name, const char *data, apr_size_t len)
 {
     put_name(rows, name);

@@ -6,6 +6,8 @@
 
 #include <apr_general.h>
 #include <apr_thread_proc.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <stdlib.h>
 
 #define THREADS 4
@@ -140,6 +142,30 @@ static int compare(const void *one, const void *other)
     return strcmp(one, other);
 }
 
+/** Ids of a process and of its child, whose random bits must not be the same. */
+static void uuids_of_processes(void)
+{
+    char first[RH_UUID_LEN + 1], own[RH_UUID_LEN + 1], childs[RH_UUID_LEN + 1] = "";
+    int ends[2];
+    pid_t child;
+
+    rh_uuid_make(first);
+    if (pipe(ends) != 0 || (child = fork()) < 0) {
+        ok(false, "a child is made");
+        return;
+    }
+    if (child == 0) {
+        rh_uuid_make(childs);
+        _exit(write(ends[1], childs, RH_UUID_LEN) == RH_UUID_LEN ? 0 : 1);
+    }
+    waitpid(child, NULL, 0);
+    rh_uuid_make(own);
+    is_int(read(ends[0], childs, RH_UUID_LEN), RH_UUID_LEN, "a child makes an id");
+    ok(strcmp(own + 19, childs + 19) != 0, "with other random bits than its parent's next");
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void uuids_of_threads(void)
 {
     uuid_text_t *ids = malloc(sizeof(*ids) * THREADS * PER_THREAD);
@@ -215,6 +241,7 @@ int main(void)
     durations();
     uuids();
     uuids_of_threads();
+    uuids_of_processes();
     apr_pool_destroy(pool);
     apr_terminate();
     return done_testing();
