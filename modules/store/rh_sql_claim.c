@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_sql.h"
 
-#include <apr_general.h>
-
-#define LOOK APR_STRINGIFY(RH_CLAIM_LOOK)
+#define TEXT(number) #number
+#define TEXT_OF(number) TEXT(number)
+#define LOOK TEXT_OF(RH_CLAIM_LOOK)
 
 /*
  * What is due for the longest time, by subscription; mostly that is all that is due. The rows of

@@ -1,24 +1,18 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What seldom happens to a queue: on SQLite, and on PostgreSQL where $RH_PGSQL names a cluster. */
-#include "tap.h"
+#include "store_databases.h"
 
-#include "rh_db_private.h"
 #include "rh_schema.h"
 #include "rh_sql.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
-#include <apr_general.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define SEC(n) apr_time_from_sec(n)
 #define LEASE 4711
 #define NO_ID "00000000-0000-0000-0000-000000000000"
-/** Subscriptions that one claim looks at, and some. */
 
-static apr_pool_t *pool;
 static const char *database;
 static rh_db_source_t *source[4];
 static rh_store_t *store, *other_store;
@@ -139,7 +133,13 @@ static void store_events(const char *tenant, const char *key, int count)
     is_int(commit(events, count, 0), 0, "events are stored");
 }
 
-/** Claim. The jobs' memory stays. @param again may be NULL */
+static apr_status_t destroy_job(void *job)
+{
+    rh_job_destroy(job);
+    return APR_SUCCESS;
+}
+
+/** Claim. The jobs stay as long as the pool. @param again may be NULL */
 static apr_array_header_t *claim_jobs(apr_interval_time_t *again)
 {
     apr_array_header_t *jobs = apr_array_make(pool, 4, sizeof(rh_job_t *));
@@ -151,6 +151,9 @@ static apr_array_header_t *claim_jobs(apr_interval_time_t *again)
     claim.lease_for = SEC(60);
     if (queue->claim(queue, &claim, pool, jobs) != APR_SUCCESS) {
         ok(false, "%s: a claim works", database);
+    }
+    for (int i = 0; i < jobs->nelts; i++) {
+        apr_pool_cleanup_register(pool, JOB(jobs, i), destroy_job, apr_pool_cleanup_null);
     }
     if (again) {
         *again = claim.again;
@@ -469,41 +472,5 @@ static void run_all(const char *driver, const char *params)
 
 int main(void)
 {
-    char folder[] = "/tmp/rh-corners-XXXXXX";
-    const char *cluster = getenv("RH_PGSQL");
-
-    apr_initialize();
-    atexit(apr_terminate);
-    apr_pool_create(&pool, NULL);
-    if (mkdtemp(folder) == NULL) {
-        return 1;
-    }
-    run_all("sqlite3", apr_pstrcat(pool, folder, "/test.db", NULL));
-    apr_pool_clear(pool);
-    if (cluster && *cluster) {
-        const char *name = apr_psprintf(pool, "rh_corners_%d", (int)getpid());
-        rh_db_source_t *server;
-        rh_db_t *db;
-
-        if (rh_db_source_dedicated(pool, "pgsql",
-                                   apr_pstrcat(pool, cluster, " dbname=postgres", NULL), &test_log,
-                                   &server) == APR_SUCCESS &&
-            server->acquire(server, pool, &db) == APR_SUCCESS) {
-            rh_db_script(db, apr_pstrcat(pool, "CREATE DATABASE ", name, NULL), pool);
-            run_all("pgsql", apr_pstrcat(pool, cluster, " dbname=", name, NULL));
-        } else {
-            ok(false, "the cluster of $RH_PGSQL can be reached");
-        }
-    }
-    apr_pool_destroy(pool);
-    {
-        const char *const tails[] = {"/test.db", "/test.db-wal", "/test.db-shm", ""};
-        char path[100];
-
-        for (int i = 0; i < 4; i++) {
-            snprintf(path, sizeof(path), "%s%s", folder, tails[i]);
-            (void)remove(path);
-        }
-    }
-    return done_testing();
+    return test_databases("rh_corners", run_all);
 }
