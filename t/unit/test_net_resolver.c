@@ -24,7 +24,8 @@
  */
 
 static int name_server;
-static int questions; /**< atomic */
+static int questions;  /**< atomic */
+static int to_be_said; /**< atomic: answers that are still to come, each by a thread */
 
 static size_t put_address(unsigned char *at, int family, const char *text, int ttl)
 {
@@ -123,6 +124,7 @@ static void *say_later(void *data)
     (void)sendto(name_server, later->message, later->len, 0, (struct sockaddr *)&later->to,
                  sizeof(later->to));
     free(later);
+    __atomic_sub_fetch(&to_be_said, 1, __ATOMIC_SEQ_CST);
     return NULL;
 }
 
@@ -139,8 +141,12 @@ static void say(const unsigned char *message, size_t len, const struct sockaddr_
     memcpy(later->message, message, len);
     later->len = len;
     later->to = *to;
+    __atomic_add_fetch(&to_be_said, 1, __ATOMIC_SEQ_CST);
     if (pthread_create(&thread, NULL, say_later, later) == 0) {
         pthread_detach(thread);
+    } else {
+        __atomic_sub_fetch(&to_be_said, 1, __ATOMIC_SEQ_CST);
+        free(later);
     }
 }
 
@@ -455,6 +461,9 @@ int main(void)
     dials();
     shutdown(name_server, SHUT_RDWR);
     pthread_join(thread, NULL);
+    while (__atomic_load_n(&to_be_said, __ATOMIC_SEQ_CST) > 0) {
+        usleep(10000);
+    }
     close(name_server);
     apr_pool_destroy(pool);
     apr_terminate();
