@@ -177,13 +177,17 @@ CREATE TABLE resthooks.queue (
     tries           integer NOT NULL DEFAULT 0,       -- since the schedule was (re)started
     attempt_count   integer NOT NULL DEFAULT 0,       -- ever
     order_key       text COLLATE "C",
-    PRIMARY KEY (tenant, delivery_id)
+    PRIMARY KEY (delivery_id, tenant)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 5000,
         vacuum_truncate = false);
-CREATE INDEX ON resthooks.queue (tenant, subscription_id, due_at);
-CREATE INDEX queue_due_at ON resthooks.queue (due_at);
+-- These have all rows, but are of use only to statements that say so (that a subscription has an id,
+-- that a lease is -1 or more): while the queue is empty for its statistics, any index that has a
+-- column of the statement would look as good as the best.
+CREATE INDEX queue_due ON resthooks.queue (tenant, subscription_id, due_at)
+    WHERE subscription_id IS NOT NULL;
+CREATE INDEX queue_due_at ON resthooks.queue (due_at) WHERE lease >= -1;
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, delivery_id)
     WHERE order_key IS NOT NULL;
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key)

@@ -68,7 +68,10 @@ database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
              else "DROP INDEX resthooks_queue_due_at")
 database.sql(f"ALTER TABLE {prefix}attempt DROP COLUMN format")
 if DB == "pgsql":
-    database.sql("DROP FUNCTION resthooks.ensure_past(); DROP VIEW resthooks.partitions;"
+    database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"
+                 " ADD PRIMARY KEY (tenant, delivery_id); DROP INDEX resthooks.queue_due;"
+                 "CREATE INDEX ON resthooks.queue (tenant, subscription_id, due_at);"
+                 "DROP FUNCTION resthooks.ensure_past(); DROP VIEW resthooks.partitions;"
                  "CREATE VIEW resthooks.partitions AS SELECT relname::text AS parent, relname::text AS"
                  " name, 0::bigint AS until_ms FROM pg_class;"
                  "CREATE OR REPLACE FUNCTION resthooks.patterns(type text) RETURNS text[]"

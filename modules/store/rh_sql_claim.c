@@ -5,6 +5,9 @@
 #define TEXT_OF(number) TEXT(number)
 #define LOOK TEXT_OF(RH_CLAIM_LOOK)
 
+/** Always true; without it PostgreSQL can't tell that the index by subscription has all rows. */
+#define HAS_ID "q.subscription_id >= '00000000-0000-0000-0000-000000000000'"
+
 /*
  * What is due for the longest time, by subscription; mostly that is all that is due. The rows of
  * subscriptions are looked up by their key, one by one, also where nothing is known of the tables.
@@ -13,7 +16,8 @@ const rh_statement_t rh_sql_claim_due = {
     "claim_due",
     "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
     " due AS MATERIALIZED (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q"
-    " WHERE q.due_at <= (SELECT at FROM clock) ORDER BY q.due_at LIMIT " LOOK "),"
+    " WHERE q.due_at <= (SELECT at FROM clock) AND q.lease >= -1"
+    " ORDER BY q.due_at LIMIT " LOOK "),"
     " one AS MATERIALIZED (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,"
     " min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)"
     " SELECT one.tenant, one.id, one.count, s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END,"
@@ -45,11 +49,11 @@ const rh_statement_t rh_sql_claim_candidates = {
     "claim_candidates",
     "WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
     " step(tenant, id, n) AS ((SELECT q.tenant, q.subscription_id, 1 FROM resthooks.queue q"
-    " WHERE (q.tenant, q.subscription_id) > (%s, %s::uuid)"
+    " WHERE (q.tenant, q.subscription_id) > (%s, %s::uuid) AND " HAS_ID
     " ORDER BY q.tenant, q.subscription_id LIMIT 1)"
     " UNION ALL SELECT x.tenant, x.subscription_id, step.n + 1 FROM step"
     " CROSS JOIN LATERAL (SELECT q.tenant, q.subscription_id FROM resthooks.queue q"
-    " WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id)"
+    " WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id) AND " HAS_ID
     " ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x"
     " WHERE step.n < %s::integer)"
     " SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q"
@@ -107,7 +111,8 @@ const rh_statement_t rh_sql_claim = {
     " ORDER BY x.due_at LIMIT c.most FOR UPDATE SKIP LOCKED) AS q"
     " WHERE " HAS_SHARE ")"
     " UPDATE resthooks.queue q SET lease = %s::bigint, due_at = clock.at + %s::bigint"
-    " FROM due d, clock WHERE q.tenant = d.tenant AND q.delivery_id = d.delivery_id"
+    " FROM due d, clock WHERE q.delivery_id = ANY (ARRAY[d.delivery_id])"
+    " AND q.tenant IS NOT DISTINCT FROM d.tenant"
     " RETURNING q.tenant, q.delivery_id, clock.at - d.due_at",
     NULL};
 
@@ -256,7 +261,7 @@ const rh_statement_t rh_sql_release = {
     " sum(CASE WHEN r.due_at <= n.at THEN 1 ELSE 0 END) AS due, min(r.due_at) AS oldest"           \
     " FROM (SELECT " NOW                                                                           \
     " AS at) AS n CROSS JOIN (SELECT q.tenant, q.subscription_id, q.due_at FROM " S                \
-    "queue q LIMIT " MOST ") AS r"                                                                 \
+    "queue q WHERE " HAS_ID " LIMIT " MOST ") AS r"                                                \
     " GROUP BY r.tenant, r.subscription_id) AS g"                                                  \
     " LEFT JOIN " S "subscription s ON s.tenant = g.tenant AND s.id = g.subscription_id"           \
     " LEFT JOIN " S "subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id"

@@ -1,6 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_sql.h"
 
+/** The tenant's comparison is of no use to any index. */
+#define IN_QUEUE "q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant"
+
 /*
  * Outcomes of attempts. The rows of subscription_stat are locked first, in order; then:
  *
@@ -13,7 +16,9 @@
  *             read at the end, so that it runs
  *
  * Rows are looked up by their key, one by one. While there are no statistics of a table, a join
- * would read all of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging.
+ * would read all of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. In the
+ * queue, whose statistics may be of a moment when it was empty, the tenant alone would look as
+ * good.
  */
 const rh_statement_t rh_sql_settle = {
     "settle",
@@ -54,8 +59,7 @@ const rh_statement_t rh_sql_settle = {
     " WHERE t.tenant = ANY (ARRAY[s.tenant]) AND t.subscription_id = ANY (ARRAY[s.subscription_id])"
     " AND (s.last_at IS NOT NULL OR s.pause > 0)),"
     " removed AS (DELETE FROM resthooks.queue q USING ready, o"
-    " WHERE q.tenant = ANY (ARRAY[o.tenant]) AND q.delivery_id = ANY (ARRAY[o.id])"
-    " AND (o.kind = 'delivered'"
+    " WHERE " IN_QUEUE " AND (o.kind = 'delivered'"
     " OR (o.kind IN ('gone', 'disabled') AND q.lease = o.lease)"
     " OR (o.kind = 'failed' AND q.lease = o.lease AND q.tries >= 0))"
     " RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),"
@@ -64,7 +68,7 @@ const rh_statement_t rh_sql_settle = {
     " tries = q.tries + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,"
     " attempt_count = q.attempt_count + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END"
     " FROM clock, ready, o"
-    " WHERE q.tenant = ANY (ARRAY[o.tenant]) AND q.delivery_id = ANY (ARRAY[o.id])"
+    " WHERE " IN_QUEUE
     " AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))"
     " AND q.lease = o.lease RETURNING q.tenant, q.subscription_id, q.order_key),"
     " wake AS MATERIALIZED (SELECT sum(resthooks.wake_ordered(k.tenant, k.subscription_id,"
