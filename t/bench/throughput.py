@@ -131,6 +131,12 @@ def is_steady(rate, growth):
     return growth <= rate * 0.01 + 5
 
 
+def longer(delay, rate, growth):
+    """The pause, in milliseconds, at which what is offered would be what is settled now."""
+    cycle = 64e3 / (rate + growth)
+    return max(delay + 2, int(delay + (64e3 / (rate * 1.02) - cycle) * 0.9))
+
+
 def all_the_way(bench, report, kind="pgsql", name="way"):
     """The highest rate of events that are captured and settled while the queue doesn't grow: the
     pause of wrk's connections between two requests is widened until that is so."""
@@ -145,10 +151,7 @@ def all_the_way(bench, report, kind="pgsql", name="way"):
         report.note(f"{name}: pause {delay} ms: {rate:.0f}/s settled, queue {growth:+.0f}/s")
         if is_steady(rate, growth) or delay > 1000:
             break
-        # What was offered and what of it was settled tell the pause at which both would meet.
-        offered = rate + growth
-        cycle = 64e3 / offered
-        delay = max(delay + 2, int(delay + (64e3 / (rate * 1.02) - cycle) * 0.9))
+        delay = longer(delay, rate, growth)
     for _ in range(bench.rounds()):
         load = bench.load(server)
         for _ in range(4):
@@ -158,7 +161,7 @@ def all_the_way(bench, report, kind="pgsql", name="way"):
                 break
             report.note(f"{name}: pause {delay} ms: {rate:.0f}/s settled, queue {growth:+.0f}/s:"
                         " not steady")
-            delay = int(delay * 1.1) + 1
+            delay = longer(delay, rate, growth)
         else:
             raise RuntimeError("no steady rate was found")
         report.add(name, rate)
