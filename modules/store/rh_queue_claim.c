@@ -11,7 +11,6 @@
 #define LOOK_FOR_ONE 4
 
 typedef struct claim_t {
-    rh_queue_impl_t *queue;
     rh_claim_t *claim;
     apr_time_t lease_until;
     apr_array_header_t *candidates; /**< of rh_candidate_t */
@@ -280,7 +279,6 @@ apr_status_t rh_queue_claim(rh_queue_t *self, rh_claim_t *what, apr_pool_t *scra
     claim_t claim = {0};
     apr_status_t status;
 
-    claim.queue = queue;
     claim.claim = what;
     claim.candidates = apr_array_make(scratch, 64, sizeof(rh_candidate_t));
     claim.jobs = jobs;
