@@ -2,8 +2,8 @@
 # What ./check --lint runs over modules/ and tools/. Sourced by bash after setup.sh.
 
 lint_includes() {
-    printf -- '-I%s ' . modules/base modules/model modules/net modules/store modules/delivery \
-        modules/server
+    printf -- '-I. '
+    (cd "$top" && find modules -mindepth 1 -type d -printf '-I%p ')
 }
 
 # Without the libraries' headers it can't tell what their functions fill in: uninitialised variables
@@ -26,7 +26,7 @@ lint_tidy() {
     flags="-std=gnu99 $(lint_includes) -DRH_PAGE_DIR=\"\" $(pkg-config --cflags apr-1 apr-util-1 \
         json-c openssl libcares zlib) -I$(apxs -q INCLUDEDIR)"
     # shellcheck disable=SC2086
-    (cd "$top" && printf '%s\0' modules/*/*.c tools/*.c mod_resthooks.c |
+    (cd "$top" && find modules tools mod_resthooks.c -name '*.c' -print0 |
         xargs -0 -n 4 -P "$(nproc)" sh -c 'flags=$0
             exec clang-tidy --quiet --warnings-as-errors="*" "$@" -- $flags' "${flags//-I\//-isystem /}")
 }
