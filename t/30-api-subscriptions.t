@@ -46,7 +46,7 @@ mine = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 own = api.subscribe(target, ["invoice.paid"], secret=mine)
 ok("secret" not in own, "a secret that the caller gave is not shown")
 is_(api.get("/subscriptions/" + own["id"] + "/secret").json["secret"], mine, "but taken")
-for alias in ("target", "url", "hookUrl"):
+for alias in ("target", "url", "hookUrl", "subscription_url"):
     answer = api.post("/subscriptions", {alias: target, "event": "employee.*"})
     is_((answer.status, answer.json["target_url"], answer.json["events"]),
         (201, target, ["employee.*"]), f"{alias} and event are other names")

@@ -113,6 +113,33 @@ silent = [(path, method, code) for path, methods in doc["paths"].items()
 is_(silent, [], "every operation says what it answers to bad parameters, to others' tenants, and "
     "when the database is down")
 
+# What generators make of it: a client must be able to log in, to read a null, to send no more than
+# what it was given, and to know of what an array is made.
+ok({"basic", "bearer"} <= set(doc["components"]["securitySchemes"]) and doc["security"],
+   "clients learn how to log in")
+schemas = doc["components"]["schemas"]
+is_([name for name, member in schemas["SubscriptionPatch"]["properties"].items()
+     if "default" in member], [], "a change of one member has no defaults for the others")
+
+
+def objects(node, where=""):
+    if isinstance(node, dict):
+        yield where, node
+        for key, value in node.items():
+            if key not in ("examples", "example"):
+                yield from objects(value, f"{where}/{key}")
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from objects(value, f"{where}/{i}")
+
+
+is_([f"{where}: {name}" for where, node in objects(doc) if "properties" in node
+     for name in node.get("required", [])
+     if "null" in resolve(node["properties"].get(name, {})).get("type", [])], [],
+    "no required member may be null, which generated models refuse")
+is_([where for where, node in objects(doc) if node.get("type") == "array" and
+     "items" not in node], [], "every array says of what it is")
+
 subscription = api.subscribe(receiver.url + "/in", ["*"])
 event = app.post("/events", {"type": "employee.created", "data": {"id": 1}}).json["id"]
 receiver.wait_for(1, "/in")
@@ -159,6 +186,7 @@ one = api.subscribe(receiver.url, ["*"])["id"]
 for method, url, path, body in [
         ("POST", "/subscriptions", "/subscriptions", body) for body in (
             {}, target, {"hookUrl": receiver.url, "event": "employee.*"},
+            {"subscription_url": receiver.url, "event": "employee.*"},
             {"events": ["*"]}, {"target_url": receiver.url}, {**target, "url": receiver.url},
             {**target, "event": "*"}, {**target, "events": "employee.created"},
             {**target, "events": ["Employee"]}, {**target, "event": "employee.created."},

@@ -21,7 +21,7 @@
 #include <string.h>
 
 /** Version of the module, as in the User-Agent of a delivery. */
-#define RH_VERSION "0.1.0"
+#define RH_VERSION "0.2.0"
 
 /** Largest tenant, key and idempotency id, in bytes. */
 #define RH_MAX_NAME 255

@@ -77,12 +77,12 @@ typedef enum {
 
 /**
  * Apply a JSON body to a subscription. Aliases: `event` for `events`; `target`, `url`,
- * `hookUrl` for `target_url` (two of them at once are an error). `active: false` pauses,
- * `active: true` revives. Read-only members of the representation (id, state, state_reason,
- * created_at, updated_at, stats) are taken and ignored so that GET then PUT works; any other
- * unknown member is an error. A target URL must be absolute http(s) without user info,
- * fragment, white space or control characters, at most RH_MAX_URL bytes, port 1-65535; whether
- * its address is allowed is decided when connecting, but literal addresses that are spelled
+ * `hookUrl`, `subscription_url` for `target_url` (two of them at once are an error).
+ * `active: false` pauses, `active: true` revives. Read-only members of the representation (id,
+ * state, state_reason, created_at, updated_at, stats) are taken and ignored so that GET then PUT
+ * works; any other unknown member is an error. A target URL must be absolute http(s) without user
+ * info, fragment, white space or control characters, at most RH_MAX_URL bytes, port 1-65535;
+ * whether its address is allowed is decided when connecting, but literal addresses that are spelled
  * unusually (0x7f000001, 127.1, octal) are refused here. IDN hosts must be in their ASCII
  * form (xn--).
  * `secret` is taken on create only ("whsec_" + base64 of 24-64 bytes); absent: the caller

@@ -370,6 +370,7 @@ static const struct {
     {"target", "target_url", read_target, false},
     {"url", "target_url", read_target, false},
     {"hookUrl", "target_url", read_target, false},
+    {"subscription_url", "target_url", read_target, false},
     {"events", "events", read_events, false},
     {"event", "events", read_event, false},
     {"active", "active", read_active, true},

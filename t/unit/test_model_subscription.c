@@ -115,10 +115,11 @@ static void creating(void)
 
 static void aliases(void)
 {
-    static const char *const names[] = {"target_url", "target", "url", "hookUrl"};
+    static const char *const names[] = {"target_url", "target", "url", "hookUrl",
+                                        "subscription_url"};
     rh_subscription_t subscription;
 
-    for (int i = 0; i < 4; i++) {
+    for (apr_size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *body = apr_psprintf(
             pool, "{\"%s\":\"https://e.com/\",\"event\":\"employee.created\"}", names[i]);
 
