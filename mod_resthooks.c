@@ -8,6 +8,7 @@
 
 static void register_hooks(apr_pool_t *pool)
 {
+    rh_config_register(pool);
     rh_parent_register(pool);
     rh_instruments_register(pool);
     rh_log_file_register(pool);

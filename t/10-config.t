@@ -88,6 +88,27 @@ with open(httpd.path("large.json"), "w", encoding="utf-8") as file:
 refused('RestHooksMaxData 1000\nRestHooksEventType a.b "x" large.json', "RestHooksEventType",
         "RestHooksMaxData")
 refused('RestHooksEventType a.b "x"\nRestHooksEventType a.b "y"', "RestHooksEventType", "twice")
+for name, text in (("login", "app:secret\n"), ("nologin", "app\n"), ("twolines", "a:b\nc:d\n"),
+                   ("schema.json", ' {"type":"object"}\n'), ("string.json", '"x"')):
+    with open(httpd.path(name), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(httpd.path(name), 0o600)
+PROXY = "RestHooksEgressProxy http://proxy:3128"
+for line in ("RestHooksEgressProxy", PROXY + " except=10.0.0.1/8", PROXY + " except=",
+             PROXY + " except=a,,b", PROXY + " resolve=here", PROXY + " colour=red",
+             PROXY + " auth=no-such-file", PROXY + " auth=nologin", PROXY + " auth=twolines",
+             PROXY + " auth=login auth=login", 'RestHooksEventType a.b "x" schema=no-such.json',
+             'RestHooksEventType a.b "x" schema=bad.json',
+             'RestHooksEventType a.b "x" schema=string.json',
+             'RestHooksEventType a.b "x" schema=schema.json schema=schema.json',
+             'RestHooksEventType a.b "x" string.json string.json', "RestHooksMaxHops 101",
+             "RestHooksMaxSubscriptions 0", "RestHooksTenantRequests 0",
+             "RestHooksHostConcurrency 0"):
+    refused(line)
+for line in (PROXY + " except=10.0.0.0/8,.internal.example auth=login resolve=proxy except=::1",
+             'RestHooksEventType a.b "x" schema=schema.json',
+             'RestHooksEventType a.b "x" string.json schema=schema.json', "RestHooksMaxHops 0"):
+    taken(line)
 authority = Authority()
 certificate, key = authority.issue("DNS:localhost", client=True)
 other = authority.issue("DNS:localhost", client=True)[1]

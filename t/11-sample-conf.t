@@ -32,7 +32,8 @@ for name, value in {
         "RestHooksRetry": "5s 5m 30m 2h 5h 10h 14h 20h 24h", "RestHooksConnectTimeout": "5s",
         "RestHooksGone": "410 409", "RestHooksDisableAfter": "5d", "RestHooksMaxData": "262144",
         "RestHooksConcurrency": "1024", "RestHooksEndpointConcurrency": "16",
-        "RestHooksThreads": "2", "RestHooksTargets": "https-only", "RestHooksRetention": "30d",
+        "RestHooksHostConcurrency": "64", "RestHooksMaxSubscriptions": "100",
+        "RestHooksTenantRequests": "8", "RestHooksMaxHops": "2", "RestHooksThreads": "2", "RestHooksTargets": "https-only", "RestHooksRetention": "30d",
         "RestHooksSchema": "auto"}.items():
     is_(written.get(name), value, f"{name} has its default")
 

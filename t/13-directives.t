@@ -48,7 +48,7 @@ is_(sorted(sample ^ set(documented)), [], "conf/resthooks.conf has the same")
 
 # What the code says of defaults: DEFAULT(member, value) of rh_config_finish.c, whose members the
 # table of directives names.
-source = "".join(read("modules", "server", name) for name in
+source = "".join(read("modules", "server", "config", name) for name in
                  ("rh_config_directives.c", "rh_config_finish.c", "rh_config_private.h"))
 macros = dict(re.findall(r'#define (RH_NAME_\w+) "(\w+)"', source))
 records = dict(re.findall(r"static const \w+_t (\w+) = \{OF\((\w+)\)", source))

@@ -19,6 +19,8 @@ void *rh_server_config_make(apr_pool_t *pool, server_rec *server)
     config->disable_after = config->retention = RH_UNSET;
     config->max_data = RH_UNSET;
     config->concurrency = config->endpoint_concurrency = config->threads = RH_UNSET;
+    config->max_subscriptions = config->tenant_requests = RH_UNSET;
+    config->host_concurrency = config->max_hops = RH_UNSET;
     config->https_only = config->schema_auto = RH_UNSET;
     config->allow = apr_array_make(pool, 0, sizeof(const char *));
     config->deny = apr_array_make(pool, 0, sizeof(const char *));
@@ -27,6 +29,16 @@ void *rh_server_config_make(apr_pool_t *pool, server_rec *server)
 
 #define MERGE_NUMBER(member) merged->member = add->member == RH_UNSET ? base->member : add->member
 #define MERGE_POINTER(member) merged->member = add->member ? add->member : base->member
+
+/** A proxy and its options belong together. */
+static void merge_proxy(rh_server_config_t *merged, const rh_server_config_t *from)
+{
+    merged->egress_proxy = from->egress_proxy;
+    merged->egress_except = from->egress_except;
+    merged->egress_auth_file = from->egress_auth_file;
+    merged->egress_auth = from->egress_auth;
+    merged->egress_resolve_proxy = from->egress_resolve_proxy;
+}
 
 void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
 {
@@ -47,11 +59,15 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
     MERGE_NUMBER(concurrency);
     MERGE_NUMBER(endpoint_concurrency);
     MERGE_NUMBER(threads);
+    MERGE_NUMBER(max_subscriptions);
+    MERGE_NUMBER(tenant_requests);
+    MERGE_NUMBER(host_concurrency);
+    MERGE_NUMBER(max_hops);
     MERGE_NUMBER(https_only);
     /* What the server denies stays denied in every virtual host. */
     merged->allow = apr_array_append(pool, base->allow, add->allow);
     merged->deny = apr_array_append(pool, base->deny, add->deny);
-    MERGE_POINTER(egress_proxy);
+    merge_proxy(merged, add->egress_proxy ? add : base);
     MERGE_POINTER(tls_ca_file);
     /* A certificate and its key belong together. */
     merged->tls_certificate = add->tls_certificate ? add->tls_certificate : base->tls_certificate;

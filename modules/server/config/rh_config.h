@@ -45,6 +45,8 @@ typedef struct rh_catalogue_type_t {
     const char *description; /**< "" for one that only a rule names */
     const char *sample;      /**< one JSON text, from the sample file; NULL: none */
     apr_size_t sample_len;
+    const char *schema; /**< JSON Schema of its data: an object, true or false; NULL: none */
+    apr_size_t schema_len;
     bool captured; /**< a rule of this host makes it */
 } rh_catalogue_type_t;
 
@@ -68,10 +70,21 @@ typedef struct rh_server_config_t {
     apr_interval_time_t timeout, connect_timeout, disable_after, retention; /**< RH_UNSET */
     apr_int64_t max_data;
     int concurrency, endpoint_concurrency, threads;
+    int max_subscriptions; /**< maximum number of subscriptions per tenant */
+    int tenant_requests;   /**< maximum number of concurrent API calls per tenant and child */
+    int host_concurrency;  /**< maximum number of attempts in flight to one host and port */
+    int max_hops;          /**< how often an event may result from a delivery; 0: never */
     int https_only;
     apr_array_header_t *allow, *deny; /**< of const char *, checked when read; a vhost's own come
                                            after the server's */
-    const char *egress_proxy, *tls_ca_file, *tls_certificate, *tls_key;
+    const char *egress_proxy; /**< "http://host:port"; NULL: none, nor have the next four a value */
+    apr_array_header_t *egress_except; /**< of const char *: hosts, addresses, CIDR blocks (syntax
+                                          of rh_egress_add) that are reached without the proxy; NULL
+                                            or empty: none */
+    const char *egress_auth_file;      /**< where egress_auth was read from; NULL: no login */
+    const char *egress_auth;           /**< "user:password" for the proxy; NULL: no login */
+    bool egress_resolve_proxy;         /**< the proxy resolves names and judges addresses */
+    const char *tls_ca_file, *tls_certificate, *tls_key;
     const char *spool;
     const char *log_name, *log_format; /**< RestHooksLog: "|program", an absolute path or "none";
                                             NULL: not set */

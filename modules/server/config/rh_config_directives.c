@@ -3,7 +3,6 @@
 #include "rh_config_private.h"
 
 #include "rh_time.h"
-#include "rh_url.h"
 
 #include <apr_file_io.h>
 #include <http_log.h>
@@ -49,6 +48,10 @@ typedef struct text_t {
 static const number_t max_data = {OF(max_data), 1, RH_LARGEST_DATA, true, false};
 static const number_t concurrency = {OF(concurrency), 1, 100000, false, true};
 static const number_t endpoint_concurrency = {OF(endpoint_concurrency), 1, 100000, false, false};
+static const number_t host_concurrency = {OF(host_concurrency), 1, 100000, false, false};
+static const number_t max_subscriptions = {OF(max_subscriptions), 1, 1000000, false, false};
+static const number_t tenant_requests = {OF(tenant_requests), 1, 100000, false, false};
+static const number_t max_hops = {OF(max_hops), 0, 100, false, false};
 static const number_t threads = {OF(threads), 1, 64, false, true};
 static const duration_t timeout = {OF(timeout), 10000, SECONDS(600), false};
 static const duration_t connect_timeout = {OF(connect_timeout), 10000, SECONDS(600), false};
@@ -241,25 +244,6 @@ static const char *add_target(cmd_parms *cmd, void *dir_config, const char *rule
     return NULL;
 }
 
-static const char *set_proxy(cmd_parms *cmd, void *dir_config, const char *url)
-{
-    const char *reason = "no http:// URL of a host and port";
-    rh_url_t parts;
-    apr_status_t status = rh_url_parse(cmd->pool, url, strlen(url), &parts, &reason);
-
-    (void)dir_config;
-    if (status != APR_SUCCESS) {
-        return rh_complaint(cmd, "%s: %s", url, reason);
-    }
-    if (parts.https || strcmp(parts.path, "/")) {
-        return rh_complaint(cmd, "%s: no http:// URL of a host and port", url);
-    }
-    rh_server_config(cmd->server)->egress_proxy =
-        apr_psprintf(cmd->pool, parts.ipv6_literal ? "http://[%s]:%d" : "http://%s:%d", parts.host,
-                     (int)parts.port);
-    return NULL;
-}
-
 static const char *set_file(cmd_parms *cmd, void *dir_config, const char *name)
 {
     const text_t *text = cmd->info;
@@ -359,8 +343,8 @@ const command_rec rh_directives[] = {
                   "expression that yields the tenant; empty: none"),
     AP_INIT_RAW_ARGS("RestHooksEvent", add_rule, NULL, RSRC_CONF,
                      "type methods regex [status=…] [data=…] [tenant=expr] [when=expr] [observe]"),
-    AP_INIT_TAKE23(RH_NAME_EVENT_TYPE, rh_event_type_directive, NULL, RSRC_CONF,
-                   "type, description and, if there is one, a file with a sample"),
+    AP_INIT_TAKE_ARGV(RH_NAME_EVENT_TYPE, rh_event_type_directive, NULL, RSRC_CONF,
+                      "type, description, optionally a file with a sample and schema=file"),
     AP_INIT_TAKE1("RestHooksPublisher", set_condition, INFO(publisher), EVERYWHERE,
                   "true-or-false expression: who may POST events"),
     AP_INIT_TAKE1("RestHooksAdmin", set_condition, INFO(admin), EVERYWHERE,
@@ -383,6 +367,14 @@ const command_rec rh_directives[] = {
                   "attempts in flight in one child process"),
     AP_INIT_TAKE1("RestHooksEndpointConcurrency", set_number, INFO(endpoint_concurrency), RSRC_CONF,
                   "of those, to one subscription"),
+    AP_INIT_TAKE1("RestHooksHostConcurrency", set_number, INFO(host_concurrency), RSRC_CONF,
+                  "of those, to one host and port"),
+    AP_INIT_TAKE1("RestHooksMaxSubscriptions", set_number, INFO(max_subscriptions), RSRC_CONF,
+                  "maximum number of subscriptions per tenant"),
+    AP_INIT_TAKE1("RestHooksTenantRequests", set_number, INFO(tenant_requests), RSRC_CONF,
+                  "maximum number of concurrent API calls per tenant and child process"),
+    AP_INIT_TAKE1("RestHooksMaxHops", set_number, INFO(max_hops), RSRC_CONF,
+                  "how often an event may result from a delivery before it is not delivered"),
     AP_INIT_TAKE1("RestHooksThreads", set_number, INFO(threads), RSRC_CONF,
                   "delivery threads of one child process"),
     AP_INIT_TAKE1("RestHooksTargets", set_choice, INFO(targets), RSRC_CONF,
@@ -392,8 +384,8 @@ const command_rec rh_directives[] = {
                     "public"),
     AP_INIT_ITERATE(RH_NAME_TARGET_DENY, add_target, INFO(deny), RSRC_CONF,
                     "addresses, CIDR blocks and hosts that may not be targets"),
-    AP_INIT_TAKE1("RestHooksEgressProxy", set_proxy, NULL, RSRC_CONF,
-                  "http://host:port of a proxy for deliveries"),
+    AP_INIT_TAKE_ARGV(RH_NAME_EGRESS_PROXY, rh_egress_proxy_directive, NULL, RSRC_CONF,
+                      "http://host:port of a proxy for deliveries, and its options"),
     AP_INIT_TAKE1(RH_NAME_TLS_CA_FILE, set_file, INFO(tls_ca_file), RSRC_CONF,
                   "PEM file of the CAs that targets' certificates are checked against"),
     AP_INIT_TAKE1(RH_NAME_TLS_CERTIFICATE, set_file, INFO(tls_certificate), RSRC_CONF,

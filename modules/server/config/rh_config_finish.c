@@ -43,6 +43,10 @@ static void set_defaults(apr_pool_t *pool, rh_server_config_t *config)
     DEFAULT(max_data, 262144);
     DEFAULT(concurrency, 1024);
     DEFAULT(endpoint_concurrency, 16);
+    DEFAULT(host_concurrency, 64);
+    DEFAULT(max_subscriptions, 100);
+    DEFAULT(tenant_requests, 8);
+    DEFAULT(max_hops, 2);
     DEFAULT(threads, 2);
     DEFAULT(https_only, 1);
     DEFAULT(schema_auto, 1);
@@ -78,6 +82,9 @@ static bool same_list(const apr_array_header_t *a, const apr_array_header_t *b)
 {
     int i;
 
+    if (!a || !b) {
+        return a == b;
+    }
     if (a->nelts != b->nelts) {
         return false;
     }
@@ -93,6 +100,9 @@ static bool same_net(const rh_server_config_t *a, const rh_server_config_t *b)
 {
     return same_list(a->allow, b->allow) && same_list(a->deny, b->deny) &&
            same_text(a->egress_proxy, b->egress_proxy) &&
+           same_list(a->egress_except, b->egress_except) &&
+           same_text(a->egress_auth, b->egress_auth) &&
+           a->egress_resolve_proxy == b->egress_resolve_proxy &&
            same_text(a->tls_ca_file, b->tls_ca_file) &&
            same_text(a->tls_certificate, b->tls_certificate) && same_text(a->tls_key, b->tls_key);
 }
@@ -108,8 +118,10 @@ bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_con
            !memcmp(left->gone, right->gone, left->gone_count * sizeof(*left->gone)) &&
            left->disable_after == right->disable_after && a->timeout == b->timeout &&
            a->connect_timeout == b->connect_timeout &&
-           a->endpoint_concurrency == b->endpoint_concurrency && a->retention == b->retention &&
-           same_text(a->log_name, b->log_name) && same_text(a->log_format, b->log_format);
+           a->endpoint_concurrency == b->endpoint_concurrency &&
+           a->host_concurrency == b->host_concurrency && a->max_hops == b->max_hops &&
+           a->retention == b->retention && same_text(a->log_name, b->log_name) &&
+           same_text(a->log_format, b->log_format);
 }
 
 /** mod_dbd is there, and its settings are such that this module can work with them. */

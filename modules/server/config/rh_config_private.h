@@ -16,6 +16,7 @@
 #define RH_NAME_MAX_DATA "RestHooksMaxData"
 #define RH_NAME_TARGET_ALLOW "RestHooksTargetAllow"
 #define RH_NAME_TARGET_DENY "RestHooksTargetDeny"
+#define RH_NAME_EGRESS_PROXY "RestHooksEgressProxy"
 #define RH_NAME_TLS_CA_FILE "RestHooksTLSCAFile"
 #define RH_NAME_TLS_CERTIFICATE "RestHooksTLSCertificate"
 #define RH_NAME_TLS_KEY "RestHooksTLSKey"
@@ -29,9 +30,20 @@ const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *ha
 const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name);
 const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params);
 
-/** RestHooksEventType, with its sample file (rh_config_type.c). */
-const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, const char *type,
-                                    const char *description, const char *sample);
+/** RestHooksEventType, with its sample and schema files (rh_config_type.c). */
+const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, char *const argv[]);
+
+/** RestHooksEgressProxy with its options (rh_config_proxy.c). */
+const char *rh_egress_proxy_directive(cmd_parms *cmd, void *dir_config, int argc,
+                                      char *const argv[]);
+
+/**
+ * Read a regular file relative to the ServerRoot into `pool` of `cmd`, zero-terminated, white space
+ * around its content removed.
+ * @return NULL, or the complaint
+ */
+const char *rh_read_text_file(cmd_parms *cmd, const char *name, apr_size_t max_len,
+                              const char **path, const char **text, apr_size_t *len);
 
 /**
  * The catalogue of a server: types of directives, then of rules, each once, sorted.

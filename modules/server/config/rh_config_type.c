@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The catalogue of event types, and their samples. */
+/* The catalogue of event types with their samples and schemas. */
 #include "rh_config_private.h"
 
 #include "rh_event_type.h"
@@ -12,67 +12,118 @@
 /** Largest description of a type, bytes. */
 #define MAX_DESCRIPTION 1000
 
-/** Read a sample file; white space around the JSON text does not belong to it. */
-static const char *read_sample(cmd_parms *cmd, const char *name, rh_catalogue_type_t *type)
+const char *rh_read_text_file(cmd_parms *cmd, const char *name, apr_size_t max_len,
+                              const char **path, const char **text, apr_size_t *text_len)
 {
-    const char *path = ap_server_root_relative(cmd->pool, name);
-    rh_json_error_t error;
     apr_file_t *file;
     apr_finfo_t info;
     apr_status_t status;
-    char reason[120], *text;
+    char reason[120], *buffer;
     apr_size_t len;
 
-    if (!path) {
-        return rh_complaint(cmd, "%s: no valid path", name);
+    *path = ap_server_root_relative(cmd->pool, name);
+    if (!*path) {
+        return rh_complaint(cmd, "%s: not a valid path", name);
     }
-    status = apr_file_open(&file, path, APR_READ | APR_BINARY, APR_OS_DEFAULT, cmd->temp_pool);
+    status = apr_file_open(&file, *path, APR_READ | APR_BINARY, APR_OS_DEFAULT, cmd->temp_pool);
     if (status != APR_SUCCESS) {
-        return rh_complaint(cmd, "%s: %s", path, apr_strerror(status, reason, sizeof(reason)));
+        return rh_complaint(cmd, "%s: %s", *path, apr_strerror(status, reason, sizeof(reason)));
     }
     status = apr_file_info_get(&info, APR_FINFO_SIZE | APR_FINFO_TYPE, file);
-    if (status != APR_SUCCESS || info.filetype != APR_REG || info.size > RH_LARGEST_DATA) {
+    if (status != APR_SUCCESS || info.filetype != APR_REG || info.size > (apr_off_t)max_len) {
         apr_file_close(file);
-        return rh_complaint(cmd, "%s: no file of at most %d bytes", path, RH_LARGEST_DATA);
+        return rh_complaint(cmd, "%s: not a regular file of at most %" APR_SIZE_T_FMT " bytes",
+                            *path, max_len);
     }
     len = (apr_size_t)info.size;
-    text = apr_palloc(cmd->pool, len + 1);
-    status = apr_file_read_full(file, text, len, &len);
+    buffer = apr_palloc(cmd->pool, len + 1);
+    status = apr_file_read_full(file, buffer, len, &len);
     apr_file_close(file);
     if (status != APR_SUCCESS && status != APR_EOF) {
-        return rh_complaint(cmd, "%s: %s", path, apr_strerror(status, reason, sizeof(reason)));
+        return rh_complaint(cmd, "%s: %s", *path, apr_strerror(status, reason, sizeof(reason)));
     }
-    while (len > 0 && apr_isspace(text[len - 1])) {
+    while (len > 0 && apr_isspace(buffer[len - 1])) {
         len--;
     }
-    while (len > 0 && apr_isspace(*text)) {
-        text++;
+    while (len > 0 && apr_isspace(*buffer)) {
+        buffer++;
         len--;
     }
-    text[len] = '\0';
-    if (rh_json_check(text, len, &error) != APR_SUCCESS) {
-        return rh_complaint(cmd, "%s: no JSON: %s at byte %" APR_SIZE_T_FMT, path, error.reason,
-                            error.offset);
-    }
-    type->sample = text;
-    type->sample_len = len;
+    buffer[len] = '\0';
+    *text = buffer;
+    *text_len = len;
     return NULL;
 }
 
-const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, const char *name,
-                                    const char *description, const char *sample)
+/** Read a file that holds one JSON text; white space around it does not belong to it. */
+static const char *read_json(cmd_parms *cmd, const char *name, const char **text, apr_size_t *len)
+{
+    const char *path, *complaint;
+    rh_json_error_t error;
+
+    complaint = rh_read_text_file(cmd, name, RH_LARGEST_DATA, &path, text, len);
+    if (complaint) {
+        return complaint;
+    }
+    if (rh_json_check(*text, *len, &error) != APR_SUCCESS) {
+        return rh_complaint(cmd, "%s: invalid JSON: %s at byte %" APR_SIZE_T_FMT, path,
+                            error.reason, error.offset);
+    }
+    return NULL;
+}
+
+/** A JSON Schema (2020-12, section 4.3) is an object or a boolean. */
+static const char *read_schema(cmd_parms *cmd, const char *name, rh_catalogue_type_t *type)
+{
+    const char *complaint = read_json(cmd, name, &type->schema, &type->schema_len);
+
+    if (complaint) {
+        return complaint;
+    }
+    if (*type->schema != '{' && strcmp(type->schema, "true") && strcmp(type->schema, "false")) {
+        return rh_complaint(cmd, "schema=%s: not a JSON Schema (an object, true or false)", name);
+    }
+    return NULL;
+}
+
+/** Read what follows the description: a sample file, schema=file, each at most once. */
+static const char *read_files(cmd_parms *cmd, int argc, char *const argv[],
+                              rh_catalogue_type_t *type)
+{
+    static const char prefix[] = "schema=";
+    const char *complaint = NULL;
+    int i;
+
+    for (i = 0; i < argc && !complaint; i++) {
+        if (!strncasecmp(argv[i], prefix, sizeof(prefix) - 1)) {
+            complaint = type->schema ? rh_complaint(cmd, "schema= is given twice")
+                                     : read_schema(cmd, argv[i] + sizeof(prefix) - 1, type);
+        } else {
+            complaint = type->sample ? rh_complaint(cmd, "\"%s\": a second sample file", argv[i])
+                                     : read_json(cmd, argv[i], &type->sample, &type->sample_len);
+        }
+    }
+    return complaint;
+}
+
+const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, char *const argv[])
 {
     rh_server_config_t *config = rh_server_config(cmd->server);
     rh_catalogue_type_t *type = apr_pcalloc(cmd->pool, sizeof(*type));
-    const char *complaint;
+    const char *name, *description, *complaint;
     int i;
 
     (void)dir_config;
+    if (argc < 2) {
+        return rh_complaint(cmd, "needs a type and a description");
+    }
+    name = argv[0];
+    description = argv[1];
     if (!rh_event_type_valid(name, strlen(name))) {
-        return rh_complaint(cmd, "\"%s\" is no event type like employee.created", name);
+        return rh_complaint(cmd, "\"%s\" is not an event type like employee.created", name);
     }
     if (strlen(description) > MAX_DESCRIPTION || !rh_utf8_valid(description, strlen(description))) {
-        return rh_complaint(cmd, "the description is not at most %d bytes of UTF-8",
+        return rh_complaint(cmd, "the description is not UTF-8 of at most %d bytes",
                             MAX_DESCRIPTION);
     }
     for (i = 0; i < config->types->nelts; i++) {
@@ -82,7 +133,8 @@ const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, const char
     }
     type->type = name;
     type->description = description;
-    if (sample && (complaint = read_sample(cmd, sample, type)) != NULL) {
+    complaint = read_files(cmd, argc - 2, argv + 2, type);
+    if (complaint) {
         return complaint;
     }
     APR_ARRAY_PUSH(config->types, rh_catalogue_type_t *) = type;

@@ -13,6 +13,8 @@
 void rh_api_register(apr_pool_t *pool);
 /** Capture: fixups (before), insert_filter, insert_error_filter and the two filters. */
 void rh_capture_register(apr_pool_t *pool);
+/** Warnings at start about settings that can hardly be meant (rh_config_warn.c). */
+void rh_config_register(apr_pool_t *pool);
 /** The parent: check_config (the configuration as a whole), post_config (tables). */
 void rh_parent_register(apr_pool_t *pool);
 /** Life of a child process: child_init (engine), child_stopping. */
