@@ -186,7 +186,7 @@ static int handle(request_rec *r)
     api->store = api->config->store;
     api->problem = rh_problem_make(r->pool);
     api->query = apr_table_make(r->pool, 4);
-    if (api->config->enabled != 1) {
+    if (api->config->settings.enabled != 1) {
         return rh_api_error(api, 404, "RestHooks is Off on this host.");
     }
     api->base = rh_request_base(r);
@@ -211,7 +211,8 @@ static int handle(request_rec *r)
  */
 static int keep_from_proxy(request_rec *r)
 {
-    const char *base = rh_server_config(r->server)->enabled == 1 ? rh_request_base(r) : NULL;
+    const char *base =
+        rh_server_config(r->server)->settings.enabled == 1 ? rh_request_base(r) : NULL;
 
     if (base && *base) {
         apr_table_setn(r->subprocess_env, "no-proxy", "1");
