@@ -11,7 +11,8 @@ from rhtest import *  # noqa: E402,F403
 import threading
 
 receiver, backend = Receiver(), Backend()
-httpd = Httpd(backend=backend, extra='RestHooksEventType invoice.paid "was paid"\n'
+httpd = Httpd(backend=backend, extra='RestHooksTenantRequests 64\n'
+              'RestHooksEventType invoice.paid "was paid"\n'
                                      "SetOutputFilter DEFLATE")
 api, app = httpd.api(), httpd.api(role="app")
 UUID7 = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_api.h"
+#include "rh_api_share.h"
 
 #include <http_log.h>
 #include <http_protocol.h>
@@ -8,7 +9,7 @@
 #define HANDLER "resthooks"
 
 static const rh_api_route_t routes[] = {
-    {"GET", "", rh_api_index_get, RH_API_NO_TENANT, ""},
+    {"GET", "", rh_api_index_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
     {"GET", "/subscriptions", rh_api_subscriptions_list, 0, "limit before event active"},
     {"POST", "/subscriptions", rh_api_subscriptions_create, 0, ""},
     {"GET", "/subscriptions/{}", rh_api_subscription_get, 0, ""},
@@ -29,13 +30,13 @@ static const rh_api_route_t routes[] = {
     {"GET", "/event-types/{}", rh_api_event_type_get, 0, ""},
     {"GET", "/event-types/{}/sample", rh_api_event_type_sample, 0, ""},
     {"GET", "/events", rh_api_events_list, 0, "limit before type event from to"},
-    {"POST", "/events", rh_api_events_publish, RH_API_NO_TENANT, ""},
+    {"POST", "/events", rh_api_events_publish, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
     {"GET", "/events/{}", rh_api_event_get, 0, ""},
     {"GET", "/stats", rh_api_stats_get, 0, "from to step subscription"},
     {"GET", "/stats/subscriptions", rh_api_stats_subscriptions, 0, "from to step"},
-    {"GET", "/health", rh_api_health_get, RH_API_NO_TENANT, ""},
-    {"GET", "/metrics", rh_api_metrics_get, RH_API_NO_TENANT, ""},
-    {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT, ""},
+    {"GET", "/health", rh_api_health_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
+    {"GET", "/metrics", rh_api_metrics_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
+    {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
 };
 
 #define ROUTE_COUNT ((int)(sizeof(routes) / sizeof(routes[0])))
@@ -135,6 +136,27 @@ static void refuse_cross_site(rh_api_t *api)
     }
 }
 
+/** Seconds that a 429 asks clients to wait. */
+#define SHARE_RETRY_AFTER_S "1"
+
+/** Run a route within its tenant's share of the child's threads. */
+static int run_route(rh_api_t *api, const rh_api_route_t *route)
+{
+    int token, result;
+
+    if (!api->tenant || (route->flags & RH_API_NO_SHARE)) {
+        return route->function(api);
+    }
+    token = rh_api_share_enter(api->config, api->tenant, api->config->tenant_requests);
+    if (token < 0) {
+        apr_table_setn(api->r->headers_out, "Retry-After", SHARE_RETRY_AFTER_S);
+        return rh_api_error(api, 429, "Too many requests of this tenant at the same time.");
+    }
+    result = route->function(api);
+    rh_api_share_leave(token);
+    return result;
+}
+
 static int dispatch(rh_api_t *api)
 {
     const char *allow;
@@ -169,7 +191,7 @@ static int dispatch(rh_api_t *api)
     if (!api->store) {
         return rh_api_store_error(api, APR_EAGAIN);
     }
-    return route->function(api);
+    return run_route(api, route);
 }
 
 static int handle(request_rec *r)
@@ -186,7 +208,7 @@ static int handle(request_rec *r)
     api->store = api->config->store;
     api->problem = rh_problem_make(r->pool);
     api->query = apr_table_make(r->pool, 4);
-    if (api->config->settings.enabled != 1) {
+    if (api->config->enabled != 1) {
         return rh_api_error(api, 404, "RestHooks is Off on this host.");
     }
     api->base = rh_request_base(r);
@@ -211,8 +233,7 @@ static int handle(request_rec *r)
  */
 static int keep_from_proxy(request_rec *r)
 {
-    const char *base =
-        rh_server_config(r->server)->settings.enabled == 1 ? rh_request_base(r) : NULL;
+    const char *base = rh_server_config(r->server)->enabled == 1 ? rh_request_base(r) : NULL;
 
     if (base && *base) {
         apr_table_setn(r->subprocess_env, "no-proxy", "1");
@@ -220,9 +241,16 @@ static int keep_from_proxy(request_rec *r)
     return DECLINED;
 }
 
+static void start_child(apr_pool_t *pool, server_rec *server)
+{
+    (void)server;
+    rh_api_share_init(pool);
+}
+
 void rh_api_register(apr_pool_t *pool)
 {
     (void)pool;
+    ap_hook_child_init(start_child, NULL, NULL, APR_HOOK_MIDDLE);
     /* Before mod_proxy's. */
     ap_hook_translate_name(keep_from_proxy, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);

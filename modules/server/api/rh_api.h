@@ -35,7 +35,8 @@ typedef int rh_api_function_t(rh_api_t *api);
 
 /** What a route needs besides its method and path. */
 enum {
-    RH_API_NO_TENANT = 1 /**< answers without a tenant, too */
+    RH_API_NO_TENANT = 1, /**< responds without a tenant, too */
+    RH_API_NO_SHARE = 2   /**< is not counted among the tenant's calls (RestHooksTenantRequests) */
 };
 
 typedef struct rh_api_route_t {
@@ -77,8 +78,12 @@ bool rh_api_if_match(rh_api_t *api, apr_int64_t revision);
 /** True if the request has an If-Match field. */
 bool rh_api_has_if_match(rh_api_t *api);
 
-/** Absolute URL of a path below the base. */
+/** Absolute URL of a path below the base, by the name and port that the client used. */
 const char *rh_api_url(rh_api_t *api, const char *path);
+
+/** The same by the virtual host's own name and port (ServerName), whatever the client calls it:
+ * what all receivers get to see. CloudEvents 1.0 "source": with the id it identifies an event. */
+const char *rh_api_canonical_url(rh_api_t *api, const char *path);
 
 /* ---- rh_api_answer.c: what goes ---- */
 

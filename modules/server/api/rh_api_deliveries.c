@@ -21,7 +21,7 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
         return rh_api_store_error(api, rv);
     }
     if (!*delivery->base_url) {
-        delivery->base_url = rh_api_url(api, "");
+        delivery->base_url = rh_api_canonical_url(api, "");
     }
     return rh_api_json(api, status, rh_delivery_json(delivery, api->r->pool));
 }
@@ -236,7 +236,7 @@ int rh_api_subscription_replay(rh_api_t *api)
 /** The type of a test: the first of the subscription's that the catalogue has; else its first. */
 static const char *default_type(rh_api_t *api, const rh_subscription_t *subscription)
 {
-    const apr_array_header_t *types = api->config->settings.types;
+    const apr_array_header_t *types = api->config->types;
     int i, j;
 
     for (i = 0; i < subscription->events->nelts; i++) {
@@ -275,7 +275,7 @@ static const char *read_type(rh_api_t *api)
         type = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
         if (!rh_event_type_valid(type, strlen(type))) {
             rh_problem_field(api->problem, name, "must be an event type such as employee.created");
-        } else if (api->config->settings.types->nelts > 0 && !rh_api_find_type(api->config, type)) {
+        } else if (api->config->types->nelts > 0 && !rh_api_find_type(api->config, type)) {
             rh_problem_field(api->problem, name, "is not an event type of this server");
         }
     }

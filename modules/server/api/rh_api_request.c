@@ -5,6 +5,7 @@
 #include "rh_uuid.h"
 
 #include <apr_buckets.h>
+#include <apr_uri.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <util_filter.h>
@@ -247,4 +248,25 @@ void rh_api_unknown_field(rh_api_t *api, const char *name)
 const char *rh_api_url(rh_api_t *api, const char *path)
 {
     return ap_construct_url(api->r->pool, apr_pstrcat(api->r->pool, api->base, path, NULL), api->r);
+}
+
+/** True if the port is the scheme's own, which a URL leaves out. */
+static bool is_default_port(const char *scheme, apr_port_t port)
+{
+    return port == apr_uri_port_of_scheme(scheme);
+}
+
+const char *rh_api_canonical_url(rh_api_t *api, const char *path)
+{
+    request_rec *r = api->r;
+    const server_rec *server = r->server;
+    const char *scheme = ap_http_scheme(r);
+    const char *host = server->server_hostname ? server->server_hostname : "localhost";
+    apr_port_t port = server->port ? server->port : r->connection->local_addr->port;
+    bool literal = strchr(host, ':') && *host != '[';
+
+    return apr_psprintf(r->pool, "%s://%s%s%s%s%s%s", scheme, literal ? "[" : "", host,
+                        literal ? "]" : "",
+                        is_default_port(scheme, port) ? "" : apr_psprintf(r->pool, ":%u", port),
+                        ap_escape_uri(r->pool, api->base), path);
 }

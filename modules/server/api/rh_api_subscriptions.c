@@ -43,7 +43,7 @@ static bool type_known(void *baton, const char *type)
 {
     const rh_server_config_t *config = baton;
 
-    return config->settings.types->nelts == 0 || rh_api_find_type(config, type);
+    return config->types->nelts == 0 || rh_api_find_type(config, type);
 }
 
 /** Names are judged when they are connected to; a literal address may be refused at once. */
@@ -67,8 +67,8 @@ static bool address_allowed(void *baton, const rh_url_t *url)
 
 static rh_subscription_rules_t rules_of(rh_api_t *api)
 {
-    rh_subscription_rules_t rules = {api->config->settings.https_only == 1, type_known,
-                                     address_allowed, api->config};
+    rh_subscription_rules_t rules = {api->config->https_only == 1, type_known, address_allowed,
+                                     api->config};
 
     return rules;
 }
@@ -147,7 +147,7 @@ int rh_api_subscriptions_create(rh_api_t *api)
     }
     rh_uuid_make(id);
     subscription->id = id;
-    subscription->base_url = rh_api_url(api, "");
+    subscription->base_url = rh_api_canonical_url(api, "");
     status = rh_store_subscription_create(api->store, subscription, pool);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
@@ -218,6 +218,7 @@ static void apply_body(rh_api_t *api, rh_subscription_t *subscription, void *bat
     const reading_t *reading = baton;
     rh_subscription_rules_t rules = rules_of(api);
 
+    subscription->base_url = rh_api_canonical_url(api, "");
     rh_subscription_read(subscription, reading->body, reading->mode, &rules, api->r->pool,
                          api->problem);
 }

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""No tenant takes what is everybody's: calls at a time, and how events are called."""
+
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+LIMIT = 3
+receiver = Receiver()
+one = Vhost(name="one", extra=f"RestHooksTenantRequests {LIMIT}")
+other = Vhost(name="other", extra=f"RestHooksTenantRequests {LIMIT}")
+# A single child, since the share is one of each child.
+httpd = Httpd(vhosts=[one, other],
+              config="" if MPM == "prefork" else
+              "ServerLimit 1\nStartServers 1\nThreadsPerChild 25\nMaxRequestWorkers 25\n"
+              "MinSpareThreads 1\nMaxSpareThreads 25\n")
+
+
+def hold(vhost, tenant):
+    """A call whose body never comes to its end: it keeps a thread."""
+    sock = socket.create_connection(("127.0.0.1", vhost.port))
+    sock.sendall(f"POST {vhost.hooks}/subscriptions HTTP/1.1\r\nHost: localhost\r\n"
+                 f"X-Tenant: {tenant}\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 1000\r\n\r\n{".encode())
+    return sock
+
+
+if MPM == "prefork":
+    skip("a tenant has its share of calls", "a child of prefork has one thread")
+else:
+    held = [hold(one, "greedy") for _ in range(LIMIT)]
+    answer = wait_until(lambda: next(
+        (a for a in [one.api("greedy").get("/subscriptions")] if a.status == 429), None))
+    ok(answer, "a tenant that has its share of calls gets 429")
+    is_((answer.type, answer.headers["Retry-After"]), ("application/problem+json", "1"),
+        "as a problem, with Retry-After")
+    is_(one.api("modest").get("/subscriptions").status, 200, "another tenant is served")
+    is_(other.api("greedy").get("/subscriptions").status, 200,
+        "and so is a tenant of that name on another host")
+    is_(one.api(None).get("/health").status, 200, "what needs no tenant is not counted")
+    for sock in held:
+        sock.close()
+    ok(wait_until(lambda: one.api("greedy").get("/subscriptions").status == 200),
+       "calls that end make room")
+
+# CloudEvents 1.0: source and id identify an event, whatever name its subscriber called us by.
+for path, host in (("/a", "a.example"), ("/b", "b.example")):
+    made = one.api("named", Host=host).post(
+        "/subscriptions", {"target_url": receiver.url + path, "events": ["*"],
+                           "format": "cloudevents"})
+    is_(made.status, 201, f"a subscription is made by way of {host}")
+    ok(made.headers["Location"].startswith(f"http://{host}"), "its Location is for its client")
+one.api("named", "app").post("/events", {"type": "employee.created", "data": {"id": 1}})
+got = [json.loads(receiver.wait_for(1, path)[0].body) for path in ("/a", "/b")]
+is_(got[0]["source"], f"http://localhost:{one.port}/hooks", "the source is the host's own name")
+is_((got[0]["source"], got[0]["id"]), (got[1]["source"], got[1]["id"]),
+    "and the same for every subscriber")
+done_testing()
