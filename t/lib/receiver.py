@@ -24,6 +24,7 @@
 """
 
 import asyncio
+import collections
 import contextlib
 import socket
 import struct
@@ -60,6 +61,7 @@ class Received:
         self.body = body
         self.connection = connection
         self.time = time.time()
+        self.answered = None  # when the response was written; None: it was not, or not yet
 
     def __repr__(self):
         return f"<{self.method} {self.target} {self.body[:200]!r}>"
@@ -72,6 +74,7 @@ class Receiver:
         self._tls = tls
         self._host = host
         self._ledger = []
+        self._by_path = collections.defaultdict(list)
         self._changed = threading.Condition()
         self._connections = 0
         self.open_now = 0
@@ -96,33 +99,42 @@ class Receiver:
     def received(self, path=None):
         """What arrived so far, in order; of one path, query not counted."""
         with self._changed:
-            return [r for r in self._ledger if path is None or r.path == path]
+            return list(self._rows(path))
+
+    def count(self, path=None):
+        """How many arrived so far."""
+        with self._changed:
+            return len(self._rows(path))
 
     def wait_for(self, count, path=None, timeout=60):
         """Wait until so many have arrived; what has, be it fewer."""
         end = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = [r for r in self._ledger if path is None or r.path == path]
                 left = end - time.monotonic()
-                if len(found) >= count or left <= 0:
-                    return found
+                if len(self._rows(path)) >= count or left <= 0:
+                    return list(self._rows(path))
                 self._changed.wait(left)
 
     def quiet(self, seconds, path=None):
         """Wait; True if nothing more has arrived meanwhile."""
-        before = len(self.received(path))
+        before = self.count(path)
         time.sleep(seconds)
-        return len(self.received(path)) == before
+        return self.count(path) == before
 
     def clear(self):
         with self._changed:
             self._ledger.clear()
+            self._by_path.clear()
 
     def stop(self):
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(10)
+
+    def _rows(self, path):
+        """The list of a path, or of all; under the lock. Looking up does not make a path known."""
+        return self._ledger if path is None else self._by_path.get(path, [])
 
     # The server.
 
@@ -170,9 +182,12 @@ class Receiver:
         received = Received(method, target, raw, body, connection)
         with self._changed:
             self._ledger.append(received)
-            number = sum(1 for r in self._ledger if r.path == received.path)
+            self._by_path[received.path].append(received)
+            number = len(self._by_path[received.path])
             self._changed.notify_all()
-        return await self._answer(received, number, writer)
+        keep = await self._answer(received, number, writer)
+        received.answered = time.time()
+        return keep
 
     async def _send(self, writer, status, headers=(), body=b"", keep=True):
         lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers),
