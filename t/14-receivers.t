@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: nodejs npm php-cli mono-mcs mono-runtime
 """docs/receivers.md: its verifiers judge right in every language that is here, its receivers take a
 real delivery, its commands work."""
 

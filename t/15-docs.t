@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: jq sqlite3
 """The documentation: its links lead somewhere, its log tags, paths and examples are the module's."""
 
 import glob

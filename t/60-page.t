@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: chromium nodejs npm php-cli
 """The page in a real browser: t/page/story.mjs tells the story.
 
 $RH_SCREENSHOTS names a folder for the pictures of each view; without it they go with the test.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: python3-prometheus-client promtool
 """/metrics: what it counts is what happened, over all processes, and its form is right."""
 
 import os

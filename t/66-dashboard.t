@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: promtool
 """conf/grafana-dashboard.json and conf/alerts.rules.yml: what they ask for is served, and each alert
 comes when it should and stays away when all is well."""
 

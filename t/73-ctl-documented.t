@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: groff-base bash-completion
 """resthooksctl: its --help, man page and bash completion name the same commands and options."""
 
 import os

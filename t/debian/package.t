@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: dpkg-dev debhelper lintian fakeroot
 """The Debian package: it is built from a clean copy, lintian finds nothing, httpd runs on what is in
 it, and it is installed, used, upgraded and purged on a copy of this machine.
 

@@ -19,6 +19,11 @@ missing_packages() {
     done
 }
 
+# What tests name in a line "# Packages: ...", each once.
+wanted_packages() {
+    sed -n 's/^# Packages: //p' "$@" | tr ' ' '\n' | sort -u | tr '\n' ' '
+}
+
 # Install by apt what is missing; say what. The output goes to the file that is named first.
 install_packages() {
     local log=$1 missing as_root=""
@@ -39,7 +44,9 @@ install_packages() {
             die "needs packages; as root, run: apt-get install --no-install-recommends $missing"
         fi
     fi
-    echo "packages    installing by ${as_root:+$as_root }apt-get: $missing"
+    # shellcheck disable=SC2086
+    echo "packages    installing $(set -- $missing; echo $#) by ${as_root:+$as_root }apt-get; some minutes where there are many:"
+    echo "            $missing"
     # shellcheck disable=SC2086
     if ! { $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
@@ -109,6 +116,7 @@ build() {
     shift 2
     folder=$source/build/$name
     mkdir -p "$folder"
+    [ -e "$folder/.configured" ] || printf 'build       %s, a minute or so ...\n' "$name"
     if ! {
         if [ ! -e "$source/configure" ] || [ "$source/configure.ac" -nt "$source/configure" ] ||
             [ "$source/Makefile.am" -nt "$source/Makefile.in" ]; then
