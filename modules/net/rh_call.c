@@ -475,7 +475,7 @@ static void judged(void *baton, const rh_addresses_t *addresses)
     bool allowed = !rh_egress_denies_host(policy, call->url.host);
 
     for (int i = 0; allowed && i < addresses->count; i++) {
-        allowed = rh_egress_allows(policy, call->url.host, &addresses->address[i].any);
+        allowed = rh_egress_allows(policy, call->url.host, &addresses->address[i]);
     }
     if (!allowed) {
         rh_call_end(call, RH_EXCHANGE_REFUSED_ADDRESS,

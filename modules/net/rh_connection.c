@@ -2,7 +2,6 @@
 #include "rh_connection.h"
 
 #include <apr_hash.h>
-#include <errno.h>
 #include <openssl/sha.h>
 #include <sys/socket.h>
 
@@ -32,6 +31,7 @@ struct rh_connections_t {
     struct rh_origin_head_t unused, spare_origins;
     struct rh_connection_head_t busy, idle, spare;
     int unused_count, idle_count;
+    apr_sockaddr_t sender; /**< written by apr_socket_recvfrom, never read */
 };
 
 /* ---- origins ---- */
@@ -142,6 +142,11 @@ static SSL_SESSION *take_session(rh_origin_t *origin)
 
 /* ---- connections ---- */
 
+static apr_socket_t *socket_of(const rh_connection_t *connection)
+{
+    return rh_watch_socket(connection->watch)->apr;
+}
+
 rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch)
 {
     rh_connections_t *connections = origin->home;
@@ -169,7 +174,7 @@ bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *ne
     SSL_SESSION *session = take_session(connection->origin);
 
     connection->verified = connection->origin->verified;
-    connection->tls = rh_tls_open(net, rh_watch_descriptor(connection->watch), url->host,
+    connection->tls = rh_tls_open(net, socket_of(connection), url->host,
                                   url->ipv4_literal || url->ipv6_literal, session);
     if (session) {
         SSL_SESSION_free(session);
@@ -183,53 +188,56 @@ bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *ne
     return true;
 }
 
-/** What a plain socket's call that failed means. */
-static rh_io_t plain_outcome(rh_connection_t *connection, rh_io_t would_block)
+/** What the failure of a call on a plain socket means. */
+static rh_io_t judge_failure(rh_connection_t *connection, apr_status_t status, rh_io_t would_block)
 {
-    connection->error_number = errno;
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+    if (APR_STATUS_IS_EAGAIN(status)) {
         return would_block;
     }
+    if (APR_STATUS_IS_EOF(status)) {
+        return RH_IO_CLOSED;
+    }
+    connection->status = status;
     return RH_IO_RESET;
 }
 
 rh_io_t rh_connection_read(rh_connection_t *connection, char *buffer, apr_size_t size,
                            apr_size_t *len)
 {
-    rh_io_t io;
-    ssize_t got;
+    apr_status_t status;
 
     *len = 0;
     if (connection->tls) {
-        io = rh_tls_read(connection->tls, buffer, size, len);
-        connection->error_number = errno;
+        rh_io_t io = rh_tls_read(connection->tls, buffer, size, len);
+
+        connection->status = rh_tls_status(connection->tls);
         return io;
     }
-    got = recv(rh_watch_descriptor(connection->watch), buffer, size, 0);
-    if (got < 0) {
-        return plain_outcome(connection, RH_IO_WANT_READ);
+    status = apr_socket_recv(socket_of(connection), buffer, &size);
+    if (status != APR_SUCCESS) {
+        return judge_failure(connection, status, RH_IO_WANT_READ);
     }
-    *len = (apr_size_t)got;
-    return got ? RH_IO_OK : RH_IO_CLOSED;
+    *len = size;
+    return RH_IO_OK;
 }
 
 rh_io_t rh_connection_write(rh_connection_t *connection, const char *data, apr_size_t len,
                             apr_size_t *written)
 {
-    rh_io_t io;
-    ssize_t sent;
+    apr_status_t status;
 
     *written = 0;
     if (connection->tls) {
-        io = rh_tls_write(connection->tls, data, len, written);
-        connection->error_number = errno;
+        rh_io_t io = rh_tls_write(connection->tls, data, len, written);
+
+        connection->status = rh_tls_status(connection->tls);
         return io;
     }
-    sent = send(rh_watch_descriptor(connection->watch), data, len, MSG_NOSIGNAL);
-    if (sent < 0) {
-        return plain_outcome(connection, RH_IO_WANT_WRITE);
+    status = apr_socket_send(socket_of(connection), data, &len);
+    if (status != APR_SUCCESS) {
+        return judge_failure(connection, status, RH_IO_WANT_WRITE);
     }
-    *written = (apr_size_t)sent;
+    *written = len;
     return RH_IO_OK;
 }
 
@@ -241,8 +249,7 @@ const char *rh_connection_reason(rh_connection_t *connection, rh_io_t io, apr_po
         return rh_tls_reason(connection->tls, pool);
     }
     if (io == RH_IO_RESET) {
-        return apr_pstrdup(
-            pool, apr_strerror(APR_FROM_OS_ERROR(connection->error_number), text, sizeof(text)));
+        return apr_pstrdup(pool, apr_strerror(connection->status, text, sizeof(text)));
     }
     return "the connection was closed";
 }
@@ -271,17 +278,18 @@ void rh_connection_close(rh_connection_t *connection)
 
 /* ---- idle ones ---- */
 
-/** True while neither an end nor an answer that nobody asked for has come. */
+/** True while neither an end nor an unexpected response has come. */
 static bool is_quiet(rh_connection_t *connection)
 {
     char byte;
-    ssize_t got;
+    apr_size_t len = sizeof(byte);
+    apr_sockaddr_t *sender = &connection->home->sender;
 
     if (connection->tls) {
         return rh_tls_is_idle(connection->tls);
     }
-    got = recv(rh_watch_descriptor(connection->watch), &byte, 1, MSG_PEEK);
-    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    return APR_STATUS_IS_EAGAIN(
+        apr_socket_recvfrom(sender, socket_of(connection), MSG_PEEK, &byte, &len));
 }
 
 static void idle_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
@@ -403,6 +411,7 @@ rh_connections_t *rh_connections_make(apr_pool_t *pool, rh_reactor_t *reactor,
     APR_RING_INIT(&connections->busy, rh_connection_t, link);
     APR_RING_INIT(&connections->idle, rh_connection_t, link);
     APR_RING_INIT(&connections->spare, rh_connection_t, link);
-    apr_pool_cleanup_register(pool, connections, connections_cleanup, apr_pool_cleanup_null);
+    /* Before the pools below, in which the sockets are. */
+    apr_pool_pre_cleanup_register(pool, connections, connections_cleanup);
     return connections;
 }

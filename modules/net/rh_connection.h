@@ -29,7 +29,7 @@ typedef struct rh_connection_t {
     SSL *tls;            /**< NULL: plain */
     apr_time_t made;     /**< when it was connected */
     apr_time_t verified; /**< when the certificate of the session to resume was */
-    int error_number;    /**< errno of the last RH_IO_RESET */
+    apr_status_t status; /**< of the last RH_IO_RESET */
     rh_timer_t idle_timer;
     rh_tls_sink_t sink;
 } rh_connection_t;
@@ -47,7 +47,7 @@ void rh_origin_leave(rh_origin_t *origin);
 /** An idle connection that is still open, or NULL. */
 rh_connection_t *rh_connection_take(rh_origin_t *origin);
 
-/** A connection over a descriptor just connected, whose watch it takes over. */
+/** A connection over a socket just connected, whose watch it takes over. */
 rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch);
 
 /** Begin TLS, resuming the origin's session if there is one. False: there is no memory. */

@@ -1,11 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_dial.h"
 
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 /** RFC 8305 §8: Connection Attempt Delay */
 #define STAGGER apr_time_from_msec(250)
 
@@ -26,27 +21,28 @@ void rh_dial_stop(rh_dial_t *dial)
     }
 }
 
-static void fail(rh_dial_t *dial, rh_exchange_result_t result, const char *error)
+static void report_failure(rh_dial_t *dial, rh_exchange_result_t result, const char *error)
 {
     rh_dial_stop(dial);
     dial->failed(dial->baton, result, error);
 }
 
-static void win(rh_dial_t *dial, rh_watch_t *watch)
+static void hand_over(rh_dial_t *dial, rh_watch_t *watch)
 {
     rh_dial_stop(dial);
     dial->connected(dial->baton, watch);
 }
 
-static int open_socket(rh_dial_t *dial, int family)
+/** Open a socket; while descriptors have run out, close idle connections. */
+static apr_status_t open_socket(rh_dial_t *dial, const rh_address_t *address, rh_socket_t **opened)
 {
-    int descriptor;
+    apr_status_t status;
 
     do {
-        descriptor = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    } while (descriptor < 0 && (errno == EMFILE || errno == ENFILE) &&
+        status = rh_socket_open(rh_reactor_sockets(dial->reactor), address, dial->port, opened);
+    } while ((APR_STATUS_IS_EMFILE(status) || APR_STATUS_IS_ENFILE(status)) &&
              rh_connections_drop_oldest(dial->connections));
-    return descriptor;
+    return status;
 }
 
 static int slot_of(const rh_dial_t *dial, const rh_watch_t *watch)
@@ -62,49 +58,44 @@ static int slot_of(const rh_dial_t *dial, const rh_watch_t *watch)
 static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
 {
     rh_dial_t *dial = baton;
-    int slot = slot_of(dial, watch), error = 0;
-    socklen_t size = sizeof(error);
+    apr_status_t status = rh_socket_connect(rh_watch_socket(watch));
 
     (void)events;
-    if (getsockopt(rh_watch_descriptor(watch), SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
-        error = errno;
+    if (status == APR_EINPROGRESS) {
+        return;
     }
-    dial->sockets[slot] = NULL;
-    if (error == 0) {
-        win(dial, watch);
+    dial->sockets[slot_of(dial, watch)] = NULL;
+    if (status == APR_SUCCESS) {
+        hand_over(dial, watch);
         return;
     }
     rh_watch_close(watch);
-    dial->error_number = error;
+    dial->status = status;
     try_next(dial);
 }
 
 /** Begin to connect. False: it failed at once, or is not allowed. */
-static bool begin(rh_dial_t *dial, rh_address_t *address)
+static bool begin_connect(rh_dial_t *dial, const rh_address_t *address)
 {
-    int slot = slot_of(dial, NULL), descriptor, on = 1;
+    rh_socket_t *opened;
     apr_status_t status;
 
-    if (!dial->trusted && !rh_egress_allows(dial->policy, dial->host, &address->any)) {
+    if (!dial->trusted && !rh_egress_allows(dial->policy, dial->host, address)) {
         return false;
     }
-    rh_address_set_port(address, dial->port);
-    descriptor = open_socket(dial, address->any.sa_family);
-    if (descriptor < 0) {
-        dial->error_number = errno;
-        return false;
-    }
-    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(descriptor, &address->any, rh_address_size(address)) != 0 && errno != EINPROGRESS) {
-        dial->error_number = errno;
-        close(descriptor);
-        return false;
-    }
-    status = rh_watch_open(dial->reactor, descriptor, true, APR_POLLOUT, socket_ready, dial,
-                           &dial->sockets[slot]);
+    status = open_socket(dial, address, &opened);
     if (status != APR_SUCCESS) {
-        dial->error_number = APR_TO_OS_ERROR(status);
-        close(descriptor);
+        dial->status = status;
+        return false;
+    }
+    status = rh_socket_connect(opened);
+    if (status == APR_SUCCESS || status == APR_EINPROGRESS) {
+        status = rh_watch_open(dial->reactor, opened, APR_POLLOUT, socket_ready, dial,
+                               &dial->sockets[slot_of(dial, NULL)]);
+    }
+    if (status != APR_SUCCESS) {
+        dial->status = status;
+        rh_socket_close(opened);
         return false;
     }
     return true;
@@ -124,15 +115,16 @@ static void give_up(rh_dial_t *dial)
 {
     char text[128];
 
-    if (dial->error_number) {
-        fail(dial, RH_EXCHANGE_CONNECT,
-             apr_psprintf(dial->pool, "connect to %s port %hu: %s", dial->host, dial->port,
-                          apr_strerror(APR_FROM_OS_ERROR(dial->error_number), text, sizeof(text))));
+    if (dial->status != APR_SUCCESS) {
+        report_failure(dial, RH_EXCHANGE_CONNECT,
+                       apr_psprintf(dial->pool, "connect to %s port %hu: %s", dial->host,
+                                    dial->port, apr_strerror(dial->status, text, sizeof(text))));
         return;
     }
     /* Which address that is would tell a tenant about the network within. */
-    fail(dial, RH_EXCHANGE_REFUSED_ADDRESS,
-         apr_psprintf(dial->pool, "refused: the address of %s is not allowed", dial->host));
+    report_failure(
+        dial, RH_EXCHANGE_REFUSED_ADDRESS,
+        apr_psprintf(dial->pool, "refused: the address of %s is not allowed", dial->host));
 }
 
 /** Go on with the next address that can be tried. */
@@ -144,7 +136,7 @@ static void try_next(rh_dial_t *dial)
         if (slot_of(dial, NULL) < 0) {
             return;
         }
-        if (begin(dial, &dial->found.address[dial->next++])) {
+        if (begin_connect(dial, &dial->found.address[dial->next++])) {
             if (dial->next < dial->found.count) {
                 rh_timers_arm(timers, &dial->stagger, rh_monotonic_now() + STAGGER);
             }
@@ -167,8 +159,8 @@ static void resolved(void *baton, const rh_addresses_t *addresses)
     rh_dial_t *dial = baton;
 
     if (addresses->count == 0) {
-        fail(dial, RH_EXCHANGE_RESOLVE,
-             apr_psprintf(dial->pool, "DNS: %s: %s", dial->host, addresses->error));
+        report_failure(dial, RH_EXCHANGE_RESOLVE,
+                       apr_psprintf(dial->pool, "DNS: %s: %s", dial->host, addresses->error));
         return;
     }
     dial->found = *addresses;
@@ -178,14 +170,15 @@ static void resolved(void *baton, const rh_addresses_t *addresses)
 void rh_dial_start(rh_dial_t *dial)
 {
     dial->next = 0;
-    dial->error_number = 0;
+    dial->status = APR_SUCCESS;
     dial->stagger.fire = stagger_over;
     dial->stagger.baton = dial;
     dial->query.answered = resolved;
     dial->query.baton = dial;
     if (!dial->trusted && rh_egress_denies_host(dial->policy, dial->host)) {
-        fail(dial, RH_EXCHANGE_REFUSED_ADDRESS,
-             apr_psprintf(dial->pool, "refused: %s is not allowed as a target", dial->host));
+        report_failure(
+            dial, RH_EXCHANGE_REFUSED_ADDRESS,
+            apr_psprintf(dial->pool, "refused: %s is not allowed as a target", dial->host));
         return;
     }
     rh_resolver_ask(dial->resolver, dial->host, &dial->query);

@@ -4,8 +4,8 @@
  * @brief From a host to a connected socket: resolve, ask the egress policy, connect.
  *
  * Addresses are tried one after the other, the next one 250 ms after the last or as soon as one
- * fails; the first to connect wins (RFC 8305 §5). Each is put to the policy right before it is
- * connected to, so no answer of a name server reaches what the policy closes.
+ * fails; the first to connect wins (RFC 8305 §5). The policy judges each right before it is
+ * connected to, so no response of a name server leads to an address that the policy denies.
  */
 #ifndef RH_DIAL_H
 #define RH_DIAL_H
@@ -17,7 +17,7 @@
 /** Sockets of one dial that may be connecting at a time. */
 #define RH_DIAL_SOCKETS 4
 
-/** Part of whom it serves; all zero: idle. */
+/** Embedded in its owner; zero-initialised means idle. */
 typedef struct rh_dial_t {
     rh_reactor_t *reactor;
     rh_resolver_t *resolver;
@@ -26,10 +26,10 @@ typedef struct rh_dial_t {
     const char *host;
     unsigned short port;
     const rh_egress_policy_t *policy;
-    bool trusted; /**< the administrator named the host: the policy isn't asked */
+    bool trusted; /**< the administrator named the host: the policy is not consulted */
 
     /** One of these is called, once, perhaps from within rh_dial_start. The watch, of a connected
-     * socket, belongs to whom is called. */
+     * socket, is owned by the callback. */
     void (*connected)(void *baton, rh_watch_t *watch);
     void (*failed)(void *baton, rh_exchange_result_t result, const char *error);
     void *baton;
@@ -38,14 +38,14 @@ typedef struct rh_dial_t {
     rh_query_t query;
     rh_addresses_t found;
     int next;
-    int error_number;
+    apr_status_t status; /**< of the last address that could not be connected to */
     rh_timer_t stagger;
     rh_watch_t *sockets[RH_DIAL_SOCKETS];
 } rh_dial_t;
 
 void rh_dial_start(rh_dial_t *dial);
 
-/** Give up; nobody is called. Nothing when it is over or never began. */
+/** Give up without calling back. Does nothing when the dial is over or never began. */
 void rh_dial_stop(rh_dial_t *dial);
 
 #endif

@@ -98,21 +98,15 @@ static forms_t ipv6_forms(const unsigned char *bytes)
     return forms;
 }
 
-static bool forms_of(const struct sockaddr *address, forms_t *forms)
+static bool forms_of(const rh_address_t *address, forms_t *forms)
 {
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in ipv4;
-
-        memcpy(&ipv4, address, sizeof(ipv4));
+    if (address->family == APR_INET) {
         memset(forms, 0, sizeof(*forms));
-        forms->form[forms->count++] = ipv4_form((const unsigned char *)&ipv4.sin_addr, 0);
+        forms->form[forms->count++] = ipv4_form(address->bytes, 0);
         return true;
     }
-    if (address->sa_family == AF_INET6) {
-        struct sockaddr_in6 ipv6;
-
-        memcpy(&ipv6, address, sizeof(ipv6));
-        *forms = ipv6_forms(ipv6.sin6_addr.s6_addr);
+    if (address->family == APR_INET6) {
+        *forms = ipv6_forms(address->bytes);
         return true;
     }
     return false;
@@ -174,7 +168,7 @@ bool rh_egress_denies_host(const rh_egress_policy_t *policy, const char *host)
 }
 
 bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
-                      const struct sockaddr *address)
+                      const rh_address_t *address)
 {
     apr_size_t len = host_length(host);
     forms_t forms;

@@ -13,9 +13,7 @@
 #ifndef RH_EGRESS_H
 #define RH_EGRESS_H
 
-#include "rh_base.h"
-
-#include <sys/socket.h>
+#include "rh_address.h"
 
 typedef struct rh_egress_policy_t rh_egress_policy_t;
 
@@ -37,7 +35,7 @@ const char *rh_egress_add(rh_egress_policy_t *policy, bool allow, const char *ru
  * @param address NULL: not known yet; then true only if a rule allows the host whatever its address
  */
 bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
-                      const struct sockaddr *address);
+                      const rh_address_t *address);
 
 /** True if a deny rule refuses this host by its name, whatever its address. Thread-safe. */
 bool rh_egress_denies_host(const rh_egress_policy_t *policy, const char *host);

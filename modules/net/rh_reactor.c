@@ -1,21 +1,18 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_reactor.h"
 
-#include <apr_network_io.h>
-#include <apr_portable.h>
 #include <apr_ring.h>
-#include <unistd.h>
 
-/** Events fetched at once. With epoll and kqueue no limit on what is watched. */
+/** Events fetched at once. With epoll and kqueue this does not limit how much is watched. */
 #define EVENTS 1024
 
 struct rh_watch_t {
     APR_RING_ENTRY(rh_watch_t) link;
     rh_reactor_t *reactor;
     apr_pollfd_t pollfd;
-    apr_socket_t *socket; /**< a shell around the descriptor, used again with the watch */
-    int descriptor;
-    bool owned;
+    rh_socket_t *socket;   /**< owned; NULL: the watch is of a foreign descriptor */
+    apr_socket_t *foreign; /**< wraps a foreign descriptor; reused with the watch */
+    apr_os_sock_t descriptor;
     rh_ready_t *ready; /**< NULL: closed */
     void *baton;
 };
@@ -26,7 +23,8 @@ struct rh_reactor_t {
     apr_pool_t *pool;
     apr_pollset_t *pollset;
     rh_timers_t timers;
-    struct rh_watch_head_t open, closed, spare; /* As many as were ever open at once. */
+    rh_sockets_t *sockets;
+    struct rh_watch_head_t open, closed, spare; /**< together the maximum ever open at once */
     bool handing_out;
 };
 
@@ -46,13 +44,15 @@ apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor)
     apr_status_t status;
 
     made->pool = pool;
+    made->sockets = rh_sockets_make(pool);
     APR_RING_INIT(&made->open, rh_watch_t, link);
     APR_RING_INIT(&made->closed, rh_watch_t, link);
     APR_RING_INIT(&made->spare, rh_watch_t, link);
     status =
         apr_pollset_create(&made->pollset, EVENTS, pool, APR_POLLSET_WAKEABLE | APR_POLLSET_NOCOPY);
     if (status == APR_SUCCESS) {
-        apr_pool_cleanup_register(pool, made, reactor_cleanup, apr_pool_cleanup_null);
+        /* Before the pools below, in which the sockets are. */
+        apr_pool_pre_cleanup_register(pool, made, reactor_cleanup);
         *reactor = made;
     }
     return status;
@@ -61,6 +61,11 @@ apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor)
 rh_timers_t *rh_reactor_timers(rh_reactor_t *reactor)
 {
     return &reactor->timers;
+}
+
+rh_sockets_t *rh_reactor_sockets(rh_reactor_t *reactor)
+{
+    return reactor->sockets;
 }
 
 void rh_reactor_expire(rh_reactor_t *reactor)
@@ -127,32 +132,57 @@ static rh_watch_t *spare_watch(rh_reactor_t *reactor)
     return watch;
 }
 
-apr_status_t rh_watch_open(rh_reactor_t *reactor, int descriptor, bool owned, apr_int16_t events,
+static apr_status_t start_watch(rh_watch_t *watch, apr_socket_t *socket, apr_int16_t events,
+                                rh_ready_t *ready, void *baton)
+{
+    rh_reactor_t *reactor = watch->reactor;
+    apr_status_t status;
+
+    watch->pollfd.p = reactor->pool;
+    watch->pollfd.desc_type = APR_POLL_SOCKET;
+    watch->pollfd.desc.s = socket;
+    watch->pollfd.reqevents = events;
+    watch->pollfd.client_data = watch;
+    status = apr_pollset_add(reactor->pollset, &watch->pollfd);
+    if (status != APR_SUCCESS) {
+        APR_RING_INSERT_HEAD(&reactor->spare, watch, rh_watch_t, link);
+        return status;
+    }
+    watch->ready = ready;
+    watch->baton = baton;
+    APR_RING_INSERT_TAIL(&reactor->open, watch, rh_watch_t, link);
+    return APR_SUCCESS;
+}
+
+apr_status_t rh_watch_open(rh_reactor_t *reactor, rh_socket_t *socket, apr_int16_t events,
                            rh_ready_t *ready, void *baton, rh_watch_t **watch)
 {
     rh_watch_t *made = spare_watch(reactor);
-    apr_os_sock_t os_socket = descriptor;
-    apr_status_t status = apr_os_sock_put(&made->socket, &os_socket, reactor->pool);
+    apr_status_t status = start_watch(made, socket->apr, events, ready, baton);
 
     if (status == APR_SUCCESS) {
-        made->pollfd.p = reactor->pool;
-        made->pollfd.desc_type = APR_POLL_SOCKET;
-        made->pollfd.desc.s = made->socket;
-        made->pollfd.reqevents = events;
-        made->pollfd.client_data = made;
-        status = apr_pollset_add(reactor->pollset, &made->pollfd);
+        made->socket = socket;
+        *watch = made;
     }
+    return status;
+}
+
+apr_status_t rh_watch_foreign(rh_reactor_t *reactor, apr_os_sock_t descriptor, apr_int16_t events,
+                              rh_ready_t *ready, void *baton, rh_watch_t **watch)
+{
+    rh_watch_t *made = spare_watch(reactor);
+    apr_status_t status = apr_os_sock_put(&made->foreign, &descriptor, reactor->pool);
+
     if (status != APR_SUCCESS) {
         APR_RING_INSERT_HEAD(&reactor->spare, made, rh_watch_t, link);
         return status;
     }
     made->descriptor = descriptor;
-    made->owned = owned;
-    made->ready = ready;
-    made->baton = baton;
-    APR_RING_INSERT_TAIL(&reactor->open, made, rh_watch_t, link);
-    *watch = made;
-    return APR_SUCCESS;
+    status = start_watch(made, made->foreign, events, ready, baton);
+    if (status == APR_SUCCESS) {
+        *watch = made;
+    }
+    return status;
 }
 
 apr_status_t rh_watch_events(rh_watch_t *watch, apr_int16_t events)
@@ -176,7 +206,12 @@ void rh_watch_handler(rh_watch_t *watch, rh_ready_t *ready, void *baton)
     watch->baton = baton;
 }
 
-int rh_watch_descriptor(const rh_watch_t *watch)
+rh_socket_t *rh_watch_socket(const rh_watch_t *watch)
+{
+    return watch->socket;
+}
+
+apr_os_sock_t rh_watch_descriptor(const rh_watch_t *watch)
 {
     return watch->descriptor;
 }
@@ -185,12 +220,12 @@ void rh_watch_close(rh_watch_t *watch)
 {
     rh_reactor_t *reactor = watch->reactor;
 
-    /* Fails where an earlier rh_watch_events could not add it again: then it is out already. */
+    /* This fails where an earlier rh_watch_events could not add it again: it is out already. */
     (void)apr_pollset_remove(reactor->pollset, &watch->pollfd);
-    if (watch->owned) {
-        close(watch->descriptor);
+    if (watch->socket) {
+        rh_socket_close(watch->socket);
+        watch->socket = NULL;
     }
-    watch->descriptor = -1;
     watch->ready = NULL;
     APR_RING_REMOVE(watch, link);
     if (reactor->handing_out) {

@@ -1,18 +1,20 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_reactor.h
- * @brief What one event loop waits for: descriptors in a pollset, and timers.
+ * @brief What one event loop waits for: sockets in a pollset, and timers.
  *
- * One thread, but for the wakeup. A watch owns the descriptor it watches. Those that are closed
- * while events are handed out are kept until all have been: an event that was already fetched for
- * a closed watch is dropped, never given to whoever got its descriptor or memory next.
+ * One thread, but for the wakeup. Watches that are closed while events are handed out are kept
+ * until all events have been: an event that was already fetched for a closed watch is dropped. It
+ * must not reach the next user of the descriptor or of the memory.
  */
 #ifndef RH_REACTOR_H
 #define RH_REACTOR_H
 
+#include "rh_socket.h"
 #include "rh_timer.h"
 
 #include <apr_poll.h>
+#include <apr_portable.h>
 
 typedef struct rh_reactor_t rh_reactor_t;
 typedef struct rh_watch_t rh_watch_t;
@@ -20,10 +22,13 @@ typedef struct rh_watch_t rh_watch_t;
 /** Something happened: APR_POLLIN, APR_POLLOUT, APR_POLLERR, APR_POLLHUP. May close the watch. */
 typedef void rh_ready_t(void *baton, rh_watch_t *watch, apr_int16_t events);
 
-/** `pool` is the loop's; its destruction closes every descriptor that is still watched. */
+/** `pool` is the loop's; its destruction closes every socket that is still watched. */
 apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor);
 
 rh_timers_t *rh_reactor_timers(rh_reactor_t *reactor);
+
+/** Where the loop's sockets are made. */
+rh_sockets_t *rh_reactor_sockets(rh_reactor_t *reactor);
 
 /** Fire the timers that are due. */
 void rh_reactor_expire(rh_reactor_t *reactor);
@@ -38,21 +43,28 @@ apr_status_t rh_reactor_wait(rh_reactor_t *reactor, apr_interval_time_t timeout)
 apr_status_t rh_reactor_wakeup(rh_reactor_t *reactor);
 
 /**
- * Watch a non-blocking descriptor, which now belongs to the watch if `owned`; on failure it stays
- * the caller's. Level-triggered.
+ * Watch a socket, level-triggered. The watch takes it over; on failure it stays the caller's.
  */
-apr_status_t rh_watch_open(rh_reactor_t *reactor, int descriptor, bool owned, apr_int16_t events,
+apr_status_t rh_watch_open(rh_reactor_t *reactor, rh_socket_t *socket, apr_int16_t events,
                            rh_ready_t *ready, void *baton, rh_watch_t **watch);
+
+/** Watch a non-blocking descriptor of a library (c-ares), which goes on to own it. */
+apr_status_t rh_watch_foreign(rh_reactor_t *reactor, apr_os_sock_t descriptor, apr_int16_t events,
+                              rh_ready_t *ready, void *baton, rh_watch_t **watch);
 
 /** Wait for other events. */
 apr_status_t rh_watch_events(rh_watch_t *watch, apr_int16_t events);
 
-/** Tell another of what happens. */
+/** Call another function from now on. */
 void rh_watch_handler(rh_watch_t *watch, rh_ready_t *ready, void *baton);
 
-int rh_watch_descriptor(const rh_watch_t *watch);
+/** The socket; NULL where the descriptor is foreign. */
+rh_socket_t *rh_watch_socket(const rh_watch_t *watch);
 
-/** Stop watching, and close the descriptor if it is owned. */
+/** The foreign descriptor. */
+apr_os_sock_t rh_watch_descriptor(const rh_watch_t *watch);
+
+/** Stop watching, and close the socket if it is owned. */
 void rh_watch_close(rh_watch_t *watch);
 
 #endif

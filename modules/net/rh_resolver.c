@@ -4,7 +4,6 @@
 #include <apr_hash.h>
 #include <apr_thread_mutex.h>
 #include <ares.h>
-#include <arpa/inet.h>
 
 /** Names that are remembered, and that may be waited for. */
 #define CACHED 1024
@@ -56,31 +55,6 @@ struct rh_resolver_t {
 
 /* ---- addresses ---- */
 
-bool rh_address_read(const char *text, rh_address_t *address)
-{
-    memset(address, 0, sizeof(*address));
-    if (strchr(text, ':')) {
-        address->ipv6.sin6_family = AF_INET6;
-        return inet_pton(AF_INET6, text, &address->ipv6.sin6_addr) == 1;
-    }
-    address->ipv4.sin_family = AF_INET;
-    return inet_pton(AF_INET, text, &address->ipv4.sin_addr) == 1;
-}
-
-void rh_address_set_port(rh_address_t *address, unsigned short port)
-{
-    if (address->any.sa_family == AF_INET6) {
-        address->ipv6.sin6_port = htons(port);
-    } else {
-        address->ipv4.sin_port = htons(port);
-    }
-}
-
-socklen_t rh_address_size(const rh_address_t *address)
-{
-    return address->any.sa_family == AF_INET6 ? sizeof(address->ipv6) : sizeof(address->ipv4);
-}
-
 static bool is_localhost(const char *host)
 {
     static const char name[] = "localhost";
@@ -115,8 +89,7 @@ static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *add
             *node = (*node)->ai_next;
         }
         if (*node) {
-            memcpy(&addresses->address[addresses->count++], (*node)->ai_addr,
-                   family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+            (void)rh_address_of_os((*node)->ai_addr, &addresses->address[addresses->count++]);
             ttl = (*node)->ai_ttl < ttl ? (*node)->ai_ttl : ttl;
             *node = (*node)->ai_next;
         }
@@ -189,8 +162,8 @@ static void socket_state(void *baton, ares_socket_t descriptor, int readable, in
         }
     } else if (events && vacant >= 0) {
         /* One that can't be watched ends by c-ares' own time-out. */
-        (void)rh_watch_open(resolver->reactor, descriptor, false, events, socket_ready, resolver,
-                            &resolver->watches[vacant]);
+        (void)rh_watch_foreign(resolver->reactor, descriptor, events, socket_ready, resolver,
+                               &resolver->watches[vacant]);
     }
 }
 
@@ -493,7 +466,8 @@ apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolv
     if (status != ARES_SUCCESS) {
         return status == ARES_ENOMEM ? APR_ENOMEM : APR_EGENERAL;
     }
-    apr_pool_cleanup_register(pool, made, resolver_cleanup, apr_pool_cleanup_null);
+    /* While the reactor can still close watches. */
+    apr_pool_pre_cleanup_register(pool, made, resolver_cleanup);
     *resolver = made;
     return APR_SUCCESS;
 }

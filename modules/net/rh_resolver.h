@@ -15,17 +15,9 @@
 #include "rh_reactor.h"
 
 #include <apr_ring.h>
-#include <netinet/in.h>
 
 /** Addresses of one name that are looked at. */
 #define RH_MAX_ADDRESSES 16
-
-/** An address of either family, with its port. */
-typedef union rh_address_t {
-    struct sockaddr any;
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-} rh_address_t;
 
 /** The outcome for one name. */
 typedef struct rh_addresses_t {
@@ -59,12 +51,5 @@ apr_status_t rh_resolver_set_servers(rh_resolver_t *resolver, const char *server
 
 /** Once a process, before threads. Idempotent; undone with the pool. */
 apr_status_t rh_resolver_global_init(apr_pool_t *pool);
-
-/** Read a literal address, port 0. */
-bool rh_address_read(const char *text, rh_address_t *address);
-
-void rh_address_set_port(rh_address_t *address, unsigned short port);
-
-socklen_t rh_address_size(const rh_address_t *address);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "rh_wire.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -124,8 +123,8 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
 
 /* ---- a connection ---- */
 
-SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, bool is_address,
-                 SSL_SESSION *session)
+SSL *rh_tls_open(const rh_net_config_t *net, apr_socket_t *socket, const char *host,
+                 bool is_address, SSL_SESSION *session)
 {
     SSL *tls;
     BIO *wire;
@@ -135,7 +134,7 @@ SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, b
     if (!tls) {
         return NULL;
     }
-    wire = rh_wire_open(SSL_CTX_get_app_data(net->tls), descriptor);
+    wire = rh_wire_open(SSL_CTX_get_app_data(net->tls), socket);
     if (wire) {
         SSL_set_bio(tls, wire, wire);
     }
@@ -154,6 +153,11 @@ SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, b
     return tls;
 }
 
+apr_status_t rh_tls_status(SSL *tls)
+{
+    return rh_wire_status(SSL_get_rbio(tls));
+}
+
 /** What a call that did not succeed waits for, or how it failed. */
 static rh_io_t outcome(SSL *tls, int returned)
 {
@@ -165,7 +169,7 @@ static rh_io_t outcome(SSL *tls, int returned)
     case SSL_ERROR_ZERO_RETURN:
         return RH_IO_CLOSED;
     case SSL_ERROR_SYSCALL:
-        return ERR_peek_error() ? RH_IO_FAILED : errno ? RH_IO_RESET : RH_IO_CLOSED;
+        return ERR_peek_error() ? RH_IO_FAILED : rh_tls_status(tls) ? RH_IO_RESET : RH_IO_CLOSED;
     default:
         return RH_IO_FAILED;
     }
@@ -174,7 +178,6 @@ static rh_io_t outcome(SSL *tls, int returned)
 static void begin_call(SSL *tls)
 {
     ERR_clear_error();
-    errno = 0;
     rh_wire_begin(SSL_get_rbio(tls));
 }
 

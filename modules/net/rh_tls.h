@@ -17,17 +17,17 @@
 /** How a step of a connection went. */
 typedef enum {
     RH_IO_OK,
-    RH_IO_WANT_READ,  /**< again, once there is something to read */
-    RH_IO_WANT_WRITE, /**< again, once there is room to write */
+    RH_IO_WANT_READ,  /**< call again once the socket is readable */
+    RH_IO_WANT_WRITE, /**< call again once the socket is writable */
     RH_IO_CLOSED,     /**< by the other side, in order */
-    RH_IO_RESET,      /**< the connection broke: errno says how */
+    RH_IO_RESET,      /**< the connection broke: rh_tls_status says how */
     RH_IO_FAILED      /**< TLS failed: rh_tls_reason says why */
 } rh_io_t;
 
-/** Told of a session that can be resumed; takes over the reference. */
+/** Receives a session that can be resumed, with the reference to it. */
 typedef void rh_tls_session_fn(void *baton, SSL_SESSION *session);
 
-/** One of these is set as the SSL's application data (SSL_set_app_data) by whom wants sessions. */
+/** Set as the SSL's app data (SSL_set_app_data) by callers that want to receive sessions. */
 typedef struct rh_tls_sink_t {
     rh_tls_session_fn *keep;
     void *baton;
@@ -39,8 +39,8 @@ typedef struct rh_tls_sink_t {
  * @param session one to resume, or NULL; stays the caller's
  * @return NULL if there is no memory for it
  */
-SSL *rh_tls_open(const rh_net_config_t *net, int descriptor, const char *host, bool is_address,
-                 SSL_SESSION *session);
+SSL *rh_tls_open(const rh_net_config_t *net, apr_socket_t *socket, const char *host,
+                 bool is_address, SSL_SESSION *session);
 
 rh_io_t rh_tls_handshake(SSL *tls);
 rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len);
@@ -52,7 +52,10 @@ bool rh_tls_is_idle(SSL *tls);
 /** Why the last call failed: "TLS: certificate has expired", in `pool`. */
 const char *rh_tls_reason(SSL *tls, apr_pool_t *pool);
 
-/** Say goodbye if that costs nothing, and free it. The descriptor stays open. */
+/** How the socket failed in the last call; APR_SUCCESS: it did not. */
+apr_status_t rh_tls_status(SSL *tls);
+
+/** Send a close_notify if that costs nothing, and free it. The socket stays open. */
 void rh_tls_close(SSL *tls);
 
 #endif

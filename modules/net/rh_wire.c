@@ -1,18 +1,17 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_wire.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
-#include <sys/socket.h>
 
-/** A call's share. A record takes two reads and has at most 16 KiB and a little. */
-#define MOST_READS 32
-#define MOST_BYTES 32768
+/** The share of one call. A record takes two reads and has at most 16 KiB and a little. */
+#define CALL_MAX_READS 32
+#define CALL_MAX_BYTES 32768
 
 typedef struct wire_t {
-    int descriptor;
+    apr_socket_t *socket;
     int reads_left, bytes_left;
     bool ended; /**< the other side sends nothing more */
+    apr_status_t status;
 } wire_t;
 
 static int wire_create(BIO *bio)
@@ -31,15 +30,11 @@ static int wire_destroy(BIO *bio)
     return 1;
 }
 
-static bool later(void)
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-}
-
 static int wire_read(BIO *bio, char *buffer, int size)
 {
     wire_t *wire = BIO_get_data(bio);
-    int got;
+    apr_size_t len;
+    apr_status_t status;
 
     BIO_clear_retry_flags(bio);
     if (size <= 0) {
@@ -49,29 +44,41 @@ static int wire_read(BIO *bio, char *buffer, int size)
         BIO_set_retry_read(bio);
         return -1;
     }
-    size = size < wire->bytes_left ? size : wire->bytes_left;
-    got = (int)recv(wire->descriptor, buffer, (size_t)size, 0);
-    if (got > 0) {
+    len = (apr_size_t)(size < wire->bytes_left ? size : wire->bytes_left);
+    status = apr_socket_recv(wire->socket, buffer, &len);
+    if (status == APR_SUCCESS) {
         wire->reads_left--;
-        wire->bytes_left -= got;
-    } else if (got == 0) {
-        wire->ended = true;
-    } else if (later()) {
-        BIO_set_retry_read(bio);
+        wire->bytes_left -= (int)len;
+        return (int)len;
     }
-    return got;
+    if (APR_STATUS_IS_EOF(status)) {
+        wire->ended = true;
+        return 0;
+    }
+    if (APR_STATUS_IS_EAGAIN(status)) {
+        BIO_set_retry_read(bio);
+    } else {
+        wire->status = status;
+    }
+    return -1;
 }
 
-static int wire_write(BIO *bio, const char *data, int len)
+static int wire_write(BIO *bio, const char *data, int size)
 {
-    const wire_t *wire = BIO_get_data(bio);
-    int sent = (int)send(wire->descriptor, data, (size_t)len, MSG_NOSIGNAL);
+    wire_t *wire = BIO_get_data(bio);
+    apr_size_t len = size > 0 ? (apr_size_t)size : 0;
+    apr_status_t status = apr_socket_send(wire->socket, data, &len);
 
     BIO_clear_retry_flags(bio);
-    if (sent < 0 && later()) {
-        BIO_set_retry_write(bio);
+    if (status == APR_SUCCESS) {
+        return (int)len;
     }
-    return sent;
+    if (APR_STATUS_IS_EAGAIN(status)) {
+        BIO_set_retry_write(bio);
+    } else {
+        wire->status = status;
+    }
+    return -1;
 }
 
 static long wire_control(BIO *bio, int command, long number, void *pointer)
@@ -104,14 +111,14 @@ BIO_METHOD *rh_wire_method(void)
     return NULL;
 }
 
-BIO *rh_wire_open(const BIO_METHOD *method, int descriptor)
+BIO *rh_wire_open(const BIO_METHOD *method, apr_socket_t *socket)
 {
     BIO *bio = BIO_new(method);
 
     if (bio) {
         wire_t *wire = BIO_get_data(bio);
 
-        wire->descriptor = descriptor;
+        wire->socket = socket;
         rh_wire_begin(bio);
     }
     return bio;
@@ -121,8 +128,9 @@ void rh_wire_begin(BIO *bio)
 {
     wire_t *wire = BIO_get_data(bio);
 
-    wire->reads_left = MOST_READS;
-    wire->bytes_left = MOST_BYTES;
+    wire->reads_left = CALL_MAX_READS;
+    wire->bytes_left = CALL_MAX_BYTES;
+    wire->status = APR_SUCCESS;
 }
 
 bool rh_wire_spent(BIO *bio)
@@ -130,4 +138,11 @@ bool rh_wire_spent(BIO *bio)
     const wire_t *wire = BIO_get_data(bio);
 
     return wire->reads_left <= 0 || wire->bytes_left <= 0;
+}
+
+apr_status_t rh_wire_status(BIO *bio)
+{
+    const wire_t *wire = BIO_get_data(bio);
+
+    return wire->status;
 }

@@ -4,8 +4,6 @@
 #include "tap.h"
 
 #include <apr_general.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
 
 static apr_pool_t *pool;
 
@@ -27,19 +25,9 @@ static rh_egress_policy_t *policy_of(const char *rules)
 
 static bool allows(const rh_egress_policy_t *policy, const char *host, const char *text)
 {
-    struct sockaddr_in6 ipv6;
-    struct sockaddr_in ipv4;
+    rh_address_t address;
 
-    if (strchr(text, ':')) {
-        memset(&ipv6, 0, sizeof(ipv6));
-        ipv6.sin6_family = AF_INET6;
-        inet_pton(AF_INET6, text, &ipv6.sin6_addr);
-        return rh_egress_allows(policy, host, (struct sockaddr *)&ipv6);
-    }
-    memset(&ipv4, 0, sizeof(ipv4));
-    ipv4.sin_family = AF_INET;
-    inet_pton(AF_INET, text, &ipv4.sin_addr);
-    return rh_egress_allows(policy, host, (struct sockaddr *)&ipv4);
+    return rh_address_read(text, &address) && rh_egress_allows(policy, host, &address);
 }
 
 static void by_default(void)

@@ -5,6 +5,8 @@
 #include "rh_timer.h"
 #include "rh_wire.h"
 
+#include <apr_portable.h>
+
 #include "tap.h"
 
 #include <apr_file_io.h>
@@ -361,6 +363,7 @@ static void shares(void)
     BIO_METHOD *method = rh_wire_method();
     char bytes[40000];
     int ends[2], got, total = 0, count = 0;
+    apr_socket_t *near = NULL;
     BIO *bio;
 
     memset(bytes, 'x', sizeof(bytes));
@@ -368,7 +371,9 @@ static void shares(void)
         ok(false, "a pair of sockets");
         return;
     }
-    bio = rh_wire_open(method, ends[0]);
+    apr_os_sock_put(&near, &ends[0], pool);
+    apr_socket_timeout_set(near, 0);
+    bio = rh_wire_open(method, near);
     ok(BIO_read(bio, bytes, 10) < 0 && BIO_should_read(bio), "where nothing came, there is a wait");
     is_int(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes), "a lot comes");
     while ((got = BIO_read(bio, bytes, 10000)) > 0) {
@@ -393,6 +398,7 @@ static void shares(void)
     is_int(BIO_read(bio, bytes, sizeof(bytes)), 1000 - count, "the rest is read");
     ok(BIO_read(bio, bytes, 1) <= 0 && !BIO_should_retry(bio), "and then the end is seen");
     ok(BIO_write(bio, bytes, 5) < 0 && !BIO_should_retry(bio), "which kills nobody who writes");
+    ok(APR_STATUS_IS_EPIPE(rh_wire_status(bio)), "and has its reason");
     BIO_free(bio);
     BIO_meth_free(method);
     close(ends[0]);

@@ -6,9 +6,7 @@
 #include "rh_signature.h"
 #include "rh_uuid.h"
 
-#include <arpa/inet.h>
 #include <http_protocol.h>
-#include <netinet/in.h>
 
 /** How often a change without If-Match is tried against concurrent ones. */
 #define MOST_TRIES 40
@@ -50,19 +48,12 @@ static bool type_known(void *baton, const char *type)
 static bool address_allowed(void *baton, const rh_url_t *url)
 {
     const rh_egress_policy_t *policy = ((const rh_server_config_t *)baton)->net.policy;
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    rh_address_t address;
 
     if (rh_egress_denies_host(policy, url->host)) {
         return false;
     }
-    if (url->ipv4_literal && inet_pton(AF_INET, url->host, &v4.sin_addr) == 1) {
-        return rh_egress_allows(policy, url->host, (const struct sockaddr *)&v4);
-    }
-    if (url->ipv6_literal && inet_pton(AF_INET6, url->host, &v6.sin6_addr) == 1) {
-        return rh_egress_allows(policy, url->host, (const struct sockaddr *)&v6);
-    }
-    return true;
+    return !rh_address_read(url->host, &address) || rh_egress_allows(policy, url->host, &address);
 }
 
 static rh_subscription_rules_t rules_of(rh_api_t *api)

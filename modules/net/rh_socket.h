@@ -1,0 +1,47 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_socket.h
+ * @brief The TCP sockets of one event loop: apr_socket_t, non-blocking, in pools that end.
+ *
+ * APR frees the memory of a socket only with its pool. A pool for each would take 8 KiB, the
+ * smallest that an allocator gives, where a socket needs about 700 bytes; and connections outlive
+ * the exchange they were made for. So as many sockets as 8 KiB hold share a pool, which is
+ * destroyed once all of them are closed: memory follows the sockets that are open.
+ *
+ * One thread only. The process must ignore SIGPIPE, as APR writes without MSG_NOSIGNAL: httpd
+ * does, and resthooksctl.
+ */
+#ifndef RH_SOCKET_H
+#define RH_SOCKET_H
+
+#include "rh_address.h"
+
+typedef struct rh_sockets_t rh_sockets_t;
+
+typedef struct rh_socket_t {
+    apr_socket_t *apr;
+    apr_sockaddr_t peer; /**< what it connects to */
+    struct rh_socket_block_t *block;
+} rh_socket_t;
+
+/** In `pool`; the sockets are in pools below it. */
+rh_sockets_t *rh_sockets_make(apr_pool_t *pool);
+
+/**
+ * Make a non-blocking TCP socket for a peer, whose address is copied. It is not connected yet.
+ * @return what apr_socket_create says, APR_EMFILE among others
+ */
+apr_status_t rh_socket_open(rh_sockets_t *sockets, const rh_address_t *peer, apr_port_t port,
+                            rh_socket_t **made);
+
+/**
+ * Begin to connect, or ask how that went once the socket is writable.
+ * @return APR_SUCCESS once it is connected; APR_EINPROGRESS while it is not decided; else why it
+ *         failed
+ */
+apr_status_t rh_socket_connect(rh_socket_t *made);
+
+/** Close it and give back its memory. */
+void rh_socket_close(rh_socket_t *made);
+
+#endif
