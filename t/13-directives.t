@@ -76,7 +76,7 @@ def shown_default(name):
 
 
 plain = dict(re.findall(r"^    DEFAULT\((\w+), (.*)\);$", source, re.M))
-plain["connect_timeout"] = re.search(r"connect_timeout = config->timeout < .*: (SECONDS\(\d+\));",
+plain["connect_timeout"] = re.search(r"connect_timeout = settings->timeout < .*: (SECONDS\(\d+\));",
                                      source)[1]
 plain["enabled"] = plain.pop("enabled", "?")
 directive_of.update({"enabled": "RestHooks"})

@@ -147,7 +147,7 @@ static int run_route(rh_api_t *api, const rh_api_route_t *route)
     if (!api->tenant || (route->flags & RH_API_NO_SHARE)) {
         return route->function(api);
     }
-    token = rh_api_share_enter(api->config, api->tenant, api->config->tenant_requests);
+    token = rh_api_share_enter(api->config, api->tenant, api->config->settings.tenant_requests);
     if (token < 0) {
         apr_table_setn(api->r->headers_out, "Retry-After", SHARE_RETRY_AFTER_S);
         return rh_api_error(api, 429, "Too many requests of this tenant at the same time.");
@@ -208,7 +208,7 @@ static int handle(request_rec *r)
     api->store = api->config->store;
     api->problem = rh_problem_make(r->pool);
     api->query = apr_table_make(r->pool, 4);
-    if (api->config->enabled != 1) {
+    if (api->config->settings.enabled != 1) {
         return rh_api_error(api, 404, "RestHooks is Off on this host.");
     }
     api->base = rh_request_base(r);
@@ -233,7 +233,8 @@ static int handle(request_rec *r)
  */
 static int keep_from_proxy(request_rec *r)
 {
-    const char *base = rh_server_config(r->server)->enabled == 1 ? rh_request_base(r) : NULL;
+    const char *base =
+        rh_server_config(r->server)->settings.enabled == 1 ? rh_request_base(r) : NULL;
 
     if (base && *base) {
         apr_table_setn(r->subprocess_env, "no-proxy", "1");

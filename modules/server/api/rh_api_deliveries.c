@@ -236,7 +236,7 @@ int rh_api_subscription_replay(rh_api_t *api)
 /** The type of a test: the first of the subscription's that the catalogue has; else its first. */
 static const char *default_type(rh_api_t *api, const rh_subscription_t *subscription)
 {
-    const apr_array_header_t *types = api->config->types;
+    const apr_array_header_t *types = api->config->settings.types;
     int i, j;
 
     for (i = 0; i < subscription->events->nelts; i++) {
@@ -275,7 +275,7 @@ static const char *read_type(rh_api_t *api)
         type = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
         if (!rh_event_type_valid(type, strlen(type))) {
             rh_problem_field(api->problem, name, "must be an event type such as employee.created");
-        } else if (api->config->types->nelts > 0 && !rh_api_find_type(api->config, type)) {
+        } else if (api->config->settings.types->nelts > 0 && !rh_api_find_type(api->config, type)) {
             rh_problem_field(api->problem, name, "is not an event type of this server");
         }
     }

@@ -11,12 +11,12 @@ static const char made_up[] = "{\"id\":\"1\",\"sample\":true}";
 
 const rh_catalogue_type_t *rh_api_find_type(const rh_server_config_t *config, const char *type)
 {
-    int low = 0, high = config->types->nelts - 1;
+    int low = 0, high = config->settings.types->nelts - 1;
 
     while (low <= high) {
         int middle = (low + high) / 2;
         const rh_catalogue_type_t *entry =
-            APR_ARRAY_IDX(config->types, middle, rh_catalogue_type_t *);
+            APR_ARRAY_IDX(config->settings.types, middle, rh_catalogue_type_t *);
         int order = strcmp(type, entry->type);
 
         if (order == 0) {
@@ -60,9 +60,9 @@ int rh_api_event_types_list(rh_api_t *api)
     struct json_object *array = json_object_new_array();
     int i;
 
-    for (i = 0; i < api->config->types->nelts; i++) {
-        json_object_array_add(
-            array, type_json(api, APR_ARRAY_IDX(api->config->types, i, rh_catalogue_type_t *)));
+    for (i = 0; i < api->config->settings.types->nelts; i++) {
+        json_object_array_add(array, type_json(api, APR_ARRAY_IDX(api->config->settings.types, i,
+                                                                  rh_catalogue_type_t *)));
     }
     return rh_api_json(api, HTTP_OK, array);
 }

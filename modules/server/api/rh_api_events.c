@@ -118,7 +118,7 @@ static void check_types(rh_api_t *api, const apr_array_header_t *events, bool ba
 {
     int i;
 
-    for (i = 0; i < events->nelts && api->config->types->nelts > 0; i++) {
+    for (i = 0; i < events->nelts && api->config->settings.types->nelts > 0; i++) {
         const rh_event_t *event = APR_ARRAY_IDX(events, i, rh_event_t *);
 
         if (!rh_api_find_type(api->config, event->type)) {
@@ -160,13 +160,13 @@ int rh_api_events_publish(rh_api_t *api)
     if (!admin && !rh_request_is_publisher(api->r)) {
         return rh_api_error(api, 403, "Only publishers may post events.");
     }
-    if (max < (apr_size_t)config->max_data + 65536) {
-        max = (apr_size_t)config->max_data + 65536;
+    if (max < (apr_size_t)config->settings.max_data + 65536) {
+        max = (apr_size_t)config->settings.max_data + 65536;
     }
     rh_api_read_body(api, max, &body);
     if (!rh_problem_is(api->problem)) {
-        rh_event_read(body.data, body.len, api->tenant, true, (apr_size_t)config->max_data, pool,
-                      &events, &batch, api->problem);
+        rh_event_read(body.data, body.len, api->tenant, true, (apr_size_t)config->settings.max_data,
+                      pool, &events, &batch, api->problem);
     }
     if (!rh_problem_is(api->problem)) {
         check_types(api, events, batch);

@@ -140,7 +140,7 @@ static void put_events(scrape_t *scrape)
                           "Events that were stored, by type of the catalogue and by source");
     for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
         const rh_instruments_host_t *host = host_at(scrape, i);
-        const apr_array_header_t *types = host->config->types;
+        const apr_array_header_t *types = host->config->settings.types;
 
         for (type = 0; type <= types->nelts; type++) {
             const rh_catalogue_type_t *entry =

@@ -63,7 +63,7 @@ static apr_status_t open_file(rh_api_t *api, const char *name, apr_file_t **file
     if (!name_valid(name) || !type_of(name)) {
         return APR_ENOENT;
     }
-    r->filename = apr_pstrcat(r->pool, api->config->page, "/", name, NULL);
+    r->filename = apr_pstrcat(r->pool, api->config->settings.page, "/", name, NULL);
     status = apr_file_open(file, r->filename, APR_READ | APR_BINARY, APR_OS_DEFAULT, r->pool);
     if (status == APR_SUCCESS) {
         status = apr_file_info_get(&r->finfo, APR_FINFO_MIN | APR_FINFO_TYPE, *file);
@@ -119,12 +119,13 @@ bool rh_api_answer_page(rh_api_t *api, int *result)
     const char *name = index ? INDEX : api->path + sizeof(FILES) - 1;
     apr_file_t *file;
 
-    if (*api->config->page && reads &&
+    if (*api->config->settings.page && reads &&
         (strcmp(api->path, "/ui") == 0 || strcmp(api->path, FILES) == 0)) {
         *result = redirect(api, apr_pstrcat(api->r->pool, api->base, "/", NULL));
         return true;
     }
-    if (!*api->config->page || (!index && strncmp(api->path, FILES, sizeof(FILES) - 1) != 0)) {
+    if (!*api->config->settings.page ||
+        (!index && strncmp(api->path, FILES, sizeof(FILES) - 1) != 0)) {
         return false;
     }
     if (index) {

@@ -41,7 +41,7 @@ static bool type_known(void *baton, const char *type)
 {
     const rh_server_config_t *config = baton;
 
-    return config->types->nelts == 0 || rh_api_find_type(config, type);
+    return config->settings.types->nelts == 0 || rh_api_find_type(config, type);
 }
 
 /** Names are judged when they are connected to; a literal address may be refused at once. */
@@ -58,8 +58,8 @@ static bool address_allowed(void *baton, const rh_url_t *url)
 
 static rh_subscription_rules_t rules_of(rh_api_t *api)
 {
-    rh_subscription_rules_t rules = {api->config->https_only == 1, type_known, address_allowed,
-                                     api->config};
+    rh_subscription_rules_t rules = {api->config->settings.https_only == 1, type_known,
+                                     address_allowed, api->config};
 
     return rules;
 }

@@ -28,7 +28,7 @@ rh_capture_t *rh_capture_of(request_rec *r)
 
 apr_size_t rh_capture_cap(const rh_capture_t *capture)
 {
-    return (apr_size_t)capture->config->max_data;
+    return (apr_size_t)capture->config->settings.max_data;
 }
 
 /** First in translate_name: r->uri is decoded, and nobody has rewritten it yet. */
@@ -41,7 +41,8 @@ static int match_request(request_rec *r)
     if (r->main || r->prev || r->proxyreq == PROXYREQ_PROXY)
         return DECLINED;
     config = rh_server_config(r->server);
-    if (!config || config->enabled != 1 || !config->rules || config->rules->nelts == 0)
+    if (!config || config->settings.enabled != 1 || !config->settings.rules ||
+        config->settings.rules->nelts == 0)
         return DECLINED;
     if (ap_get_module_config(r->request_config, &resthooks_module) != NULL)
         return DECLINED;

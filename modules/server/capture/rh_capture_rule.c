@@ -50,8 +50,8 @@ apr_array_header_t *rh_rules_match(request_rec *r, const rh_server_config_t *con
     const char *path = NULL;
     ap_regmatch_t groups[MAX_GROUPS];
 
-    for (int i = 0; i < config->rules->nelts; i++) {
-        const rh_rule_t *rule = APR_ARRAY_IDX(config->rules, i, rh_rule_t *);
+    for (int i = 0; i < config->settings.rules->nelts; i++) {
+        const rh_rule_t *rule = APR_ARRAY_IDX(config->settings.rules, i, rh_rule_t *);
         if (!method_fits(rule, r->method))
             continue;
         if (!r->uri)

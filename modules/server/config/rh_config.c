@@ -10,20 +10,21 @@ APLOG_USE_MODULE(resthooks);
 void *rh_server_config_make(apr_pool_t *pool, server_rec *server)
 {
     rh_server_config_t *config = apr_pcalloc(pool, sizeof(*config));
+    rh_settings_t *settings = &config->settings;
 
     (void)server;
-    config->enabled = RH_UNSET;
-    config->rules = apr_array_make(pool, 0, sizeof(rh_rule_t *));
-    config->types = apr_array_make(pool, 0, sizeof(rh_catalogue_type_t *));
-    config->timeout = config->connect_timeout = RH_UNSET;
-    config->disable_after = config->retention = RH_UNSET;
-    config->max_data = RH_UNSET;
-    config->concurrency = config->endpoint_concurrency = config->threads = RH_UNSET;
-    config->max_subscriptions = config->tenant_requests = RH_UNSET;
-    config->host_concurrency = config->max_hops = RH_UNSET;
-    config->https_only = config->schema_auto = RH_UNSET;
-    config->allow = apr_array_make(pool, 0, sizeof(const char *));
-    config->deny = apr_array_make(pool, 0, sizeof(const char *));
+    settings->enabled = RH_UNSET;
+    settings->rules = apr_array_make(pool, 0, sizeof(rh_rule_t *));
+    settings->types = apr_array_make(pool, 0, sizeof(rh_catalogue_type_t *));
+    settings->timeout = settings->connect_timeout = RH_UNSET;
+    settings->disable_after = settings->retention = RH_UNSET;
+    settings->max_data = RH_UNSET;
+    settings->concurrency = settings->endpoint_concurrency = settings->threads = RH_UNSET;
+    settings->max_subscriptions = settings->tenant_requests = RH_UNSET;
+    settings->host_concurrency = settings->max_hops = RH_UNSET;
+    settings->https_only = settings->schema_auto = RH_UNSET;
+    settings->allow = apr_array_make(pool, 0, sizeof(const char *));
+    settings->deny = apr_array_make(pool, 0, sizeof(const char *));
     return config;
 }
 
@@ -31,7 +32,7 @@ void *rh_server_config_make(apr_pool_t *pool, server_rec *server)
 #define MERGE_POINTER(member) merged->member = add->member ? add->member : base->member
 
 /** A proxy and its options belong together. */
-static void merge_proxy(rh_server_config_t *merged, const rh_server_config_t *from)
+static void merge_proxy(rh_settings_t *merged, const rh_settings_t *from)
 {
     merged->egress_proxy = from->egress_proxy;
     merged->egress_except = from->egress_except;
@@ -40,11 +41,9 @@ static void merge_proxy(rh_server_config_t *merged, const rh_server_config_t *fr
     merged->egress_resolve_proxy = from->egress_resolve_proxy;
 }
 
-void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
+static void merge_settings(apr_pool_t *pool, rh_settings_t *merged, const rh_settings_t *base,
+                           const rh_settings_t *add)
 {
-    const rh_server_config_t *base = base_config, *add = add_config;
-    rh_server_config_t *merged = apr_pcalloc(pool, sizeof(*merged));
-
     MERGE_NUMBER(enabled);
     /* Every rule that matches makes an event; a virtual host's own come first. */
     merged->rules = apr_array_append(pool, add->rules, base->rules);
@@ -80,6 +79,14 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
     MERGE_NUMBER(schema_auto);
     MERGE_POINTER(db_driver);
     MERGE_POINTER(db_params);
+}
+
+void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
+{
+    const rh_server_config_t *base = base_config, *add = add_config;
+    rh_server_config_t *merged = apr_pcalloc(pool, sizeof(*merged));
+
+    merge_settings(pool, &merged->settings, &base->settings, &add->settings);
     return merged;
 }
 
@@ -115,7 +122,7 @@ rh_server_config_t *rh_server_config(server_rec *server)
 
 bool rh_any_enabled(server_rec *server)
 {
-    while (server && !rh_server_config(server)->enabled) {
+    while (server && !rh_server_config(server)->settings.enabled) {
         server = server->next;
     }
     return server != NULL;

@@ -55,13 +55,11 @@ struct rh_gate_t;
 /** What runs in one child process (rh_child.c). */
 struct rh_child_t;
 
-/**
- * Per server. Scalars that were not set hold RH_UNSET until the merge; rh_server_config_finish then
- * gives them their defaults.
- */
+/** The value of a number that no directive has set; rh_server_config_finish gives the default. */
 #define RH_UNSET (-2)
 
-typedef struct rh_server_config_t {
+/** What directives say about a server or virtual host: parsed, merged, defaults filled in. */
+typedef struct rh_settings_t {
     int enabled;
     apr_array_header_t *rules; /**< of rh_rule_t *; a vhost's own come before the server's */
     apr_array_header_t *types; /**< of rh_catalogue_type_t *, sorted by type once finished */
@@ -92,6 +90,11 @@ typedef struct rh_server_config_t {
     int schema_auto;
     const char *db_driver,
         *db_params; /**< heard in passing: DBDriver and DBDParams are mod_dbd's */
+} rh_settings_t;
+
+/** Per server: its settings, and what lives at run time. */
+typedef struct rh_server_config_t {
+    rh_settings_t settings;
 
     /* Made by rh_server_config_finish for an enabled server. */
     rh_net_config_t net;

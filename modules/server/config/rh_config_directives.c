@@ -41,7 +41,7 @@ typedef struct text_t {
 } text_t;
 
 #define MEMBER(config, offset, type) (*(type *)(void *)((char *)(config) + (offset)))
-#define OF(member) offsetof(rh_server_config_t, member)
+#define OF(member) offsetof(rh_settings_t, member)
 #define SECONDS(n) ((apr_interval_time_t)(n)*APR_USEC_PER_SEC)
 #define DAYS(n) SECONDS((n) * (apr_interval_time_t)86400)
 
@@ -77,7 +77,7 @@ static const char *global_only(cmd_parms *cmd, bool global)
 static const char *set_enabled(cmd_parms *cmd, void *dir_config, int on)
 {
     (void)dir_config;
-    rh_server_config(cmd->server)->enabled = on;
+    rh_server_config(cmd->server)->settings.enabled = on;
     return NULL;
 }
 
@@ -91,7 +91,7 @@ static const char *set_expose(cmd_parms *cmd, void *dir_config, int on)
 static const char *set_number(cmd_parms *cmd, void *dir_config, const char *word)
 {
     const number_t *number = cmd->info;
-    rh_server_config_t *config = rh_server_config(cmd->server);
+    rh_settings_t *settings = &rh_server_config(cmd->server)->settings;
     const char *complaint = global_only(cmd, number->global);
     apr_int64_t value;
 
@@ -107,9 +107,9 @@ static const char *set_number(cmd_parms *cmd, void *dir_config, const char *word
                             word, number->min, number->max);
     }
     if (number->wide) {
-        MEMBER(config, number->offset, apr_int64_t) = value;
+        MEMBER(settings, number->offset, apr_int64_t) = value;
     } else {
-        MEMBER(config, number->offset, int) = (int)value;
+        MEMBER(settings, number->offset, int) = (int)value;
     }
     return NULL;
 }
@@ -128,7 +128,7 @@ static const char *set_duration(cmd_parms *cmd, void *dir_config, const char *wo
         return rh_complaint(cmd, "%s is not between %" APR_TIME_T_FMT "ms and %" APR_TIME_T_FMT "s",
                             word, apr_time_as_msec(duration->min), apr_time_sec(duration->max));
     }
-    MEMBER(rh_server_config(cmd->server), duration->offset, apr_interval_time_t) = value;
+    MEMBER(&rh_server_config(cmd->server)->settings, duration->offset, apr_interval_time_t) = value;
     return NULL;
 }
 
@@ -145,7 +145,7 @@ static const char *set_choice(cmd_parms *cmd, void *dir_config, const char *word
     if (!set && strcasecmp(word, choice->clear)) {
         return rh_complaint(cmd, "\"%s\" is neither %s nor %s", word, choice->set, choice->clear);
     }
-    MEMBER(rh_server_config(cmd->server), choice->offset, int) = set;
+    MEMBER(&rh_server_config(cmd->server)->settings, choice->offset, int) = set;
     return NULL;
 }
 
@@ -181,7 +181,7 @@ static const char *add_rule(cmd_parms *cmd, void *dir_config, const char *args)
 
     (void)dir_config;
     if (!complaint) {
-        APR_ARRAY_PUSH(rh_server_config(cmd->server)->rules, rh_rule_t *) = rule;
+        APR_ARRAY_PUSH(rh_server_config(cmd->server)->settings.rules, rh_rule_t *) = rule;
     }
     return complaint;
 }
@@ -204,7 +204,7 @@ static const char *set_retry(cmd_parms *cmd, void *dir_config, int argc, char *c
         }
         APR_ARRAY_PUSH(waits, apr_interval_time_t) = wait;
     }
-    rh_server_config(cmd->server)->retry = waits;
+    rh_server_config(cmd->server)->settings.retry = waits;
     return NULL;
 }
 
@@ -225,7 +225,7 @@ static const char *set_gone(cmd_parms *cmd, void *dir_config, int argc, char *co
         }
         APR_ARRAY_PUSH(statuses, int) = status;
     }
-    rh_server_config(cmd->server)->gone = statuses;
+    rh_server_config(cmd->server)->settings.gone = statuses;
     return NULL;
 }
 
@@ -239,8 +239,9 @@ static const char *add_target(cmd_parms *cmd, void *dir_config, const char *rule
     if (reason) {
         return rh_complaint(cmd, "\"%s\": %s", rule, reason);
     }
-    APR_ARRAY_PUSH(MEMBER(rh_server_config(cmd->server), text->offset, apr_array_header_t *),
-                   const char *) = rule;
+    APR_ARRAY_PUSH(
+        MEMBER(&rh_server_config(cmd->server)->settings, text->offset, apr_array_header_t *),
+        const char *) = rule;
     return NULL;
 }
 
@@ -266,7 +267,7 @@ static const char *set_file(cmd_parms *cmd, void *dir_config, const char *name)
     if (status != APR_SUCCESS || info.filetype == APR_DIR) {
         return rh_complaint(cmd, "%s: no file", path);
     }
-    MEMBER(rh_server_config(cmd->server), text->offset, const char *) = path;
+    MEMBER(&rh_server_config(cmd->server)->settings, text->offset, const char *) = path;
     return NULL;
 }
 
@@ -287,7 +288,7 @@ static const char *set_spool(cmd_parms *cmd, void *dir_config, const char *name)
         info.filetype != APR_DIR) {
         return rh_complaint(cmd, "%s: no folder", path);
     }
-    rh_server_config(cmd->server)->spool = path;
+    rh_server_config(cmd->server)->settings.spool = path;
     return NULL;
 }
 
@@ -304,7 +305,7 @@ static const char *set_page(cmd_parms *cmd, void *dir_config, const char *name)
                   info.filetype != APR_DIR)) {
         return rh_complaint(cmd, "%s: no folder", path);
     }
-    rh_server_config(cmd->server)->page = path;
+    rh_server_config(cmd->server)->settings.page = path;
     return NULL;
 }
 
@@ -315,9 +316,9 @@ static const char *set_log(cmd_parms *cmd, void *dir_config, const char *name, c
     rh_log_format_t *parsed;
 
     (void)dir_config;
-    config->log_format = NULL;
+    config->settings.log_format = NULL;
     if (!strcasecmp(name, "none")) {
-        config->log_name = "none";
+        config->settings.log_name = "none";
         return format ? rh_complaint(cmd, "none takes no format") : NULL;
     }
     complaint = rh_log_format_parse(cmd->temp_pool, text, &parsed);
@@ -328,8 +329,8 @@ static const char *set_log(cmd_parms *cmd, void *dir_config, const char *name, c
     if (!*name || !strcmp(name, "|") || !path) {
         return rh_complaint(cmd, "\"%s\": no valid path or program", name);
     }
-    config->log_name = path;
-    config->log_format = text;
+    config->settings.log_name = path;
+    config->settings.log_format = text;
     return NULL;
 }
 

@@ -19,7 +19,7 @@ static const apr_interval_time_t default_waits[] = {
 static const int default_gone[] = {410, 409};
 
 #define DEFAULT(member, value)                                                                     \
-    config->member = config->member == RH_UNSET ? (value) : config->member
+    settings->member = settings->member == RH_UNSET ? (value) : settings->member
 
 /** A server's complaint, with where it stands. */
 static const char *complain(apr_pool_t *pool, const server_rec *server, const char *text)
@@ -33,10 +33,12 @@ static const char *complain(apr_pool_t *pool, const server_rec *server, const ch
 
 static void set_defaults(apr_pool_t *pool, rh_server_config_t *config)
 {
+    rh_settings_t *settings = &config->settings;
+
     DEFAULT(enabled, 0);
     DEFAULT(timeout, SECONDS(15));
-    if (config->connect_timeout == RH_UNSET) {
-        config->connect_timeout = config->timeout < SECONDS(5) ? config->timeout : SECONDS(5);
+    if (settings->connect_timeout == RH_UNSET) {
+        settings->connect_timeout = settings->timeout < SECONDS(5) ? settings->timeout : SECONDS(5);
     }
     DEFAULT(disable_after, DAYS(5));
     DEFAULT(retention, DAYS(30));
@@ -50,27 +52,27 @@ static void set_defaults(apr_pool_t *pool, rh_server_config_t *config)
     DEFAULT(threads, 2);
     DEFAULT(https_only, 1);
     DEFAULT(schema_auto, 1);
-    if (!config->spool) {
-        config->spool = ap_runtime_dir_relative(pool, "resthooks");
+    if (!settings->spool) {
+        settings->spool = ap_runtime_dir_relative(pool, "resthooks");
     }
-    if (!config->page) {
-        config->page = RH_PAGE_DIR;
+    if (!settings->page) {
+        settings->page = RH_PAGE_DIR;
     }
-    if (config->retry) {
-        config->retry_policy.waits = (const apr_interval_time_t *)config->retry->elts;
-        config->retry_policy.wait_count = config->retry->nelts;
+    if (settings->retry) {
+        config->retry_policy.waits = (const apr_interval_time_t *)settings->retry->elts;
+        config->retry_policy.wait_count = settings->retry->nelts;
     } else {
         config->retry_policy.waits = default_waits;
         config->retry_policy.wait_count = sizeof(default_waits) / sizeof(*default_waits);
     }
-    if (config->gone) {
-        config->retry_policy.gone = (const int *)config->gone->elts;
-        config->retry_policy.gone_count = config->gone->nelts;
+    if (settings->gone) {
+        config->retry_policy.gone = (const int *)settings->gone->elts;
+        config->retry_policy.gone_count = settings->gone->nelts;
     } else {
         config->retry_policy.gone = default_gone;
         config->retry_policy.gone_count = sizeof(default_gone) / sizeof(*default_gone);
     }
-    config->retry_policy.disable_after = config->disable_after;
+    config->retry_policy.disable_after = settings->disable_after;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -96,7 +98,7 @@ static bool same_list(const apr_array_header_t *a, const apr_array_header_t *b)
     return true;
 }
 
-static bool same_net(const rh_server_config_t *a, const rh_server_config_t *b)
+static bool same_net(const rh_settings_t *a, const rh_settings_t *b)
 {
     return same_list(a->allow, b->allow) && same_list(a->deny, b->deny) &&
            same_text(a->egress_proxy, b->egress_proxy) &&
@@ -107,9 +109,10 @@ static bool same_net(const rh_server_config_t *a, const rh_server_config_t *b)
            same_text(a->tls_certificate, b->tls_certificate) && same_text(a->tls_key, b->tls_key);
 }
 
-bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b)
+bool rh_server_config_same_site(const rh_server_config_t *one, const rh_server_config_t *other)
 {
-    const rh_retry_policy_t *left = &a->retry_policy, *right = &b->retry_policy;
+    const rh_settings_t *a = &one->settings, *b = &other->settings;
+    const rh_retry_policy_t *left = &one->retry_policy, *right = &other->retry_policy;
 
     return same_text(a->db_driver, b->db_driver) && same_text(a->db_params, b->db_params) &&
            same_net(a, b) && left->wait_count == right->wait_count &&
@@ -130,17 +133,17 @@ static const char *check_database(rh_server_config_t *config)
     if (!APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open)) {
         return RH_NAME_ENABLED ": On needs mod_dbd, which is not loaded (LoadModule dbd_module …)";
     }
-    if (!config->db_driver) {
+    if (!config->settings.db_driver) {
         return RH_NAME_ENABLED ": On needs a database: DBDriver is not set";
     }
-    if (!config->db_params || !*config->db_params) {
+    if (!config->settings.db_params || !*config->settings.db_params) {
         return RH_NAME_ENABLED ": On needs a database: DBDParams is not set";
     }
-    if (!strcmp(config->db_driver, "pgsql")) {
+    if (!strcmp(config->settings.db_driver, "pgsql")) {
         config->dialect = RH_DIALECT_PGSQL;
-    } else if (!strcmp(config->db_driver, "sqlite3")) {
+    } else if (!strcmp(config->settings.db_driver, "sqlite3")) {
         config->dialect = RH_DIALECT_SQLITE;
-        if (*config->db_params != '/') {
+        if (*config->settings.db_params != '/') {
             return RH_NAME_ENABLED
                 ": On needs the absolute path of an SQLite file in DBDParams, which every process "
                 "can open";
@@ -155,11 +158,11 @@ static const char *check_samples(apr_pool_t *pool, const rh_server_config_t *con
 {
     int i;
 
-    for (i = 0; i < config->types->nelts; i++) {
+    for (i = 0; i < config->settings.types->nelts; i++) {
         const rh_catalogue_type_t *type =
-            APR_ARRAY_IDX(config->types, i, const rh_catalogue_type_t *);
+            APR_ARRAY_IDX(config->settings.types, i, const rh_catalogue_type_t *);
 
-        if (type->sample && (apr_int64_t)type->sample_len > config->max_data) {
+        if (type->sample && (apr_int64_t)type->sample_len > config->settings.max_data) {
             return apr_psprintf(pool, "%s: the sample of %s is larger than %s", RH_NAME_EVENT_TYPE,
                                 type->type, RH_NAME_MAX_DATA);
         }
@@ -170,13 +173,13 @@ static const char *check_samples(apr_pool_t *pool, const rh_server_config_t *con
 /** Which directive named the file that rh_net_config_init complains of. */
 static const char *tls_directive(const rh_server_config_t *config, const char *error)
 {
-    if (config->tls_ca_file && strstr(error, config->tls_ca_file)) {
+    if (config->settings.tls_ca_file && strstr(error, config->settings.tls_ca_file)) {
         return RH_NAME_TLS_CA_FILE;
     }
-    if (config->tls_key && strstr(error, config->tls_key)) {
+    if (config->settings.tls_key && strstr(error, config->settings.tls_key)) {
         return RH_NAME_TLS_KEY;
     }
-    return config->tls_certificate ? RH_NAME_TLS_CERTIFICATE : RH_NAME_TLS_CA_FILE;
+    return config->settings.tls_certificate ? RH_NAME_TLS_CERTIFICATE : RH_NAME_TLS_CA_FILE;
 }
 
 static const char *add_targets(rh_egress_policy_t *policy, bool allow,
@@ -205,24 +208,25 @@ static const char *make_net(apr_pool_t *pool, server_rec *first, server_rec *ser
     for (other = first; other != server; other = other->next) {
         const rh_server_config_t *made = rh_server_config(other);
 
-        if (made->net.policy && same_net(made, config)) {
+        if (made->net.policy && same_net(&made->settings, &config->settings)) {
             config->net = made->net;
             return NULL;
         }
     }
-    if (config->tls_key && !config->tls_certificate) {
+    if (config->settings.tls_key && !config->settings.tls_certificate) {
         return RH_NAME_TLS_KEY " needs " RH_NAME_TLS_CERTIFICATE;
     }
-    if ((reason = add_targets(policy, true, config->allow)) != NULL) {
+    if ((reason = add_targets(policy, true, config->settings.allow)) != NULL) {
         return apr_pstrcat(pool, RH_NAME_TARGET_ALLOW ": ", reason, NULL);
     }
-    if ((reason = add_targets(policy, false, config->deny)) != NULL) {
+    if ((reason = add_targets(policy, false, config->settings.deny)) != NULL) {
         return apr_pstrcat(pool, RH_NAME_TARGET_DENY ": ", reason, NULL);
     }
-    config->net.egress_proxy = config->egress_proxy;
-    config->net.tls_ca_file = config->tls_ca_file;
-    config->net.tls_certificate = config->tls_certificate;
-    config->net.tls_key = config->tls_key ? config->tls_key : config->tls_certificate;
+    config->net.egress_proxy = config->settings.egress_proxy;
+    config->net.tls_ca_file = config->settings.tls_ca_file;
+    config->net.tls_certificate = config->settings.tls_certificate;
+    config->net.tls_key =
+        config->settings.tls_key ? config->settings.tls_key : config->settings.tls_certificate;
     if (rh_net_config_init(&config->net, pool, &reason) != APR_SUCCESS) {
         reason = reason ? reason : "TLS can't be set up";
         return apr_pstrcat(pool, tls_directive(config, reason), ": ", reason, NULL);
@@ -242,15 +246,15 @@ static const char *finish(apr_pool_t *pool, server_rec *first, server_rec *serve
     }
     rh_log_sink(&config->log, server);
     set_defaults(pool, config);
-    config->types = rh_catalogue_make(pool, config);
-    if (!config->enabled) {
+    config->settings.types = rh_catalogue_make(pool, config);
+    if (!config->settings.enabled) {
         return NULL;
     }
     if ((complaint = check_database(config)) != NULL ||
         (complaint = check_samples(pool, config)) != NULL) {
         return complaint;
     }
-    if (config->connect_timeout > config->timeout) {
+    if (config->settings.connect_timeout > config->settings.timeout) {
         return RH_NAME_CONNECT_TIMEOUT " is longer than " RH_NAME_TIMEOUT;
     }
     return make_net(pool, first, server, config);

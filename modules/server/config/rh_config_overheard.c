@@ -75,13 +75,13 @@ static const char *need_dbd(cmd_parms *cmd)
 const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name)
 {
     (void)dir_config;
-    rh_server_config(cmd->server)->db_driver = name;
+    rh_server_config(cmd->server)->settings.db_driver = name;
     return need_dbd(cmd);
 }
 
 const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params)
 {
     (void)dir_config;
-    rh_server_config(cmd->server)->db_params = params;
+    rh_server_config(cmd->server)->settings.db_params = params;
     return need_dbd(cmd);
 }

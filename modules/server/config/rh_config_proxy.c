@@ -141,10 +141,10 @@ const char *rh_egress_proxy_directive(cmd_parms *cmd, void *dir_config, int argc
     for (i = 1; i < argc && !complaint; i++) {
         complaint = read_option(cmd, argv[i], &proxy);
     }
-    config->egress_proxy = proxy.url;
-    config->egress_except = proxy.except;
-    config->egress_auth_file = proxy.auth_file;
-    config->egress_auth = proxy.auth;
-    config->egress_resolve_proxy = proxy.resolve;
+    config->settings.egress_proxy = proxy.url;
+    config->settings.egress_except = proxy.except;
+    config->settings.egress_auth_file = proxy.auth_file;
+    config->settings.egress_auth = proxy.auth;
+    config->settings.egress_resolve_proxy = proxy.resolve;
     return complaint;
 }

@@ -126,8 +126,8 @@ const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, 
         return rh_complaint(cmd, "the description is not UTF-8 of at most %d bytes",
                             MAX_DESCRIPTION);
     }
-    for (i = 0; i < config->types->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(config->types, i, rh_catalogue_type_t *)->type, name)) {
+    for (i = 0; i < config->settings.types->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(config->settings.types, i, rh_catalogue_type_t *)->type, name)) {
             return rh_complaint(cmd, "%s is described twice", name);
         }
     }
@@ -137,7 +137,7 @@ const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, 
     if (complaint) {
         return complaint;
     }
-    APR_ARRAY_PUSH(config->types, rh_catalogue_type_t *) = type;
+    APR_ARRAY_PUSH(config->settings.types, rh_catalogue_type_t *) = type;
     return NULL;
 }
 
@@ -168,13 +168,13 @@ apr_array_header_t *rh_catalogue_make(apr_pool_t *pool, const rh_server_config_t
     apr_hash_t *seen = apr_hash_make(pool);
     int i;
 
-    for (i = 0; i < config->types->nelts; i++) {
-        add_type(catalogue, seen, APR_ARRAY_IDX(config->types, i, rh_catalogue_type_t *));
+    for (i = 0; i < config->settings.types->nelts; i++) {
+        add_type(catalogue, seen, APR_ARRAY_IDX(config->settings.types, i, rh_catalogue_type_t *));
     }
-    for (i = 0; i < config->rules->nelts; i++) {
+    for (i = 0; i < config->settings.rules->nelts; i++) {
         rh_catalogue_type_t type = {.description = ""};
 
-        type.type = APR_ARRAY_IDX(config->rules, i, rh_rule_t *)->type;
+        type.type = APR_ARRAY_IDX(config->settings.rules, i, rh_rule_t *)->type;
         add_type(catalogue, seen, &type)->captured = true;
     }
     qsort(catalogue->elts, catalogue->nelts, catalogue->elt_size, compare_types);

@@ -13,12 +13,13 @@ static void warn_readable(apr_pool_t *scratch, const server_rec *server,
 {
     apr_finfo_t info;
 
-    if (config->egress_auth_file &&
-        apr_stat(&info, config->egress_auth_file, APR_FINFO_PROT, scratch) == APR_SUCCESS &&
+    if (config->settings.egress_auth_file &&
+        apr_stat(&info, config->settings.egress_auth_file, APR_FINFO_PROT, scratch) ==
+            APR_SUCCESS &&
         (info.protection & APR_FPROT_WREAD)) {
         rh_log(&config->log, RH_LOG_WARN, APR_SUCCESS, "RH0413",
                RH_NAME_EGRESS_PROXY ": every user can read the password in %s (host %s)",
-               config->egress_auth_file, rh_server_name(scratch, server));
+               config->settings.egress_auth_file, rh_server_name(scratch, server));
     }
 }
 
@@ -37,7 +38,7 @@ static int warn_at_start(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         if (each != server && config == rh_server_config(server)) {
             continue; /* A virtual host without directives of this module shares the record. */
         }
-        if (config->enabled) {
+        if (config->settings.enabled) {
             warn_readable(ptemp, each, config);
         }
     }

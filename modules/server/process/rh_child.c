@@ -61,8 +61,8 @@ static apr_status_t make_queue(rh_child_t *child, const rh_server_config_t *conf
     apr_status_t status = root_pool(child, &pool);
 
     if (status == APR_SUCCESS) {
-        status = rh_db_source_dedicated(pool, config->db_driver, config->db_params, &config->log,
-                                        &source);
+        status = rh_db_source_dedicated(pool, config->settings.db_driver,
+                                        config->settings.db_params, &config->log, &source);
     }
     if (status == APR_SUCCESS) {
         *queue = rh_queue_make(pool, rh_gate_source(pool, config->gate, source));
@@ -85,11 +85,11 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->log = &config->log;
     site->net = &config->net;
     site->retry = config->retry_policy;
-    site->timeout = config->timeout;
-    site->connect_timeout = config->connect_timeout;
-    site->endpoint_concurrency = config->endpoint_concurrency;
-    site->retention = config->retention;
-    site->spool = config->spool;
+    site->timeout = config->settings.timeout;
+    site->connect_timeout = config->settings.connect_timeout;
+    site->endpoint_concurrency = config->settings.endpoint_concurrency;
+    site->retention = config->settings.retention;
+    site->spool = config->settings.spool;
     site->metrics = config->metrics;
     site->log_attempts = config->attempt_log;
     if (site->log_attempts) {
@@ -101,7 +101,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     }
     /* Its connection is opened when it is first needed. SQLite has one writer at a time, and a
      * child of prefork one request. */
-    if (status == APR_SUCCESS && strcmp(config->db_driver, "pgsql") == 0 &&
+    if (status == APR_SUCCESS && strcmp(config->settings.db_driver, "pgsql") == 0 &&
         ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
         threaded != AP_MPMQ_NOT_SUPPORTED) {
         status = make_queue(child, config, &site->helper_queue);
@@ -134,7 +134,7 @@ static apr_status_t make_sites(rh_child_t *child, apr_pool_t *pchild, apr_array_
         rh_db_source_t *source;
         apr_status_t status;
 
-        if (!config->enabled || config->store) {
+        if (!config->settings.enabled || config->store) {
             continue; /* Off, or the record of the main server, seen already. */
         }
         source = rh_dbd_source(pchild, server);
@@ -143,8 +143,8 @@ static apr_status_t make_sites(rh_child_t *child, apr_pool_t *pchild, apr_array_
         }
         config->store = rh_store_make(pchild, rh_gate_source(pchild, config->gate, source));
         config->child = child;
-        if (config->timeout > child->timeout) {
-            child->timeout = config->timeout;
+        if (config->settings.timeout > child->timeout) {
+            child->timeout = config->settings.timeout;
         }
         config->site = site_of_equal(child->server, server, config);
         if (!config->site) {
@@ -186,19 +186,19 @@ static apr_status_t start_engine(rh_child_t *child, apr_pool_t *pchild,
     int threaded;
 
     memset(&config, 0, sizeof(config));
-    config.threads = main_config->threads;
-    config.concurrency = main_config->concurrency;
+    config.threads = main_config->settings.threads;
+    config.concurrency = main_config->settings.concurrency;
     config.poll = POLL;
     if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
         threaded == AP_MPMQ_NOT_SUPPORTED) {
         config.deliverers = PREFORK_DELIVERERS;
-        config.slots = main_config->spool;
+        config.slots = main_config->settings.spool;
     }
     config.make_transport = make_client;
     config.baton = child;
     config.log = &main_config->log;
     child->limits.max_idle = config.concurrency / config.threads;
-    child->limits.max_idle_per_key = main_config->endpoint_concurrency;
+    child->limits.max_idle_per_key = main_config->settings.endpoint_concurrency;
     child->limits.idle_timeout = IDLE_TIMEOUT;
     child->limits.connection_life = CONNECTION_LIFE;
     child->limits.session_life = SESSION_LIFE;

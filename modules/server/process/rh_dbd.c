@@ -115,8 +115,8 @@ static const rh_server_config_t *user_of(const dbd_cfg_t *dbd)
     for (server = ap_server_conf; server && dbd->name && dbd->params; server = server->next) {
         const rh_server_config_t *config = rh_server_config(server);
 
-        if (config->enabled && !strcmp(config->db_driver, dbd->name) &&
-            !strcmp(config->db_params, dbd->params)) {
+        if (config->settings.enabled && !strcmp(config->settings.db_driver, dbd->name) &&
+            !strcmp(config->settings.db_params, dbd->params)) {
             return config;
         }
     }
@@ -138,7 +138,7 @@ static apr_status_t prepare_connection(apr_pool_t *pool, dbd_cfg_t *dbd, ap_dbd_
     status = rh_db_prepare_session(&db, pool);
     if (status != APR_SUCCESS) {
         rh_log(&config->log, RH_LOG_ERR, status, "RH0731",
-               "%s: the settings of a new connection can't be made", config->db_params);
+               "%s: the settings of a new connection can't be made", config->settings.db_params);
     }
     return status;
 }

@@ -62,7 +62,7 @@ static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
         rh_instruments_host_t *host;
         int i, same = 0;
 
-        if (!config->enabled || config->metrics) {
+        if (!config->settings.enabled || config->metrics) {
             continue; /* Off, or a record that servers share, seen already. */
         }
         host = apr_array_push(hosts);
@@ -96,9 +96,9 @@ static const char *shape_of(apr_pool_t *pool, const apr_array_header_t *hosts, i
         const rh_instruments_host_t *host = &APR_ARRAY_IDX(hosts, i, rh_instruments_host_t);
 
         APR_ARRAY_PUSH(parts, const char *) = host->name;
-        for (j = 0; j < host->config->types->nelts; j++) {
+        for (j = 0; j < host->config->settings.types->nelts; j++) {
             APR_ARRAY_PUSH(parts, const char *) =
-                APR_ARRAY_IDX(host->config->types, j, const rh_catalogue_type_t *)->type;
+                APR_ARRAY_IDX(host->config->settings.types, j, const rh_catalogue_type_t *)->type;
         }
     }
     return apr_array_pstrcat(pool, parts, ' ');
@@ -106,7 +106,7 @@ static const char *shape_of(apr_pool_t *pool, const apr_array_header_t *hosts, i
 
 static apr_size_t events_size(const rh_instruments_host_t *host)
 {
-    return in_lines((apr_size_t)(host->config->types->nelts + 1) * RH_SOURCE_COUNT *
+    return in_lines((apr_size_t)(host->config->settings.types->nelts + 1) * RH_SOURCE_COUNT *
                     sizeof(apr_uint64_t));
 }
 
@@ -174,7 +174,7 @@ static void hand_out(server_rec *server, char *memory)
         memory += in_lines(sizeof(rh_metrics_host_t));
         hosts[i].metrics.events = (apr_uint64_t *)(void *)memory;
         memory += events_size(&hosts[i]);
-        hosts[i].metrics.types = hosts[i].config->types->nelts;
+        hosts[i].metrics.types = hosts[i].config->settings.types->nelts;
         hosts[i].metrics.sources = RH_SOURCE_COUNT;
         for (each = server; each; each = each->next) {
             rh_server_config_t *config = rh_server_config(each);
@@ -307,15 +307,15 @@ apr_int64_t rh_instruments_gauge(const rh_instruments_host_t *host, rh_gauge_t g
 
 void rh_instruments_event(const rh_server_config_t *config, const char *type, int source)
 {
-    int low = 0, high = config->types->nelts;
+    int low = 0, high = config->settings.types->nelts;
 
     if (!config->metrics) {
         return;
     }
     while (low < high) {
         int middle = (low + high) / 2;
-        int order =
-            strcmp(APR_ARRAY_IDX(config->types, middle, const rh_catalogue_type_t *)->type, type);
+        int order = strcmp(
+            APR_ARRAY_IDX(config->settings.types, middle, const rh_catalogue_type_t *)->type, type);
 
         if (order == 0) {
             rh_metrics_event(config->metrics, middle, source);

@@ -55,22 +55,22 @@ static apr_status_t open_for(apr_pool_t *pconf, apr_hash_t *open, rh_server_conf
     int *fd;
 
     /* It was read before, when the directive was. */
-    if (rh_log_format_parse(pconf, config->log_format, &format) != NULL) {
+    if (rh_log_format_parse(pconf, config->settings.log_format, &format) != NULL) {
         return APR_EINVAL;
     }
-    fd = apr_hash_get(open, config->log_name, APR_HASH_KEY_STRING);
+    fd = apr_hash_get(open, config->settings.log_name, APR_HASH_KEY_STRING);
     if (!fd) {
         fd = apr_palloc(pconf, sizeof(*fd));
-        status = open_one(pconf, config->log_name, fd);
+        status = open_one(pconf, config->settings.log_name, fd);
         if (status != APR_SUCCESS) {
             return status;
         }
-        apr_hash_set(open, config->log_name, APR_HASH_KEY_STRING, fd);
+        apr_hash_set(open, config->settings.log_name, APR_HASH_KEY_STRING, fd);
     }
     config->attempt_log = apr_pcalloc(pconf, sizeof(*config->attempt_log));
     config->attempt_log->format = format;
     config->attempt_log->fd = *fd;
-    config->attempt_log->name = config->log_name;
+    config->attempt_log->name = config->settings.log_name;
     config->attempt_log->complaints = &config->log;
     return APR_SUCCESS;
 }
@@ -88,13 +88,13 @@ static int open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         rh_server_config_t *config = rh_server_config(each);
         apr_status_t status;
 
-        if (!config->enabled || !config->log_format || config->attempt_log) {
+        if (!config->settings.enabled || !config->settings.log_format || config->attempt_log) {
             continue;
         }
         status = open_for(pconf, open, config);
         if (status != APR_SUCCESS) {
             rh_log(&config->log, RH_LOG_CRIT, status, "RH0810", "RestHooksLog: %s can't be opened",
-                   config->log_name);
+                   config->settings.log_name);
             if (ap_state_query(AP_SQ_CONFIG_GEN) > 1) {
                 continue; /* At a restart that would end what serves now. */
             }

@@ -74,18 +74,20 @@ static apr_status_t become_parent(const identity_t *before)
 /** Say so when the children will not be able to write an SQLite file or its journal. */
 static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 {
-    const char *slash = strrchr(config->db_params, '/');
-    const char *folder = slash > config->db_params
-                             ? apr_pstrmemdup(scratch, config->db_params, slash - config->db_params)
+    const char *slash = strrchr(config->settings.db_params, '/');
+    const char *folder = slash > config->settings.db_params
+                             ? apr_pstrmemdup(scratch, config->settings.db_params,
+                                              slash - config->settings.db_params)
                              : "/";
 
     if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0) {
         rh_log(&config->log, RH_LOG_ERR, errno, "RH0703",
                "DBDParams: httpd's user can't write to the folder %s, which SQLite needs", folder);
-    } else if (faccessat(AT_FDCWD, config->db_params, F_OK, AT_EACCESS) == 0 &&
-               faccessat(AT_FDCWD, config->db_params, R_OK | W_OK, AT_EACCESS) != 0) {
+    } else if (faccessat(AT_FDCWD, config->settings.db_params, F_OK, AT_EACCESS) == 0 &&
+               faccessat(AT_FDCWD, config->settings.db_params, R_OK | W_OK, AT_EACCESS) != 0) {
         rh_log(&config->log, RH_LOG_ERR, errno, "RH0704",
-               "DBDParams: httpd's user can't write to the database file %s", config->db_params);
+               "DBDParams: httpd's user can't write to the database file %s",
+               config->settings.db_params);
     }
 }
 
@@ -104,8 +106,8 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
 {
     rh_db_source_t *source;
     const char *problem = "no reason given";
-    apr_status_t status = rh_db_source_dedicated(scratch, config->db_driver, config->db_params,
-                                                 &config->log, &source);
+    apr_status_t status = rh_db_source_dedicated(scratch, config->settings.db_driver,
+                                                 config->settings.db_params, &config->log, &source);
 
     if (config->dialect == RH_DIALECT_SQLITE) {
         check_folder(config, scratch);
@@ -146,13 +148,15 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
         const char *name = rh_server_name(pconf, server), *database;
         apr_pool_t *own;
 
-        if (!config->enabled) {
+        if (!config->settings.enabled) {
             continue;
         }
-        database = apr_pstrcat(scratch, config->db_driver, " ", config->db_params, NULL);
+        database =
+            apr_pstrcat(scratch, config->settings.db_driver, " ", config->settings.db_params, NULL);
         config->gate = apr_hash_get(gates, database, APR_HASH_KEY_STRING);
         if (!config->gate) {
-            config->gate = rh_gate_make(pconf, config->schema_auto != 0, name, &config->log);
+            config->gate =
+                rh_gate_make(pconf, config->settings.schema_auto != 0, name, &config->log);
             apr_hash_set(gates, database, APR_HASH_KEY_STRING, config->gate);
             apr_pool_create(&own, scratch);
             start = prepare_tables(config, name, own);
@@ -173,19 +177,19 @@ static bool make_spool(rh_server_config_t *config, const rh_server_config_t *mai
     uid_t user = ap_unixd_config.user_id;
     gid_t group = ap_unixd_config.group_id;
     apr_status_t status = apr_dir_make_recursive(
-        config->spool, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, scratch);
+        config->settings.spool, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, scratch);
 
     if (status == APR_SUCCESS && geteuid() == 0 && user != 0 && user != (uid_t)-1 &&
-        chown(config->spool, user, group) != 0) {
+        chown(config->settings.spool, user, group) != 0) {
         status = errno;
     }
     if (status == APR_SUCCESS) {
         return true;
     }
     rh_log(&main_config->log, RH_LOG_CRIT, status, "RH0709",
-           "RestHooksSpool: the folder %s can't be made", config->spool);
+           "RestHooksSpool: the folder %s can't be made", config->settings.spool);
     if (is_restart()) {
-        config->spool = NULL;
+        config->settings.spool = NULL;
         return true;
     }
     return false;
@@ -199,7 +203,7 @@ static bool make_spools(apr_pool_t *scratch, server_rec *server)
     for (; server && start; server = server->next) {
         rh_server_config_t *config = rh_server_config(server);
 
-        start = !config->enabled || make_spool(config, main_config, scratch);
+        start = !config->settings.enabled || make_spool(config, main_config, scratch);
     }
     return start;
 }

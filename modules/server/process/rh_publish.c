@@ -90,13 +90,14 @@ static apr_status_t resthooks_publish(request_rec *r, const char *tenant, const 
     apr_status_t status;
     char *text;
 
-    if (!config->enabled) {
+    if (!config->settings.enabled) {
         return APR_ENOTIMPL;
     }
     if (!tenant || !rh_name_valid(tenant, strlen(tenant)) || !type ||
         !rh_event_type_valid(type, strlen(type)) || (key && !rh_name_valid(key, strlen(key))) ||
         (client_id && !rh_name_valid(client_id, strlen(client_id))) || !data ||
-        len > (apr_size_t)config->max_data || rh_json_check(data, len, NULL) != APR_SUCCESS) {
+        len > (apr_size_t)config->settings.max_data ||
+        rh_json_check(data, len, NULL) != APR_SUCCESS) {
         return APR_EINVAL;
     }
     text = apr_palloc(r->pool, RH_UUID_LEN + 1);
