@@ -6,8 +6,6 @@
 #include <http_protocol.h>
 #include <http_request.h>
 
-#define HANDLER "resthooks"
-
 static const rh_api_route_t routes[] = {
     {"GET", "", rh_api_index_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
     {"GET", "/subscriptions", rh_api_subscriptions_list, 0, "limit before event active"},
@@ -199,7 +197,7 @@ static int handle(request_rec *r)
     rh_api_t *api;
     apr_size_t len;
 
-    if (!r->handler || strcmp(r->handler, HANDLER) != 0) {
+    if (!r->handler || strcmp(r->handler, RH_API_HANDLER) != 0) {
         return DECLINED;
     }
     api = apr_pcalloc(r->pool, sizeof(*api));
@@ -227,21 +225,6 @@ static int handle(request_rec *r)
     return dispatch(api);
 }
 
-/**
- * What ProxyPass maps goes to the backend, whatever its SetHandler says; but a place of the API
- * below such a prefix is meant to be the API's. A host that is all API still proxies what it maps.
- */
-static int keep_from_proxy(request_rec *r)
-{
-    const char *base =
-        rh_server_config(r->server)->settings.enabled == 1 ? rh_request_base(r) : NULL;
-
-    if (base && *base) {
-        apr_table_setn(r->subprocess_env, "no-proxy", "1");
-    }
-    return DECLINED;
-}
-
 static void start_child(apr_pool_t *pool, server_rec *server)
 {
     (void)server;
@@ -252,7 +235,6 @@ void rh_api_register(apr_pool_t *pool)
 {
     (void)pool;
     ap_hook_child_init(start_child, NULL, NULL, APR_HOOK_MIDDLE);
-    /* Before mod_proxy's. */
-    ap_hook_translate_name(keep_from_proxy, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    rh_api_claim_register();
     ap_hook_handler(handle, NULL, NULL, APR_HOOK_MIDDLE);
 }

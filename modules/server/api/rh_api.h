@@ -15,6 +15,8 @@
 #define RH_API_MAX_BODY (64 * 1024)
 /** Largest body of POST /events, bytes, unless one event may be larger. */
 #define RH_API_MAX_EVENTS_BODY (16 * 1024 * 1024)
+/** The name of the handler. */
+#define RH_API_HANDLER "resthooks"
 /** Seconds that a 503 asks clients to wait. */
 #define RH_API_RETRY_AFTER "5"
 
@@ -47,6 +49,9 @@ typedef struct rh_api_route_t {
     const char *query; /**< names of the parameters it takes, space-separated; `tenant` is always
                             one */
 } rh_api_route_t;
+
+/** Hooks that keep requests of the API for its handler (rh_api_claim.c). */
+void rh_api_claim_register(void);
 
 /* ---- rh_api_request.c: what came ---- */
 

@@ -108,6 +108,9 @@ void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
     merged->handler_set = handler->handler_set;
     merged->base = handler->base;
     merged->base_regex = handler->base_regex;
+    /* As mod_authz_core does, where AuthMerging is not used. */
+    merged->requires = add->requires ? add->requires : base->requires;
+    merged->auth_type = add->auth_type || base->auth_type;
     MERGE_POINTER(tenant);
     MERGE_POINTER(publisher);
     MERGE_POINTER(admin);
@@ -202,6 +205,13 @@ bool rh_request_is_publisher(request_rec *r)
 bool rh_request_is_admin(request_rec *r)
 {
     return condition(r, rh_dir_config(r)->admin, "the administrator");
+}
+
+bool rh_request_is_protected(request_rec *r)
+{
+    const rh_dir_config_t *config = rh_dir_config(r);
+
+    return config->requires && (config->auth_type || !(config->requires & RH_REQUIRE_USER));
 }
 
 const char *rh_request_base(request_rec *r)

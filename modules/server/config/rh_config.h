@@ -114,12 +114,21 @@ typedef struct rh_server_config_t {
     struct rh_child_t *child;
 } rh_server_config_t;
 
+/** Kinds of Require, of which a section may have several. */
+enum {
+    RH_REQUIRE_NOTHING = 1, /**< all granted */
+    RH_REQUIRE_REQUEST = 2, /**< something of the request: an address, an expression */
+    RH_REQUIRE_USER = 4     /**< a login, so that AuthType is needed */
+};
+
 /** Per directory, and per server where no directory says otherwise. */
 typedef struct rh_dir_config_t {
     bool handler_set; /**< SetHandler was seen: the next two say what came of it */
     const char *base; /**< path of the enclosing Location that set the handler, without a trailing
                            slash; NULL: another handler, or base_regex is it */
     ap_regex_t *base_regex; /**< of a LocationMatch (or Location ~): the match is the base */
+    int requires; /**< of RH_REQUIRE_: what the nearest section with a Require asks for; 0: none */
+    bool auth_type;                             /**< AuthType is set here */
     ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
     int expose_event_id;                        /**< RH_UNSET: not set, which is off */
 } rh_dir_config_t;
@@ -161,6 +170,11 @@ const char *rh_request_traceparent(request_rec *r);
 /** RestHooksPublisher and RestHooksAdmin of the request's place; false by default and on errors. */
 bool rh_request_is_publisher(request_rec *r);
 bool rh_request_is_admin(request_rec *r);
+/**
+ * True if the request's configuration, as far as it is merged, says by itself who has access: with
+ * a Require, and an AuthType where that needs one.
+ */
+bool rh_request_is_protected(request_rec *r);
 /**
  * The base path of the API for this request, without a trailing slash, so "" for the root. r->uri
  * begins with it, and goes on with a slash or not at all.

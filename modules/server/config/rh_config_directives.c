@@ -404,6 +404,8 @@ const command_rec rh_directives[] = {
                   "auto: create and upgrade the tables at start; check: only look"),
     AP_INIT_TAKE1("SetHandler", rh_overhear_handler, NULL, OR_FILEINFO,
                   "the core's; resthooks: the API of mod_resthooks"),
+    AP_INIT_RAW_ARGS("Require", rh_overhear_require, NULL, OR_AUTHCFG, "mod_authz_core's"),
+    AP_INIT_TAKE1("AuthType", rh_overhear_auth_type, NULL, OR_AUTHCFG, "mod_authn_core's"),
     AP_INIT_TAKE1("DBDriver", rh_overhear_driver, NULL, RSRC_CONF, "mod_dbd's"),
     AP_INIT_TAKE1("DBDParams", rh_overhear_params, NULL, RSRC_CONF, "mod_dbd's"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},

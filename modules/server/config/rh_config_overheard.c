@@ -64,24 +64,60 @@ const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *ha
     return NULL;
 }
 
-/** Without mod_dbd, its directives would be known to httpd by our listening to them. */
-static const char *need_dbd(cmd_parms *cmd)
+/** Our listening makes a directive known to httpd, even without the module that it belongs to. */
+static const char *need_module(cmd_parms *cmd, const char *name)
 {
-    return ap_find_linked_module("mod_dbd.c")
+    return ap_find_linked_module(apr_pstrcat(cmd->temp_pool, name, ".c", NULL))
                ? NULL
-               : rh_complaint(cmd, "mod_dbd is not loaded (LoadModule dbd_module …)");
+               : rh_complaint(cmd, "%s is not loaded", name);
+}
+
+/** The kind of a Require by its first word; what is not known needs a user. */
+static int require_kind(apr_pool_t *scratch, const char *args)
+{
+    static const char *const of_request[] = {"all",         "env",   "expr", "host",
+                                             "forward-dns", "local", "ip",   "method"};
+    const char *word = ap_getword_conf(scratch, &args);
+    bool negated = !strcasecmp(word, "not");
+    apr_size_t i;
+
+    if (negated) {
+        word = ap_getword_conf(scratch, &args);
+    }
+    if (!negated && !strcasecmp(word, "all") &&
+        !strcasecmp(ap_getword_conf(scratch, &args), "granted")) {
+        return RH_REQUIRE_NOTHING;
+    }
+    for (i = 0; i < sizeof(of_request) / sizeof(*of_request); i++) {
+        if (!strcasecmp(word, of_request[i])) {
+            return RH_REQUIRE_REQUEST;
+        }
+    }
+    return RH_REQUIRE_USER;
+}
+
+const char *rh_overhear_require(cmd_parms *cmd, void *dir_config, const char *args)
+{
+    ((rh_dir_config_t *)dir_config)->requires |= require_kind(cmd->temp_pool, args);
+    return need_module(cmd, "mod_authz_core");
+}
+
+const char *rh_overhear_auth_type(cmd_parms *cmd, void *dir_config, const char *type)
+{
+    ((rh_dir_config_t *)dir_config)->auth_type = strcasecmp(type, "none") != 0;
+    return need_module(cmd, "mod_authn_core");
 }
 
 const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name)
 {
     (void)dir_config;
     rh_server_config(cmd->server)->settings.db_driver = name;
-    return need_dbd(cmd);
+    return need_module(cmd, "mod_dbd");
 }
 
 const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params)
 {
     (void)dir_config;
     rh_server_config(cmd->server)->settings.db_params = params;
-    return need_dbd(cmd);
+    return need_module(cmd, "mod_dbd");
 }

@@ -25,8 +25,10 @@
  */
 #define RH_LARGEST_DATA (32 * 1024 * 1024)
 
-/** SetHandler, DBDriver and DBDParams: others' directives, listened to (rh_config_overheard.c). */
+/** Directives of other modules that are overheard (rh_config_overheard.c). */
 const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *handler);
+const char *rh_overhear_require(cmd_parms *cmd, void *dir_config, const char *args);
+const char *rh_overhear_auth_type(cmd_parms *cmd, void *dir_config, const char *type);
 const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name);
 const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params);
 
