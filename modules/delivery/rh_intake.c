@@ -349,6 +349,14 @@ static void commit_items(batch_t *batch, rh_commit_t **items, int count)
     set_status(items, count, status);
 }
 
+/** Whether an item goes to the spool after its commit failed. A publisher hears that its event is
+ * refused; the client of a captured request has its 2xx, so the event must not be dropped. */
+static bool belongs_in_spool(const rh_commit_t *item)
+{
+    return APR_STATUS_IS_EAGAIN(item->status) ||
+           (item->status != APR_SUCCESS && item->event->source != RH_SOURCE_PUBLISH);
+}
+
 /** Append what could not be committed to the spool, if there is one.
  * @param left receives what is stored nowhere, for `count` items @return how many these are */
 static int spool_items(rh_intake_t *intake, rh_commit_t **items, int count, rh_commit_t **left)
@@ -356,7 +364,7 @@ static int spool_items(rh_intake_t *intake, rh_commit_t **items, int count, rh_c
     int i, n = 0;
 
     for (i = 0; i < count; i++) {
-        if (APR_STATUS_IS_EAGAIN(items[i]->status)) {
+        if (belongs_in_spool(items[i])) {
             left[n++] = items[i];
         }
     }

@@ -27,8 +27,6 @@ void rh_instruments_register(apr_pool_t *pool);
 void rh_status_register(apr_pool_t *pool);
 /** RestHooksLog: open_logs (rh_log_file.c). */
 void rh_log_file_register(apr_pool_t *pool);
-/** mod_dbd's post_connect hook. */
-void rh_dbd_register(apr_pool_t *pool);
 
 /** How long a request waits for its event's commit. */
 #define RH_COMMIT_TIMEOUT apr_time_from_sec(5)

@@ -3,50 +3,12 @@
 #include "rh_sql.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define SESSION_KEY "rh_db_session"
-/** Runs of a statement at most: one, one after an error, two after lost sessions. */
-#define MOST_RUNS 4
-
-/** Refusals that pass. Without a match nothing is lost: the caller learns that it was refused. */
-static const char *const passing[] = {"deadlock detected",
-                                      "could not serialize",
-                                      "canceling statement",
-                                      "read-only transaction",
-                                      "No space left",
-                                      "out of memory",
-                                      "out of shared memory",
-                                      "too many clients",
-                                      "the database system is",
-                                      "terminating",
-                                      "remaining connection",
-                                      "database is locked",
-                                      "database is busy",
-                                      "disk I/O error",
-                                      "database or disk is full",
-                                      "unable to open",
-                                      "attempt to write a readonly"};
-
-rh_db_session_t *rh_db_session(rh_db_t *db)
-{
-    rh_db_session_t *session;
-    void *found = NULL;
-
-    apr_pool_userdata_get(&found, SESSION_KEY, db->pool);
-    if (found) {
-        return found;
-    }
-    session = apr_pcalloc(db->pool, sizeof(*session));
-    session->lock = -1;
-    apr_pool_create(&session->error_pool, db->pool);
-    /* The SQLite driver finalizes statements when it closes, after subpools have gone. */
-    session->statements = db->pool;
-    if (db->dialect == RH_DIALECT_PGSQL) {
-        apr_pool_create(&session->statements, db->pool);
-    }
-    apr_pool_userdata_setn(session, SESSION_KEY, NULL, db->pool);
-    return session;
-}
+/** How often a statement is run at most: reconnecting, or preparing it again, may help. */
+#define MAX_RUNS 4
+/** The same error is logged again after this time; between, it is only info. */
+#define REPEAT_INTERVAL apr_time_from_sec(10)
 
 const char *rh_db_text(const char *column)
 {
@@ -58,8 +20,7 @@ apr_int64_t rh_db_number(const char *column)
     return column ? apr_atoi64(column) : 0;
 }
 
-/** Keep the connection's last message, on one line. */
-static void note_error(rh_db_t *db, rh_db_session_t *session, int rc)
+void rh_db_note_error(rh_db_t *db, rh_db_session_t *session, int rc, bool prepares)
 {
     const char *message = apr_dbd_error(db->driver, db->handle, rc);
     char *line;
@@ -67,11 +28,9 @@ static void note_error(rh_db_t *db, rh_db_session_t *session, int rc)
     apr_pool_clear(session->error_pool);
     line = apr_pstrdup(session->error_pool, message && *message ? message : "no message");
     session->error = line;
-    for (; *line; line++) {
-        if (*line == '\n' || *line == '\r') {
-            *line = line[1] ? ' ' : '\0';
-        }
-    }
+    session->connector->note_code(db, session, prepares);
+    /* What follows the first line may show the data of a row. */
+    line[strcspn(line, "\r\n")] = '\0';
 }
 
 /** Copy all rows: the driver's strings go with its result. */
@@ -114,9 +73,20 @@ apr_status_t rh_db_query_rows(rh_db_t *db, const char *sql, apr_pool_t *pool,
             *rows = copied;
         }
     } else {
-        note_error(db, rh_db_session(db), rc);
+        rh_db_note_error(db, rh_db_session(db), rc, false);
     }
     apr_pool_destroy(scratch);
+    return rc == 0 ? APR_SUCCESS : APR_EGENERAL;
+}
+
+apr_status_t rh_db_query(rh_db_t *db, const char *sql, apr_pool_t *pool)
+{
+    int affected, rc = apr_dbd_query(db->driver, db->handle, &affected, sql);
+
+    (void)pool;
+    if (rc != 0) {
+        rh_db_note_error(db, rh_db_session(db), rc, false);
+    }
     return rc == 0 ? APR_SUCCESS : APR_EGENERAL;
 }
 
@@ -124,15 +94,17 @@ apr_status_t rh_db_query_rows(rh_db_t *db, const char *sql, apr_pool_t *pool,
 static int get_prepared(rh_db_t *db, rh_db_session_t *session, const rh_statement_t *statement,
                         apr_dbd_prepared_t **prepared)
 {
-    const char *name;
+    const char *name = NULL;
     int rc;
 
     *prepared = apr_hash_get(db->prepared, statement->label, APR_HASH_KEY_STRING);
     if (*prepared) {
         return 0;
     }
-    /* A name is never used twice, so that one the server still knows is not in the way. */
-    name = apr_psprintf(session->statements, "%s_%u", statement->label, ++session->serial);
+    if (!session->shared) {
+        /* A name is never used twice, so that one the server still knows is not in the way. */
+        name = apr_psprintf(session->statements, "%s_%u", statement->label, ++session->serial);
+    }
     rc = apr_dbd_prepare(db->driver, session->statements, db->handle,
                          db->dialect == RH_DIALECT_PGSQL ? statement->pgsql : statement->sqlite,
                          name, prepared);
@@ -142,165 +114,169 @@ static int get_prepared(rh_db_t *db, rh_db_session_t *session, const rh_statemen
     return rc;
 }
 
-static int run_once(rh_db_t *db, rh_db_session_t *session, const rh_statement_t *statement,
-                    int count, const char **args, apr_pool_t *pool, apr_array_header_t **rows,
-                    int *affected)
+/** A statement with its arguments, and where its outcome goes. */
+typedef struct call_t {
+    const rh_statement_t *statement;
+    int count;
+    const char **args;
+    apr_array_header_t **rows; /**< NULL: it returns none */
+    int affected;
+} call_t;
+
+/** Run a statement once. An error is noted. @return the driver's code */
+static int run_statement(rh_db_t *db, rh_db_session_t *session, call_t *call, apr_pool_t *pool)
 {
     apr_dbd_prepared_t *prepared;
     apr_dbd_results_t *results = NULL;
     apr_pool_t *scratch;
-    int rc = get_prepared(db, session, statement, &prepared);
+    int rc = get_prepared(db, session, call->statement, &prepared);
 
     if (rc != 0) {
-        note_error(db, session, rc);
+        rh_db_note_error(db, session, rc, true);
         return rc;
     }
     apr_pool_create(&scratch, pool);
-    if (rows) {
-        rc = apr_dbd_pselect(db->driver, scratch, db->handle, &results, prepared, 1, count, args);
+    if (call->rows) {
+        rc = apr_dbd_pselect(db->driver, scratch, db->handle, &results, prepared, 1, call->count,
+                             call->args);
         if (rc == 0) {
-            *rows = copy_rows(db, results, scratch, pool);
+            *call->rows = copy_rows(db, results, scratch, pool);
         }
     } else {
-        rc = apr_dbd_pquery(db->driver, scratch, db->handle, affected, prepared, count, args);
+        rc = apr_dbd_pquery(db->driver, scratch, db->handle, &call->affected, prepared, call->count,
+                            call->args);
     }
     if (rc != 0) {
-        note_error(db, session, rc);
+        rh_db_note_error(db, session, rc, false);
     }
     apr_pool_destroy(scratch);
     return rc;
 }
 
 /**
- * See whether the connection, perhaps after a reset by the driver, leads to a database that takes
- * changes. A new session on the server knows none of our statements and settings.
- * @param renewed receives whether it is a new one
+ * Run a statement once, in a transaction of its own where the session's settings hold no longer
+ * than that. @return true on success
  */
-static bool is_alive(rh_db_t *db, rh_db_session_t *session, apr_pool_t *pool, bool *renewed)
+static bool run_once(rh_db_t *db, rh_db_session_t *session, call_t *call, apr_pool_t *pool)
 {
-    static const char sql[] =
-        "SELECT pg_catalog.pg_backend_pid(), pg_catalog.current_setting('transaction_read_only')";
-    apr_array_header_t *rows = NULL;
-    const char **row;
+    int affected;
 
-    *renewed = false;
-    if (rh_db_query_rows(db, sql, pool, &rows) != APR_SUCCESS) {
-        if (apr_dbd_check_conn(db->driver, pool, db->handle) != APR_SUCCESS ||
-            rh_db_query_rows(db, sql, pool, &rows) != APR_SUCCESS) {
-            return false;
-        }
+    if (!session->shared || session->in_transaction) {
+        return run_statement(db, session, call, pool) == 0;
     }
-    row = APR_ARRAY_IDX(rows, 0, const char **);
-    if (strcmp(row[0], session->backend) != 0) {
-        int affected;
-
-        *renewed = true;
-        apr_hash_clear(db->prepared);
-        apr_pool_clear(session->statements);
-        apr_cpystrn(session->backend, row[0], sizeof(session->backend));
-        if (session->settings &&
-            apr_dbd_query(db->driver, db->handle, &affected, session->settings) != 0) {
-            return false;
-        }
-    }
-    return strcmp(row[1], "off") == 0;
-}
-
-/**
- * Whether SQLite refused a statement because the tables were changed since it was prepared. The
- * driver prepares in the old way, where that is an error without a message.
- */
-static bool is_outdated(const rh_db_session_t *session)
-{
-    return strcmp(session->error, "not an error") == 0 ||
-           strstr(session->error, "schema has changed") != NULL;
-}
-
-/**
- * A row found no partition, because housekeeping was not done for long, or it is older than all of
- * them: have them made. The statement alone failed, so it can be run again.
- */
-static bool mend_partitions(rh_db_t *db, rh_db_session_t *session, const char *what,
-                            apr_pool_t *pool)
-{
-    apr_array_header_t *rows;
-    const char *none = NULL;
-
-    if (!strstr(session->error, "no partition of relation")) {
+    if (rh_db_query(db, session->begin, pool) != APR_SUCCESS) {
         return false;
     }
-    rh_log(db->log, RH_LOG_NOTICE, 0, "RH0117", "partitions are missing for %s: making them", what);
-    return run_once(db, session, &rh_sql_partitions_mend, 0, &none, pool, &rows, NULL) == 0;
-}
-
-/** What a refusal means, and its line in the log. */
-static apr_status_t refused(rh_db_t *db, rh_db_session_t *session, const char *what)
-{
-    for (apr_size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
-        if (strstr(session->error, passing[i])) {
-            rh_log(db->log, RH_LOG_INFO, 0, "RH0111", "%s has to be tried again later: %s", what,
-                   session->error);
-            return APR_EAGAIN;
-        }
+    if (run_statement(db, session, call, pool) == 0) {
+        return rh_db_query(db, "COMMIT", pool) == APR_SUCCESS;
     }
-    rh_log(db->log, RH_LOG_ERR, 0, "RH0110", "the database refused %s: %s", what, session->error);
-    return APR_EGENERAL;
+    apr_dbd_query(db->driver, db->handle, &affected, "ROLLBACK");
+    return false;
 }
 
-static apr_status_t unreachable(rh_db_t *db, rh_db_session_t *session, const char *what)
+/** Log an error that a person should see, but not each of many in a row. */
+static void log_refusal(rh_db_t *db, rh_db_session_t *session, const char *what)
 {
+    const char *code =
+        *session->state ? session->state : apr_itoa(session->error_pool, session->code);
+    apr_time_t now = apr_time_now();
+    bool told = strcmp(session->told, code) == 0 && now >= session->told_at &&
+                now < session->told_at + REPEAT_INTERVAL;
+
+    rh_log(db->log, told ? RH_LOG_INFO : RH_LOG_ERR, 0, "RH0110", "the database refused %s: %s",
+           what, session->error);
+    if (!told) {
+        apr_cpystrn(session->told, code, sizeof(session->told));
+        session->told_at = now;
+    }
+}
+
+apr_status_t rh_db_report(rh_db_t *db, rh_db_session_t *session, const char *what)
+{
+    switch (session->connector->judge(session)) {
+    case RH_ERROR_REFUSED:
+    case RH_ERROR_PARTITION:
+        log_refusal(db, session, what);
+        return APR_EGENERAL;
+    case RH_ERROR_FAULTY:
+        log_refusal(db, session, what);
+        return APR_EAGAIN;
+    case RH_ERROR_PASSING:
+    case RH_ERROR_CONFLICT:
+        rh_log(db->log, RH_LOG_INFO, 0, "RH0111", "%s has to be tried again later: %s", what,
+               session->error);
+        return APR_EAGAIN;
+    case RH_ERROR_LOST:
+    case RH_ERROR_FORGOTTEN:
+        break;
+    }
     session->broken = true;
+    session->established = false;
     session->in_transaction = false;
     rh_log(db->log, RH_LOG_INFO, 0, "RH0112", "the connection was lost at %s: %s", what,
            session->error);
     return APR_EAGAIN;
 }
 
-static apr_status_t run(rh_db_t *db, const rh_statement_t *statement, int count,
-                        const char *const *args, apr_pool_t *pool, apr_array_header_t **rows,
-                        int *affected)
+/**
+ * A row has no partition, because housekeeping was not done for long, or it is older than all of
+ * them: have them made. The statement alone failed, so it can be run again.
+ */
+static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *what,
+                            apr_pool_t *pool)
+{
+    apr_array_header_t *rows;
+    const char *none = NULL;
+    call_t call = {&rh_sql_partitions_mend, 0, &none, &rows, 0};
+
+    rh_log(db->log, RH_LOG_NOTICE, 0, "RH0117", "partitions are missing for %s: making them", what);
+    return run_once(db, session, &call, pool);
+}
+
+/** Whether it makes sense to run a statement again at once, after having done what that needs. */
+static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, int runs,
+                    apr_pool_t *pool)
+{
+    rh_error_t error = session->connector->judge(session);
+
+    if (session->in_transaction && db->dialect == RH_DIALECT_PGSQL) {
+        return false; /* it is lost or aborted: the caller begins another one */
+    }
+    switch (error) {
+    case RH_ERROR_PARTITION:
+        return runs == 1 && make_partitions(db, session, call->statement->label, pool);
+    case RH_ERROR_CONFLICT:
+        return true;
+    case RH_ERROR_FORGOTTEN:
+        session->forgotten++;
+        if (db->dialect == RH_DIALECT_SQLITE) {
+            apr_hash_set(db->prepared, call->statement->label, APR_HASH_KEY_STRING, NULL);
+            return runs == 1;
+        }
+        /* Another session than was known, or a pooler: see who it is. */
+        return session->connector->establish(db, session, pool) == APR_SUCCESS;
+    case RH_ERROR_LOST:
+        return apr_dbd_check_conn(db->driver, pool, db->handle) == APR_SUCCESS &&
+               session->connector->establish(db, session, pool) == APR_SUCCESS;
+    default:
+        return false;
+    }
+}
+
+static apr_status_t run(rh_db_t *db, call_t *call, const char *const *args, apr_pool_t *pool)
 {
     rh_db_session_t *session = rh_db_session(db);
-    const char **values = apr_pcalloc(pool, (count + 1) * sizeof(*values));
-    int runs = 0, changed = 0;
-    bool renewed;
 
-    for (int i = 0; i < count; i++) {
-        values[i] = args[i];
+    call->args = apr_pcalloc(pool, (apr_size_t)(call->count + 1) * sizeof(*call->args));
+    for (int i = 0; i < call->count; i++) {
+        call->args[i] = args[i];
     }
-    if (db->dialect == RH_DIALECT_PGSQL && !*session->backend &&
-        !is_alive(db, session, pool, &renewed)) {
-        return unreachable(db, session, statement->label);
-    }
-    for (;;) {
-        if (run_once(db, session, statement, count, values, pool, rows, &changed) == 0) {
-            if (affected) {
-                *affected = changed;
-            }
+    for (int runs = 1;; runs++) {
+        if (run_once(db, session, call, pool)) {
             return APR_SUCCESS;
         }
-        if (db->dialect == RH_DIALECT_SQLITE) {
-            if (runs++ == 0 && is_outdated(session)) {
-                apr_hash_set(db->prepared, statement->label, APR_HASH_KEY_STRING, NULL);
-                continue;
-            }
-            return refused(db, session, statement->label);
-        }
-        if (session->in_transaction) {
-            /* What came before is lost, or the transaction is aborted: the caller begins anew. */
-            return apr_dbd_check_conn(db->driver, pool, db->handle) == APR_SUCCESS
-                       ? refused(db, session, statement->label)
-                       : unreachable(db, session, statement->label);
-        }
-        if (runs == 0 && mend_partitions(db, session, statement->label, pool)) {
-            runs++;
-            continue;
-        }
-        if (!is_alive(db, session, pool, &renewed)) {
-            return unreachable(db, session, statement->label);
-        }
-        if (++runs >= MOST_RUNS || (runs > 1 && !renewed)) {
-            return refused(db, session, statement->label);
+        if (runs >= MAX_RUNS || !recover(db, session, call, runs, pool)) {
+            return rh_db_report(db, session, call->statement->label);
         }
     }
 }
@@ -308,47 +284,41 @@ static apr_status_t run(rh_db_t *db, const rh_statement_t *statement, int count,
 apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,
                           const char *const *args, apr_pool_t *pool, apr_array_header_t **rows)
 {
-    return run(db, statement, count, args, pool, rows, NULL);
+    call_t call = {statement, count, NULL, rows, 0};
+
+    return run(db, &call, args, pool);
 }
 
 apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,
                            const char *const *args, apr_pool_t *pool, int *affected)
 {
-    return run(db, statement, count, args, pool, NULL, affected);
-}
+    call_t call = {statement, count, NULL, NULL, 0};
+    apr_status_t status = run(db, &call, args, pool);
 
-/** One call of the driver's query. */
-static apr_status_t query(rh_db_t *db, rh_db_session_t *session, const char *sql, apr_pool_t *pool)
-{
-    int affected, rc = apr_dbd_query(db->driver, db->handle, &affected, sql);
-
-    if (rc == 0) {
-        return APR_SUCCESS;
+    if (status == APR_SUCCESS && affected) {
+        *affected = call.affected;
     }
-    note_error(db, session, rc);
-    if (db->dialect == RH_DIALECT_PGSQL &&
-        apr_dbd_check_conn(db->driver, pool, db->handle) != APR_SUCCESS) {
-        return unreachable(db, session, "a script");
-    }
-    return refused(db, session, "a script");
+    return status;
 }
 
 apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool)
 {
     rh_db_session_t *session = rh_db_session(db);
-    apr_status_t status = APR_SUCCESS;
 
     if (db->dialect == RH_DIALECT_PGSQL) {
-        return query(db, session, sql, pool);
+        return rh_db_query(db, sql, pool) == APR_SUCCESS ? APR_SUCCESS
+                                                         : rh_db_report(db, session, "a script");
     }
     /* The SQLite driver goes on after an error in the middle, and stumbles over space at the end.
      */
-    while (status == APR_SUCCESS && sql[strspn(sql, " \t\r\n")]) {
+    while (sql[strspn(sql, " \t\r\n")]) {
         const char *end = strstr(sql, ";\n");
         apr_size_t len = end ? (apr_size_t)(end - sql) + 1 : strlen(sql);
 
-        status = query(db, session, apr_pstrmemdup(pool, sql, len), pool);
+        if (rh_db_query(db, apr_pstrmemdup(pool, sql, len), pool) != APR_SUCCESS) {
+            return rh_db_report(db, session, "a script");
+        }
         sql += len;
     }
-    return status;
+    return APR_SUCCESS;
 }

@@ -1,7 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_db.h
- * @brief A safe wrapper over apr_dbd: connections, statements prepared once a connection, retries.
+ * @brief A safe wrapper over apr_dbd: connections, statements prepared once per connection,
+ * retries.
  *
  * apr_dbd_transaction_start is never called: on PostgreSQL it dereferences NULL when BEGIN fails on
  * a dead connection. BEGIN and COMMIT are sent as queries, or all is one statement.
@@ -16,7 +17,7 @@
 
 typedef enum { RH_DIALECT_PGSQL, RH_DIALECT_SQLITE } rh_dialect_t;
 
-/** One connection, whoever opened it. */
+/** One connection. */
 typedef struct rh_db_t {
     const apr_dbd_driver_t *driver;
     apr_dbd_t *handle;
@@ -24,15 +25,18 @@ typedef struct rh_db_t {
     apr_hash_t *prepared; /**< label -> apr_dbd_prepared_t * */
     rh_dialect_t dialect;
     const rh_log_t *log;
-    void *owner; /**< the source's own */
+    void *owner; /**< for the source that the connection is from */
 } rh_db_t;
 
-/** Where connections come from: mod_dbd's pool for requests, dedicated ones for threads. */
+/**
+ * Where connections come from: mod_dbd's pool for requests, dedicated ones for threads. What is
+ * acquired has its session set up: see rh_db_prepare_session.
+ */
 typedef struct rh_db_source_t rh_db_source_t;
 struct rh_db_source_t {
-    /** Take one. `pool` bounds its use. @return APR_EAGAIN when there is none to be had */
+    /** Take one. `pool` bounds its use. @return APR_EAGAIN: none can be had now */
     apr_status_t (*acquire)(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db);
-    /** Give it back; `broken`: it must not be used again as it is (reopen or reset it). */
+    /** Give it back. `broken`: it must be opened again, or reset, before it is used again. */
     void (*release)(rh_db_source_t *self, rh_db_t *db, bool broken);
     rh_dialect_t dialect;
     const rh_log_t *log;
@@ -41,14 +45,17 @@ struct rh_db_source_t {
 /**
  * A source of one dedicated connection, opened lazily by apr_dbd directly and reopened when
  * broken (not more often than 5 times a second). For one thread. On PostgreSQL, connect_timeout=5,
- * keepalives and tcp_user_timeout are put before `params` unless they are a URI; on SQLite
- * busy_timeout=5000, journal_mode=WAL, synchronous=FULL, foreign_keys=ON are set by selects.
+ * keepalives and tcp_user_timeout come before `params`, which can override them.
  * @param driver "pgsql" or "sqlite3"; @param pool its own allocator where threads share a process
  */
 apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const char *params,
                                     const rh_log_t *log, rh_db_source_t **source);
 
-/** Session settings that a fresh connection of either kind needs (SQLite's PRAGMAs). Idempotent. */
+/**
+ * See that the session behind a connection has every setting that the SQL rests on. Costs nothing
+ * (PostgreSQL: one system call) while it is the session that was set up before.
+ * @return APR_EAGAIN: the database cannot be used through this connection now
+ */
 apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch);
 
 /** One statement of both dialects. `label` is lower case and unique. Parameters are all %s (text):
@@ -60,11 +67,12 @@ typedef struct rh_statement_t {
 } rh_statement_t;
 
 /**
- * Run a statement that returns rows, prepared once a connection. On an error the connection is
- * checked (which resets it), statements are prepared anew and the statement is run once more: it
- * must therefore be idempotent.
- * @param args NULL-terminated list of `const char *` would not allow NULLs: pass count and array;
- *        a NULL argument is SQL NULL
+ * Run a statement that returns rows, prepared once per connection (behind a pooler: not by name).
+ * After an error that a new session, or a second run, may help against, it is run again: it must
+ * therefore be idempotent.
+ * @return APR_EAGAIN: the database is out of reach, or cannot take the statement now, or not before
+ *         it is repaired; APR_EGENERAL: it refuses the data, or for a reason that is not known
+ * @param args `count` arguments; NULL is SQL NULL
  * @param rows receives an array of `const char **` (columns; NULL for SQL NULL), copied to `pool`
  */
 apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,

@@ -1,26 +1,20 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* A source of one connection that a thread of ours keeps to itself. */
+/* A source of one connection that belongs to one thread. */
 #include "rh_db_private.h"
 
-/** Between two tries to connect. */
+/** Minimum interval between two tries to connect. */
 #define RETRY_SPACING apr_time_from_msec(200)
 
-/** Waits end: whoever sets these again in his own parameters comes later and wins. */
-#define PGSQL_PARAMS                                                                               \
-    "connect_timeout=5 keepalives=1 keepalives_idle=10 keepalives_interval=5 "                     \
-    "keepalives_count=3 tcp_user_timeout=20000 client_encoding=UTF8 "                              \
-    "application_name=mod_resthooks "
-
-/**
- * Plans that don't depend on how full the tables were when statistics were taken: a queue that was
- * empty then may hold a million rows now. A bitmap of all that is due would be made for the first
- * few.
- */
-#define PGSQL_SETTINGS                                                                             \
-    "SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET "                   \
-    "max_parallel_workers_per_gather = 0; "                                                        \
-    "SET lock_timeout = '10s'; SET statement_timeout = '300s'; "                                   \
-    "SET idle_in_transaction_session_timeout = '60s'"
+/** Every wait ends. Parameters of the administrator's come later, and the last one counts. */
+static const char *const pgsql_params[] = {"connect_timeout=5",
+                                           "keepalives=1",
+                                           "keepalives_idle=10",
+                                           "keepalives_interval=5",
+                                           "keepalives_count=3",
+                                           "tcp_user_timeout=20000",
+                                           "client_encoding=UTF8",
+                                           "application_name=mod_resthooks",
+                                           NULL};
 
 typedef struct dedicated_t {
     rh_db_source_t base;
@@ -43,7 +37,7 @@ static apr_status_t close_connection(void *data)
 
 static apr_status_t failed_to_open(dedicated_t *source, const char *error)
 {
-    char *line = apr_pstrdup(source->connection, error && *error ? error : "it can't be opened");
+    char *line = apr_pstrdup(source->connection, error && *error ? error : "it cannot be opened");
 
     for (char *at = line; *at; at++) {
         if (*at == '\n') {
@@ -62,7 +56,6 @@ static apr_status_t open_connection(dedicated_t *source, apr_pool_t *scratch)
 {
     rh_db_t *db = &source->db;
     const char *error = NULL;
-    apr_array_header_t *rows;
 
     apr_pool_create(&source->connection, source->pool);
     memset(db, 0, sizeof(*db));
@@ -77,11 +70,7 @@ static apr_status_t open_connection(dedicated_t *source, apr_pool_t *scratch)
     db->log = source->base.log;
     db->owner = source;
     apr_pool_cleanup_register(source->connection, db, close_connection, apr_pool_cleanup_null);
-    if (db->dialect == RH_DIALECT_PGSQL) {
-        rh_db_session(db)->settings = PGSQL_SETTINGS;
-    }
-    if (rh_db_prepare_session(db, scratch) != APR_SUCCESS ||
-        rh_db_query_rows(db, "SELECT 1", scratch, &rows) != APR_SUCCESS) {
+    if (rh_db_prepare_session(db, scratch) != APR_SUCCESS) {
         return failed_to_open(source, rh_db_session(db)->error);
     }
     if (source->down) {
@@ -108,6 +97,9 @@ static apr_status_t acquire(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db
             return status;
         }
     }
+    if (rh_db_prepare_session(&source->db, pool) != APR_SUCCESS) {
+        return failed_to_open(source, rh_db_session(&source->db)->error);
+    }
     *db = &source->db;
     return APR_SUCCESS;
 }
@@ -126,6 +118,20 @@ static void release(rh_db_source_t *self, rh_db_t *db, bool broken)
 static bool is_uri(const char *params)
 {
     return strncmp(params, "postgresql://", 13) == 0 || strncmp(params, "postgres://", 11) == 0;
+}
+
+/** Put pgsql_params before the administrator's own. */
+static const char *complete_params(apr_pool_t *pool, const char *params)
+{
+    bool uri = is_uri(params);
+    apr_size_t len = uri ? strcspn(params, "?") : 0;
+    const char *all = uri ? "?" : "";
+
+    for (const char *const *param = pgsql_params; *param; param++) {
+        all = apr_pstrcat(pool, all, *param, uri ? "&" : " ", NULL);
+    }
+    return apr_pstrcat(pool, apr_pstrmemdup(pool, params, len), all,
+                       params + len + (params[len] == '?'), NULL);
 }
 
 apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const char *params,
@@ -147,8 +153,7 @@ apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const 
     source->base.dialect = pgsql ? RH_DIALECT_PGSQL : RH_DIALECT_SQLITE;
     source->base.log = log;
     source->pool = pool;
-    source->params = pgsql && !is_uri(params) ? apr_pstrcat(pool, PGSQL_PARAMS, params, NULL)
-                                              : apr_pstrdup(pool, params);
+    source->params = pgsql ? complete_params(pool, params) : apr_pstrdup(pool, params);
     *result = &source->base;
     return APR_SUCCESS;
 }
