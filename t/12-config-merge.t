@@ -24,9 +24,11 @@ SERVER = r"""
     RestHooksGone 410
     <Location "/hooks">
         SetHandler resthooks
+        Require expr true
     </Location>
     <Location "/elsewhere">
         SetHandler resthooks
+        Require expr true
         RestHooksTenant "%{req:X-Other}"
         RestHooksPublisher "%{req:X-Role} == 'writer'"
         RestHooksAdmin false

@@ -33,7 +33,8 @@ RULES = r"""
 """
 
 backend = RawBackend()
-httpd = Httpd(backend=backend, rules=RULES, extra="RestHooksMaxData 5000")
+httpd = Httpd(config="RegisterHttpMethod PURGE", backend=backend, rules=RULES,
+              extra="RestHooksMaxData 5000")
 events = Events(httpd, ("acme", "other"))
 BASE = "/employers/acme"
 

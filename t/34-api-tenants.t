@@ -15,6 +15,7 @@ nested = Vhost(name="nested", location="", extra=f"""
 """ + r"""
     <LocationMatch "^/employers/(?<employer>[^/]+)/hooks">
         SetHandler resthooks
+        Require expr true
         RestHooksTenant "%{env:MATCH_EMPLOYER}"
     </LocationMatch>
 """)

@@ -13,7 +13,8 @@ receiver = Receiver()
 hosts = [Vhost(extra="RestHooksPage page"), Vhost(extra="RestHooksPage page", hooks="/a/b c"),
          Vhost(extra="RestHooksPage Off"), Vhost(extra="RestHooksPage empty"),
          Vhost(extra='RestHooksPage page\n<LocationMatch "^/e/(?<employer>[^/]+)/hooks">\n'
-               'SetHandler resthooks\nRestHooksTenant "%{env:MATCH_EMPLOYER}"\n</LocationMatch>')]
+               'SetHandler resthooks\nRestHooksTenant "%{env:MATCH_EMPLOYER}"\n'
+               'Require expr true\n</LocationMatch>')]
 httpd = Httpd(vhosts=hosts, start=False)
 files = {"index.html": b"<!doctype html><script src=\"ui/app.js\" type=\"module\"></script>",
          "app.js": b"export {}\n", "views/list.js": b"export const a = 1\n", "style.css": b"a{}",

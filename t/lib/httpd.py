@@ -78,10 +78,12 @@ class Vhost:
     retry     waits of RestHooksRetry; None: the module's default
     targets   directives about targets; "" for the module's default policy
     enabled   False: no RestHooks at all
+    protected True: the API's Location gets a Require, unless it has one; without, httpd warns
     """
 
     def __init__(self, rules=RULES, backend=None, extra="", location=None, database=None,
-                 enabled=True, hooks="/hooks", retry="1s 1s 1s", targets=TARGETS, name="vhost"):
+                 enabled=True, hooks="/hooks", retry="1s 1s 1s", targets=TARGETS, name="vhost",
+                 protected=True):
         self.rules = rules
         self.backend = getattr(backend, "url", backend)
         self.extra = extra
@@ -92,6 +94,7 @@ class Vhost:
         self.retry = retry
         self.targets = targets
         self.name = name
+        self.protected = protected
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -113,10 +116,13 @@ class Vhost:
                       "RestHooksPage ui",
                       f"RestHooksRetry {self.retry}" if self.retry else "", self.rules,
                       f'<Location "{self.hooks}">']
-            lines += [self.location if self.location is not None else
-                      "SetHandler resthooks\n"
-                      "RestHooksPublisher \"%{req:X-Role} == 'app'\"\n"
-                      "RestHooksAdmin \"%{req:X-Role} == 'admin'\""]
+            location = self.location if self.location is not None else (
+                "SetHandler resthooks\n"
+                "RestHooksPublisher \"%{req:X-Role} == 'app'\"\n"
+                "RestHooksAdmin \"%{req:X-Role} == 'admin'\"")
+            lines += [location]
+            if "Require" not in location and self.protected:
+                lines += ["Require expr true"]
             lines += ["</Location>"]
         return "\n".join(lines + [self.extra, "</VirtualHost>", ""])
 

@@ -112,6 +112,7 @@ void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
     merged->requires = add->requires ? add->requires : base->requires;
     merged->auth_type = add->auth_type || base->auth_type;
     MERGE_POINTER(tenant);
+    MERGE_POINTER(tenant_text);
     MERGE_POINTER(publisher);
     MERGE_POINTER(admin);
     MERGE_NUMBER(expose_event_id);

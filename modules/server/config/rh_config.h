@@ -128,7 +128,9 @@ typedef struct rh_dir_config_t {
                            slash; NULL: another handler, or base_regex is it */
     ap_regex_t *base_regex; /**< of a LocationMatch (or Location ~): the match is the base */
     int requires; /**< of RH_REQUIRE_: what the nearest section with a Require asks for; 0: none */
-    bool auth_type;                             /**< AuthType is set here */
+    const char *misspelt;    /**< a SetHandler that is nearly this module's; NULL: none */
+    const char *tenant_text; /**< of tenant, as written */
+    bool auth_type;          /**< AuthType is set here */
     ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
     int expose_event_id;                        /**< RH_UNSET: not set, which is off */
 } rh_dir_config_t;

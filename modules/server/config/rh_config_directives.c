@@ -164,8 +164,9 @@ static const char *set_expression(cmd_parms *cmd, void *dir_config, const char *
     return NULL;
 }
 
-static const char *set_text_expression(cmd_parms *cmd, void *dir_config, const char *text)
+static const char *set_tenant(cmd_parms *cmd, void *dir_config, const char *text)
 {
+    ((rh_dir_config_t *)dir_config)->tenant_text = text;
     return set_expression(cmd, dir_config, text, RH_EXPR_TEXT);
 }
 
@@ -340,9 +341,9 @@ static const char *set_log(cmd_parms *cmd, void *dir_config, const char *name, c
 const command_rec rh_directives[] = {
     AP_INIT_FLAG(RH_NAME_ENABLED, set_enabled, NULL, RSRC_CONF,
                  "On: capture and deliver events for this host"),
-    AP_INIT_TAKE1("RestHooksTenant", set_text_expression, INFO(tenant), EVERYWHERE,
+    AP_INIT_TAKE1(RH_NAME_TENANT, set_tenant, INFO(tenant), EVERYWHERE,
                   "expression that yields the tenant; empty: none"),
-    AP_INIT_RAW_ARGS("RestHooksEvent", add_rule, NULL, RSRC_CONF,
+    AP_INIT_RAW_ARGS(RH_NAME_EVENT, add_rule, NULL, RSRC_CONF,
                      "type methods regex [status=…] [data=…] [tenant=expr] [when=expr] [observe]"),
     AP_INIT_TAKE_ARGV(RH_NAME_EVENT_TYPE, rh_event_type_directive, NULL, RSRC_CONF,
                       "type, description, optionally a file with a sample and schema=file"),
@@ -352,7 +353,7 @@ const command_rec rh_directives[] = {
                   "true-or-false expression: who may see and act across tenants"),
     AP_INIT_FLAG("RestHooksExposeEventId", set_expose, NULL, EVERYWHERE,
                  "On: a captured answer names its events in X-Hook-Event-Id"),
-    AP_INIT_TAKE_ARGV("RestHooksRetry", set_retry, NULL, RSRC_CONF,
+    AP_INIT_TAKE_ARGV(RH_NAME_RETRY, set_retry, NULL, RSRC_CONF,
                       "waits between the attempts of a delivery"),
     AP_INIT_TAKE1(RH_NAME_TIMEOUT, set_duration, INFO(timeout), RSRC_CONF,
                   "longest attempt, to the answer's last byte"),
@@ -393,7 +394,7 @@ const command_rec rh_directives[] = {
                   "PEM file of the certificate that is shown to targets"),
     AP_INIT_TAKE1(RH_NAME_TLS_KEY, set_file, INFO(tls_key), RSRC_CONF,
                   "PEM file of its key, where that is another file"),
-    AP_INIT_TAKE1("RestHooksRetention", set_duration, INFO(retention), RSRC_CONF,
+    AP_INIT_TAKE1(RH_NAME_RETENTION, set_duration, INFO(retention), RSRC_CONF,
                   "how long events, deliveries and attempts are kept"),
     AP_INIT_TAKE1("RestHooksSpool", set_spool, NULL, RSRC_CONF,
                   "folder for events while the database can't be reached"),

@@ -36,6 +36,7 @@ const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *ha
     config->base = NULL;
     config->base_regex = NULL;
     if (strcasecmp(handler, "resthooks")) {
+        config->misspelt = rh_handler_is_misspelt(handler) ? handler : NULL;
         return NULL;
     }
     if (!cmd->path) {

@@ -10,6 +10,10 @@
 
 /* Names of directives that the table of directives and later complaints both need. */
 #define RH_NAME_ENABLED "RestHooks"
+#define RH_NAME_EVENT "RestHooksEvent"
+#define RH_NAME_TENANT "RestHooksTenant"
+#define RH_NAME_RETRY "RestHooksRetry"
+#define RH_NAME_RETENTION "RestHooksRetention"
 #define RH_NAME_EVENT_TYPE "RestHooksEventType"
 #define RH_NAME_TIMEOUT "RestHooksTimeout"
 #define RH_NAME_CONNECT_TIMEOUT "RestHooksConnectTimeout"
@@ -46,6 +50,15 @@ const char *rh_egress_proxy_directive(cmd_parms *cmd, void *dir_config, int argc
  */
 const char *rh_read_text_file(cmd_parms *cmd, const char *name, apr_size_t max_len,
                               const char **path, const char **text, apr_size_t *len);
+
+/** Warn of a tenant expression that is the same for all requests; NULL: there is none. */
+void rh_warn_constant_tenant(const rh_log_t *log, const char *text, const char *where);
+/** Warn about Location and Directory sections of all servers (rh_config_sections.c). */
+void rh_warn_sections(apr_pool_t *scratch, server_rec *server);
+/** True if SetHandler names something that is nearly the handler's name. */
+bool rh_handler_is_misspelt(const char *handler);
+/** True if it is certain that no path of a request matches a rule's regular expression. */
+bool rh_pattern_matches_no_path(const char *pattern);
 
 /**
  * The catalogue of a server: types of directives, then of rules, each once, sorted.

@@ -1,0 +1,216 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/*
+ * Warnings at start about the sections of the configuration: a misspelt handler, the API where
+ * RestHooks is Off or where nothing asks for a login, a tenant that is the same for all.
+ *
+ * What httpd merges per request is merged here for a section's own path: directories from the root
+ * to DocumentRoot, then Locations in their order. A section that matches by a regular expression is
+ * taken to apply where that cannot be told, so that no warning is wrong.
+ */
+#include "rh_config_private.h"
+
+#include <apr_lib.h>
+
+#include <apr_fnmatch.h>
+#include <apr_strings.h>
+#include <http_core.h>
+
+/** Largest number of edits that make another word out of a misspelt handler. */
+#define MAX_EDITS 2
+#define HANDLER "resthooks"
+#define HANDLER_LEN (sizeof(HANDLER) - 1)
+
+/** The API's place in one virtual host. */
+typedef struct place_t {
+    server_rec *server;
+    const core_dir_config *core; /**< of the section; NULL: the whole host */
+    const rh_dir_config_t *config;
+} place_t;
+
+/** The number of insertions, deletions and substitutions between `word` and the handler's name. */
+static int count_edits(const char *word)
+{
+    int row[HANDLER_LEN + 1], i, j;
+
+    for (j = 0; j <= (int)HANDLER_LEN; j++) {
+        row[j] = j;
+    }
+    for (i = 1; word[i - 1]; i++) {
+        int diagonal = row[0];
+
+        row[0] = i;
+        for (j = 1; j <= (int)HANDLER_LEN; j++) {
+            int best = diagonal + (apr_tolower(word[i - 1]) != HANDLER[j - 1]);
+
+            diagonal = row[j];
+            best = best < row[j] + 1 ? best : row[j] + 1;
+            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+        }
+    }
+    return row[HANDLER_LEN];
+}
+
+bool rh_handler_is_misspelt(const char *handler)
+{
+    static const char prefix[] = "mod_";
+
+    if (!strncasecmp(handler, prefix, sizeof(prefix) - 1)) {
+        handler += sizeof(prefix) - 1;
+    } else if (!strcasecmp(handler, HANDLER)) {
+        return false;
+    }
+    return strlen(handler) <= HANDLER_LEN + MAX_EDITS && count_edits(handler) <= MAX_EDITS;
+}
+
+static const core_server_config *core_of(const server_rec *server)
+{
+    return ap_get_core_module_config(server->module_config);
+}
+
+static const rh_dir_config_t *section_config(ap_conf_vector_t *section)
+{
+    return ap_get_module_config(section, &resthooks_module);
+}
+
+/** True if a section for `prefix` is for `path` too, which lies below it. */
+static bool covers(const core_dir_config *section, const char *path)
+{
+    apr_size_t len;
+
+    if (section->r) {
+        return path == NULL || ap_regexec(section->r, path, 0, NULL, 0) == 0;
+    }
+    if (!path || !section->d) {
+        return section->d && !strcmp(section->d, "/");
+    }
+    if (section->d_is_fnmatch) {
+        return apr_fnmatch(section->d, path, APR_FNM_PATHNAME) == APR_SUCCESS;
+    }
+    for (len = strlen(section->d); len > 0 && section->d[len - 1] == '/'; len--) {
+    }
+    return !strncmp(path, section->d, len) && (path[len] == '\0' || path[len] == '/');
+}
+
+/** Merge the sections of an array that apply to a path, or are the place itself. */
+static const rh_dir_config_t *merge_sections(apr_pool_t *scratch,
+                                             const apr_array_header_t *sections, const char *path,
+                                             const place_t *place, const rh_dir_config_t *merged)
+{
+    int i;
+
+    for (i = 0; sections && i < sections->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(sections, i, ap_conf_vector_t *);
+        const core_dir_config *core = ap_get_core_module_config(section);
+        const rh_dir_config_t *add = section_config(section);
+
+        if (core && add && (core == place->core || covers(core, path))) {
+            merged =
+                rh_dir_config_merge(scratch, (void *)(uintptr_t)merged, (void *)(uintptr_t)add);
+        }
+    }
+    return merged;
+}
+
+/** The configuration that requests of a place have, as far as this can be told now. */
+static const rh_dir_config_t *merge_place(apr_pool_t *scratch, const place_t *place)
+{
+    const core_server_config *core = core_of(place->server);
+    const rh_dir_config_t *merged = section_config(place->server->lookup_defaults);
+
+    merged = merge_sections(scratch, core->sec_dir, core->ap_document_root, place, merged);
+    return merge_sections(scratch, core->sec_url, place->config->base, place, merged);
+}
+
+static const char *describe(apr_pool_t *scratch, const place_t *place)
+{
+    const char *host = rh_server_name(scratch, place->server);
+
+    return place->core ? apr_psprintf(scratch, "<Location %s>, host %s", place->core->d, host)
+                       : apr_psprintf(scratch, "host %s", host);
+}
+
+static bool is_handler(const rh_dir_config_t *config)
+{
+    return config && config->handler_set && (config->base || config->base_regex);
+}
+
+static void warn_place(apr_pool_t *scratch, const place_t *place)
+{
+    const rh_log_t *log = &rh_server_config(place->server)->log;
+    const char *where = describe(scratch, place);
+    const rh_dir_config_t *merged;
+
+    if (place->config->misspelt) {
+        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0420",
+               "SetHandler %s: the handler of mod_resthooks is called " HANDLER " (%s)",
+               place->config->misspelt, where);
+    }
+    rh_warn_constant_tenant(log, place->config->tenant_text, where);
+    if (!is_handler(place->config)) {
+        return;
+    }
+    if (!rh_server_config(place->server)->settings.enabled) {
+        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0417",
+               "SetHandler " HANDLER ": RestHooks is Off here, so the API answers 404 (%s)", where);
+        return;
+    }
+    merged = merge_place(scratch, place);
+    /* Without a verified client certificate, these variables are empty: there is no tenant. */
+    if (!(merged->requires & ~RH_REQUIRE_NOTHING) &&
+        !(merged->tenant_text && strstr(merged->tenant_text, "SSL_CLIENT_"))) {
+        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0418",
+               "SetHandler " HANDLER ": no Require asks for a login, so the API is open to every "
+               "client that has a tenant (%s)",
+               where);
+    }
+}
+
+/** Remember a place unless it was seen; a host where RestHooks is On counts more than another. */
+static void add_place(apr_hash_t *places, apr_array_header_t *order, const place_t *place)
+{
+    place_t *known = apr_hash_get(places, &place->config, sizeof(place->config));
+
+    if (!known) {
+        known = apr_pmemdup(order->pool, place, sizeof(*place));
+        APR_ARRAY_PUSH(order, place_t *) = known;
+        apr_hash_set(places, &known->config, sizeof(known->config), known);
+    } else if (!rh_server_config(known->server)->settings.enabled) {
+        known->server = place->server;
+    }
+}
+
+static void add_sections(apr_hash_t *places, apr_array_header_t *order, server_rec *server,
+                         const apr_array_header_t *sections)
+{
+    int i;
+
+    for (i = 0; sections && i < sections->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(sections, i, ap_conf_vector_t *);
+        place_t place = {server, ap_get_core_module_config(section), section_config(section)};
+
+        if (place.core && place.config) {
+            add_place(places, order, &place);
+        }
+    }
+}
+
+void rh_warn_sections(apr_pool_t *scratch, server_rec *server)
+{
+    apr_hash_t *places = apr_hash_make(scratch);
+    apr_array_header_t *order = apr_array_make(scratch, 16, sizeof(place_t *));
+    server_rec *each;
+    int i;
+
+    for (each = server; each; each = each->next) {
+        place_t host = {each, NULL, section_config(each->lookup_defaults)};
+
+        if (host.config) {
+            add_place(places, order, &host);
+        }
+        add_sections(places, order, each, core_of(each)->sec_dir);
+        add_sections(places, order, each, core_of(each)->sec_url);
+    }
+    for (i = 0; i < order->nelts; i++) {
+        warn_place(scratch, APR_ARRAY_IDX(order, i, const place_t *));
+    }
+}
