@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* RestHooksLog: its files and pipes are the parent's, as those of access logs are. */
+#include "rh_privilege.h"
 #include "rh_server.h"
 
 #include <apr_hash.h>
@@ -10,44 +11,58 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
 
 APLOG_USE_MODULE(resthooks);
 
-/** They tell of tenants and targets: for their owner, who is root as a rule, and his group. */
-#define MODE (APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_GREAD)
+/** Lines name tenants and targets: for their owner, usually root, and its group. */
+#define LOG_MODE 0640
+
+static apr_status_t close_log(void *data)
+{
+    close((int)(intptr_t)data);
+    return APR_SUCCESS;
+}
+
+/** Start a program. @param fd receives the end to write to, which is the pipe's own */
+static apr_status_t open_program(apr_pool_t *pconf, const char *command, int *fd)
+{
+    piped_log *pipe = ap_open_piped_log(pconf, command);
+    apr_os_file_t native;
+    apr_status_t status;
+
+    if (!pipe) {
+        return APR_EGENERAL;
+    }
+    status = apr_os_file_get(&native, ap_piped_log_write_fd(pipe));
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    /* A program that reads nothing must not hold up deliveries. */
+    if (fcntl(native, F_SETFL, fcntl(native, F_GETFL) | O_NONBLOCK) != 0) {
+        return errno;
+    }
+    *fd = native;
+    return APR_SUCCESS;
+}
 
 /** Open a file or start a program. */
 static apr_status_t open_one(apr_pool_t *pconf, const char *name, int *fd)
 {
-    apr_file_t *file;
-    apr_os_file_t native;
-    apr_status_t status = APR_SUCCESS;
+    apr_status_t status;
 
     if (*name == '|') {
-        piped_log *pipe = ap_open_piped_log(pconf, name + 1);
-
-        if (!pipe) {
-            return APR_EGENERAL;
-        }
-        file = ap_piped_log_write_fd(pipe);
-    } else {
-        status = apr_file_open(&file, name, APR_WRITE | APR_APPEND | APR_CREATE | APR_LARGEFILE,
-                               MODE, pconf);
+        return open_program(pconf, name + 1, fd);
     }
+    status = rh_privilege_open_append(pconf, name, LOG_MODE, fd);
     if (status == APR_SUCCESS) {
-        status = apr_os_file_get(&native, file);
-    }
-    if (status == APR_SUCCESS) {
-        /* A program that reads nothing must not hold up deliveries. */
-        if (*name == '|' && fcntl(native, F_SETFL, fcntl(native, F_GETFL) | O_NONBLOCK) != 0) {
-            return errno;
-        }
-        *fd = native;
+        apr_pool_cleanup_register(pconf, (void *)(intptr_t)*fd, close_log, apr_pool_cleanup_null);
     }
     return status;
 }
 
-/** A server's log. Those of the same name share what is open. */
+/** Open a server's RestHooksLog; servers that name the same file share one descriptor. */
 static apr_status_t open_for(apr_pool_t *pconf, apr_hash_t *open, rh_server_config_t *config)
 {
     rh_log_format_t *format;
@@ -93,10 +108,10 @@ static int open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         }
         status = open_for(pconf, open, config);
         if (status != APR_SUCCESS) {
-            rh_log(&config->log, RH_LOG_CRIT, status, "RH0810", "RestHooksLog: %s can't be opened",
+            rh_log(&config->log, RH_LOG_CRIT, status, "RH0810", "RestHooksLog: cannot open %s",
                    config->settings.log_name);
             if (ap_state_query(AP_SQ_CONFIG_GEN) > 1) {
-                continue; /* At a restart that would end what serves now. */
+                continue; /* Failing here would take down the running server. */
             }
             return HTTP_INTERNAL_SERVER_ERROR;
         }

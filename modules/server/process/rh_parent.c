@@ -2,6 +2,7 @@
 /* The parent process: the configuration as a whole, and the tables before children need them. */
 #include "rh_gate.h"
 #include "rh_instruments.h"
+#include "rh_privilege.h"
 #include "rh_server.h"
 
 #include <apr_hash.h>
@@ -28,47 +29,15 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     return OK;
 }
 
-/** Who this process was before it took the children's identity. */
-typedef struct identity_t {
-    bool changed;
-    uid_t user;
-    gid_t group;
-} identity_t;
-
-/**
- * Take the identity that children will have, for what is made at start: an SQLite file must be
- * theirs, and PostgreSQL may know them by their system user ("peer").
- */
-static apr_status_t become_child(identity_t *before)
+/** Create a database file that is not there yet, for its owner alone: it holds every secret. SQLite
+ * makes the files beside it with the same mode. */
+static void make_private(const char *path)
 {
-    uid_t user = ap_unixd_config.user_id;
-    gid_t group = ap_unixd_config.group_id;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-    before->user = geteuid();
-    before->group = getegid();
-    before->changed = before->user == 0 && user != 0 && user != (uid_t)-1 && group != (gid_t)-1;
-    if (!before->changed) {
-        return APR_SUCCESS;
+    if (fd >= 0) {
+        close(fd);
     }
-    if (setegid(group) != 0) {
-        before->changed = false;
-        return errno;
-    }
-    if (seteuid(user) != 0) {
-        apr_status_t status = errno;
-
-        before->changed = false;
-        return setegid(before->group) == 0 ? status : APR_EGENERAL;
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t become_parent(const identity_t *before)
-{
-    if (before->changed && (seteuid(before->user) != 0 || setegid(before->group) != 0)) {
-        return errno;
-    }
-    return APR_SUCCESS;
 }
 
 /** Say so when the children will not be able to write an SQLite file or its journal. */
@@ -88,6 +57,8 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
         rh_log(&config->log, RH_LOG_ERR, errno, "RH0704",
                "DBDParams: httpd's user can't write to the database file %s",
                config->settings.db_params);
+    } else {
+        make_private(config->settings.db_params);
     }
 }
 
@@ -168,26 +139,21 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
 }
 
 /**
- * Make the folder of the spool, for the children's user alone.
+ * Make the directory of the spool, for the children's user alone.
  * @return false when httpd must not start
  */
 static bool make_spool(rh_server_config_t *config, const rh_server_config_t *main_config,
                        apr_pool_t *scratch)
 {
-    uid_t user = ap_unixd_config.user_id;
-    gid_t group = ap_unixd_config.group_id;
-    apr_status_t status = apr_dir_make_recursive(
-        config->settings.spool, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, scratch);
+    const char *problem;
+    apr_status_t status = rh_privilege_make_dir(scratch, config->settings.spool, &problem);
 
-    if (status == APR_SUCCESS && geteuid() == 0 && user != 0 && user != (uid_t)-1 &&
-        chown(config->settings.spool, user, group) != 0) {
-        status = errno;
-    }
     if (status == APR_SUCCESS) {
         return true;
     }
-    rh_log(&main_config->log, RH_LOG_CRIT, status, "RH0709",
-           "RestHooksSpool: the folder %s can't be made", config->settings.spool);
+    rh_log(&main_config->log, RH_LOG_CRIT, problem ? APR_SUCCESS : status, "RH0709",
+           "RestHooksSpool: cannot use the directory %s%s%s", config->settings.spool,
+           problem ? ": " : "", problem ? problem : "");
     if (is_restart()) {
         config->settings.spool = NULL;
         return true;
@@ -211,7 +177,7 @@ static bool make_spools(apr_pool_t *scratch, server_rec *server)
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
 {
     const rh_log_t *log = &rh_server_config(server)->log;
-    identity_t before;
+    rh_identity_t before;
     apr_status_t status;
     bool start;
 
@@ -221,22 +187,23 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     }
     status = rh_client_global_init(pconf);
     if (status != APR_SUCCESS) {
-        rh_log(log, RH_LOG_CRIT, status, "RH0701", "the resolver of names can't be set up");
+        rh_log(log, RH_LOG_CRIT, status, "RH0701", "cannot initialise the DNS resolver (c-ares)");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     rh_instruments_make(pconf, server);
     if (!make_spools(ptemp, server)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    status = become_child(&before);
+    status = rh_privilege_drop(&before);
     if (status != APR_SUCCESS) {
-        rh_log(log, RH_LOG_CRIT, status, "RH0702", "httpd's User and Group can't be taken");
+        rh_log(log, RH_LOG_CRIT, status, "RH0702", "cannot switch to httpd's User and Group");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     start = make_gates(pconf, ptemp, server);
-    status = become_parent(&before);
+    status = rh_privilege_restore(&before);
     if (status != APR_SUCCESS) {
-        rh_log(log, RH_LOG_CRIT, status, "RH0708", "the way back from httpd's User failed");
+        rh_log(log, RH_LOG_CRIT, status, "RH0708",
+               "cannot restore root privileges after schema set-up");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return start ? OK : HTTP_INTERNAL_SERVER_ERROR;

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Root follows no path that httpd's user can change."""
+
+import os
+import stat
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+if os.geteuid() != 0:
+    skip_all("only root has rights to lose")
+
+receiver, backend = Receiver(), Backend()
+httpd = Httpd(backend=backend, config="RestHooksSpool spools/one\n", start=False,
+              extra='RestHooksLog mine/attempts.log "%s"\n')
+user = httpd.user
+precious = httpd.path("precious")
+os.mkdir(precious, 0o755)
+for name in ("spools", "mine"):
+    os.mkdir(httpd.path(name), 0o755)
+
+
+def owner(path):
+    info = os.lstat(path)
+    return info.st_uid, stat.S_IMODE(info.st_mode)
+
+
+def replace_spool(target):
+    """What a program that runs as httpd's user can do in a directory of its own."""
+    if os.path.islink(httpd.path("theirs", "spool")):
+        os.unlink(httpd.path("theirs", "spool"))
+    else:
+        os.rmdir(httpd.path("theirs", "spool"))
+    os.symlink(target, httpd.path("theirs", "spool"))
+    os.lchown(httpd.path("theirs", "spool"), user.pw_uid, user.pw_gid)
+
+
+# A directory of root's: root makes the spool in it, and gives that away.
+httpd.start()
+is_(owner(httpd.path("spools", "one")), (user.pw_uid, 0o700),
+    "where only root may, root makes the spool's directory for httpd's user")
+is_(owner(httpd.path("spools")), (0, 0o755), "and changes nothing else")
+is_(owner(httpd.path("mine", "attempts.log"))[0], 0, "a log in a directory of root's is root's")
+if DB == "sqlite3":
+    is_({owner(os.path.join(httpd.path("db"), name)) for name in os.listdir(httpd.path("db"))},
+        {(user.pw_uid, 0o600)}, "the database's files are for their owner alone")
+httpd.stop()
+
+# A directory of the user's own.
+os.mkdir(httpd.path("theirs"), 0o755)
+os.chown(httpd.path("theirs"), user.pw_uid, user.pw_gid)
+httpd.server_config = "RestHooksSpool theirs/spool\n"
+httpd.write_config()
+httpd.start()
+is_(owner(httpd.path("theirs", "spool")), (user.pw_uid, 0o700), "the user makes its own spool")
+httpd.expect(r"RH0709: ", r"AH000(19|20): ")
+replace_spool(precious)
+ok(httpd.graceful(), "at a graceful restart the spool is a link to a directory of root's")
+is_(owner(precious), (0, 0o755), "which stays root's")
+ok(httpd.wait_log(r"RH0709: .*theirs/spool: it is a symbolic link"), "the log says why")
+is_(httpd.api().get("/subscriptions").status, 200, "and httpd goes on")
+httpd.stop()
+httpd.start(wait=False)
+ok(httpd.wait_end() != 0, "a start is refused")
+is_(owner(precious), (0, 0o755), "and the directory stays root's")
+
+os.unlink(httpd.path("theirs", "spool"))
+os.mkdir(httpd.path("theirs", "spool"))
+httpd.start(wait=False)
+ok(httpd.wait_end() != 0, "a spool that belongs to another user is refused")
+ok(httpd.wait_log(r"RH0709: .*theirs/spool: it belongs to the user 0, not to httpd's User"),
+   "by name")
+is_(owner(httpd.path("theirs", "spool")), (0, 0o755), "and not given away")
+os.rmdir(httpd.path("theirs", "spool"))
+
+# A parent that leads elsewhere.
+os.symlink(precious, httpd.path("theirs", "up"))
+httpd.server_config = "RestHooksSpool theirs/up/spool\n"
+httpd.write_config()
+httpd.start(wait=False)
+ok(httpd.wait_end() != 0, "a link of the user's on the way to the spool is refused")
+is_(os.listdir(precious), [], "and nothing is made where it leads")
+os.unlink(httpd.path("theirs", "up"))
+
+# RestHooksLog where the user may write: a link there is not followed with root's rights.
+secret = os.path.join(precious, "shadow")
+with open(secret, "w", encoding="ascii") as file:
+    file.write("root's\n")
+os.chmod(secret, 0o600)
+os.symlink(secret, httpd.path("theirs", "attempts.log"))
+httpd.expect(r"RH0810: ")
+httpd.server_config = "RestHooksSpool spools/one\n"
+httpd.vhosts[0].extra = 'RestHooksLog theirs/attempts.log "%s"\n'
+httpd.write_config()
+httpd.start(wait=False)
+ok(httpd.wait_end() != 0, "a log that is a link in a directory of the user's is refused")
+with open(secret, encoding="ascii") as file:
+    is_(file.read(), "root's\n", "and what it leads to is as it was")
+os.unlink(httpd.path("theirs", "attempts.log"))
+httpd.start()
+is_(owner(httpd.path("theirs", "attempts.log"))[0], user.pw_uid,
+    "a log in a directory of the user's is the user's")
+done_testing()
