@@ -24,7 +24,8 @@ rh_endpoint_t *rh_endpoint_make(const char *id, apr_interval_time_t failing_for,
     }
     memcpy(endpoint->id, id, len + 1);
     APR_RING_ELEM_INIT(endpoint, link);
-    endpoint->list = RH_LIST_COUNT;
+    endpoint->list = RH_LIST_PLAIN;
+    APR_RING_ELEM_INIT(endpoint, holder);
     endpoint->tokens_at = now;
     endpoint->duration = ASSUMED_DURATION;
     if (failing_for > 0) {
@@ -45,7 +46,10 @@ rh_endpoint_class_t rh_endpoint_class(const rh_endpoint_t *endpoint)
     if (endpoint->failures >= DOUBTFUL_FAILURES || (endpoint->failures > 0 && !soon)) {
         return RH_ENDPOINT_FAILING;
     }
-    return soon && endpoint->failures == 0 ? RH_ENDPOINT_GOOD : RH_ENDPOINT_UNKNOWN;
+    if (!endpoint->tried && endpoint->failures == 0) {
+        return RH_ENDPOINT_NEW;
+    }
+    return soon && endpoint->failures == 0 ? RH_ENDPOINT_GOOD : RH_ENDPOINT_DOUBTFUL;
 }
 
 static void refill(rh_endpoint_t *endpoint, apr_time_t now)

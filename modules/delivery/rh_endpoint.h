@@ -19,6 +19,7 @@
 #define RH_ENDPOINT_H
 
 #include "rh_metrics.h"
+#include "rh_share.h"
 
 #include <apr_hash.h>
 #include <apr_ring.h>
@@ -31,13 +32,6 @@
 #define RH_BREAKER_LONGEST apr_time_from_sec(60)
 /** Endpoints without work are forgotten after this time. */
 #define RH_ENDPOINT_IDLE apr_time_from_sec(600)
-
-/** How far an endpoint is trusted with slots: those that hang must not take all of them. */
-typedef enum {
-    RH_ENDPOINT_GOOD,    /**< its last attempt was answered, and soon */
-    RH_ENDPOINT_UNKNOWN, /**< never tried here, or slow, or failed lately */
-    RH_ENDPOINT_FAILING  /**< fails slowly, or again and again */
-} rh_endpoint_class_t;
 
 /** What an attempt says of its target. */
 typedef enum {
@@ -56,21 +50,27 @@ typedef enum {
 
 struct rh_work_t;
 
-/** The lists of a schedule (rh_schedule.h) that an endpoint can stand in; it stands in one. */
+/** A tenant, and a round of tenants and their endpoints: rh_round.h. */
+typedef struct rh_tenant_t rh_tenant_t;
+typedef struct rh_round_t rh_round_t;
+
+/** The lists of a schedule (rh_schedule.h) that an endpoint can be in; it is in one. */
 typedef enum {
-    RH_LIST_IDLE,            /**< nothing waits, nothing in flight; the longest idle first */
-    RH_LIST_BUSY,            /**< in flight, nothing waits */
-    RH_LIST_READY,           /**< something waits that may start */
-    RH_LIST_TIMED,           /**< something waits for a time */
-    RH_LIST_FULL,            /**< something waits for one of its own attempts to end */
-    RH_LIST_CROWDED_UNKNOWN, /**< … for a slot that its class may have */
-    RH_LIST_CROWDED_FAILING,
-    RH_LIST_COUNT
+    RH_LIST_IDLE,   /**< nothing waits, nothing in flight; the longest idle first */
+    RH_LIST_BUSY,   /**< in flight, nothing waits */
+    RH_LIST_TIMED,  /**< something waits for a time */
+    RH_LIST_FULL,   /**< something waits for one of its own attempts to end */
+    RH_LIST_PLAIN,  /**< number of those; the next ones are rounds (rh_round.h) */
+    RH_LIST_READY,  /**< something waits that may start */
+    RH_LIST_CROWDED /**< something waits for a slot that its class or tenant may have */
 } rh_list_t;
 
 typedef struct rh_endpoint_t {
     APR_RING_ENTRY(rh_endpoint_t) link;
     rh_list_t list;
+    rh_tenant_t *tenant;
+    struct rh_group_t *group;             /**< its place in a round; NULL: in none */
+    APR_RING_ENTRY(rh_endpoint_t) holder; /**< among those for which something waits */
     APR_RING_HEAD(rh_waiting_head_t, rh_work_t) waiting; /**< oldest first */
     int waiting_count;
     int in_flight;

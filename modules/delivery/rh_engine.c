@@ -245,7 +245,8 @@ static apr_status_t make_loop(rh_engine_t *engine, rh_loop_t *loop, int slots)
             loop->lines[i] = apr_pcalloc(loop->pool, sizeof(**loop->lines));
         }
     }
-    loop->schedule = rh_schedule_make(loop->pool, slots, engine->capacity, RH_ENDPOINTS_KEPT);
+    loop->schedule = rh_schedule_make(loop->pool, slots, engine->capacity,
+                                      engine->capacity / engine->loop_count, RH_ENDPOINTS_KEPT);
     return engine->config.make_transport(loop->pool, engine->config.log, engine->config.baton,
                                          &loop->transport);
 }

@@ -1,7 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_schedule.h"
-
-#include <stdlib.h>
+#include "rh_schedule_private.h"
 
 /** Jobs wait here for a time that is no further away; longer waits are for the store. */
 #define SHORT_WAIT apr_time_from_sec(2)
@@ -9,108 +7,40 @@
 #define LONGEST_DELAY apr_time_from_sec(60)
 /** A clock that was set back by more makes the ends of leases unknown. */
 #define CLOCK_TOLERANCE apr_time_from_sec(1)
+/** Less memory than for this many jobs is not divided between tenants. */
+#define DIVIDED_MEMORY 32
 /** How long a job without room stays away. */
 #define NO_ROOM_DELAY apr_time_from_sec(3)
 
-APR_RING_HEAD(rh_endpoint_head_t, rh_endpoint_t);
-
-struct rh_schedule_t {
-    struct rh_endpoint_head_t lists[RH_LIST_COUNT];
-    struct rh_work_head_t refused;
-    apr_hash_t *endpoints; /**< id -> rh_endpoint_t *; keys are the endpoints' own */
-    int slots, capacity, max_endpoints;
-    int in_flight, waiting;
-    int slots_of[RH_ENDPOINT_FAILING + 1];   /**< in flight, by the class that took them */
-    int waiting_of[RH_ENDPOINT_FAILING + 1]; /**< by the class of the endpoint */
-    apr_time_t timed_wake;                   /**< the earliest wake_at of the timed; 0: none */
-    bool crowded;
-};
-
-rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int max_endpoints)
+/** The class whose share of slots is used up for an endpoint, or RH_SHARE_FREE. */
+static int missing_slots(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
-    rh_schedule_t *schedule = apr_pcalloc(pool, sizeof(*schedule));
-    int i;
-
-    for (i = 0; i < RH_LIST_COUNT; i++) {
-        APR_RING_INIT(&schedule->lists[i], rh_endpoint_t, link);
-    }
-    APR_RING_INIT(&schedule->refused, rh_work_t, link);
-    schedule->endpoints = apr_hash_make(pool);
-    schedule->slots = slots;
-    schedule->capacity = capacity;
-    schedule->max_endpoints = max_endpoints;
-    return schedule;
+    return rh_share_missing(&schedule->slots_of, &endpoint->tenant->in_flight, schedule->slots,
+                            rh_endpoint_class(endpoint));
 }
 
-static void move(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_list_t list)
+/**
+ * True if the tenant's good endpoints hold all that they may of this loop's memory. What waits for
+ * others is bounded by their share of the slots; what waits for good ones goes soon, as a rule, but
+ * all of it stays when they begin to hang.
+ */
+static bool memory_is_short(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
-    if (endpoint->list != RH_LIST_COUNT) {
-        APR_RING_REMOVE(endpoint, link);
-    }
-    APR_RING_INSERT_TAIL(&schedule->lists[list], endpoint, rh_endpoint_t, link);
-    endpoint->list = list;
+    const rh_tenant_t *tenant = endpoint->tenant;
+    int left = schedule->memory - schedule->in_flight - schedule->waiting;
+    int own = tenant->in_flight.of[RH_ENDPOINT_GOOD] + tenant->waiting.of[RH_ENDPOINT_GOOD];
+
+    return rh_endpoint_class(endpoint) == RH_ENDPOINT_GOOD && schedule->memory >= DIVIDED_MEMORY &&
+           own > 0 && own >= RH_TENANT_SHARE * (left > 0 ? left : 0);
 }
 
-/** Count a breaker that opened (1) or closed (-1). */
-static void count_breaker(const rh_endpoint_t *endpoint, int by)
+/** The class whose jobs may not wait in greater number, or RH_SHARE_FREE. */
+static int missing_room(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
-    rh_metrics_move(endpoint->metrics, RH_GAUGE_BREAKERS, by);
-}
+    int missing = rh_share_missing(&schedule->waiting_of, &endpoint->tenant->waiting,
+                                   schedule->slots, rh_endpoint_class(endpoint));
 
-static void forget(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
-{
-    count_breaker(endpoint, -(int)endpoint->open);
-    APR_RING_REMOVE(endpoint, link);
-    apr_hash_set(schedule->endpoints, endpoint->id, APR_HASH_KEY_STRING, NULL);
-    free(endpoint);
-}
-
-void rh_schedule_destroy(rh_schedule_t *schedule)
-{
-    int i;
-
-    for (i = 0; i < RH_LIST_COUNT; i++) {
-        while (!APR_RING_EMPTY(&schedule->lists[i], rh_endpoint_t, link)) {
-            forget(schedule, APR_RING_FIRST(&schedule->lists[i]));
-        }
-    }
-}
-
-/** How many of `all` the classes from `class` on may have together. */
-static int share(int all, rh_endpoint_class_t class)
-{
-    int part = all;
-
-    if (class == RH_ENDPOINT_FAILING) {
-        part = all / 2;
-    } else if (class == RH_ENDPOINT_UNKNOWN) {
-        part = all - all / 4;
-    }
-    return part > 0 ? part : 1;
-}
-
-/** Of a count by class, those of `class` and worse. */
-static int this_and_worse(const int *counts, rh_endpoint_class_t class)
-{
-    int i, sum = 0;
-
-    for (i = class; i <= RH_ENDPOINT_FAILING; i++) {
-        sum += counts[i];
-    }
-    return sum;
-}
-
-/** The class that has no more of its share, or RH_ENDPOINT_GOOD when there is enough. */
-static rh_endpoint_class_t short_of(const int *counts, int all, rh_endpoint_class_t class)
-{
-    int i;
-
-    for (i = class; i > RH_ENDPOINT_GOOD; i--) {
-        if (this_and_worse(counts, i) >= share(all, i)) {
-            return i;
-        }
-    }
-    return RH_ENDPOINT_GOOD;
+    return missing == RH_ENDPOINT_GOOD ? RH_SHARE_FREE : missing;
 }
 
 static void refuse(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t delay,
@@ -121,65 +51,27 @@ static void refuse(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t
     APR_RING_INSERT_TAIL(&schedule->refused, work, rh_work_t, link);
 }
 
-static void enqueue(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_work_t *work)
-{
-    APR_RING_INSERT_TAIL(&endpoint->waiting, work, rh_work_t, link);
-    endpoint->waiting_count++;
-    schedule->waiting_of[rh_endpoint_class(endpoint)]++;
-    schedule->waiting++;
-}
-
-static rh_work_t *dequeue(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
-{
-    rh_work_t *work = APR_RING_FIRST(&endpoint->waiting);
-
-    APR_RING_REMOVE(work, link);
-    endpoint->waiting_count--;
-    schedule->waiting_of[rh_endpoint_class(endpoint)]--;
-    schedule->waiting--;
-    return work;
-}
-
-/** Put an endpoint that can't go on into the list where it belongs when nothing waits. */
-static void rest(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
-{
-    if (endpoint->in_flight > 0) {
-        move(schedule, endpoint, RH_LIST_BUSY);
-    } else {
-        endpoint->idle_since = now;
-        move(schedule, endpoint, RH_LIST_IDLE);
-    }
-}
-
 static void refuse_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
                            apr_interval_time_t delay, apr_time_t now)
 {
     delay = delay < LONGEST_DELAY ? delay : LONGEST_DELAY;
     while (endpoint->waiting_count > 0) {
-        refuse(schedule, dequeue(schedule, endpoint), delay, 0);
+        refuse(schedule, rh_schedule_dequeue(schedule, endpoint), delay, 0);
     }
-    rest(schedule, endpoint, now);
+    rh_schedule_rest(schedule, endpoint, now);
 }
 
 static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_work_t *work, apr_time_t now)
 {
-    const rh_job_t *job = work->job;
     rh_endpoint_t *endpoint =
-        apr_hash_get(schedule->endpoints, job->subscription_id, APR_HASH_KEY_STRING);
+        apr_hash_get(schedule->endpoints, work->job->subscription_id, APR_HASH_KEY_STRING);
 
     if (!endpoint) {
-        endpoint = rh_endpoint_make(job->subscription_id, job->failing_for, now);
-        if (!endpoint) {
-            return NULL;
-        }
-        APR_RING_INIT(&endpoint->waiting, rh_work_t, link);
-        endpoint->metrics = work->metrics;
-        count_breaker(endpoint, endpoint->open);
-        apr_hash_set(schedule->endpoints, endpoint->id, APR_HASH_KEY_STRING, endpoint);
-        endpoint->idle_since = now;
-        move(schedule, endpoint, RH_LIST_IDLE);
+        endpoint = rh_schedule_make_endpoint(schedule, work, now);
     }
-    rh_endpoint_set_rate(endpoint, job->rate_limit, now);
+    if (endpoint) {
+        rh_endpoint_set_rate(endpoint, work->job->rate_limit, now);
+    }
     return endpoint;
 }
 
@@ -191,38 +83,50 @@ static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
     refuse(schedule, work, delay, work->handed ? 0 : delay);
 }
 
+/** Whether what waits for `other` may go back in favour of a job of `endpoint`. */
+static bool yields(const rh_endpoint_t *other, const rh_endpoint_t *endpoint, int missing,
+                   bool own_only)
+{
+    const rh_tenant_t *theirs = other->tenant, *ours = endpoint->tenant;
+
+    if ((int)rh_endpoint_class(other) < missing || (own_only && theirs != ours)) {
+        return false;
+    }
+    return (other->list == RH_LIST_FULL && other->waiting_count > endpoint->waiting_count) ||
+           rh_share_held(&theirs->waiting, missing) > rh_share_held(&ours->waiting, missing) + 1;
+}
+
 /**
- * Make room for a job that could start: the last one goes back of those that wait for a slot of
- * an endpoint of their own, of which more wait, in the share that is used up. Without this, what
- * waits for a few targets that hang would keep those out that were never tried.
+ * Make room for a job that could start, in the share that is used up: the last job goes back of an
+ * endpoint that waits for its own slots, of which more wait, or of a tenant for which more wait.
+ * Without this, what waits for a few targets that hang would keep those out that were never tried.
  */
 static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int concurrency,
-                     rh_endpoint_class_t missing, apr_time_t now)
+                     int missing, apr_time_t now)
 {
-    struct rh_endpoint_head_t *full = &schedule->lists[RH_LIST_FULL];
+    /* Another tenant's job is no help where this one holds all that it may. */
+    bool own_only = rh_share_missing(&schedule->waiting_of, NULL, schedule->slots,
+                                     rh_endpoint_class(endpoint)) != missing;
     rh_endpoint_t *other;
     rh_work_t *last;
 
     if (endpoint->in_flight + endpoint->waiting_count >= concurrency) {
         return false;
     }
-    APR_RING_FOREACH(other, full, rh_endpoint_t, link)
+    APR_RING_FOREACH(other, &schedule->holders, rh_endpoint_t, holder)
     {
-        if (rh_endpoint_class(other) >= missing && other->waiting_count > endpoint->waiting_count) {
+        if (yields(other, endpoint, missing, own_only)) {
             break;
         }
     }
-    if (other == APR_RING_SENTINEL(full, rh_endpoint_t, link)) {
+    if (other == APR_RING_SENTINEL(&schedule->holders, rh_endpoint_t, holder)) {
         return false;
     }
     last = APR_RING_LAST(&other->waiting);
-    APR_RING_REMOVE(last, link);
-    other->waiting_count--;
-    schedule->waiting_of[rh_endpoint_class(other)]--;
-    schedule->waiting--;
+    rh_schedule_take_out(schedule, other, last);
     refuse_for_room(schedule, last);
     if (other->waiting_count == 0) {
-        rest(schedule, other, now);
+        rh_schedule_rest(schedule, other, now);
     }
     return true;
 }
@@ -230,7 +134,7 @@ static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int
 void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
 {
     rh_endpoint_t *endpoint = find(schedule, work, now);
-    rh_endpoint_class_t class, missing;
+    int missing;
 
     work->endpoint = endpoint;
     work->added_at = now;
@@ -239,25 +143,25 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
         return;
     }
     rh_endpoint_claimed(endpoint, now);
-    class = rh_endpoint_class(endpoint);
     if (endpoint->waiting_count >=
-        rh_endpoint_room(endpoint, work->concurrency, schedule->capacity)) {
+            rh_endpoint_room(endpoint, work->concurrency, schedule->capacity) ||
+        memory_is_short(schedule, endpoint)) {
         refuse_for_room(schedule, work);
         return;
     }
-    missing = short_of(schedule->waiting_of, schedule->slots, class);
-    if (missing != RH_ENDPOINT_GOOD &&
+    missing = missing_room(schedule, endpoint);
+    if (missing != RH_SHARE_FREE &&
         !displace(schedule, endpoint, work->concurrency, missing, now)) {
         apr_interval_time_t delay = NO_ROOM_DELAY - (now & 0xfffff);
 
-        schedule->crowded = true;
+        schedule->was_crowded = true;
         refuse(schedule, work, delay, delay);
         return;
     }
-    enqueue(schedule, endpoint, work);
+    rh_schedule_enqueue(schedule, endpoint, work);
     /* In any other list it waits already, and for the same reason as this job will. */
     if (endpoint->list == RH_LIST_IDLE || endpoint->list == RH_LIST_BUSY) {
-        move(schedule, endpoint, RH_LIST_READY);
+        rh_schedule_make_ready(schedule, endpoint);
     }
 }
 
@@ -277,7 +181,7 @@ static void wake_timed(rh_schedule_t *schedule, apr_time_t now)
          endpoint != APR_RING_SENTINEL(timed, rh_endpoint_t, link); endpoint = next) {
         next = APR_RING_NEXT(endpoint, link);
         if (endpoint->wake_at <= now || endpoint->wake_at > now + SHORT_WAIT) {
-            move(schedule, endpoint, RH_LIST_READY);
+            rh_schedule_make_ready(schedule, endpoint);
         } else if (schedule->timed_wake == 0 || endpoint->wake_at < schedule->timed_wake) {
             schedule->timed_wake = endpoint->wake_at;
         }
@@ -290,7 +194,7 @@ static void set_timer(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     if (schedule->timed_wake == 0 || until < schedule->timed_wake) {
         schedule->timed_wake = until;
     }
-    move(schedule, endpoint, RH_LIST_TIMED);
+    rh_schedule_move(schedule, endpoint, RH_LIST_TIMED);
 }
 
 /**
@@ -300,12 +204,12 @@ static void set_timer(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
 static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
 {
     rh_work_t *first = APR_RING_FIRST(&endpoint->waiting);
-    rh_endpoint_class_t missing;
     apr_time_t until = 0;
+    int missing;
 
     switch (rh_endpoint_allows(endpoint, first->concurrency, now, &until)) {
     case RH_BLOCKED_BY_FLIGHT:
-        move(schedule, endpoint, RH_LIST_FULL);
+        rh_schedule_move(schedule, endpoint, RH_LIST_FULL);
         return false;
     case RH_BLOCKED_BY_BREAKER:
         refuse_waiting(schedule, endpoint, until - now, now);
@@ -320,10 +224,9 @@ static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     case RH_ALLOWED:
         break;
     }
-    missing = short_of(schedule->slots_of, schedule->slots, rh_endpoint_class(endpoint));
-    if (missing != RH_ENDPOINT_GOOD) {
-        move(schedule, endpoint,
-             missing == RH_ENDPOINT_FAILING ? RH_LIST_CROWDED_FAILING : RH_LIST_CROWDED_UNKNOWN);
+    missing = missing_slots(schedule, endpoint);
+    if (missing != RH_SHARE_FREE) {
+        rh_schedule_make_crowded(schedule, endpoint, missing);
         return false;
     }
     return true;
@@ -337,17 +240,32 @@ static bool is_late(const rh_work_t *work, apr_time_t now)
 static void drop_late(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
 {
     while (endpoint->waiting_count > 0 && is_late(APR_RING_FIRST(&endpoint->waiting), now)) {
-        refuse(schedule, dequeue(schedule, endpoint), 0, 0);
+        refuse(schedule, rh_schedule_dequeue(schedule, endpoint), 0, 0);
     }
     if (endpoint->waiting_count == 0) {
-        rest(schedule, endpoint, now);
+        rh_schedule_rest(schedule, endpoint, now);
     }
 }
 
-static void ready_first(rh_schedule_t *schedule, rh_list_t list)
+/** Make the next endpoint ready that waits for the pool of `class` and may have a slot now. */
+static void ready_crowded(rh_schedule_t *schedule, int class)
 {
-    if (!APR_RING_EMPTY(&schedule->lists[list], rh_endpoint_t, link)) {
-        move(schedule, APR_RING_FIRST(&schedule->lists[list]), RH_LIST_READY);
+    rh_round_t *round = &schedule->crowded[class];
+    rh_group_t *group;
+
+    if (rh_share_missing(&schedule->slots_of, NULL, schedule->slots, class) != RH_SHARE_FREE) {
+        return;
+    }
+    APR_RING_FOREACH(group, &round->groups, rh_group_t, link)
+    {
+        rh_endpoint_t *endpoint = APR_RING_FIRST(&group->endpoints);
+        rh_tenant_t *tenant = endpoint->tenant;
+
+        if (missing_slots(schedule, endpoint) == RH_SHARE_FREE) {
+            rh_schedule_make_ready(schedule, endpoint);
+            rh_round_turn(round, tenant);
+            return;
+        }
     }
 }
 
@@ -357,44 +275,45 @@ static void ready_first(rh_schedule_t *schedule, rh_list_t list)
  */
 static bool any_ready(rh_schedule_t *schedule)
 {
-    struct rh_endpoint_head_t *ready = &schedule->lists[RH_LIST_READY];
+    int class;
 
-    if (APR_RING_EMPTY(ready, rh_endpoint_t, link) &&
-        short_of(schedule->slots_of, schedule->slots, RH_ENDPOINT_FAILING) == RH_ENDPOINT_GOOD) {
-        ready_first(schedule, RH_LIST_CROWDED_FAILING);
+    for (class = RH_ENDPOINT_FAILING; class >= RH_ENDPOINT_GOOD && rh_round_empty(&schedule->ready);
+         class --) {
+        ready_crowded(schedule, class);
     }
-    if (APR_RING_EMPTY(ready, rh_endpoint_t, link) &&
-        short_of(schedule->slots_of, schedule->slots, RH_ENDPOINT_UNKNOWN) == RH_ENDPOINT_GOOD) {
-        ready_first(schedule, RH_LIST_CROWDED_UNKNOWN);
+    return !rh_round_empty(&schedule->ready);
+}
+
+/** A job of a ready endpoint starts: it takes its slot. */
+static rh_work_t *start_first(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
+{
+    rh_work_t *work = rh_schedule_dequeue(schedule, endpoint);
+
+    work->class = rh_endpoint_class(endpoint);
+    work->probe = rh_endpoint_started(endpoint);
+    rh_metrics_move(endpoint->metrics, RH_GAUGE_PROBES, work->probe);
+    schedule->in_flight++;
+    schedule->slots_of.of[work->class]++;
+    endpoint->tenant->in_flight.of[work->class]++;
+    if (endpoint->waiting_count > 0) {
+        rh_schedule_make_ready(schedule, endpoint); /* at the end of its tenant's */
+    } else {
+        rh_schedule_rest(schedule, endpoint, now);
     }
-    return !APR_RING_EMPTY(ready, rh_endpoint_t, link);
+    rh_round_turn(&schedule->ready, endpoint->tenant);
+    return work;
 }
 
 rh_work_t *rh_schedule_next(rh_schedule_t *schedule, apr_time_t now)
 {
-    struct rh_endpoint_head_t *ready = &schedule->lists[RH_LIST_READY];
-
     wake_timed(schedule, now);
     while (schedule->in_flight < schedule->slots && any_ready(schedule)) {
-        rh_endpoint_t *endpoint = APR_RING_FIRST(ready);
-        rh_work_t *work;
+        rh_endpoint_t *endpoint = rh_round_first(&schedule->ready);
 
         drop_late(schedule, endpoint, now);
-        if (endpoint->waiting_count == 0 || !may_start(schedule, endpoint, now)) {
-            continue;
+        if (endpoint->waiting_count > 0 && may_start(schedule, endpoint, now)) {
+            return start_first(schedule, endpoint, now);
         }
-        work = dequeue(schedule, endpoint);
-        work->class = rh_endpoint_class(endpoint);
-        work->probe = rh_endpoint_started(endpoint);
-        rh_metrics_move(endpoint->metrics, RH_GAUGE_PROBES, work->probe);
-        schedule->in_flight++;
-        schedule->slots_of[work->class]++;
-        if (endpoint->waiting_count > 0) {
-            move(schedule, endpoint, RH_LIST_READY); /* to its end: the others' turn */
-        } else {
-            rest(schedule, endpoint, now);
-        }
-        return work;
     }
     return NULL;
 }
@@ -407,28 +326,27 @@ apr_interval_time_t rh_schedule_finished(rh_schedule_t *schedule, rh_work_t *wor
     rh_endpoint_class_t before = rh_endpoint_class(endpoint), after;
     bool was_open = endpoint->open;
     apr_interval_time_t wait;
+    int class;
 
     schedule->in_flight--;
-    schedule->slots_of[work->class]--;
+    schedule->slots_of.of[work->class]--;
+    endpoint->tenant->in_flight.of[work->class]--;
     wait = rh_endpoint_finished(endpoint, verdict, work->probe, duration, pause, now);
     rh_metrics_move(endpoint->metrics, RH_GAUGE_PROBES, -(int)work->probe);
-    count_breaker(endpoint, (int)endpoint->open - (int)was_open);
+    rh_schedule_count_breaker(endpoint, (int)endpoint->open - (int)was_open);
     after = rh_endpoint_class(endpoint);
-    schedule->waiting_of[before] -= endpoint->waiting_count;
-    schedule->waiting_of[after] += endpoint->waiting_count;
+    rh_schedule_count_waiting(schedule, endpoint, before, -endpoint->waiting_count);
+    rh_schedule_count_waiting(schedule, endpoint, after, endpoint->waiting_count);
     if (endpoint->waiting_count > 0) {
         /* Whatever it waited for may have changed; rh_schedule_next looks again. */
         if (endpoint->list != RH_LIST_READY) {
-            move(schedule, endpoint, RH_LIST_READY);
+            rh_schedule_make_ready(schedule, endpoint);
         }
     } else if (endpoint->in_flight == 0) {
-        rest(schedule, endpoint, now);
+        rh_schedule_rest(schedule, endpoint, now);
     }
-    if (work->class == RH_ENDPOINT_FAILING) {
-        ready_first(schedule, RH_LIST_CROWDED_FAILING);
-    }
-    if (work->class >= RH_ENDPOINT_UNKNOWN) {
-        ready_first(schedule, RH_LIST_CROWDED_UNKNOWN);
+    for (class = work->class; class >= RH_ENDPOINT_GOOD; class --) {
+        ready_crowded(schedule, class);
     }
     return wait;
 }
@@ -447,12 +365,8 @@ rh_work_t *rh_schedule_refused(rh_schedule_t *schedule)
 
 void rh_schedule_refuse_all(rh_schedule_t *schedule)
 {
-    int list;
-
-    for (list = RH_LIST_READY; list < RH_LIST_COUNT; list++) {
-        while (!APR_RING_EMPTY(&schedule->lists[list], rh_endpoint_t, link)) {
-            refuse_waiting(schedule, APR_RING_FIRST(&schedule->lists[list]), 0, 0);
-        }
+    while (!APR_RING_EMPTY(&schedule->holders, rh_endpoint_t, holder)) {
+        refuse_waiting(schedule, APR_RING_FIRST(&schedule->holders), 0, 0);
     }
 }
 
@@ -460,16 +374,12 @@ void rh_schedule_sweep(rh_schedule_t *schedule, apr_time_t now)
 {
     struct rh_endpoint_head_t *idle = &schedule->lists[RH_LIST_IDLE];
     rh_endpoint_t *endpoint, *next;
-    int list;
 
-    for (list = RH_LIST_READY; list < RH_LIST_COUNT; list++) {
-        struct rh_endpoint_head_t *head = &schedule->lists[list];
-
-        for (endpoint = APR_RING_FIRST(head);
-             endpoint != APR_RING_SENTINEL(head, rh_endpoint_t, link); endpoint = next) {
-            next = APR_RING_NEXT(endpoint, link);
-            drop_late(schedule, endpoint, now);
-        }
+    for (endpoint = APR_RING_FIRST(&schedule->holders);
+         endpoint != APR_RING_SENTINEL(&schedule->holders, rh_endpoint_t, holder);
+         endpoint = next) {
+        next = APR_RING_NEXT(endpoint, holder);
+        drop_late(schedule, endpoint, now);
     }
     while (!APR_RING_EMPTY(idle, rh_endpoint_t, link)) {
         endpoint = APR_RING_FIRST(idle);
@@ -477,7 +387,7 @@ void rh_schedule_sweep(rh_schedule_t *schedule, apr_time_t now)
             endpoint->idle_since + RH_ENDPOINT_IDLE > now) {
             break;
         }
-        forget(schedule, endpoint);
+        rh_schedule_forget(schedule, endpoint);
     }
 }
 
@@ -503,8 +413,8 @@ int rh_schedule_endpoints(const rh_schedule_t *schedule)
 
 bool rh_schedule_was_crowded(rh_schedule_t *schedule)
 {
-    bool crowded = schedule->crowded;
+    bool crowded = schedule->was_crowded;
 
-    schedule->crowded = false;
+    schedule->was_crowded = false;
     return crowded;
 }

@@ -3,15 +3,16 @@
  * @file rh_schedule.h
  * @brief Who is next: the jobs of one event loop, by endpoint. No clock, no input or output.
  *
- * Endpoints take turns. So that targets which hang can't take every slot, those that fail get at
- * most half of the slots, and together with those that are unknown or slow three quarters: the
- * rest is for targets that answer. Jobs that can't start soon are refused and go back to the
- * store, which bounds what waits here:
+ * Tenants take turns, and within a tenant its endpoints (rh_round.h). So that targets which hang
+ * can't take every slot, nor one tenant with many of them, slots are shared by class and tenant
+ * (rh_share.h). Jobs that can't start soon are refused and go back to the store, which bounds what
+ * waits here:
  *
- *   of one endpoint       rh_endpoint_room()
- *   of failing endpoints  half as many as there are slots
- *   of these and unknown  three quarters
- *   all                   what the engine lets into memory
+ *   of one endpoint                 rh_endpoint_room()
+ *   of a class but the good one,
+ *   and of a tenant in it           as many as it may have slots (rh_share.h)
+ *   of one tenant                   RH_TENANT_SHARE times the memory that it leaves free
+ *   all                             what the engine lets into memory
  *
  * Where such a share is used up, a job that could start takes the place of one that waits for its
  * own endpoint's slots.
@@ -49,11 +50,12 @@ typedef struct rh_work_head_t rh_work_head_t;
 typedef struct rh_schedule_t rh_schedule_t;
 
 /**
- * @param slots attempts in flight at most
- * @param capacity jobs that the engine holds in memory at most
- * @param max_endpoints remembered while they have no work
+ * @param slots maximum of attempts in flight
+ * @param capacity maximum of jobs that the engine holds in memory; @param memory this loop's part
+ * @param max_endpoints maximum of endpoints that are remembered while they have no work
  */
-rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int max_endpoints);
+rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int memory,
+                                int max_endpoints);
 
 /** Forget every endpoint. No job may be in it any more. */
 void rh_schedule_destroy(rh_schedule_t *schedule);

@@ -20,6 +20,7 @@
 
 static apr_pool_t *pool; /**< of the running test */
 static apr_time_t now = SECONDS(1000000);
+static const char *tenant = "acme"; /**< of the jobs to come; NULL: each subscription has its own */
 
 /** A job for a subscription that waits no longer than other jobs do. */
 HELPER rh_work_t *make_work(const char *id, int concurrency)
@@ -27,6 +28,7 @@ HELPER rh_work_t *make_work(const char *id, int concurrency)
     rh_work_t *work = apr_pcalloc(pool, sizeof(*work));
 
     work->job = apr_pcalloc(pool, sizeof(*work->job));
+    work->job->tenant = tenant ? tenant : id;
     work->job->subscription_id = apr_pstrdup(pool, id);
     work->concurrency = concurrency;
     work->start_by = now + SECONDS(28);

@@ -13,6 +13,7 @@ static rh_work_t *add(rh_schedule_t *schedule, const char *id, int concurrency)
     rh_work_t *work = apr_pcalloc(pool, sizeof(*work));
 
     work->job = apr_pcalloc(pool, sizeof(*work->job));
+    work->job->tenant = id;
     work->job->subscription_id = id;
     work->concurrency = concurrency;
     work->start_by = now + apr_time_from_sec(28);
@@ -24,7 +25,7 @@ static rh_work_t *add(rh_schedule_t *schedule, const char *id, int concurrency)
 static rh_schedule_t *make_crowded(void)
 {
     static const char *const ids[] = {"hanging", "dripping"};
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 100);
 
     for (int i = 0; i < 2; i++) {
         for (int n = 0; n < 2 + 6; n++) {

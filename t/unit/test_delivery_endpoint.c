@@ -3,7 +3,7 @@
 
 static void test_pause(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 100);
     rh_work_t *works[8], *refused;
 
     add(schedule, "a", 1);
@@ -57,7 +57,7 @@ static apr_interval_time_t fail_times(rh_schedule_t *schedule, const char *id, i
 static void test_breaker(void)
 {
     static const int expected[] = {2, 4, 8, 16, 32, 60, 60, 60};
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 100);
     rh_work_t *works[8], *refused;
 
     is_int(fail_times(schedule, "a", 9), 0, "nine failures in a row are borne");
@@ -105,7 +105,7 @@ static void test_breaker(void)
 
 static void test_breaker_and_stragglers(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 64, 100);
     rh_work_t *works[16];
 
     for (int i = 0; i < 12; i++) {
@@ -130,7 +130,7 @@ static void test_breaker_and_stragglers(void)
 /** The owner revives a subscription that its target has put off until tomorrow. */
 static void test_revived(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 100);
     rh_work_t *works[8], *refused;
 
     add(schedule, "a", 4);
@@ -151,7 +151,7 @@ static void test_revived(void)
 
 static void test_clock_set_back(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 100);
     rh_work_t *works[16];
 
     add_limited(schedule, "limited", 1);
@@ -184,7 +184,7 @@ static void test_clock_set_back(void)
 
 static void test_breaker_remembered(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 64, 100);
     rh_work_t *works[16];
 
     for (int i = 0; i < 4; i++) {
@@ -201,7 +201,7 @@ static void test_breaker_remembered(void)
 
 static void test_rate(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 200, 400, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 200, 400, 400, 100);
     rh_work_t *works[256];
     apr_time_t begin = now;
     int count, sent;
@@ -224,7 +224,7 @@ static void test_rate(void)
     ok(refused_count(schedule) == 0, "and none was refused");
     rh_schedule_destroy(schedule);
 
-    schedule = rh_schedule_make(pool, 200, 400, 100);
+    schedule = rh_schedule_make(pool, 200, 400, 400, 100);
     add_limited(schedule, "a", 5);
     finish(schedule, rh_schedule_next(schedule, now), RH_VERDICT_ANSWERED);
     now += SECONDS(300);
@@ -248,7 +248,7 @@ static void test_rate(void)
        "a limit that was lifted holds nothing back for long");
     rh_schedule_destroy(schedule);
 
-    schedule = rh_schedule_make(pool, 200, 400, 100);
+    schedule = rh_schedule_make(pool, 200, 400, 400, 100);
     for (int i = 0; i < 30; i++) {
         add_limited(schedule, "a", 1);
     }
@@ -260,13 +260,13 @@ static void test_classes(void)
 {
     rh_endpoint_t *endpoint = rh_endpoint_make("a", 0, now);
 
-    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "a new endpoint is unknown");
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_NEW, "an endpoint is new at first");
     rh_endpoint_started(endpoint);
     rh_endpoint_finished(endpoint, RH_VERDICT_NONE, false, MSEC(1), 0, now);
-    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "a cancelled attempt tells nothing");
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_NEW, "a cancelled attempt tells nothing");
     rh_endpoint_started(endpoint);
     rh_endpoint_finished(endpoint, RH_VERDICT_ANSWERED, false, SLOW, 0, now);
-    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "one that answers late is no better");
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_DOUBTFUL, "one that answers late is no better");
     for (int i = 0; i < 20; i++) {
         rh_endpoint_started(endpoint);
         rh_endpoint_finished(endpoint, RH_VERDICT_ANSWERED, false, MSEC(10), 0, now);
@@ -274,7 +274,7 @@ static void test_classes(void)
     is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_GOOD, "answers that come soon make it good");
     rh_endpoint_started(endpoint);
     rh_endpoint_finished(endpoint, RH_VERDICT_FAILED, false, MSEC(10), 0, now);
-    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_UNKNOWN, "a quick failure makes it doubtful");
+    is_int(rh_endpoint_class(endpoint), RH_ENDPOINT_DOUBTFUL, "a quick failure makes it doubtful");
     for (int i = 0; i < 2; i++) {
         rh_endpoint_started(endpoint);
         rh_endpoint_finished(endpoint, RH_VERDICT_FAILED, false, MSEC(10), 0, now);
@@ -291,7 +291,7 @@ static void test_classes(void)
 
 static void test_room(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 64, 128, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 64, 128, 128, 100);
     rh_work_t *work, *handed;
     rh_endpoint_t *endpoint;
 
@@ -313,7 +313,7 @@ static void test_room(void)
     ok(!rh_schedule_was_crowded(schedule), "an endpoint that is full is no crowd");
     rh_schedule_destroy(schedule);
 
-    schedule = rh_schedule_make(pool, 64, 128, 100);
+    schedule = rh_schedule_make(pool, 64, 128, 128, 100);
     make_good(schedule, "a");
     for (int i = 0; i < 200; i++) {
         add(schedule, "a", 2);

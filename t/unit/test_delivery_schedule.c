@@ -3,7 +3,7 @@
 
 static void test_concurrency(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 64, 100);
     rh_work_t *works[8], *first[5];
 
     ok(rh_schedule_next(schedule, now) == NULL, "nothing to do at first");
@@ -26,7 +26,7 @@ static void test_concurrency(void)
 
 static void test_slots(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 3, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 3, 64, 64, 100);
     rh_work_t *works[8];
 
     for (int i = 0; i < 5; i++) {
@@ -40,7 +40,7 @@ static void test_slots(void)
     is_int(start_all(schedule, works), 1, "a free slot is taken");
     rh_schedule_destroy(schedule);
 
-    schedule = rh_schedule_make(pool, 1, 2, 100);
+    schedule = rh_schedule_make(pool, 1, 2, 2, 100);
     add_failing(schedule, "failing", 4);
     is_int(start_all(schedule, works), 1, "even the only slot serves a failing endpoint");
     finish(schedule, works[0], RH_VERDICT_FAILED);
@@ -51,10 +51,11 @@ static void test_slots(void)
 
 static void test_shares(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 1000);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 1000);
     rh_work_t *failing[16], *unknown[16], *good[32], *work;
     int count;
 
+    tenant = NULL;
     for (int i = 0; i < 8; i++) {
         make_good(schedule, name_of("good", i));
     }
@@ -102,7 +103,7 @@ static void test_shares(void)
        "an unknown one by an unknown one");
     rh_schedule_destroy(schedule);
 
-    schedule = rh_schedule_make(pool, 16, 64, 1000);
+    schedule = rh_schedule_make(pool, 16, 64, 64, 1000);
     for (int i = 0; i < 8; i++) {
         make_good(schedule, name_of("good", i));
     }
@@ -111,12 +112,13 @@ static void test_shares(void)
     }
     is_int(start_all(schedule, NULL), 16, "alone they may have all");
     rh_schedule_destroy(schedule);
+    tenant = "acme";
 }
 
 /** A freed slot must not be lost on an endpoint that has no use for it. */
 static void test_freed_slot(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 4, 64, 1000);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 4, 64, 64, 1000);
     rh_work_t *works[4], *late, *next;
 
     add_failing(schedule, "a", 4);
@@ -138,7 +140,7 @@ static void test_freed_slot(void)
 
 static void test_turns(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 1, 400, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 1, 400, 400, 100);
     rh_work_t *work;
     bool fair = true;
 
@@ -174,7 +176,7 @@ static void test_turns(void)
 
 static void test_late(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 100);
     rh_work_t *works[4];
 
     add(schedule, "a", 1);
@@ -200,7 +202,7 @@ static void test_late(void)
 
 static void test_forgetting(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 3);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 16, 64, 64, 3);
     rh_work_t *held;
 
     add(schedule, "held", 4);
@@ -229,7 +231,7 @@ static void test_forgetting(void)
 
 static void test_refuse_all(void)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, 8, 64, 100);
+    rh_schedule_t *schedule = rh_schedule_make(pool, 8, 64, 64, 100);
     rh_work_t *work;
     int waiting, refused = 0, due = 0;
 
@@ -276,7 +278,8 @@ static apr_uint32_t chance(apr_uint32_t *state)
 /** Jobs come and attempts end by chance, with all that can happen to them. */
 static run_t run_by_chance(apr_uint32_t seed)
 {
-    rh_schedule_t *schedule = rh_schedule_make(pool, RUN_SLOTS, 2 * RUN_SLOTS, 30);
+    static const char *const tenants[] = {"acme", "globex", "acme", "initech"};
+    rh_schedule_t *schedule = rh_schedule_make(pool, RUN_SLOTS, 2 * RUN_SLOTS, 2 * RUN_SLOTS, 30);
     rh_work_t *flying[RUN_SLOTS + 1], *work;
     int of_one[RUN_ENDPOINTS] = {0}, count = 0;
     run_t run = {0};
@@ -291,6 +294,7 @@ static run_t run_by_chance(apr_uint32_t seed)
         if (step < 20000 && dice < 45) {
             int n = (int)(chance(&seed) % RUN_ENDPOINTS);
 
+            tenant = tenants[n % 4];
             work = make_work(name_of("e", n), 1 + n % 5);
             work->job->rate_limit = n % 7 == 0 ? 3 : 0;
             work->job->failing_for = n % 3 == 0 ? SECONDS(1) : n % 11 == 0 ? SECONDS(600) : 0;
@@ -355,6 +359,7 @@ static void test_by_chance(void)
            "by chance %u: each of %d jobs was started (%d) or refused (%d), once", seed, run.added,
            run.started, run.refused);
     }
+    tenant = "acme";
 }
 
 int main(void)

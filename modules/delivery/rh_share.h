@@ -1,0 +1,59 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_share.h
+ * @brief Who may take one of a limited number of slots: pure arithmetic.
+ *
+ * Slots are shared by class, so that targets that hang can't take all of them, and by tenant, so
+ * that one tenant with many of those can't either:
+ *
+ *   failing targets            at most half of the slots
+ *   these and doubtful ones    at most five eighths
+ *   these and new ones         at most three quarters: an eighth is reserved for first attempts
+ *   all                        all
+ *
+ * and of each of these pools a tenant may hold at most RH_TENANT_SHARE times what it leaves free.
+ * So a single tenant gets seven eighths of a pool, and however many tenants push, the next one
+ * finds something free: with k of them, each holds 7/(1+7k) and 1/(1+7k) is left. What is held is
+ * only given back when attempts end, which is up to the targets; a limit that is applied when a
+ * slot is taken is therefore the only one that works.
+ */
+#ifndef RH_SHARE_H
+#define RH_SHARE_H
+
+#include "rh_base.h"
+
+/** How far an endpoint is trusted with slots, from the best to the worst. */
+typedef enum {
+    RH_ENDPOINT_GOOD,     /**< its last attempt was answered, and soon */
+    RH_ENDPOINT_NEW,      /**< never tried here */
+    RH_ENDPOINT_DOUBTFUL, /**< slow, or failed lately */
+    RH_ENDPOINT_FAILING,  /**< fails slowly, or again and again */
+    RH_ENDPOINT_CLASSES   /**< number of classes; not one itself */
+} rh_endpoint_class_t;
+
+/** How many times of what is free one tenant may hold. */
+#define RH_TENANT_SHARE 7
+
+/** What is held of a number of slots, by the class that took them. */
+typedef struct rh_usage_t {
+    int of[RH_ENDPOINT_CLASSES];
+} rh_usage_t;
+
+/** Result of rh_share_missing: a slot may be taken. */
+#define RH_SHARE_FREE (-1)
+
+/** The maximum that the classes from `class` on may hold together of `slots`; at least 1. */
+int rh_share_of(int slots, rh_endpoint_class_t class);
+
+/** What the classes from `class` on hold together. */
+int rh_share_held(const rh_usage_t *usage, rh_endpoint_class_t class);
+
+/**
+ * May `class` take one more slot?
+ * @param all what everybody holds; @param own what the tenant holds of it, NULL: any tenant
+ * @return RH_SHARE_FREE, or the class whose pool is used up
+ */
+int rh_share_missing(const rh_usage_t *all, const rh_usage_t *own, int slots,
+                     rh_endpoint_class_t class);
+
+#endif

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""No tenant harms another: the ledger of two, one of which has a hundred targets that are slow."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+SLOW = 12       # seconds that each of the hostile tenant's targets takes
+TARGETS = 100
+SOON = 6        # what the other tenant may wait: half of one slow response
+
+slow, receiver = Receiver(), Receiver()
+httpd = Httpd(retry="20s 20s", config="RestHooksConcurrency 64", extra="""
+    RestHooksEventType some.news "some"
+    RestHooksTimeout 30s
+""")
+hostile, other, app = httpd.api("hostile"), httpd.api("other"), httpd.api(role="app")
+
+
+def publish(tenant, count):
+    answer = app.post("/events", [{"type": "some.news", "tenant": tenant, "data": {"number": n}}
+                                  for n in range(count)])
+    if answer.status != 202:
+        raise RuntimeError(f"not published: {answer}")
+    return answer.json["ids"]
+
+
+def wait_of(tenant_api, path):
+    """Subscribe a new target and publish one event: seconds until it arrives."""
+    tenant_api.subscribe(receiver.url + path, ["some.news"])
+    began = time.monotonic()
+    published.extend(publish("other", 1))
+    return time.monotonic() - began if receiver.wait_for(1, path, 60) else 60
+
+
+published = []
+for number in range(TARGETS):
+    hostile.subscribe(f"{slow.url}/slow?s={SLOW}&target={number}", ["some.news"])
+publish("hostile", 2)
+ok(wait_until(lambda: slow.count("/slow") >= 32, 30, 0.05),
+   "a hostile tenant's targets take half of the slots, and hang")
+waits = [wait_of(other, "/first")]
+ok(waits[0] < SOON, f"another tenant's new subscription gets its first event ({waits[0]:.1f} s)")
+ok(wait_until(lambda: any(r.answered for r in slow.received("/slow")), 60),
+   "some of the hostile tenant's targets have answered, late")
+publish("hostile", 3)
+for number in range(3):
+    waits.append(wait_of(other, f"/later{number}"))
+ok(max(waits) < SOON, "so do new ones while the slow targets are known to be slow and more waits "
+   f"for them ({max(waits):.1f} s)")
+
+# The ledger: what was acknowledged to the other tenant arrived, once per subscription.
+
+expected = {"/first": published, "/later0": published[1:], "/later1": published[2:],
+            "/later2": published[3:]}
+for path, ids in expected.items():
+    receiver.wait_for(len(ids), path, 30)
+    is_(sorted(r.headers["webhook-id"] for r in receiver.received(path)), sorted(ids),
+        f"{path} got each event once")
+for subscription in hostile.get(f"/subscriptions?limit={TARGETS}").json:
+    hostile.delete("/subscriptions/" + subscription["id"])
+ok(wait_until(lambda: not hostile.get("/deliveries?state=pending").json, 60, 0.3),
+   "what waits for the hostile tenant's targets is cancelled when it unsubscribes them")
+done_testing()
