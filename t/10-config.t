@@ -70,6 +70,7 @@ for line in ("RestHooksTimeout 601s", "RestHooksConnectTimeout 601s", "RestHooks
              "RestHooksRetry " + " ".join(["1s"] * 61), "RestHooksMaxData 33554433",
              "RestHooksGone 410 x", "RestHooksGone none 410", "RestHooksTargetAllow 10.0.0.0/8 a/b",
              'RestHooksEvent a.b POST "^/a$" status=200 status=201',
+             "RestHooksTargetDeny " + " ".join(["10.0.0.1"] * 70 + ["x/y"]),
              'RestHooksEventType a.b "x" logs', 'RestHooksEventType a.* "x"'):
     refused(line)
 for line in ("RestHooksConcurrency 0", "RestHooksConcurrency x", "RestHooksThreads 0",
@@ -114,7 +115,7 @@ certificate, key = authority.issue("DNS:localhost", client=True)
 other = authority.issue("DNS:localhost", client=True)[1]
 refused(f"RestHooksTLSKey {key}", words="needs RestHooksTLSCertificate")
 refused(f"RestHooksTLSCertificate {certificate}\nRestHooksTLSKey {other}", "RestHooksTLSKey")
-refused("RestHooksTLSCAFile logs", words="no file")
+refused("RestHooksTLSCAFile logs", words="not a regular file")
 for section, words in (("<Directory /tmp>", "<Location>"), ("<Location /a*>", "LocationMatch")):
     refused(f"{section}\nSetHandler resthooks\n</{section[1:].split()[0]}>", "SetHandler", words)
 refused("<Location /x>\nRestHooksEvent a.b POST ^/a$\n</Location>", "RestHooksEvent")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import settings  # noqa: E402
 from rhtest import *  # noqa: E402,F403
 
 with open(os.path.join(SOURCE, "conf", "resthooks.conf"), encoding="utf-8") as file:
@@ -27,15 +28,9 @@ is_(sorted(exist - named), [], "and all that do")
 # The values of directives that have a default are the defaults.
 written = {name: " ".join(rest.split())
            for name, rest in re.findall(r"^\s*#?(RestHooks\w*)\s+(.*)$", sample, re.M)}
-for name, value in {
-        "RestHooksTenant": '"%{REMOTE_USER}"', "RestHooksTimeout": "15s",
-        "RestHooksRetry": "5s 5m 30m 2h 5h 10h 14h 20h 24h", "RestHooksConnectTimeout": "5s",
-        "RestHooksGone": "410 409", "RestHooksDisableAfter": "5d", "RestHooksMaxData": "262144",
-        "RestHooksConcurrency": "1024", "RestHooksEndpointConcurrency": "16",
-        "RestHooksHostConcurrency": "64", "RestHooksMaxSubscriptions": "100",
-        "RestHooksTenantRequests": "8", "RestHooksMaxHops": "2", "RestHooksThreads": "2", "RestHooksTargets": "https-only", "RestHooksRetention": "30d",
-        "RestHooksSchema": "auto"}.items():
-    is_(written.get(name), value, f"{name} has its default")
+for name, row in settings.table().items():
+    if row.default and name in written and row.context != "DIRECTORY" and name != "RestHooks":
+        is_(written[name], row.default, f"{name} has its default")
 
 with open(os.path.join(SOURCE, "README"), encoding="utf-8") as file:
     readme = set(re.findall(r"\bRestHooks[A-Z]?\w*", file.read()))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import settings  # noqa: E402
 from rhtest import *  # noqa: E402,F403
 
 if (MPM, DB) != ("event", "sqlite3") or SANITIZED:
@@ -46,16 +47,27 @@ is_(sorted({name for name in re.findall(r"\bRestHooks[A-Z]\w*", page)} - set(exi
 sample = set(re.findall(r"^\s*#?(RestHooks\w*)\s", read("conf", "resthooks.conf"), re.M))
 is_(sorted(sample ^ set(documented)), [], "conf/resthooks.conf has the same")
 
-# What the code says of defaults: DEFAULT(member, value) of rh_config_finish.c, whose members the
-# table of directives names.
-source = "".join(read("modules", "server", "config", name) for name in
-                 ("rh_config_directives.c", "rh_config_finish.c", "rh_config_private.h"))
-macros = dict(re.findall(r'#define (RH_NAME_\w+) "(\w+)"', source))
-records = dict(re.findall(r"static const \w+_t (\w+) = \{OF\((\w+)\)", source))
-directive_of = {}
-for name, record in re.findall(r"AP_INIT_\w+\(([\w\"]+), \w+, INFO\((\w+)\)", source):
-    if record in records:
-        directive_of[records[record]] = macros.get(name, name.strip('"'))
+# The table of settings, which makes the directives, says the same as the reference.
+table = settings.table()
+CONTEXTS = {"GLOBAL": "server", "HOST": "server, virtual host",
+            "DIRECTORY": "server, virtual host, directory"}
+is_(sorted(name for name in table if name.startswith("RestHooks")), sorted(exist),
+    "each directive is a row of the table of settings")
+
+
+# Members that a row's kind sets and merges together with its own.
+kinds = settings.read("rh_setting_files.c", "rh_setting_kinds.c", "rh_config_proxy.c")
+together = set(re.findall(r"\bto->(\w+) = from->\1;", kinds))
+is_(sorted(settings.members("rh_settings_t") - {row.member for row in table.values()} - together), [],
+    "each member of the settings has a row, so a default, merging and what it is shared by")
+settled = re.findall(r"rh_kind_(\w+) = \{\s*([^}]*)\}", kinds)
+for kind, text in settled:
+    fields = [field.strip() for field in text.split(",")]
+    share = {row.share for row in table.values() if row.kind == kind}
+    ok(fields[3].startswith("SCALAR_FUNCTIONS") or fields[4] != "NULL", f"{kind}: it merges")
+    ok(share == {"SITE"} or fields[3].startswith("SCALAR_FUNCTIONS") or fields[5] != "NULL",
+       f"{kind}: it can be compared where hosts may not share it")
+
 UNITS = {"ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 
 
@@ -64,44 +76,18 @@ def duration(text):
     return int(number) * UNITS[unit]
 
 
-def c_value(text):
-    """A number of the source: SECONDS(5 * 60), 262144."""
-    text = re.sub(r"\bSECONDS\(", "10**6*(", text)
-    text = re.sub(r"\bDAYS\(", "86400*10**6*(", text)
-    return eval(text, {"__builtins__": {}})  # pylint: disable=eval-used
-
-
-def shown_default(name):
-    return documented[name][0].get("Default", "").strip("`")
-
-
-plain = dict(re.findall(r"^    DEFAULT\((\w+), (.*)\);$", source, re.M))
-plain["connect_timeout"] = re.search(r"connect_timeout = settings->timeout < .*: (SECONDS\(\d+\));",
-                                     source)[1]
-plain["enabled"] = plain.pop("enabled", "?")
-directive_of.update({"enabled": "RestHooks"})
-WORDS = {"enabled": ("Off", "On"), "https_only": ("http", "https-only"),
-         "schema_auto": ("check", "auto")}
-for member, value in sorted(plain.items()):
-    name = directive_of.get(member)
-    if not ok(name in documented, f"the default of {member} is that of a documented directive"):
-        continue
-    said, meant = shown_default(name), c_value(value)
-    if member in WORDS:
-        is_(said, WORDS[member][meant], f"{name}: default")
-    elif said.isdigit():
-        is_(int(said), meant, f"{name}: default")
-    else:
-        is_(duration(said), meant, f"{name}: default")
-waits = re.search(r"default_waits\[\] = \{(.*?)\};", source, re.S)[1]
-is_([duration(word) for word in shown_default("RestHooksRetry").split()],
-    [c_value(text + ")") for text in re.findall(r"(SECONDS\([^)]*)\)", waits)],
-    "RestHooksRetry: default")
-is_(shown_default("RestHooksGone").split(),
-    re.findall(r"\d+", re.search(r"default_gone\[\] = \{(.*?)\};", source)[1]),
-    "RestHooksGone: default")
 for name in sorted(documented):
-    ok(shown_default(name), f"{name}: the reference tells its default")
+    rows = documented[name][0]
+    row = table[name]
+    shown = rows.get("Default", "")
+    if row.default is None:
+        ok(shown and (not shown.startswith("`") or name in ("RestHooksSpool", "RestHooksLog")),
+           f"{name}: the reference says that it has no default, or where it comes from")
+    else:
+        is_(shown, f"`{row.default}`", f"{name}: default")
+    is_(rows.get("Context"), CONTEXTS[row.context], f"{name}: context")
+    if row.low is not None and row.high is not None:
+        is_(rows.get("Range"), f"`{row.low}` to `{row.high}`", f"{name}: range")
 
 # Contexts and examples, by httpd -t: where a directive may not stand, its example is refused.
 authority = Authority()

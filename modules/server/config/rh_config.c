@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Configuration records: how they are made and merged, and what a request reads from them. */
-#include "rh_config.h"
+#include "rh_settings.h"
 
 #include <ap_expr.h>
 #include <http_log.h>
@@ -10,75 +10,10 @@ APLOG_USE_MODULE(resthooks);
 void *rh_server_config_make(apr_pool_t *pool, server_rec *server)
 {
     rh_server_config_t *config = apr_pcalloc(pool, sizeof(*config));
-    rh_settings_t *settings = &config->settings;
 
     (void)server;
-    settings->enabled = RH_UNSET;
-    settings->rules = apr_array_make(pool, 0, sizeof(rh_rule_t *));
-    settings->types = apr_array_make(pool, 0, sizeof(rh_catalogue_type_t *));
-    settings->timeout = settings->connect_timeout = RH_UNSET;
-    settings->disable_after = settings->retention = RH_UNSET;
-    settings->max_data = RH_UNSET;
-    settings->concurrency = settings->endpoint_concurrency = settings->threads = RH_UNSET;
-    settings->max_subscriptions = settings->tenant_requests = RH_UNSET;
-    settings->host_concurrency = settings->max_hops = RH_UNSET;
-    settings->https_only = settings->schema_auto = RH_UNSET;
-    settings->allow = apr_array_make(pool, 0, sizeof(const char *));
-    settings->deny = apr_array_make(pool, 0, sizeof(const char *));
+    rh_settings_clear(pool, &config->settings, false);
     return config;
-}
-
-#define MERGE_NUMBER(member) merged->member = add->member == RH_UNSET ? base->member : add->member
-#define MERGE_POINTER(member) merged->member = add->member ? add->member : base->member
-
-/** A proxy and its options belong together. */
-static void merge_proxy(rh_settings_t *merged, const rh_settings_t *from)
-{
-    merged->egress_proxy = from->egress_proxy;
-    merged->egress_except = from->egress_except;
-    merged->egress_auth_file = from->egress_auth_file;
-    merged->egress_auth = from->egress_auth;
-    merged->egress_resolve_proxy = from->egress_resolve_proxy;
-}
-
-static void merge_settings(apr_pool_t *pool, rh_settings_t *merged, const rh_settings_t *base,
-                           const rh_settings_t *add)
-{
-    MERGE_NUMBER(enabled);
-    /* Every rule that matches makes an event; a virtual host's own come first. */
-    merged->rules = apr_array_append(pool, add->rules, base->rules);
-    merged->types = apr_array_append(pool, add->types, base->types);
-    MERGE_POINTER(retry);
-    MERGE_POINTER(gone);
-    MERGE_NUMBER(timeout);
-    MERGE_NUMBER(connect_timeout);
-    MERGE_NUMBER(disable_after);
-    MERGE_NUMBER(retention);
-    MERGE_NUMBER(max_data);
-    MERGE_NUMBER(concurrency);
-    MERGE_NUMBER(endpoint_concurrency);
-    MERGE_NUMBER(threads);
-    MERGE_NUMBER(max_subscriptions);
-    MERGE_NUMBER(tenant_requests);
-    MERGE_NUMBER(host_concurrency);
-    MERGE_NUMBER(max_hops);
-    MERGE_NUMBER(https_only);
-    /* What the server denies stays denied in every virtual host. */
-    merged->allow = apr_array_append(pool, base->allow, add->allow);
-    merged->deny = apr_array_append(pool, base->deny, add->deny);
-    merge_proxy(merged, add->egress_proxy ? add : base);
-    MERGE_POINTER(tls_ca_file);
-    /* A certificate and its key belong together. */
-    merged->tls_certificate = add->tls_certificate ? add->tls_certificate : base->tls_certificate;
-    merged->tls_key = add->tls_certificate || add->tls_key ? add->tls_key : base->tls_key;
-    MERGE_POINTER(spool);
-    /* A file and what is written there belong together. */
-    merged->log_name = add->log_name ? add->log_name : base->log_name;
-    merged->log_format = add->log_name ? add->log_format : base->log_format;
-    MERGE_POINTER(page);
-    MERGE_NUMBER(schema_auto);
-    MERGE_POINTER(db_driver);
-    MERGE_POINTER(db_params);
 }
 
 void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
@@ -86,7 +21,7 @@ void *rh_server_config_merge(apr_pool_t *pool, void *base_config, void *add_conf
     const rh_server_config_t *base = base_config, *add = add_config;
     rh_server_config_t *merged = apr_pcalloc(pool, sizeof(*merged));
 
-    merge_settings(pool, &merged->settings, &base->settings, &add->settings);
+    rh_settings_merge(pool, &merged->settings, &base->settings, &add->settings, false);
     return merged;
 }
 
@@ -95,7 +30,7 @@ void *rh_dir_config_make(apr_pool_t *pool, char *path)
     rh_dir_config_t *config = apr_pcalloc(pool, sizeof(*config));
 
     (void)path;
-    config->expose_event_id = RH_UNSET;
+    rh_settings_clear(pool, config, true);
     return config;
 }
 
@@ -108,14 +43,11 @@ void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
     merged->handler_set = handler->handler_set;
     merged->base = handler->base;
     merged->base_regex = handler->base_regex;
+    merged->misspelt = handler->misspelt;
     /* As mod_authz_core does, where AuthMerging is not used. */
     merged->requires = add->requires ? add->requires : base->requires;
     merged->auth_type = add->auth_type || base->auth_type;
-    MERGE_POINTER(tenant);
-    MERGE_POINTER(tenant_text);
-    MERGE_POINTER(publisher);
-    MERGE_POINTER(admin);
-    MERGE_NUMBER(expose_event_id);
+    rh_settings_merge(pool, merged, base, add, true);
     return merged;
 }
 

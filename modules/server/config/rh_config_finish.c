@@ -1,25 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What can be said of the configuration only once all of it was read. */
 #include "rh_config_private.h"
+#include "rh_settings.h"
 
 #include "rh_server.h"
 
-#include "rh_time.h"
-
 #include <mod_dbd.h>
-
-#define SECONDS(n) ((apr_interval_time_t)(n)*APR_USEC_PER_SEC)
-#define DAYS(n) SECONDS((n)*86400)
-
-static const apr_interval_time_t default_waits[] = {
-    SECONDS(5),         SECONDS(5 * 60),    SECONDS(30 * 60),
-    SECONDS(2 * 3600),  SECONDS(5 * 3600),  SECONDS(10 * 3600),
-    SECONDS(14 * 3600), SECONDS(20 * 3600), SECONDS(24 * 3600),
-};
-static const int default_gone[] = {410, 409};
-
-#define DEFAULT(member, value)                                                                     \
-    settings->member = settings->member == RH_UNSET ? (value) : settings->member
 
 /** A server's complaint, with where it stands. */
 static const char *complain(apr_pool_t *pool, const server_rec *server, const char *text)
@@ -31,100 +17,23 @@ static const char *complain(apr_pool_t *pool, const server_rec *server, const ch
                         server->defn_name, server->defn_line_number);
 }
 
-static void set_defaults(apr_pool_t *pool, rh_server_config_t *config)
+/** Complete the settings, and derive from them what is used as another type. */
+static void set_defaults(apr_pool_t *pool, server_rec *server, rh_server_config_t *config)
 {
-    rh_settings_t *settings = &config->settings;
+    const rh_settings_t *settings = &config->settings;
+    rh_retry_policy_t *policy = &config->retry_policy;
 
-    DEFAULT(enabled, 0);
-    DEFAULT(timeout, SECONDS(15));
-    if (settings->connect_timeout == RH_UNSET) {
-        settings->connect_timeout = settings->timeout < SECONDS(5) ? settings->timeout : SECONDS(5);
-    }
-    DEFAULT(disable_after, DAYS(5));
-    DEFAULT(retention, DAYS(30));
-    DEFAULT(max_data, 262144);
-    DEFAULT(concurrency, 1024);
-    DEFAULT(endpoint_concurrency, 16);
-    DEFAULT(host_concurrency, 64);
-    DEFAULT(max_subscriptions, 100);
-    DEFAULT(tenant_requests, 8);
-    DEFAULT(max_hops, 2);
-    DEFAULT(threads, 2);
-    DEFAULT(https_only, 1);
-    DEFAULT(schema_auto, 1);
-    if (!settings->spool) {
-        settings->spool = ap_runtime_dir_relative(pool, "resthooks");
-    }
-    if (!settings->page) {
-        settings->page = RH_PAGE_DIR;
-    }
-    if (settings->retry) {
-        config->retry_policy.waits = (const apr_interval_time_t *)settings->retry->elts;
-        config->retry_policy.wait_count = settings->retry->nelts;
-    } else {
-        config->retry_policy.waits = default_waits;
-        config->retry_policy.wait_count = sizeof(default_waits) / sizeof(*default_waits);
-    }
-    if (settings->gone) {
-        config->retry_policy.gone = (const int *)settings->gone->elts;
-        config->retry_policy.gone_count = settings->gone->nelts;
-    } else {
-        config->retry_policy.gone = default_gone;
-        config->retry_policy.gone_count = sizeof(default_gone) / sizeof(*default_gone);
-    }
-    config->retry_policy.disable_after = settings->disable_after;
+    rh_settings_complete(pool, server, &config->settings);
+    policy->waits = (const apr_interval_time_t *)settings->retry->elts;
+    policy->wait_count = settings->retry->nelts;
+    policy->gone = (const int *)settings->gone->elts;
+    policy->gone_count = settings->gone->nelts;
+    policy->disable_after = settings->disable_after;
 }
 
-static bool same_text(const char *a, const char *b)
+bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b)
 {
-    return a == b || (a && b && !strcmp(a, b));
-}
-
-static bool same_list(const apr_array_header_t *a, const apr_array_header_t *b)
-{
-    int i;
-
-    if (!a || !b) {
-        return a == b;
-    }
-    if (a->nelts != b->nelts) {
-        return false;
-    }
-    for (i = 0; i < a->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(a, i, const char *), APR_ARRAY_IDX(b, i, const char *))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool same_net(const rh_settings_t *a, const rh_settings_t *b)
-{
-    return same_list(a->allow, b->allow) && same_list(a->deny, b->deny) &&
-           same_text(a->egress_proxy, b->egress_proxy) &&
-           same_list(a->egress_except, b->egress_except) &&
-           same_text(a->egress_auth, b->egress_auth) &&
-           a->egress_resolve_proxy == b->egress_resolve_proxy &&
-           same_text(a->tls_ca_file, b->tls_ca_file) &&
-           same_text(a->tls_certificate, b->tls_certificate) && same_text(a->tls_key, b->tls_key);
-}
-
-bool rh_server_config_same_site(const rh_server_config_t *one, const rh_server_config_t *other)
-{
-    const rh_settings_t *a = &one->settings, *b = &other->settings;
-    const rh_retry_policy_t *left = &one->retry_policy, *right = &other->retry_policy;
-
-    return same_text(a->db_driver, b->db_driver) && same_text(a->db_params, b->db_params) &&
-           same_net(a, b) && left->wait_count == right->wait_count &&
-           !memcmp(left->waits, right->waits, left->wait_count * sizeof(*left->waits)) &&
-           left->gone_count == right->gone_count &&
-           !memcmp(left->gone, right->gone, left->gone_count * sizeof(*left->gone)) &&
-           left->disable_after == right->disable_after && a->timeout == b->timeout &&
-           a->connect_timeout == b->connect_timeout &&
-           a->endpoint_concurrency == b->endpoint_concurrency &&
-           a->host_concurrency == b->host_concurrency && a->max_hops == b->max_hops &&
-           a->retention == b->retention && same_text(a->log_name, b->log_name) &&
-           same_text(a->log_format, b->log_format);
+    return rh_settings_share(&a->settings, &b->settings, RH_SHARE_SITE);
 }
 
 /** mod_dbd is there, and its settings are such that this module can work with them. */
@@ -208,7 +117,8 @@ static const char *make_net(apr_pool_t *pool, server_rec *first, server_rec *ser
     for (other = first; other != server; other = other->next) {
         const rh_server_config_t *made = rh_server_config(other);
 
-        if (made->net.policy && same_net(&made->settings, &config->settings)) {
+        if (made->net.policy &&
+            rh_settings_share(&made->settings, &config->settings, RH_SHARE_NET)) {
             config->net = made->net;
             return NULL;
         }
@@ -245,7 +155,7 @@ static const char *finish(apr_pool_t *pool, server_rec *first, server_rec *serve
                       */
     }
     rh_log_sink(&config->log, server);
-    set_defaults(pool, config);
+    set_defaults(pool, server, config);
     config->settings.types = rh_catalogue_make(pool, config);
     if (!config->settings.enabled) {
         return NULL;

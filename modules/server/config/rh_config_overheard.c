@@ -65,8 +65,7 @@ const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *ha
     return NULL;
 }
 
-/** Our listening makes a directive known to httpd, even without the module that it belongs to. */
-static const char *need_module(cmd_parms *cmd, const char *name)
+const char *rh_need_module(cmd_parms *cmd, const char *name)
 {
     return ap_find_linked_module(apr_pstrcat(cmd->temp_pool, name, ".c", NULL))
                ? NULL
@@ -100,25 +99,11 @@ static int require_kind(apr_pool_t *scratch, const char *args)
 const char *rh_overhear_require(cmd_parms *cmd, void *dir_config, const char *args)
 {
     ((rh_dir_config_t *)dir_config)->requires |= require_kind(cmd->temp_pool, args);
-    return need_module(cmd, "mod_authz_core");
+    return rh_need_module(cmd, "mod_authz_core");
 }
 
 const char *rh_overhear_auth_type(cmd_parms *cmd, void *dir_config, const char *type)
 {
     ((rh_dir_config_t *)dir_config)->auth_type = strcasecmp(type, "none") != 0;
-    return need_module(cmd, "mod_authn_core");
-}
-
-const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name)
-{
-    (void)dir_config;
-    rh_server_config(cmd->server)->settings.db_driver = name;
-    return need_module(cmd, "mod_dbd");
-}
-
-const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params)
-{
-    (void)dir_config;
-    rh_server_config(cmd->server)->settings.db_params = params;
-    return need_module(cmd, "mod_dbd");
+    return rh_need_module(cmd, "mod_authn_core");
 }

@@ -33,15 +33,16 @@
 const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *handler);
 const char *rh_overhear_require(cmd_parms *cmd, void *dir_config, const char *args);
 const char *rh_overhear_auth_type(cmd_parms *cmd, void *dir_config, const char *type);
-const char *rh_overhear_driver(cmd_parms *cmd, void *dir_config, const char *name);
-const char *rh_overhear_params(cmd_parms *cmd, void *dir_config, const char *params);
+/**
+ * Overhearing a directive makes it known to httpd even without the module that it belongs to.
+ * @return NULL, or the complaint that this module ("mod_dbd") is not loaded
+ */
+const char *rh_need_module(cmd_parms *cmd, const char *name);
 
+struct rh_setting_t;
 /** RestHooksEventType, with its sample and schema files (rh_config_type.c). */
-const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, char *const argv[]);
-
-/** RestHooksEgressProxy with its options (rh_config_proxy.c). */
-const char *rh_egress_proxy_directive(cmd_parms *cmd, void *dir_config, int argc,
-                                      char *const argv[]);
+const char *rh_parse_event_type(cmd_parms *cmd, const struct rh_setting_t *setting, void *record,
+                                int argc, char *const argv[]);
 
 /**
  * Read a regular file relative to the ServerRoot into `pool` of `cmd`, zero-terminated, white space

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* RestHooksEgressProxy url [except=host|cidr,…] [auth=file] [resolve=proxy] */
 #include "rh_config_private.h"
+#include "rh_settings.h"
 
 #include "rh_url.h"
 
@@ -125,26 +126,51 @@ static const char *read_option(cmd_parms *cmd, const char *word, proxy_t *proxy)
     return rh_complaint(cmd, "\"%s\" is none of except=, auth=, resolve=proxy", word);
 }
 
-const char *rh_egress_proxy_directive(cmd_parms *cmd, void *dir_config, int argc,
-                                      char *const argv[])
+static const char *parse_proxy(cmd_parms *cmd, const rh_setting_t *setting, void *record, int argc,
+                               char *const argv[])
 {
-    rh_server_config_t *config = rh_server_config(cmd->server);
+    rh_settings_t *settings = record;
     proxy_t proxy = {.except = apr_array_make(cmd->pool, 1, sizeof(const char *))};
-    const char *complaint;
+    const char *complaint = read_url(cmd, argv[0], &proxy);
     int i;
 
-    (void)dir_config;
-    if (argc < 1) {
-        return rh_complaint(cmd, "needs the URL of a proxy");
-    }
-    complaint = read_url(cmd, argv[0], &proxy);
+    (void)setting;
     for (i = 1; i < argc && !complaint; i++) {
         complaint = read_option(cmd, argv[i], &proxy);
     }
-    config->settings.egress_proxy = proxy.url;
-    config->settings.egress_except = proxy.except;
-    config->settings.egress_auth_file = proxy.auth_file;
-    config->settings.egress_auth = proxy.auth;
-    config->settings.egress_resolve_proxy = proxy.resolve;
+    settings->egress_proxy = proxy.url;
+    settings->egress_except = proxy.except;
+    settings->egress_auth_file = proxy.auth_file;
+    settings->egress_auth = proxy.auth;
+    settings->egress_resolve_proxy = proxy.resolve;
     return complaint;
 }
+
+/** A proxy and its options belong together. */
+static void merge_proxy(apr_pool_t *pool, const rh_setting_t *setting, void *merged,
+                        const void *base, const void *add)
+{
+    const rh_settings_t *from = rh_pointer_is_set(setting, add) ? add : base;
+    rh_settings_t *to = merged;
+
+    (void)pool;
+    to->egress_proxy = from->egress_proxy;
+    to->egress_except = from->egress_except;
+    to->egress_auth_file = from->egress_auth_file;
+    to->egress_auth = from->egress_auth;
+    to->egress_resolve_proxy = from->egress_resolve_proxy;
+}
+
+static bool same_proxy(const rh_setting_t *setting, const void *one, const void *other)
+{
+    const rh_settings_t *a = one, *b = other;
+
+    (void)setting;
+    return rh_texts_equal(a->egress_proxy, b->egress_proxy) &&
+           rh_lists_equal(a->egress_except, b->egress_except) &&
+           rh_texts_equal(a->egress_auth, b->egress_auth) &&
+           a->egress_resolve_proxy == b->egress_resolve_proxy;
+}
+
+const rh_setting_kind_t rh_kind_proxy = {1,           RH_ANY_NUMBER, parse_proxy,      NULL,
+                                         merge_proxy, same_proxy,    rh_pointer_is_set};

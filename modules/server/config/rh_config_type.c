@@ -106,19 +106,15 @@ static const char *read_files(cmd_parms *cmd, int argc, char *const argv[],
     return complaint;
 }
 
-const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, char *const argv[])
+const char *rh_parse_event_type(cmd_parms *cmd, const struct rh_setting_t *setting, void *record,
+                                int argc, char *const argv[])
 {
-    rh_server_config_t *config = rh_server_config(cmd->server);
+    rh_settings_t *settings = record;
     rh_catalogue_type_t *type = apr_pcalloc(cmd->pool, sizeof(*type));
-    const char *name, *description, *complaint;
+    const char *name = argv[0], *description = argv[1], *complaint;
     int i;
 
-    (void)dir_config;
-    if (argc < 2) {
-        return rh_complaint(cmd, "needs a type and a description");
-    }
-    name = argv[0];
-    description = argv[1];
+    (void)setting;
     if (!rh_event_type_valid(name, strlen(name))) {
         return rh_complaint(cmd, "\"%s\" is not an event type like employee.created", name);
     }
@@ -126,8 +122,8 @@ const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, 
         return rh_complaint(cmd, "the description is not UTF-8 of at most %d bytes",
                             MAX_DESCRIPTION);
     }
-    for (i = 0; i < config->settings.types->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(config->settings.types, i, rh_catalogue_type_t *)->type, name)) {
+    for (i = 0; i < settings->types->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(settings->types, i, rh_catalogue_type_t *)->type, name)) {
             return rh_complaint(cmd, "%s is described twice", name);
         }
     }
@@ -137,7 +133,7 @@ const char *rh_event_type_directive(cmd_parms *cmd, void *dir_config, int argc, 
     if (complaint) {
         return complaint;
     }
-    APR_ARRAY_PUSH(config->settings.types, rh_catalogue_type_t *) = type;
+    APR_ARRAY_PUSH(settings->types, rh_catalogue_type_t *) = type;
     return NULL;
 }
 
