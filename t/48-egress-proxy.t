@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""RestHooksEgressProxy: plain targets by absolute-form, https ones by CONNECT."""
+"""RestHooksEgressProxy: plain targets by absolute-form, https ones by CONNECT; login, exceptions."""
 
 import os
 import sys
@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *  # noqa: E402,F403
 
 import socket
+import tempfile
 import threading
 
 
@@ -18,6 +19,7 @@ class Proxy:
     def __init__(self):
         self.lines = []
         self.refuse = False
+        self.login = "Basic aG9va3M6YTpi"  # hooks:a:b
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -38,6 +40,10 @@ class Proxy:
         line, rest = head.split(b"\r\n", 1)
         self.lines.append(line.decode())
         method, target, version = line.decode().split()
+        if b"\r\nProxy-Authorization: %s\r\n" % self.login.encode() not in head:
+            client.sendall(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+            return
         if self.refuse:
             client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             client.close()
@@ -70,19 +76,28 @@ class Proxy:
 
 
 authority, proxy = Authority(), Proxy()
+login = os.path.join(tempfile.mkdtemp(), "login")
+with open(login, "w", encoding="utf-8") as file:
+    file.write("hooks:a:b\n")
+os.chmod(login, 0o600)
 plain, secure = Receiver(), Receiver(tls=authority.context())
 httpd = Httpd(retry="1s", extra=f"""
     RestHooksEventType some.thing "a thing"
     RestHooksTLSCAFile {authority.file}
-    RestHooksEgressProxy http://127.0.0.1:{proxy.port}
+    RestHooksEgressProxy http://127.0.0.1:{proxy.port} auth={login} except=.localhost,192.0.2.0/24
 """)
 api, app = httpd.api(), httpd.api(role="app")
 over_http = api.subscribe(plain.url + "/in?a=b", ["some.thing"])
 over_https = api.subscribe(secure.url + "/in", ["some.thing"])
 denied = api.subscribe("https://localhost.:1/in", ["some.thing"])
 api.delete("/subscriptions/" + denied["id"])
+excepted = api.subscribe(f"http://in.localhost:{plain.port}/around", ["some.thing"])
 app.post("/events", {"type": "some.thing", "data": {"n": 1}})
 
+got = plain.wait_for(1, "/around")
+is_(len(got), 1, "an excepted target is reached")
+ok(not any("/around" in line for line in proxy.lines), "without the proxy")
+api.delete("/subscriptions/" + excepted["id"])
 got = plain.wait_for(1, "/in")
 is_(len(got), 1, "a plain target is reached")
 ok(verify(over_http["secret"], got[0].headers, got[0].body), "signed")
@@ -105,4 +120,11 @@ ok(rows, "what the proxy refuses fails")
 error = api.get("/deliveries/" + rows[0]["id"]).json["attempts"][0]["error"] if rows else ""
 like(error, r"(?i)proxy.*403", f"and the attempt says so ({error})")
 ok(not secure.received("/fresh"), "nothing goes around the proxy")
+
+proxy.refuse, proxy.login = False, "Basic something-else"
+fresh = api.subscribe(secure.url + "/login", ["some.thing"])
+app.post("/events", {"type": "some.thing", "data": {"n": 3}})
+rows = wait_until(lambda: [d for d in api.deliveries(fresh["id"], "?state=failed")])
+error = api.get("/deliveries/" + rows[0]["id"]).json["attempts"][0]["error"] if rows else ""
+like(error, r"proxy refused the login \(407\)", f"a login that the proxy refuses is told ({error})")
 done_testing()

@@ -1,18 +1,16 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_call.h
- * @brief One exchange on its way: a connection for it, the request, the answer.
+ * @brief One exchange on its way: a connection for it, the request, the response.
  *
- *   (proxy: judge the target) → dial → (CONNECT) → (TLS) → send and read → ended
+ *   (proxy: find an address for it) → dial → (CONNECT) → (TLS) → send and read → ended
  *
  * or send and read at once on an idle connection of the origin. If that one turns out to be closed
- * before a byte of an answer came, the whole is done again, once, over a new connection: but only
- * if that shows soon, as the target's end of an idle connection does. Whoever closes later has had
- * the request in hand.
+ * before a byte of a response came, all of it is done again, once, over a new connection: but only
+ * if the closing shows soon, as the target's end of an idle connection does. A target that closes
+ * later may have acted on the request.
  *
- * Through a proxy it is the proxy that finds the target's address. The policy then judges a literal
- * address as ever, and a name by every address that it has here; a name that has none here is the
- * proxy's to judge.
+ * A proxy is given the address that was judged here (rh_proxy.h).
  */
 #ifndef RH_CALL_H
 #define RH_CALL_H
@@ -20,10 +18,10 @@
 #include "rh_connection.h"
 #include "rh_dial.h"
 #include "rh_http1.h"
-#include "rh_resolver.h"
+#include "rh_proxy.h"
 #include "rh_transport.h"
 
-/** Bytes that one read takes. */
+/** Maximum bytes of one read. */
 #define RH_READ_SIZE 32768
 
 typedef struct rh_call_t rh_call_t;
@@ -42,7 +40,7 @@ typedef struct rh_calls_t {
     char buffer[RH_READ_SIZE];
 } rh_calls_t;
 
-/** What a call is about, for the words about a time-out. */
+/** What a call is doing, for the text of a time-out. */
 typedef enum {
     RH_PHASE_RESOLVE,
     RH_PHASE_CONNECT,
@@ -51,32 +49,34 @@ typedef enum {
     RH_PHASE_EXCHANGE
 } rh_phase_t;
 
-/** In the exchange's pool; on the ring of the active or the ended ones. */
+/** In the exchange's pool; on the ring of the active or of the ended calls. */
 struct rh_call_t {
     APR_RING_ENTRY(rh_call_t) link;
     rh_calls_t *calls;
     rh_exchange_t *exchange;
     apr_time_t began; /**< of the clock that never jumps */
-    rh_url_t url, proxy;
-    bool via_proxy;
+    rh_url_t url;
+    const rh_proxy_t *proxy; /**< NULL: the connection is direct */
     rh_phase_t phase;
     rh_origin_t *origin;
     rh_query_t judge;
+    rh_proxy_targets_t *targets; /**< what the proxy is given; NULL: the name */
+    int next_target;
     rh_dial_t dial;
     rh_connection_t *connection;
     bool reused;      /**< the connection was idle before */
     bool retried;     /**< an idle connection was closed under it */
-    bool heard;       /**< a byte of the answer came */
+    bool heard;       /**< a byte of the response came */
     apr_time_t asked; /**< when the request began to be sent over this connection */
     rh_timer_t whole, connecting;
     rh_bytes_t head, body; /**< what is still to be sent, of the request or of CONNECT */
     rh_http1_t answer;
 };
 
-/** Begin. It ends on the ring of the ended ones, maybe before this returns. */
+/** Begin a call. It ends on the ring of the ended ones, perhaps before this returns. */
 void rh_call_start(rh_calls_t *calls, rh_exchange_t *exchange);
 
-/** End an active one. @param error static or in the exchange's pool */
+/** End an active call. @param error static or in the exchange's pool */
 void rh_call_end(rh_call_t *call, rh_exchange_result_t result, const char *error);
 
 #endif

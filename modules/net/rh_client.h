@@ -14,17 +14,22 @@
 /** Outbound settings of a virtual host. Built at configuration time, then read-only and shared. */
 typedef struct rh_net_config_t {
     const rh_egress_policy_t *policy;
-    const char *egress_proxy;    /**< "http://host:port", NULL: none */
-    const char *tls_ca_file;     /**< NULL: the system's */
-    const char *tls_certificate; /**< PEM files, NULL: none */
+    const char *egress_proxy; /**< "http://host:port"; NULL: none, nor do the next three count */
+    const apr_array_header_t *egress_except; /**< of const char *, rules as rh_egress_add takes:
+                                                  targets that are connected to without the proxy */
+    const char *egress_auth;                 /**< "user:password" for the proxy; NULL: no login */
+    bool egress_resolve_proxy;               /**< the proxy resolves names, and judges addresses */
+    const char *tls_ca_file;                 /**< NULL: the system's */
+    const char *tls_certificate;             /**< PEM files, NULL: none */
     const char *tls_key;
-    void *tls; /**< SSL_CTX *, made by rh_net_config_init */
+    void *tls;                      /**< SSL_CTX *, made by rh_net_config_init */
+    const struct rh_proxy_t *proxy; /**< of egress_proxy, made by rh_net_config_init */
 } rh_net_config_t;
 
 /**
  * Load CA, certificate and key into an SSL_CTX (TLS 1.2 or later, VERIFY_PEER, no
- * renegotiation, session cache for clients); freed with `pool`.
- * @param error receives a line that names the file at fault
+ * renegotiation, session cache for clients), and read what is said of the proxy; freed with `pool`.
+ * @param error receives a line that names the file or the setting at fault
  */
 apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const char **error);
 

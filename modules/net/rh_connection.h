@@ -26,10 +26,13 @@ typedef struct rh_connection_t {
     rh_connections_t *home;
     rh_origin_t *origin;
     rh_watch_t *watch;
-    SSL *tls;            /**< NULL: plain */
-    apr_time_t made;     /**< when it was connected */
-    apr_time_t verified; /**< when the certificate of the session to resume was */
-    apr_status_t status; /**< of the last RH_IO_RESET */
+    SSL *tls;                       /**< NULL: plain */
+    apr_time_t made;                /**< when it was connected */
+    apr_time_t verified;            /**< when the certificate of the session to resume was */
+    apr_status_t status;            /**< of the last RH_IO_RESET */
+    const struct rh_proxy_t *proxy; /**< it goes through; NULL: direct */
+    bool via_address;               /**< the proxy was given the address `target`, not a name */
+    rh_address_t target;
     rh_timer_t idle_timer;
     rh_tls_sink_t sink;
 } rh_connection_t;

@@ -160,7 +160,7 @@ static void resolved(void *baton, const rh_addresses_t *addresses)
 
     if (addresses->count == 0) {
         report_failure(dial, RH_EXCHANGE_RESOLVE,
-                       apr_psprintf(dial->pool, "DNS: %s: %s", dial->host, addresses->error));
+                       rh_resolver_error(dial->pool, dial->host, addresses));
         return;
     }
     dial->found = *addresses;

@@ -199,6 +199,17 @@ bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
     return true;
 }
 
+bool rh_egress_names(const rh_egress_policy_t *policy, const char *host,
+                     const rh_address_t *address)
+{
+    forms_t forms;
+
+    if (host_matches(policy->hosts[true], host, host_length(host))) {
+        return true;
+    }
+    return address && forms_of(address, &forms) && matches(policy->blocks[true], &forms.form[0]);
+}
+
 /* ---- rules ---- */
 
 static bool read_address(const char *text, apr_size_t len, form_t *form)

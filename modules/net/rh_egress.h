@@ -37,6 +37,14 @@ const char *rh_egress_add(rh_egress_policy_t *policy, bool allow, const char *ru
 bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
                       const rh_address_t *address);
 
+/**
+ * True if an allow rule names this host, or this very address (an IPv4-mapped one by its IPv4
+ * form). Thread-safe.
+ * @param address NULL: the host alone is compared
+ */
+bool rh_egress_names(const rh_egress_policy_t *policy, const char *host,
+                     const rh_address_t *address);
+
 /** True if a deny rule refuses this host by its name, whatever its address. Thread-safe. */
 bool rh_egress_denies_host(const rh_egress_policy_t *policy, const char *host);
 

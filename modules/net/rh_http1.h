@@ -57,7 +57,7 @@ typedef struct rh_http1_t {
 
 /**
  * Begin an answer; all that it needs lives in `pool`.
- * @param tunnel it answers CONNECT: a 2xx ends with its header
+ * @param tunnel response to CONNECT: a 2xx has no body
  */
 void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel);
 
@@ -75,18 +75,26 @@ rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t
 /** The connection was closed. @return RH_HTTP1_DONE if that ends the body, RH_HTTP1_CUT if not */
 rh_http1_result_t rh_http1_end(rh_http1_t *answer);
 
-/**
- * The header section of a request, in `pool`.
- * @param method a token (RFC 9110 §9.1); Content-Length is left out where it is GET
- * @param absolute the target in absolute-form, for a proxy
- * @param close announce that the connection is not used again
- * @return data NULL if a field's name or value is not fit to be sent
- */
-rh_bytes_t rh_http1_request(apr_pool_t *pool, const char *method, const rh_url_t *url,
-                            bool absolute, bool close, const apr_table_t *headers,
-                            apr_size_t body_len);
+/** What the header section of a request is made of. */
+typedef struct rh_http1_head_t {
+    const char *method; /**< a token (RFC 9110 §9.1); GET is sent without Content-Length */
+    const rh_url_t *url;
+    const char *via; /**< host:port of an absolute-form target, for a proxy; NULL: origin-form.
+                          Host is the URL's all the same */
+    const char *proxy_login; /**< value of Proxy-Authorization; NULL: none */
+    bool close;              /**< announce that the connection is not used again */
+    const apr_table_t *headers;
+    apr_size_t body_len;
+} rh_http1_head_t;
 
-/** The request for a tunnel to the URL's host and port, in `pool`. */
-rh_bytes_t rh_http1_connect(apr_pool_t *pool, const rh_url_t *url);
+/** Write it, in `pool`. @return data NULL if a field's name or value is not fit to be sent */
+rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head);
+
+/**
+ * The request for a tunnel, in `pool`.
+ * @param to host:port
+ * @param proxy_login value of Proxy-Authorization; NULL: none
+ */
+rh_bytes_t rh_http1_connect(apr_pool_t *pool, const char *to, const char *proxy_login);
 
 #endif

@@ -27,55 +27,66 @@ static bool is_value(const char *text)
     return true;
 }
 
-rh_bytes_t rh_http1_request(apr_pool_t *pool, const char *method, const rh_url_t *url,
-                            bool absolute, bool close, const apr_table_t *headers,
-                            apr_size_t body_len)
+static void add(apr_array_header_t *parts, const char *text)
 {
-    const apr_array_header_t *fields = apr_table_elts(headers);
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)fields->elts;
-    apr_array_header_t *parts = apr_array_make(pool, 8 + 4 * fields->nelts, sizeof(const char *));
-    rh_bytes_t head = {NULL, 0};
-
-    if (!is_token(method)) {
-        return head;
-    }
-    APR_ARRAY_PUSH(parts, const char *) = method;
-    APR_ARRAY_PUSH(parts, const char *) = " ";
-    if (absolute) {
-        APR_ARRAY_PUSH(parts, const char *) = url->https ? "https://" : "http://";
-        APR_ARRAY_PUSH(parts, const char *) = url->authority;
-    }
-    APR_ARRAY_PUSH(parts, const char *) = url->path;
-    APR_ARRAY_PUSH(parts, const char *) = " HTTP/1.1\r\nHost: ";
-    APR_ARRAY_PUSH(parts, const char *) = url->authority;
-    if (body_len || strcmp(method, "GET") != 0) {
-        APR_ARRAY_PUSH(parts, const char *) =
-            apr_psprintf(pool, "\r\nContent-Length: %" APR_SIZE_T_FMT, body_len);
-    }
-    APR_ARRAY_PUSH(parts, const char *) = close ? "\r\nConnection: close\r\n" : "\r\n";
-    for (int i = 0; i < fields->nelts; i++) {
-        if (!is_token(entries[i].key) || !is_value(entries[i].val)) {
-            return head;
-        }
-        APR_ARRAY_PUSH(parts, const char *) = entries[i].key;
-        APR_ARRAY_PUSH(parts, const char *) = ": ";
-        APR_ARRAY_PUSH(parts, const char *) = entries[i].val;
-        APR_ARRAY_PUSH(parts, const char *) = "\r\n";
-    }
-    APR_ARRAY_PUSH(parts, const char *) = "\r\n";
-    head.data = apr_array_pstrcat(pool, parts, '\0');
-    head.len = strlen(head.data);
-    return head;
+    APR_ARRAY_PUSH(parts, const char *) = text;
 }
 
-rh_bytes_t rh_http1_connect(apr_pool_t *pool, const rh_url_t *url)
+static void add_field(apr_array_header_t *parts, const char *name, const char *value)
 {
-    const char *target =
-        apr_psprintf(pool, url->ipv6_literal ? "[%s]:%hu" : "%s:%hu", url->host, url->port);
-    rh_bytes_t head;
+    add(parts, name);
+    add(parts, ": ");
+    add(parts, value);
+    add(parts, "\r\n");
+}
 
-    head.data = apr_pstrcat(pool, "CONNECT ", target, " HTTP/1.1\r\nHost: ", target,
-                            "\r\nUser-Agent: mod_resthooks/" RH_VERSION "\r\n\r\n", NULL);
-    head.len = strlen(head.data);
-    return head;
+rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head)
+{
+    const apr_array_header_t *fields = apr_table_elts(head->headers);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)fields->elts;
+    apr_array_header_t *parts = apr_array_make(pool, 16 + 4 * fields->nelts, sizeof(const char *));
+    rh_bytes_t written = {NULL, 0};
+
+    if (!is_token(head->method)) {
+        return written;
+    }
+    add(parts, head->method);
+    add(parts, " ");
+    if (head->via) {
+        add(parts, head->url->https ? "https://" : "http://");
+        add(parts, head->via);
+    }
+    add(parts, head->url->path);
+    add(parts, " HTTP/1.1\r\nHost: ");
+    add(parts, head->url->authority);
+    if (head->body_len || strcmp(head->method, "GET") != 0) {
+        add(parts, apr_psprintf(pool, "\r\nContent-Length: %" APR_SIZE_T_FMT, head->body_len));
+    }
+    add(parts, head->close ? "\r\nConnection: close\r\n" : "\r\n");
+    if (head->proxy_login) {
+        add_field(parts, "Proxy-Authorization", head->proxy_login);
+    }
+    for (int i = 0; i < fields->nelts; i++) {
+        if (!is_token(entries[i].key) || !is_value(entries[i].val)) {
+            return written;
+        }
+        add_field(parts, entries[i].key, entries[i].val);
+    }
+    add(parts, "\r\n");
+    written.data = apr_array_pstrcat(pool, parts, '\0');
+    written.len = strlen(written.data);
+    return written;
+}
+
+rh_bytes_t rh_http1_connect(apr_pool_t *pool, const char *to, const char *proxy_login)
+{
+    rh_bytes_t written;
+
+    written.data =
+        apr_pstrcat(pool, "CONNECT ", to, " HTTP/1.1\r\nHost: ", to,
+                    "\r\nUser-Agent: mod_resthooks/" RH_VERSION "\r\n",
+                    proxy_login ? "Proxy-Authorization: " : "", proxy_login ? proxy_login : "",
+                    proxy_login ? "\r\n" : "", "\r\n", NULL);
+    written.len = strlen(written.data);
+    return written;
 }

@@ -438,6 +438,14 @@ void rh_resolver_forget(rh_query_t *query)
     }
 }
 
+const char *rh_resolver_error(apr_pool_t *pool, const char *host, const rh_addresses_t *addresses)
+{
+    const char *hint =
+        strchr(host, '.') ? "" : " (names must be complete: host.example.com, not host)";
+
+    return apr_psprintf(pool, "DNS: %s: %s%s", host, addresses->error, hint);
+}
+
 /* ---- life ---- */
 
 static apr_status_t resolver_cleanup(void *data)

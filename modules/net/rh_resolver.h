@@ -46,6 +46,9 @@ void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *quer
 /** The answer is not wanted any more. Nothing when it was given. */
 void rh_resolver_forget(rh_query_t *query);
 
+/** Why a host has no address, for a person, in `pool`. */
+const char *rh_resolver_error(apr_pool_t *pool, const char *host, const rh_addresses_t *addresses);
+
 /** Ask these instead of those of resolv.conf: "127.0.0.1:5353,…", as tests do. */
 apr_status_t rh_resolver_set_servers(rh_resolver_t *resolver, const char *servers);
 

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_tls.h"
 
+#include "rh_proxy.h"
 #include "rh_wire.h"
 
 #include <limits.h>
@@ -118,7 +119,7 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
     }
     apr_pool_cleanup_register(pool, context, free_context, apr_pool_cleanup_null);
     net->tls = context;
-    return APR_SUCCESS;
+    return rh_proxy_init(net, pool, error);
 }
 
 /* ---- a connection ---- */

@@ -13,6 +13,7 @@
  *   /abrupt    200 up to the end, which comes without a goodbye of TLS
  *   /records   200, 300 bytes one by one, then closes
  *   /early     413 as soon as the header was read, then closes
+ *   /login     407                              /http2     a frame of HTTP/2, then closes
  *   /brief     200 with Keep-Alive: timeout=1   /flood     200, a body without end
  */
 #ifndef RH_NET_SERVER_H
@@ -177,6 +178,13 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
         net_say(peer, "HTTP/1.1 413 No\r\nContent-Length: 3\r\n\r\nno\n");
         usleep(200000);
         net_reset_on_close(peer);
+        return false;
+    }
+    if (strstr(path, "/login")) {
+        return net_say(peer, "HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno");
+    }
+    if (strcmp(path, "/http2") == 0) {
+        (void)net_write(peer, "\0\0\0\4\0\0\0\0\0", 9);
         return false;
     }
     if (strcmp(path, "/brief") == 0) {

@@ -279,36 +279,43 @@ static void check_tunnel(void)
 
 static void check_requests(void)
 {
-    const char *reason, *text = "http://Example.com:8080/in?a=b", *six = "https://[2001:db8::1]/";
+    const char *reason, *text = "http://Example.com:8080/in?a=b";
     apr_table_t *headers;
     rh_url_t url;
+    rh_http1_head_t head = {.method = "POST", .url = &url};
 
     apr_pool_clear(pool);
     headers = apr_table_make(pool, 4);
     apr_table_setn(headers, "X-A", "b");
     rh_url_parse(pool, text, strlen(text), &url, &reason);
-    is(rh_http1_request(pool, "POST", &url, false, false, headers, 4).data,
+    head.headers = headers;
+    head.body_len = 4;
+    is(rh_http1_request(pool, &head).data,
        "POST /in?a=b HTTP/1.1\r\nHost: example.com:8080\r\nContent-Length: 4\r\nX-A: b\r\n\r\n",
        "a request");
-    is(rh_http1_request(pool, "POST", &url, true, true, headers, 0).data,
-       "POST http://example.com:8080/in?a=b HTTP/1.1\r\nHost: example.com:8080\r\n"
+    head.via = "192.0.2.1:8080";
+    head.close = true;
+    head.body_len = 0;
+    is(rh_http1_request(pool, &head).data,
+       "POST http://192.0.2.1:8080/in?a=b HTTP/1.1\r\nHost: example.com:8080\r\n"
        "Content-Length: 0\r\nConnection: close\r\nX-A: b\r\n\r\n",
        "one through a proxy, the last of its connection");
-    is(rh_http1_request(pool, "GET", &url, false, false, headers, 0).data,
+    head.via = NULL;
+    head.close = false;
+    head.method = "GET";
+    is(rh_http1_request(pool, &head).data,
        "GET /in?a=b HTTP/1.1\r\nHost: example.com:8080\r\nX-A: b\r\n\r\n", "one without a body");
-    ok(!rh_http1_request(pool, "GET /", &url, false, false, headers, 0).data,
-       "a method that is none is not sent");
+    head.method = "GET /";
+    ok(!rh_http1_request(pool, &head).data, "a method that is none is not sent");
+    head.method = "POST";
     apr_table_setn(headers, "X-B", "c\r\nX-C: d");
-    ok(!rh_http1_request(pool, "POST", &url, false, false, headers, 4).data,
-       "a line break is not sent");
+    ok(!rh_http1_request(pool, &head).data, "a line break is not sent");
     apr_table_clear(headers);
     apr_table_setn(headers, "X B", "c");
-    ok(!rh_http1_request(pool, "POST", &url, false, false, headers, 4).data,
-       "nor a name that is none");
-    rh_url_parse(pool, six, strlen(six), &url, &reason);
-    is(rh_http1_connect(pool, &url).data,
+    ok(!rh_http1_request(pool, &head).data, "nor a name that is none");
+    is(rh_http1_connect(pool, "[2001:db8::1]:443", "Basic eA==").data,
        "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n"
-       "User-Agent: mod_resthooks/" RH_VERSION "\r\n\r\n",
+       "User-Agent: mod_resthooks/" RH_VERSION "\r\nProxy-Authorization: Basic eA==\r\n\r\n",
        "a request for a tunnel");
 }
 

@@ -133,6 +133,9 @@ static const char *make_net(apr_pool_t *pool, server_rec *first, server_rec *ser
         return apr_pstrcat(pool, RH_NAME_TARGET_DENY ": ", reason, NULL);
     }
     config->net.egress_proxy = config->settings.egress_proxy;
+    config->net.egress_except = config->settings.egress_except;
+    config->net.egress_auth = config->settings.egress_auth;
+    config->net.egress_resolve_proxy = config->settings.egress_resolve_proxy;
     config->net.tls_ca_file = config->settings.tls_ca_file;
     config->net.tls_certificate = config->settings.tls_certificate;
     config->net.tls_key =
