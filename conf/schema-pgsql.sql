@@ -67,7 +67,7 @@ CREATE TABLE resthooks.subscription (
                      CHECK (state IN ('active', 'paused', 'gone', 'disabled', 'pending')),
     state_reason     text,
     secret           text NOT NULL,
-    old_secret       text,                            -- signs as well until …
+    old_secret       text,                            -- signs as well until old_secret_until
     old_secret_until bigint NOT NULL DEFAULT 0,
     base_url         text NOT NULL,
     created_at       bigint NOT NULL,

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What the API tells of itself: health, the index, its description. */
 #include "rh_api.h"
+#include "rh_gate.h"
 
 #include <http_protocol.h>
 #include <util_script.h>
@@ -28,6 +29,8 @@ int rh_api_health_get(rh_api_t *api)
 
     if (rh_store_ping(api->store, api->r->pool, &problem) == APR_SUCCESS) {
         problem = NULL;
+    } else if (rh_gate_problem(api->config->gate)) {
+        problem = rh_gate_problem(api->config->gate);
     } else if (!problem) {
         problem = "the database does not answer as it should";
     }

@@ -3,13 +3,17 @@
 
 #include "rh_schema.h"
 
+/** Size of the text that says why the tables do not fit, cut to that. */
+#define RH_GATE_PROBLEM_BYTES 300
+
 struct rh_gate_t {
     bool upgrade;
     const char *name;
     const rh_log_t *log;
     int open;    /**< atomic */
-    int busy;    /**< atomic: somebody looks at the tables */
-    int refused; /**< atomic: the tables' state was logged */
+    int busy;    /**< atomic: a thread looks at the tables */
+    int refused; /**< atomic: `problem` is set, and does not change any more */
+    char problem[RH_GATE_PROBLEM_BYTES];
 };
 
 typedef struct gate_source_t {
@@ -28,6 +32,15 @@ rh_gate_t *rh_gate_make(apr_pool_t *pool, bool upgrade, const char *name, const 
     return gate;
 }
 
+/** Keep the first reason why the gate stays closed. One thread at a time gets here. */
+static void note_problem(rh_gate_t *gate, const char *problem)
+{
+    if (!__atomic_load_n(&gate->refused, __ATOMIC_RELAXED)) {
+        apr_cpystrn(gate->problem, problem, sizeof(gate->problem));
+        __atomic_store_n(&gate->refused, 1, __ATOMIC_RELEASE);
+    }
+}
+
 apr_status_t rh_gate_open(rh_gate_t *gate, rh_db_source_t *source, apr_pool_t *scratch,
                           const char **problem)
 {
@@ -43,29 +56,40 @@ apr_status_t rh_gate_open(rh_gate_t *gate, rh_db_source_t *source, apr_pool_t *s
     }
     if (status == APR_SUCCESS) {
         __atomic_store_n(&gate->open, 1, __ATOMIC_RELEASE);
+    } else if (!APR_STATUS_IS_EAGAIN(status)) {
+        note_problem(gate, *problem);
     }
     return status;
 }
 
-/** Bring the tables up from a child; one thread at a time, the others come back later. */
+const char *rh_gate_problem(const rh_gate_t *gate)
+{
+    return !__atomic_load_n(&gate->open, __ATOMIC_ACQUIRE) &&
+                   __atomic_load_n(&gate->refused, __ATOMIC_ACQUIRE)
+               ? gate->problem
+               : NULL;
+}
+
+/** Bring the tables up from a child: one thread at a time, the others come back later. */
 static apr_status_t open_late(gate_source_t *source, apr_pool_t *pool)
 {
     rh_gate_t *gate = source->gate;
     apr_pool_t *scratch;
     apr_status_t status;
     const char *problem;
+    bool told;
 
     if (__atomic_exchange_n(&gate->busy, 1, __ATOMIC_ACQUIRE)) {
         return APR_EAGAIN;
     }
+    told = rh_gate_problem(gate) != NULL;
     status = apr_pool_create(&scratch, pool);
     if (status == APR_SUCCESS) {
         status = rh_gate_open(gate, source->inner, scratch, &problem);
         if (status == APR_SUCCESS) {
             rh_log(gate->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0720",
                    "the tables of %s are ready: this process uses them from now on", gate->name);
-        } else if (!APR_STATUS_IS_EAGAIN(status) &&
-                   !__atomic_exchange_n(&gate->refused, 1, __ATOMIC_RELAXED)) {
+        } else if (!APR_STATUS_IS_EAGAIN(status) && !told) {
             rh_log(gate->log, RH_LOG_ERR, APR_SUCCESS, "RH0721",
                    "the tables of %s can't be used, this process tries again: %s", gate->name,
                    problem);

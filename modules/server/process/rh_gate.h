@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_gate.h
- * @brief Nobody uses a database before its tables are what this build needs.
+ * @brief No connection is used before the database and its tables are what this build needs.
  *
  * The parent opens the gate of each database when it starts. Where it could not, because the
- * database was down, whoever next gets a connection in a child brings the tables up, and opens
- * the gate for that child; until then there are no connections to be had.
+ * database was down, the next thread of a child that gets a connection brings the tables up and
+ * opens the gate for that child; until then no connection can be acquired.
  */
 #ifndef RH_GATE_H
 #define RH_GATE_H
@@ -25,7 +25,10 @@ rh_gate_t *rh_gate_make(apr_pool_t *pool, bool upgrade, const char *name, const 
 apr_status_t rh_gate_open(rh_gate_t *gate, rh_db_source_t *source, apr_pool_t *scratch,
                           const char **problem);
 
-/** A source in front of `source` that stands behind the gate; thread-safe as far as that is. */
+/** Why the gate is closed; NULL: it is open, or the database was only out of reach. Thread-safe. */
+const char *rh_gate_problem(const rh_gate_t *gate);
+
+/** A source that gives `source`'s connections while the gate is open; as thread-safe as that. */
 rh_db_source_t *rh_gate_source(apr_pool_t *pool, rh_gate_t *gate, rh_db_source_t *source);
 
 #endif

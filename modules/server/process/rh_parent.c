@@ -97,13 +97,14 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
     if (is_restart()) {
         /* At a restart that would end what serves now, with all its other sites. */
         rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0706",
-               "the tables of %s do not fit this mod_resthooks, nothing is captured or delivered: "
-               "%s",
+               "the database of %s does not fit this mod_resthooks, events go to the spool and "
+               "nothing "
+               "is delivered: %s",
                name, problem);
         return true;
     }
     rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0707",
-           "the tables of %s do not fit this mod_resthooks, httpd does not start: %s", name,
+           "the database of %s does not fit this mod_resthooks, httpd does not start: %s", name,
            problem);
     return false;
 }

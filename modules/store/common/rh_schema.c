@@ -137,13 +137,31 @@ static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
     return status;
 }
 
+/** Refuse a database whose encoding cannot hold every character that an event may have. */
+static apr_status_t check_encoding(rh_db_t *db, ensure_t *ensure, apr_pool_t *pool)
+{
+    const char *encoding = rh_db_session(db)->encoding;
+
+    if (!encoding || strcmp(encoding, "UTF8") == 0 || strcmp(encoding, "SQL_ASCII") == 0) {
+        return APR_SUCCESS;
+    }
+    ensure->problem = apr_psprintf(
+        pool, "its server_encoding is %s: use a database that was made with ENCODING 'UTF8'",
+        encoding);
+    return APR_EMISMATCH;
+}
+
 /** Reads; and lets the partitions reach as far as they have to, before any event comes. */
 static apr_status_t look(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
     int version;
-    apr_status_t status = read_version(db, pool, &version);
+    apr_status_t status = check_encoding(db, ensure, pool);
 
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    status = read_version(db, pool, &version);
     if (status == APR_SUCCESS) {
         status = judge(ensure, version, pool);
     } else {

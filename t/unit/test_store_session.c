@@ -1,0 +1,124 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* The settings of a session, whatever the database has for defaults. On PostgreSQL. */
+#include "store_databases.h"
+
+#include <stdlib.h>
+
+static const struct {
+    const char *name, *odd, *pinned;
+} settings[] = {{"default_transaction_isolation", "serializable", "read committed"},
+                {"standard_conforming_strings", "off", "on"},
+                {"client_encoding", "LATIN1", "UTF8"},
+                {"lc_messages", "'C.UTF-8'", "C"},
+                {"search_path", "odd, pg_catalog", "pg_catalog, odd, pg_catalog"},
+                {"jit", "on", "off"},
+                {"enable_seqscan", "on", "off"},
+                {"enable_bitmapscan", "on", "off"},
+                {"max_parallel_workers_per_gather", "4", "0"},
+                {"lock_timeout", "'1h'", "10s"},
+                {"statement_timeout", "'1h'", "5min"},
+                {"idle_in_transaction_session_timeout", "'1h'", "1min"}};
+
+#define COUNT (sizeof(settings) / sizeof(settings[0]))
+
+static rh_log_t quiet;
+
+static rh_db_t *acquire(rh_db_source_t *source)
+{
+    apr_time_t until = apr_time_now() + apr_time_from_sec(30);
+    rh_db_t *db = NULL;
+
+    while (source->acquire(source, pool, &db) != APR_SUCCESS && apr_time_now() < until) {
+        apr_sleep(apr_time_from_msec(20));
+    }
+    return db;
+}
+
+static const char *ask(rh_db_t *db, const char *sql)
+{
+    apr_array_header_t *rows;
+
+    return rh_db_query_rows(db, sql, pool, &rows) == APR_SUCCESS && rows->nelts == 1
+               ? APR_ARRAY_IDX(rows, 0, const char **)[0]
+               : "no row";
+}
+
+static void check_settings(rh_db_t *db, const char *when)
+{
+    for (apr_size_t i = 0; i < COUNT; i++) {
+        is(ask(db, apr_pstrcat(pool, "SHOW ", settings[i].name, NULL)), settings[i].pinned,
+           apr_psprintf(pool, "%s: %s", when, settings[i].name));
+    }
+}
+
+/** Give the database odd defaults; they hold for sessions that come. */
+static void make_odd(rh_db_source_t *source)
+{
+    rh_db_t *db = acquire(source);
+    const char *name = ask(db, "SELECT current_database()");
+
+    for (apr_size_t i = 0; i < COUNT; i++) {
+        const char *sql = apr_psprintf(pool, "ALTER DATABASE %s SET %s = %s", name,
+                                       settings[i].name, settings[i].odd);
+
+        ok(rh_db_script(db, sql, pool) == APR_SUCCESS, "%s", sql);
+    }
+    source->release(source, db, true);
+}
+
+static const rh_statement_t one = {"one", "SELECT current_setting(%s)", NULL};
+
+static void run(const char *driver, const char *params)
+{
+    rh_db_source_t *source, *other;
+    apr_array_header_t *rows;
+    const char *pid, *arg = "default_transaction_isolation";
+    rh_db_t *db, *killer;
+
+    if (strcmp(driver, "pgsql") != 0) {
+        return;
+    }
+    rh_db_source_dedicated(pool, driver, params, &quiet, &source);
+    rh_db_source_dedicated(pool, driver, params, &quiet, &other);
+    make_odd(other);
+    db = acquire(source);
+    check_settings(db, "a new session");
+    is(ask(db, "SHOW server_encoding"), rh_db_session(db)->encoding, "its encoding is known");
+    ok(!rh_db_session(db)->shared, "a direct connection is not taken for a pooler's");
+
+    /* Reset behind our back, as mod_dbd does it. */
+    pid = ask(db, "SELECT pg_backend_pid()");
+    killer = acquire(other);
+    ask(killer, apr_pstrcat(pool, "SELECT pg_terminate_backend(", pid, ", 10000)", NULL));
+    ask(db, "SELECT 1");
+    ok(apr_dbd_check_conn(db->driver, pool, db->handle) == APR_SUCCESS,
+       "a connection that was killed is reset");
+    is(ask(db, "SHOW default_transaction_isolation"), "serializable", "its session has none");
+    source->release(source, db, false);
+    db = acquire(source);
+    check_settings(db, "acquired again");
+
+    /* Killed between two statements. */
+    pid = ask(db, "SELECT pg_backend_pid()");
+    ask(killer, apr_pstrcat(pool, "SELECT pg_terminate_backend(", pid, ", 10000)", NULL));
+    ok(rh_db_select(db, &one, 1, &arg, pool, &rows) == APR_SUCCESS,
+       "a statement survives the end of its session");
+    is(APR_ARRAY_IDX(rows, 0, const char **)[0], "read committed", "and runs in a new one");
+    check_settings(db, "a new session, unasked");
+
+    /* Left in a transaction by another user of mod_dbd's connection. */
+    ask(db, "SELECT 1");
+    rh_db_query(db, "BEGIN; SELECT 1/0", pool);
+    source->release(source, db, false);
+    db = acquire(source);
+    ok(rh_db_select(db, &one, 1, &arg, pool, &rows) == APR_SUCCESS,
+       "a transaction that was left open is ended first");
+    source->release(source, db, true);
+    other->release(other, killer, true);
+}
+
+int main(void)
+{
+    ok(true, "PostgreSQL alone has sessions with settings");
+    return test_databases("rh_session", run);
+}
