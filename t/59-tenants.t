@@ -64,4 +64,29 @@ for subscription in hostile.get(f"/subscriptions?limit={TARGETS}").json:
     hostile.delete("/subscriptions/" + subscription["id"])
 ok(wait_until(lambda: not hostile.get("/deliveries?state=pending").json, 60, 0.3),
    "what waits for the hostile tenant's targets is cancelled when it unsubscribes them")
+# One receiver, subscribed by many: RestHooksHostConcurrency.
+
+crowd = Receiver()
+many = Httpd(retry="20s", config="RestHooksConcurrency 256", extra="""
+    RestHooksEventType some.news "some"
+    RestHooksHostConcurrency 8
+""")
+for tenant in range(20):
+    for number in range(3):
+        many.api(f"tenant{tenant}").subscribe(f"{crowd.url}/slow?s=0.2&n={tenant}.{number}",
+                                              ["some.news"])
+answer = many.api(role="app").post("/events", [
+    {"type": "some.news", "tenant": f"tenant{tenant}", "data": {"number": number}}
+    for tenant in range(20) for number in range(3)])
+is_(answer.status, 202, "events of twenty tenants are published, each for three subscriptions")
+got = crowd.wait_for(180, "/slow", 60)
+wait_until(lambda: all(r.answered for r in crowd.received("/slow")), 20)
+is_(len(got), 180, "one receiver gets all of them")
+edges = sorted([(r.time, 1) for r in got] + [(r.answered, -1) for r in got])
+most = now = 0
+for _, step in edges:
+    now += step
+    most = max(most, now)
+ok(4 <= most <= 8 * len(many.children()),
+   f"at most eight at a time from a process, whoever subscribed it ({most})")
 done_testing()

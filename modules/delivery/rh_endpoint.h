@@ -56,20 +56,24 @@ typedef struct rh_round_t rh_round_t;
 
 /** The lists of a schedule (rh_schedule.h) that an endpoint can be in; it is in one. */
 typedef enum {
-    RH_LIST_IDLE,   /**< nothing waits, nothing in flight; the longest idle first */
-    RH_LIST_BUSY,   /**< in flight, nothing waits */
-    RH_LIST_TIMED,  /**< something waits for a time */
-    RH_LIST_FULL,   /**< something waits for one of its own attempts to end */
-    RH_LIST_PLAIN,  /**< number of those; the next ones are rounds (rh_round.h) */
-    RH_LIST_READY,  /**< something waits that may start */
-    RH_LIST_CROWDED /**< something waits for a slot that its class or tenant may have */
+    RH_LIST_IDLE,    /**< nothing waits, nothing in flight; the longest idle first */
+    RH_LIST_BUSY,    /**< in flight, nothing waits */
+    RH_LIST_TIMED,   /**< something waits for a time */
+    RH_LIST_FULL,    /**< something waits for one of its own attempts to end */
+    RH_LIST_PLAIN,   /**< number of those; the next ones are rounds (rh_round.h) */
+    RH_LIST_READY,   /**< something waits that may start */
+    RH_LIST_CROWDED, /**< something waits for a slot that its class or tenant may have */
+    RH_LIST_JAMMED   /**< something waits for a slot of its host (rh_hosts.h) */
 } rh_list_t;
 
 typedef struct rh_endpoint_t {
     APR_RING_ENTRY(rh_endpoint_t) link;
     rh_list_t list;
     rh_tenant_t *tenant;
-    struct rh_group_t *group;             /**< its place in a round; NULL: in none */
+    char *target;             /**< URL of the latest job, from the heap; NULL: none was looked at */
+    struct rh_host_t *host;   /**< of that URL; NULL: it has none, or hosts are not limited */
+    struct rh_jam_t *jam;     /**< the one in which it is; NULL: none */
+    struct rh_group_t *group; /**< its place in a round; NULL: in none */
     APR_RING_ENTRY(rh_endpoint_t) holder; /**< among those for which something waits */
     APR_RING_HEAD(rh_waiting_head_t, rh_work_t) waiting; /**< oldest first */
     int waiting_count;

@@ -112,6 +112,7 @@ void rh_engine_hand_over(rh_dispatcher_t *dispatcher, apr_array_header_t *jobs, 
             job->due_at = now;
         }
         work->concurrency = site->endpoint_concurrency > 0 ? site->endpoint_concurrency : 1;
+        work->per_host = site->host_concurrency;
         work->start_by = job->lease_until - site->timeout - RH_LEASE_SPARE;
         work->site = dispatcher;
         APR_RING_INSERT_TAIL(&heads[hash % engine->loop_count], work, rh_work_t, link);
@@ -247,8 +248,27 @@ static apr_status_t make_loop(rh_engine_t *engine, rh_loop_t *loop, int slots)
     }
     loop->schedule = rh_schedule_make(loop->pool, slots, engine->capacity,
                                       engine->capacity / engine->loop_count, RH_ENDPOINTS_KEPT);
+    rh_schedule_share_hosts(loop->schedule, engine->hosts, (int)(loop - engine->loops));
     return engine->config.make_transport(loop->pool, engine->config.log, engine->config.baton,
                                          &loop->transport);
+}
+
+/** A slot was given back that a loop waited for. */
+static void wake_loop(void *baton, int loop)
+{
+    rh_engine_t *engine = baton;
+
+    engine->loops[loop].transport->wakeup(engine->loops[loop].transport);
+}
+
+static apr_status_t make_hosts(rh_engine_t *engine)
+{
+    apr_status_t status = rh_root_pool_make(&engine->hosts_pool, RH_POOL_KEEP, false);
+
+    if (status == APR_SUCCESS) {
+        status = rh_hosts_make(engine->hosts_pool, wake_loop, engine, &engine->hosts);
+    }
+    return status;
 }
 
 static apr_status_t make_writers(rh_engine_t *engine, rh_intake_t *intake)
@@ -317,6 +337,9 @@ static void destroy(rh_engine_t *engine)
         if (engine->loops[i].pool) {
             apr_pool_destroy(engine->loops[i].pool);
         }
+    }
+    if (engine->hosts_pool) {
+        apr_pool_destroy(engine->hosts_pool);
     }
     for (i = 0; i < engine->site_count; i++) {
         if (engine->dispatchers[i].pool) {
@@ -432,6 +455,9 @@ apr_status_t rh_engine_start(apr_pool_t *pool, const rh_engine_config_t *config,
     status = apr_thread_mutex_create(&engine->mutex, APR_THREAD_MUTEX_DEFAULT, own);
     if (status == APR_SUCCESS) {
         status = apr_thread_cond_create(&engine->ended, own);
+    }
+    if (status == APR_SUCCESS) {
+        status = make_hosts(engine);
     }
     for (i = 0; i < engine->site_count && status == APR_SUCCESS; i++) {
         status = make_site(engine, APR_ARRAY_IDX(sites, i, const rh_site_t *), i);

@@ -36,6 +36,7 @@ typedef struct rh_site_t {
     apr_interval_time_t timeout;         /**< RestHooksTimeout */
     apr_interval_time_t connect_timeout; /**< RestHooksConnectTimeout */
     int endpoint_concurrency;            /**< RestHooksEndpointConcurrency */
+    int host_concurrency;                /**< RestHooksHostConcurrency; 0: without limit */
     apr_interval_time_t retention;       /**< RestHooksRetention */
     const char *spool;                   /**< RestHooksSpool, NULL: there is none */
     const rh_metrics_t *metrics;         /**< NULL: nothing is counted */

@@ -137,6 +137,8 @@ struct rh_engine_t {
     rh_loop_t *loops;
     rh_dispatcher_t *dispatchers;
     rh_intake_t *intakes;
+    apr_pool_t *hosts_pool;
+    rh_hosts_t *hosts;
     int *down; /**< by site: RH_DOWN_ flags, atomic */
 
     int capacity;             /**< jobs in memory at most */

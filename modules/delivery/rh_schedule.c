@@ -7,6 +7,8 @@
 #define LONGEST_DELAY apr_time_from_sec(60)
 /** A clock that was set back by more makes the ends of leases unknown. */
 #define CLOCK_TOLERANCE apr_time_from_sec(1)
+/** The longest that a job stays away for the sake of others at its host. */
+#define LONGEST_DRAIN apr_time_from_sec(10)
 /** Less memory than for this many jobs is not divided between tenants. */
 #define DIVIDED_MEMORY 32
 /** How long a job without room stays away. */
@@ -34,6 +36,14 @@ static bool memory_is_short(const rh_schedule_t *schedule, const rh_endpoint_t *
            own > 0 && own >= RH_TENANT_SHARE * (left > 0 ? left : 0);
 }
 
+/** True if what waits for the slots of a job's host is as much as all others find room for. */
+static bool host_is_full(const rh_schedule_t *schedule, const rh_work_t *work)
+{
+    const rh_jam_t *jam = rh_schedule_jam(schedule, work->host);
+
+    return jam && jam->jobs >= schedule->memory - schedule->in_flight - schedule->waiting;
+}
+
 /** The class whose jobs may not wait in greater number, or RH_SHARE_FREE. */
 static int missing_room(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
@@ -48,6 +58,10 @@ static void refuse(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t
 {
     work->settle.delay = delay;
     work->settle.pause = pause;
+    if (work->host) {
+        rh_host_release(work->host);
+        work->host = NULL;
+    }
     APR_RING_INSERT_TAIL(&schedule->refused, work, rh_work_t, link);
 }
 
@@ -75,10 +89,24 @@ static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_work_t *work, apr_t
     return endpoint;
 }
 
+/** How long until about half of what waits for a job's target, or for its host, has gone. */
+static apr_interval_time_t drain_time(const rh_schedule_t *schedule, const rh_work_t *work)
+{
+    const rh_jam_t *jam = rh_schedule_jam(schedule, work->host);
+    apr_interval_time_t time = rh_endpoint_drain_time(work->endpoint, work->concurrency), all;
+
+    if (jam) {
+        all = work->endpoint->duration * jam->jobs / (2 * (apr_int64_t)work->per_host);
+        all = all < LONGEST_DRAIN ? all : LONGEST_DRAIN;
+        time = time > all ? time : all;
+    }
+    return time;
+}
+
 /** A job that finds its endpoint full. One that was claimed keeps its kind from being claimed. */
 static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
 {
-    apr_interval_time_t delay = rh_endpoint_drain_time(work->endpoint, work->concurrency);
+    apr_interval_time_t delay = drain_time(schedule, work);
 
     refuse(schedule, work, delay, work->handed ? 0 : delay);
 }
@@ -143,9 +171,10 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
         return;
     }
     rh_endpoint_claimed(endpoint, now);
+    rh_schedule_set_host(schedule, endpoint, work);
     if (endpoint->waiting_count >=
             rh_endpoint_room(endpoint, work->concurrency, schedule->capacity) ||
-        memory_is_short(schedule, endpoint)) {
+        memory_is_short(schedule, endpoint) || host_is_full(schedule, work)) {
         refuse_for_room(schedule, work);
         return;
     }
@@ -197,6 +226,26 @@ static void set_timer(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     rh_schedule_move(schedule, endpoint, RH_LIST_TIMED);
 }
 
+/** Whether there is a slot for it, in the loop and at its host, of which it then takes one. */
+static bool may_have_slot(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_work_t *first,
+                          apr_time_t now)
+{
+    rh_endpoint_class_t class = rh_endpoint_class(endpoint);
+    int missing = missing_slots(schedule, endpoint);
+
+    if (missing != RH_SHARE_FREE) {
+        rh_schedule_make_crowded(schedule, endpoint, missing);
+        return false;
+    }
+    if (first->host && rh_host_take(first->host, first->per_host, class) != RH_SHARE_FREE) {
+        if (!rh_schedule_make_jammed(schedule, endpoint)) {
+            refuse_waiting(schedule, endpoint, NO_ROOM_DELAY, now);
+        }
+        return false;
+    }
+    return true;
+}
+
 /**
  * Whether the first job of a ready endpoint may start. If not, the endpoint was moved to where
  * it waits, or its jobs were refused.
@@ -205,7 +254,6 @@ static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
 {
     rh_work_t *first = APR_RING_FIRST(&endpoint->waiting);
     apr_time_t until = 0;
-    int missing;
 
     switch (rh_endpoint_allows(endpoint, first->concurrency, now, &until)) {
     case RH_BLOCKED_BY_FLIGHT:
@@ -224,12 +272,7 @@ static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     case RH_ALLOWED:
         break;
     }
-    missing = missing_slots(schedule, endpoint);
-    if (missing != RH_SHARE_FREE) {
-        rh_schedule_make_crowded(schedule, endpoint, missing);
-        return false;
-    }
-    return true;
+    return may_have_slot(schedule, endpoint, first, now);
 }
 
 static bool is_late(const rh_work_t *work, apr_time_t now)
@@ -281,7 +324,7 @@ static bool any_ready(rh_schedule_t *schedule)
          class --) {
         ready_crowded(schedule, class);
     }
-    return !rh_round_empty(&schedule->ready);
+    return !rh_round_empty(&schedule->ready) || rh_schedule_ready_jammed(schedule);
 }
 
 /** A job of a ready endpoint starts: it takes its slot. */
@@ -331,6 +374,11 @@ apr_interval_time_t rh_schedule_finished(rh_schedule_t *schedule, rh_work_t *wor
     schedule->in_flight--;
     schedule->slots_of.of[work->class]--;
     endpoint->tenant->in_flight.of[work->class]--;
+    if (work->host) {
+        rh_host_give(work->host, work->class, schedule->loop);
+        rh_host_release(work->host);
+        work->host = NULL;
+    }
     wait = rh_endpoint_finished(endpoint, verdict, work->probe, duration, pause, now);
     rh_metrics_move(endpoint->metrics, RH_GAUGE_PROBES, -(int)work->probe);
     rh_schedule_count_breaker(endpoint, (int)endpoint->open - (int)was_open);

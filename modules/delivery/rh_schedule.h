@@ -11,6 +11,7 @@
  *   of one endpoint                 rh_endpoint_room()
  *   of a class but the good one,
  *   and of a tenant in it           as many as it may have slots (rh_share.h)
+ *   of one host that has no slots   as many as leave room for as many others
  *   of one tenant                   RH_TENANT_SHARE times the memory that it leaves free
  *   all                             what the engine lets into memory
  *
@@ -21,6 +22,7 @@
 #define RH_SCHEDULE_H
 
 #include "rh_endpoint.h"
+#include "rh_hosts.h"
 #include "rh_metrics.h"
 #include "rh_store.h"
 #include "rh_transport.h"
@@ -32,6 +34,8 @@ struct rh_work_t {
     rh_job_t *job;
     bool handed;         /**< came straight from a commit, not from a claim */
     int concurrency;     /**< of its site: attempts in flight to its endpoint */
+    int per_host;        /**< likewise: to its host and port; 0: without limit */
+    rh_host_t *host;     /**< the schedule's own; NULL: not limited */
     apr_time_t start_by; /**< an attempt that starts later could outlive the lease */
     apr_time_t added_at; /**< the schedule's own */
     rh_endpoint_t *endpoint;
@@ -56,6 +60,9 @@ typedef struct rh_schedule_t rh_schedule_t;
  */
 rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int memory,
                                 int max_endpoints);
+
+/** Share the slots of hosts with other loops; this one is number `loop`. */
+void rh_schedule_share_hosts(rh_schedule_t *schedule, rh_hosts_t *hosts, int loop);
 
 /** Forget every endpoint. No job may be in it any more. */
 void rh_schedule_destroy(rh_schedule_t *schedule);

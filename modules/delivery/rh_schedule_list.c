@@ -20,6 +20,8 @@ rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int m
     APR_RING_INIT(&schedule->refused, rh_work_t, link);
     schedule->endpoints = apr_hash_make(pool);
     schedule->tenants = apr_hash_make(pool);
+    schedule->jammed = apr_hash_make(pool);
+    APR_RING_INIT(&schedule->jams, rh_jam_t, link);
     schedule->slots = slots;
     schedule->capacity = capacity;
     schedule->memory = memory;
@@ -28,10 +30,13 @@ rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int m
 }
 
 /** Take an endpoint out of the list or round that it is in, if any. */
-static void detach(rh_endpoint_t *endpoint)
+static void detach(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
 {
     if (endpoint->group) {
         rh_round_remove(endpoint);
+        if (endpoint->jam) {
+            rh_schedule_leave_jam(schedule, endpoint);
+        }
     } else if (endpoint->list != RH_LIST_PLAIN) {
         APR_RING_REMOVE(endpoint, link);
     }
@@ -39,21 +44,21 @@ static void detach(rh_endpoint_t *endpoint)
 
 void rh_schedule_move(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_list_t list)
 {
-    detach(endpoint);
+    detach(schedule, endpoint);
     APR_RING_INSERT_TAIL(&schedule->lists[list], endpoint, rh_endpoint_t, link);
     endpoint->list = list;
 }
 
 void rh_schedule_make_ready(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
 {
-    detach(endpoint);
+    detach(schedule, endpoint);
     rh_round_add(&schedule->ready, endpoint);
     endpoint->list = RH_LIST_READY;
 }
 
 void rh_schedule_make_crowded(rh_schedule_t *schedule, rh_endpoint_t *endpoint, int missing)
 {
-    detach(endpoint);
+    detach(schedule, endpoint);
     rh_round_add(&schedule->crowded[missing], endpoint);
     endpoint->list = RH_LIST_CROWDED;
 }
@@ -68,8 +73,12 @@ void rh_schedule_forget(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
     rh_tenant_t *tenant = endpoint->tenant;
 
     rh_schedule_count_breaker(endpoint, -(int)endpoint->open);
-    detach(endpoint);
+    detach(schedule, endpoint);
     apr_hash_set(schedule->endpoints, endpoint->id, APR_HASH_KEY_STRING, NULL);
+    if (endpoint->host) {
+        rh_host_release(endpoint->host);
+    }
+    free(endpoint->target);
     free(endpoint);
     if (rh_tenant_leave(tenant)) {
         apr_hash_set(schedule->tenants, tenant->id, APR_HASH_KEY_STRING, NULL);
@@ -101,6 +110,9 @@ void rh_schedule_enqueue(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_wo
     APR_RING_INSERT_TAIL(&endpoint->waiting, work, rh_work_t, link);
     rh_schedule_count_waiting(schedule, endpoint, rh_endpoint_class(endpoint), 1);
     schedule->waiting++;
+    if (endpoint->jam) {
+        endpoint->jam->jobs++;
+    }
 }
 
 void rh_schedule_take_out(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_work_t *work)
@@ -111,6 +123,9 @@ void rh_schedule_take_out(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_w
     }
     rh_schedule_count_waiting(schedule, endpoint, rh_endpoint_class(endpoint), -1);
     schedule->waiting--;
+    if (endpoint->jam) {
+        endpoint->jam->jobs--;
+    }
 }
 
 rh_work_t *rh_schedule_dequeue(rh_schedule_t *schedule, rh_endpoint_t *endpoint)

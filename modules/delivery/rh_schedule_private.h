@@ -11,11 +11,25 @@
 
 APR_RING_HEAD(rh_endpoint_head_t, rh_endpoint_t);
 
+/** Endpoints of a host and port that wait for a slot of it. */
+typedef struct rh_jam_t {
+    APR_RING_ENTRY(rh_jam_t) link;
+    const void *identity; /**< of the host; the key in rh_schedule_t.jammed */
+    rh_round_t round;     /**< never empty */
+    int jobs;             /**< that wait for these endpoints */
+    bool looked;          /**< none of them may start before a slot is given back … */
+    apr_uint32_t gives;   /**< … after these */
+} rh_jam_t;
+
 struct rh_schedule_t {
     struct rh_endpoint_head_t lists[RH_LIST_PLAIN];
     rh_round_t ready;
     rh_round_t crowded[RH_ENDPOINT_CLASSES];                /**< by the pool that is used up */
     APR_RING_HEAD(rh_holder_head_t, rh_endpoint_t) holders; /**< endpoints for which jobs wait */
+    rh_hosts_t *hosts;                                      /**< NULL: hosts are not limited */
+    int loop;                                               /**< its number there */
+    apr_hash_t *jammed;                                     /**< identity of a host -> rh_jam_t * */
+    APR_RING_HEAD(rh_jam_head_t, rh_jam_t) jams;
     struct rh_work_head_t refused;
     apr_hash_t *endpoints; /**< id -> rh_endpoint_t *; keys are the endpoints' own */
     apr_hash_t *tenants;   /**< id -> rh_tenant_t *; keys are the tenants' own */
@@ -33,6 +47,18 @@ void rh_schedule_move(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_list_
 void rh_schedule_make_ready(rh_schedule_t *schedule, rh_endpoint_t *endpoint);
 /** Have an endpoint wait for a slot of the pool of class `missing`. */
 void rh_schedule_make_crowded(rh_schedule_t *schedule, rh_endpoint_t *endpoint, int missing);
+/** Have an endpoint wait for a slot of its first job's host. @return false when memory is short */
+bool rh_schedule_make_jammed(rh_schedule_t *schedule, rh_endpoint_t *endpoint);
+/** Take an endpoint out of its jam, which it is in no more. */
+void rh_schedule_leave_jam(rh_schedule_t *schedule, rh_endpoint_t *endpoint);
+/** Make an endpoint ready that may have a slot of its host now. @return false: there is none, and
+ * the next slot that any loop gives back wakes this one */
+bool rh_schedule_ready_jammed(rh_schedule_t *schedule);
+/** The jam of a host, NULL: there is none. */
+rh_jam_t *rh_schedule_jam(const rh_schedule_t *schedule, const rh_host_t *host);
+/** Set a job's host, which it refers to until it is refused or has finished. */
+void rh_schedule_set_host(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_work_t *work);
+
 /** Put an endpoint into the list where it belongs when nothing waits for it. */
 void rh_schedule_rest(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now);
 

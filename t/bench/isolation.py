@@ -137,7 +137,7 @@ def hanging(bench, report):
     seconds = bench.seconds(15, 6)
     server = healthy_server(bench, "RestHooksTimeout 40s\n")
     server.stop()
-    server.server_config += "RestHooksConcurrency 16384\n"
+    server.server_config += "RestHooksConcurrency 16384\nRestHooksHostConcurrency 16384\n"
     server.write_config()
     server.start()
     for number in range(bench.rounds()):

@@ -88,6 +88,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->timeout = config->settings.timeout;
     site->connect_timeout = config->settings.connect_timeout;
     site->endpoint_concurrency = config->settings.endpoint_concurrency;
+    site->host_concurrency = config->settings.host_concurrency;
     site->retention = config->settings.retention;
     site->spool = config->settings.spool;
     site->metrics = config->metrics;
