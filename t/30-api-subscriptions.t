@@ -54,7 +54,7 @@ for alias in ("target", "url", "hookUrl", "subscription_url"):
     api.delete("/subscriptions/" + answer.json["id"])
 full = {"target_url": target, "events": ["employee.*", "invoice.paid"], "active": False,
         "description": "zwölf \"x\" \\ \U0001f600", "format": "envelope",
-        "headers": {"X-Token": "a b"}, "ordered": True, "rate_limit": 7}
+        "headers": {"X-Own": "a b"}, "ordered": True, "rate_limit": 7}
 answer = api.post("/subscriptions", full)
 is_({k: answer.json[k] for k in full}, full, "every member is kept")
 is_(answer.json["state"], "paused", "active: false is paused")

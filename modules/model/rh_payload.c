@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_payload.h"
 
+#include "rh_header.h"
+
 #include "rh_signature.h"
 #include "rh_time.h"
 
@@ -92,7 +94,8 @@ static void own_headers(apr_pool_t *pool, const char *text, apr_table_t *headers
         const char *name = rh_json_string(pool, quoted);
         const char *value = rh_json_string(pool, span.value);
 
-        if (name && value) {
+        /* What was stored before a name became reserved is not sent. */
+        if (name && value && !rh_header_reserved(name)) {
             apr_table_addn(headers, name, value);
         }
     }

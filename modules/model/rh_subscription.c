@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_subscription.h"
+/* Names of states and formats, and how a subscription is shown. */
+#include "rh_subscription_members.h"
 
 #include "rh_time.h"
 
@@ -51,12 +52,48 @@ bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *stat
     return true;
 }
 
+/* Writers of members. */
+
 static struct json_object *time_or_null(apr_pool_t *pool, apr_time_t time)
 {
     return time ? json_object_new_string(rh_time_format(pool, time)) : NULL;
 }
 
-static struct json_object *stats_json(const rh_subscription_t *subscription, apr_pool_t *pool)
+/** A writer whose value is an expression of `subscription` and `pool`. */
+#define WRITER(member, expression)                                                                 \
+    struct json_object *rh_member_write_##member(const rh_subscription_t *subscription,            \
+                                                 apr_pool_t *pool)                                 \
+    {                                                                                              \
+        (void)pool;                                                                                \
+        return expression;                                                                         \
+    }
+
+WRITER(id, json_object_new_string(subscription->id))
+WRITER(target_url, json_object_new_string(subscription->target_url))
+WRITER(active, json_object_new_boolean(subscription->state == RH_SUBSCRIPTION_ACTIVE))
+WRITER(description, json_object_new_string(subscription->description))
+WRITER(format, json_object_new_string(rh_format_name(subscription->format)))
+WRITER(ordered, json_object_new_boolean(subscription->ordered))
+WRITER(rate_limit, subscription->rate_limit ? json_object_new_int(subscription->rate_limit) : NULL)
+WRITER(state, json_object_new_string(rh_subscription_state_name(subscription->state)))
+WRITER(state_reason, rh_json_new_text(subscription->state_reason))
+WRITER(created_at, time_or_null(pool, subscription->created_at))
+WRITER(updated_at, time_or_null(pool, subscription->updated_at))
+WRITER(secret, json_object_new_string(subscription->secret))
+
+struct json_object *rh_member_write_events(const rh_subscription_t *subscription, apr_pool_t *pool)
+{
+    struct json_object *events = json_object_new_array();
+
+    (void)pool;
+    for (int i = 0; i < subscription->events->nelts; i++) {
+        json_object_array_add(
+            events, json_object_new_string(APR_ARRAY_IDX(subscription->events, i, const char *)));
+    }
+    return events;
+}
+
+struct json_object *rh_member_write_stats(const rh_subscription_t *subscription, apr_pool_t *pool)
 {
     struct json_object *stats = json_object_new_object();
     int code = subscription->stats.last_status_code;
@@ -69,44 +106,4 @@ static struct json_object *stats_json(const rh_subscription_t *subscription, apr
     json_object_object_add(stats, "last_attempt_at",
                            time_or_null(pool, subscription->stats.last_attempt_at));
     return stats;
-}
-
-struct json_object *rh_subscription_json(const rh_subscription_t *subscription, bool secret,
-                                         apr_pool_t *pool)
-{
-    struct json_object *tree = json_object_new_object(), *events = json_object_new_array();
-    struct json_object *headers = NULL;
-    rh_json_error_t error;
-
-    for (int i = 0; i < subscription->events->nelts; i++) {
-        json_object_array_add(
-            events, json_object_new_string(APR_ARRAY_IDX(subscription->events, i, const char *)));
-    }
-    if (rh_json_parse(pool, subscription->headers, strlen(subscription->headers), &headers,
-                      &error) != APR_SUCCESS) {
-        headers = rh_json_own(pool, json_object_new_object());
-    }
-    json_object_object_add(tree, "id", json_object_new_string(subscription->id));
-    json_object_object_add(tree, "target_url", json_object_new_string(subscription->target_url));
-    json_object_object_add(tree, "events", events);
-    json_object_object_add(tree, "active",
-                           json_object_new_boolean(subscription->state == RH_SUBSCRIPTION_ACTIVE));
-    json_object_object_add(tree, "description", json_object_new_string(subscription->description));
-    json_object_object_add(tree, "format",
-                           json_object_new_string(rh_format_name(subscription->format)));
-    json_object_object_add(tree, "headers", json_object_get(headers));
-    json_object_object_add(tree, "ordered", json_object_new_boolean(subscription->ordered));
-    json_object_object_add(tree, "rate_limit",
-                           subscription->rate_limit ? json_object_new_int(subscription->rate_limit)
-                                                    : NULL);
-    json_object_object_add(tree, "state",
-                           json_object_new_string(rh_subscription_state_name(subscription->state)));
-    json_object_object_add(tree, "state_reason", rh_json_new_text(subscription->state_reason));
-    json_object_object_add(tree, "created_at", time_or_null(pool, subscription->created_at));
-    json_object_object_add(tree, "updated_at", time_or_null(pool, subscription->updated_at));
-    json_object_object_add(tree, "stats", stats_json(subscription, pool));
-    if (secret) {
-        json_object_object_add(tree, "secret", json_object_new_string(subscription->secret));
-    }
-    return tree;
 }

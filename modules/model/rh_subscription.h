@@ -76,18 +76,16 @@ typedef enum {
 } rh_read_mode_t;
 
 /**
- * Apply a JSON body to a subscription. Aliases: `event` for `events`; `target`, `url`,
- * `hookUrl`, `subscription_url` for `target_url` (two of them at once are an error).
- * `active: false` pauses, `active: true` revives. Read-only members of the representation (id,
- * state, state_reason, created_at, updated_at, stats) are taken and ignored so that GET then PUT
- * works; any other unknown member is an error. A target URL must be absolute http(s) without user
- * info, fragment, white space or control characters, at most RH_MAX_URL bytes, port 1-65535;
- * whether its address is allowed is decided when connecting, but literal addresses that are spelled
- * unusually (0x7f000001, 127.1, octal) are refused here. IDN hosts must be in their ASCII
- * form (xn--).
- * `secret` is taken on create only ("whsec_" + base64 of 24-64 bytes); absent: the caller
- * generates it. Header names follow RFC 9110 tokens; hop-by-hop ones, Host, Content-*,
- * User-Agent, webhook-*, X-Hook-*, traceparent are refused; at most 20, values at most 1,000 bytes.
+ * Apply a JSON body to a subscription, by the table of rh_subscription_members.h: aliases serve for
+ * members (two names of one at once are an error), read-only members are taken and ignored so that
+ * GET then PUT works, any other unknown member is an error. `active: false` pauses, `active: true`
+ * revives. A target URL must be absolute http(s) without user info, fragment, white space or
+ * control characters, at most RH_MAX_URL bytes, port 1-65535; whether its address is allowed is
+ * decided when connecting, but literal addresses that are spelled unusually (0x7f000001, 127.1,
+ * octal) are refused here. `secret` is taken on creation only ("whsec_" + base64 of 24-64 bytes);
+ * absent: the caller generates it. Of `headers`, a name is compared without regard to case, those
+ * of rh_header_reserved are refused, and RH_HEADER_MASK as the value of a secret one stands for
+ * the stored value.
  * @param subscription for create: a zeroed struct with tenant set; otherwise the stored one.
  *        Left in an unspecified state when a problem is added.
  * @param problem gets 422 with every bad field

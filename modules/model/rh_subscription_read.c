@@ -1,32 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_subscription.h"
+/* Readers of a subscription's members. */
+#include "rh_subscription_members.h"
 
 #include "rh_event_type.h"
 #include "rh_signature.h"
 
-#include <apr_lib.h>
-
-#define MAX_EVENTS 100
-#define MAX_DESCRIPTION 1000
-#define MAX_HEADERS 20
-#define MAX_HEADER_NAME 100
-#define MAX_HEADER_VALUE 1000
-#define MAX_RATE 100000
-
-/** One body being applied to one subscription. */
-typedef struct reading_t {
-    rh_subscription_t *subscription;
-    struct json_object *body;
-    rh_read_mode_t mode;
-    const rh_subscription_rules_t *rules;
-    apr_pool_t *pool;
-    rh_problem_t *problem;
-} reading_t;
-
-typedef void reader_t(reading_t *reading, const char *field, struct json_object *value);
-
-/** Text of a JSON string without U+0000; a field error and NULL otherwise. */
-static const char *string_value(reading_t *reading, const char *field, struct json_object *value)
+const char *rh_member_text(rh_member_reading_t *reading, const char *field,
+                           struct json_object *value)
 {
     const char *text;
 
@@ -42,16 +22,18 @@ static const char *string_value(reading_t *reading, const char *field, struct js
     return apr_pstrdup(reading->pool, text);
 }
 
-static void read_target(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_target_url(rh_member_reading_t *reading, const rh_member_t *member,
+                               const char *field, struct json_object *value)
 {
     const char *text, *reason;
     rh_url_t url;
 
+    (void)member;
     if (!value) {
         rh_problem_field(reading->problem, field, "is required");
         return;
     }
-    text = string_value(reading, field, value);
+    text = rh_member_text(reading, field, value);
     if (!text) {
         return;
     }
@@ -81,10 +63,10 @@ static bool listed(const apr_array_header_t *events, const char *pattern)
     return false;
 }
 
-static void read_pattern(reading_t *reading, const char *field, struct json_object *value,
+static void read_pattern(rh_member_reading_t *reading, const char *field, struct json_object *value,
                          apr_array_header_t *events)
 {
-    const char *pattern = string_value(reading, field, value);
+    const char *pattern = rh_member_text(reading, field, value);
 
     if (!pattern) {
         return;
@@ -100,51 +82,43 @@ static void read_pattern(reading_t *reading, const char *field, struct json_obje
     }
 }
 
-static void read_events(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_events(rh_member_reading_t *reading, const rh_member_t *member,
+                           const char *field, struct json_object *value)
 {
     apr_array_header_t *events = apr_array_make(reading->pool, 4, sizeof(const char *));
-    apr_size_t count;
+    int count;
 
     if (!value) {
         rh_problem_field(reading->problem, field, "is required");
+        return;
+    }
+    reading->subscription->events = events;
+    if (strcmp(field, member->name) != 0 && !json_object_is_type(value, json_type_array)) {
+        read_pattern(reading, field, value, events); /* `event` takes a single one. */
         return;
     }
     if (!json_object_is_type(value, json_type_array)) {
         rh_problem_field(reading->problem, field, "must be an array of event types");
         return;
     }
-    count = json_object_array_length(value);
-    if (count < 1 || count > MAX_EVENTS) {
-        rh_problem_field(reading->problem, field, "must name 1 to %d event types", MAX_EVENTS);
+    count = (int)json_object_array_length(value);
+    if (count < member->min || count > member->max) {
+        rh_problem_field(reading->problem, field, "must name %d to %d event types", member->min,
+                         member->max);
         return;
     }
-    for (apr_size_t i = 0; i < count; i++) {
-        read_pattern(reading, apr_psprintf(reading->pool, "%s[%d]", field, (int)i),
-                     json_object_array_get_idx(value, i), events);
+    for (int i = 0; i < count; i++) {
+        read_pattern(reading, apr_psprintf(reading->pool, "%s[%d]", field, i),
+                     json_object_array_get_idx(value, (apr_size_t)i), events);
     }
-    reading->subscription->events = events;
 }
 
-static void read_event(reading_t *reading, const char *field, struct json_object *value)
-{
-    apr_array_header_t *events = apr_array_make(reading->pool, 1, sizeof(const char *));
-
-    if (json_object_is_type(value, json_type_array)) {
-        read_events(reading, field, value);
-        return;
-    }
-    if (!value) {
-        rh_problem_field(reading->problem, field, "is required");
-        return;
-    }
-    read_pattern(reading, field, value, events);
-    reading->subscription->events = events;
-}
-
-static void read_active(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_active(rh_member_reading_t *reading, const rh_member_t *member,
+                           const char *field, struct json_object *value)
 {
     bool active;
 
+    (void)member;
     if (value && !json_object_is_type(value, json_type_boolean)) {
         rh_problem_field(reading->problem, field, "must be true or false");
         return;
@@ -160,153 +134,36 @@ static void read_active(reading_t *reading, const char *field, struct json_objec
     }
 }
 
-static void read_description(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_description(rh_member_reading_t *reading, const rh_member_t *member,
+                                const char *field, struct json_object *value)
 {
-    const char *text = value ? string_value(reading, field, value) : "";
+    const char *text = value ? rh_member_text(reading, field, value) : "";
 
     if (!text) {
         return;
     }
-    if (strlen(text) > MAX_DESCRIPTION) {
-        rh_problem_field(reading->problem, field, "must be at most %d bytes", MAX_DESCRIPTION);
+    if (strlen(text) > (apr_size_t)member->max) {
+        rh_problem_field(reading->problem, field, "must be at most %d bytes", member->max);
         return;
     }
     reading->subscription->description = text;
 }
 
-static void read_format(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_format(rh_member_reading_t *reading, const rh_member_t *member,
+                           const char *field, struct json_object *value)
 {
-    const char *text = value ? string_value(reading, field, value) : "array";
+    const char *text = value ? rh_member_text(reading, field, value) : "array";
 
+    (void)member;
     if (text && !rh_format_parse(text, &reading->subscription->format)) {
         rh_problem_field(reading->problem, field, "must be array, envelope, cloudevents or skinny");
     }
 }
 
-/** A token of RFC 9110 §5.6.2. */
-static bool token_valid(const char *name)
+void rh_member_read_ordered(rh_member_reading_t *reading, const rh_member_t *member,
+                            const char *field, struct json_object *value)
 {
-    if (!*name || strlen(name) > MAX_HEADER_NAME) {
-        return false;
-    }
-    for (; *name; name++) {
-        if (!apr_isalnum(*name) && !strchr("!#$%&'*+-.^_`|~", *name)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/** Fields that belong to the connection (RFC 9110 §7.6.1), the message or to the module. */
-static bool header_reserved(const char *name)
-{
-    static const char *const names[] = {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-        "user-agent",
-        "expect",
-        "traceparent",
-        "tracestate",
-    };
-    static const char *const prefixes[] = {"content-", "webhook-", "x-hook-"};
-
-    for (apr_size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcasecmp(name, names[i]) == 0) {
-            return true;
-        }
-    }
-    for (apr_size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-        if (strncasecmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool header_value_valid(const char *value)
-{
-    for (const char *at = value; *at; at++) {
-        if (((unsigned char)*at < 0x20 && *at != '\t') || *at == 0x7f) {
-            return false;
-        }
-    }
-    return strlen(value) <= MAX_HEADER_VALUE;
-}
-
-static void read_header(reading_t *reading, const char *field, const char *name,
-                        struct json_object *value)
-{
-    const char *text;
-
-    if (!token_valid(name)) {
-        rh_problem_field(reading->problem, field, "is not a header name");
-    } else if (header_reserved(name)) {
-        rh_problem_field(reading->problem, field, "can't be set by a subscription");
-    } else {
-        text = string_value(reading, field, value);
-        if (text && !header_value_valid(text)) {
-            rh_problem_field(reading->problem, field,
-                             "must be at most %d bytes without control characters",
-                             MAX_HEADER_VALUE);
-        }
-    }
-}
-
-/** What a change starts from: for a merge-patch the stored fields, otherwise none. */
-static struct json_object *headers_before(reading_t *reading)
-{
-    const char *stored = reading->subscription->headers;
-    struct json_object *before = NULL;
-
-    if (reading->mode == RH_READ_PATCH && stored &&
-        rh_json_parse(reading->pool, stored, strlen(stored), &before, NULL) == APR_SUCCESS &&
-        json_object_is_type(before, json_type_object)) {
-        return before;
-    }
-    return rh_json_own(reading->pool, json_object_new_object());
-}
-
-static void read_headers(reading_t *reading, const char *field, struct json_object *value)
-{
-    struct json_object *merged;
-    apr_size_t len;
-
-    if (!value) {
-        reading->subscription->headers = "{}";
-        return;
-    }
-    if (!json_object_is_type(value, json_type_object)) {
-        rh_problem_field(reading->problem, field, "must be an object of strings");
-        return;
-    }
-    merged = headers_before(reading);
-    json_object_object_foreach(value, name, item)
-    {
-        if (!item && reading->mode == RH_READ_PATCH) {
-            json_object_object_del(merged, name);
-            continue;
-        }
-        read_header(reading, apr_psprintf(reading->pool, "%s.%.*s", field, MAX_HEADER_NAME, name),
-                    name, item);
-        json_object_object_add(merged, name, json_object_get(item));
-    }
-    if (json_object_object_length(merged) > MAX_HEADERS) {
-        rh_problem_field(reading->problem, field, "must be at most %d", MAX_HEADERS);
-        return;
-    }
-    reading->subscription->headers = rh_json_text(reading->pool, merged, &len);
-}
-
-static void read_ordered(reading_t *reading, const char *field, struct json_object *value)
-{
+    (void)member;
     if (value && !json_object_is_type(value, json_type_boolean)) {
         rh_problem_field(reading->problem, field, "must be true or false");
         return;
@@ -314,7 +171,8 @@ static void read_ordered(reading_t *reading, const char *field, struct json_obje
     reading->subscription->ordered = value && json_object_get_boolean(value);
 }
 
-static void read_rate_limit(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_rate_limit(rh_member_reading_t *reading, const rh_member_t *member,
+                               const char *field, struct json_object *value)
 {
     apr_int64_t rate;
 
@@ -323,18 +181,21 @@ static void read_rate_limit(reading_t *reading, const char *field, struct json_o
         return;
     }
     rate = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0;
-    if (rate < 1 || rate > MAX_RATE) {
+    if (rate < member->min || rate > member->max) {
         rh_problem_field(reading->problem, field,
-                         "must be null or a whole number of deliveries a second, 1-%d", MAX_RATE);
+                         "must be null or a whole number of deliveries a second, %d-%d",
+                         member->min, member->max);
         return;
     }
     reading->subscription->rate_limit = (int)rate;
 }
 
-static void read_secret(reading_t *reading, const char *field, struct json_object *value)
+void rh_member_read_secret(rh_member_reading_t *reading, const rh_member_t *member,
+                           const char *field, struct json_object *value)
 {
     const char *text;
 
+    (void)member;
     if (reading->mode != RH_READ_CREATE) {
         rh_problem_field(reading->problem, field,
                          "is set on creation and changed by secret/rotate only");
@@ -343,111 +204,11 @@ static void read_secret(reading_t *reading, const char *field, struct json_objec
     if (!value) {
         return;
     }
-    text = string_value(reading, field, value);
+    text = rh_member_text(reading, field, value);
     if (text && !rh_secret_valid(text)) {
         rh_problem_field(reading->problem, field,
                          "must be whsec_ and the base64 of 24 to 64 bytes");
         return;
     }
     reading->subscription->secret = text;
-}
-
-/** Members that the representation shows and nobody sets. */
-static void read_only(reading_t *reading, const char *field, struct json_object *value)
-{
-    (void)reading;
-    (void)field;
-    (void)value;
-}
-
-static const struct {
-    const char *name;
-    const char *canonical; /**< an alias's true name */
-    reader_t *read;
-    bool defaulted; /**< a create or replace without it reads a null */
-} members[] = {
-    {"target_url", "target_url", read_target, false},
-    {"target", "target_url", read_target, false},
-    {"url", "target_url", read_target, false},
-    {"hookUrl", "target_url", read_target, false},
-    {"subscription_url", "target_url", read_target, false},
-    {"events", "events", read_events, false},
-    {"event", "events", read_event, false},
-    {"active", "active", read_active, true},
-    {"description", "description", read_description, true},
-    {"format", "format", read_format, true},
-    {"headers", "headers", read_headers, true},
-    {"ordered", "ordered", read_ordered, true},
-    {"rate_limit", "rate_limit", read_rate_limit, true},
-    {"secret", "secret", read_secret, false},
-    {"id", "id", read_only, false},
-    {"state", "state", read_only, false},
-    {"state_reason", "state_reason", read_only, false},
-    {"created_at", "created_at", read_only, false},
-    {"updated_at", "updated_at", read_only, false},
-    {"stats", "stats", read_only, false},
-};
-
-#define MEMBER_COUNT ((int)(sizeof(members) / sizeof(members[0])))
-
-static int find_member(const char *name)
-{
-    for (int i = 0; i < MEMBER_COUNT; i++) {
-        if (strcmp(members[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-/** The body's name for a canonical member, NULL when it has none; two of them are an error. */
-static const char *given_name(reading_t *reading, const char *canonical)
-{
-    const char *given = NULL;
-
-    for (int i = 0; i < MEMBER_COUNT; i++) {
-        if (strcmp(members[i].canonical, canonical) == 0 &&
-            json_object_object_get_ex(reading->body, members[i].name, NULL)) {
-            if (given) {
-                rh_problem_field(reading->problem, members[i].name, "says the same as %s", given);
-            }
-            given = members[i].name;
-        }
-    }
-    return given;
-}
-
-void rh_subscription_read(rh_subscription_t *subscription, struct json_object *body,
-                          rh_read_mode_t mode, const rh_subscription_rules_t *rules,
-                          apr_pool_t *pool, rh_problem_t *problem)
-{
-    reading_t reading = {subscription, body, mode, rules, pool, problem};
-    static const char *const required[] = {"target_url", "events"};
-
-    if (!json_object_is_type(body, json_type_object)) {
-        rh_problem_field(problem, "", "must be a JSON object");
-        return;
-    }
-    for (apr_size_t i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
-        if (!given_name(&reading, required[i]) && mode != RH_READ_PATCH) {
-            rh_problem_field(problem, required[i], "is required");
-        }
-    }
-    for (int i = 0; i < MEMBER_COUNT; i++) {
-        if (mode != RH_READ_PATCH && members[i].defaulted &&
-            !json_object_object_get_ex(body, members[i].name, NULL)) {
-            members[i].read(&reading, members[i].name, NULL);
-        }
-    }
-    json_object_object_foreach(body, name, value)
-    {
-        int member = find_member(name);
-
-        if (member < 0) {
-            rh_problem_field(problem, apr_psprintf(pool, "%.*s", MAX_HEADER_NAME, name),
-                             "is not a field of a subscription");
-        } else {
-            members[member].read(&reading, name, value);
-        }
-    }
 }

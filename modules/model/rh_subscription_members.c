@@ -1,0 +1,128 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* A subscription's JSON, read and written member by member. */
+#include "rh_subscription_members.h"
+
+#include "rh_header.h"
+
+#define READER_REQUIRED(member) rh_member_read_##member
+#define READER_OPTIONAL(member) rh_member_read_##member
+#define READER_CREATE(member) rh_member_read_##member
+#define READER_IGNORED(member) NULL
+
+#define MAKE_ROW(member, aliases, type, min, max, input, shown, value, use, column)                \
+    {#member,                                                                                      \
+     aliases,                                                                                      \
+     type,                                                                                         \
+     min,                                                                                          \
+     max,                                                                                          \
+     RH_INPUT_##input,                                                                             \
+     RH_SHOWN_##shown,                                                                             \
+     RH_VALUE_##value,                                                                             \
+     RH_FOR_##use,                                                                                 \
+     column,                                                                                       \
+     READER_##input(member),                                                                       \
+     rh_member_write_##member},
+
+static const rh_member_t members[RH_MEMBER_COUNT] = {RH_MEMBERS(MAKE_ROW)};
+
+/** True if `name` is one of the words of `list`. */
+static bool has_word(const char *list, const char *name)
+{
+    apr_size_t len = strlen(name);
+
+    while (*list) {
+        apr_size_t word = strcspn(list, " ");
+
+        if (word == len && strncmp(list, name, len) == 0) {
+            return true;
+        }
+        list += word + (list[word] == ' ' ? 1 : 0);
+    }
+    return false;
+}
+
+static const rh_member_t *find_member(const char *name)
+{
+    for (int i = 0; i < RH_MEMBER_COUNT; i++) {
+        if (strcmp(members[i].name, name) == 0 || has_word(members[i].aliases, name)) {
+            return &members[i];
+        }
+    }
+    return NULL;
+}
+
+/** True if the body has the member; report it when the body has it by more than one name. */
+static bool is_given(rh_member_reading_t *reading, const rh_member_t *member)
+{
+    const char *given = NULL, *name = member->name, *rest = member->aliases;
+
+    for (;;) {
+        apr_size_t word = strcspn(rest, " ");
+
+        if (json_object_object_get_ex(reading->body, name, NULL)) {
+            if (given) {
+                rh_problem_field(reading->problem, name, "says the same as %s", given);
+            }
+            given = name;
+        }
+        if (word == 0) {
+            return given != NULL;
+        }
+        name = apr_pstrmemdup(reading->pool, rest, word);
+        rest += word + (rest[word] == ' ' ? 1 : 0);
+    }
+}
+
+/** Members that the body lacks: defaults, and complaints of required ones. */
+static void read_missing(rh_member_reading_t *reading)
+{
+    for (int i = 0; i < RH_MEMBER_COUNT; i++) {
+        const rh_member_t *member = &members[i];
+
+        if (is_given(reading, member) || reading->mode == RH_READ_PATCH) {
+            continue;
+        }
+        if (member->input == RH_INPUT_REQUIRED) {
+            rh_problem_field(reading->problem, member->name, "is required");
+        } else if (member->input == RH_INPUT_OPTIONAL) {
+            member->read(reading, member, member->name, NULL);
+        }
+    }
+}
+
+void rh_subscription_read(rh_subscription_t *subscription, struct json_object *body,
+                          rh_read_mode_t mode, const rh_subscription_rules_t *rules,
+                          apr_pool_t *pool, rh_problem_t *problem)
+{
+    rh_member_reading_t reading = {subscription, body, mode, rules, pool, problem};
+
+    if (!json_object_is_type(body, json_type_object)) {
+        rh_problem_field(problem, "", "must be a JSON object");
+        return;
+    }
+    read_missing(&reading);
+    json_object_object_foreach(body, name, value)
+    {
+        const rh_member_t *member = find_member(name);
+
+        if (!member) {
+            rh_problem_field(problem, apr_psprintf(pool, "%.*s", RH_HEADER_MAX_NAME_BYTES, name),
+                             "is not a field of a subscription");
+        } else if (member->input != RH_INPUT_IGNORED) {
+            member->read(&reading, member, name, value);
+        }
+    }
+}
+
+struct json_object *rh_subscription_json(const rh_subscription_t *subscription, bool secret,
+                                         apr_pool_t *pool)
+{
+    struct json_object *tree = json_object_new_object();
+
+    for (int i = 0; i < RH_MEMBER_COUNT; i++) {
+        if (members[i].shown == RH_SHOWN_ALWAYS || secret) {
+            json_object_object_add(tree, members[i].name, members[i].write(subscription, pool));
+        }
+    }
+    return tree;
+}

@@ -1,0 +1,110 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_subscription_members.h
+ * @brief One row per member of a subscription's JSON. Reading and writing come from it;
+ * t/18-members.t checks conf/openapi.json, docs/api.md and the tables of the database against it.
+ *
+ * To add a member: a member of rh_subscription_t, a row here with its reader and writer, its column
+ * in the store, its place in openapi.json and docs/api.md, the page's form.
+ */
+#ifndef RH_SUBSCRIPTION_MEMBERS_H
+#define RH_SUBSCRIPTION_MEMBERS_H
+
+#include "rh_subscription.h"
+
+/** What a member is on input. */
+typedef enum {
+    RH_INPUT_REQUIRED, /**< on creation and replacement */
+    RH_INPUT_OPTIONAL, /**< null, or on creation and replacement nothing, gives the default */
+    RH_INPUT_CREATE,   /**< on creation only */
+    RH_INPUT_IGNORED   /**< read-only: taken and ignored, so that what was read can be sent back */
+} rh_member_input_t;
+
+/** When a member is shown. */
+typedef enum {
+    RH_SHOWN_ALWAYS,
+    RH_SHOWN_CREATED /**< in the response to the creation that generated it */
+} rh_member_shown_t;
+
+/** Whether a member's value may be seen again. */
+typedef enum {
+    RH_VALUE_OPEN,
+    RH_VALUE_MASKED, /**< in part: credentials are masked, and a mask sent back changes nothing */
+    RH_VALUE_SECRET
+} rh_member_value_t;
+
+/** Whether deliveries depend on it, so that each job carries it. */
+typedef enum { RH_FOR_API, RH_FOR_ENGINE } rh_member_use_t;
+
+typedef struct rh_member_t rh_member_t;
+
+/** One body that is applied to one subscription. */
+typedef struct rh_member_reading_t {
+    rh_subscription_t *subscription;
+    struct json_object *body;
+    rh_read_mode_t mode;
+    const rh_subscription_rules_t *rules;
+    apr_pool_t *pool;
+    rh_problem_t *problem;
+} rh_member_reading_t;
+
+/**
+ * Set the member from a value.
+ * @param field its name as the body has it, for problems
+ * @param value NULL: null, or nothing where that is the default
+ */
+typedef void rh_member_read_t(rh_member_reading_t *reading, const rh_member_t *member,
+                              const char *field, struct json_object *value);
+/** @return a new object, or NULL for null */
+typedef struct json_object *rh_member_write_t(const rh_subscription_t *subscription,
+                                              apr_pool_t *pool);
+
+struct rh_member_t {
+    const char *name;
+    const char *aliases; /**< other names on input, separated by spaces */
+    const char *type;    /**< of JSON */
+    int min, max;        /**< bounds: of a number, of a string's bytes, of the number of items or
+                              members; max 0: none */
+    rh_member_input_t input;
+    rh_member_shown_t shown;
+    rh_member_value_t value;
+    rh_member_use_t use;
+    const char *column; /**< "table.column", without the table one of `subscription` */
+    rh_member_read_t *read;
+    rh_member_write_t *write;
+};
+
+/** ROW(member, aliases, type, min, max, input, shown, value, use, column), as they are shown. */
+#define RH_MEMBERS(ROW)                                                                            \
+    ROW(id, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, ENGINE, "id")                               \
+    ROW(target_url, "target url hookUrl subscription_url", "string", 0, RH_MAX_URL, REQUIRED,      \
+        ALWAYS, OPEN, ENGINE, "target_url")                                                        \
+    ROW(events, "event", "array", 1, 100, REQUIRED, ALWAYS, OPEN, API,                             \
+        "subscription_event.pattern")                                                              \
+    ROW(active, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, API, "state")                         \
+    ROW(description, "", "string", 0, 1000, OPTIONAL, ALWAYS, OPEN, API, "description")            \
+    ROW(format, "", "string", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "format")                      \
+    ROW(headers, "", "object", 0, 20, OPTIONAL, ALWAYS, MASKED, ENGINE, "headers")                 \
+    ROW(ordered, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "ordered")                   \
+    ROW(rate_limit, "", "integer", 1, 100000, OPTIONAL, ALWAYS, OPEN, ENGINE, "rate_limit")        \
+    ROW(state, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state")                            \
+    ROW(state_reason, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state_reason")              \
+    ROW(created_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "created_at")                  \
+    ROW(updated_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "updated_at")                  \
+    ROW(stats, "", "object", 0, 0, IGNORED, ALWAYS, OPEN, API, "subscription_stat.delivered")      \
+    ROW(secret, "", "string", 0, 0, CREATE, CREATED, SECRET, ENGINE, "secret")
+
+#define RH_MEMBER_DECLARE(member, ...)                                                             \
+    rh_member_read_t rh_member_read_##member;                                                      \
+    rh_member_write_t rh_member_write_##member;
+#define RH_MEMBER_INDEX(member, ...) RH_MEMBER_##member,
+
+/** Readers (rh_subscription_read.c, …_headers.c) and writers (rh_subscription.c). */
+RH_MEMBERS(RH_MEMBER_DECLARE)
+enum { RH_MEMBERS(RH_MEMBER_INDEX) RH_MEMBER_COUNT };
+
+/** Text of a JSON string without U+0000; a field error and NULL otherwise. */
+const char *rh_member_text(rh_member_reading_t *reading, const char *field,
+                           struct json_object *value);
+
+#endif

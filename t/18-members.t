@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""A subscription's members stand in one table: openapi.json, docs/api.md and the tables of the
+database agree with it."""
+
+import os
+import sys
+from collections import namedtuple
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+if (MPM, DB) != ("event", "sqlite3") or SANITIZED:
+    skip_all("what is written is the same everywhere")
+
+
+def read(*names):
+    with open(os.path.join(SOURCE, *names), encoding="utf-8") as file:
+        return file.read()
+
+
+Member = namedtuple("Member", "aliases type low high input shown value use column")
+header = re.sub(r"\s*\\\n\s*", " ", read("modules", "model", "rh_subscription_members.h"))
+constants = dict(re.findall(r"#define (RH_MAX_URL) (\d+)", read("modules", "model", "rh_url.h")
+                            + read("modules", "base", "rh_base.h")))
+members = {}
+for name, *row in re.findall(
+        r'\bROW\((\w+), "([^"]*)", "(\w+)", (\w+), (\w+), (\w+), (\w+), (\w+), (\w+), "([\w.]+)"\)',
+        header):
+    row[2:4] = [int(constants.get(value, value)) for value in row[2:4]]
+    members[name] = Member(row[0].split(), *row[1:])
+ok(len(members) > 10, f"the table has {len(members)} members")
+
+# What the API says of itself.
+schemas = json.loads(read("conf", "openapi.json"))["components"]["schemas"]
+
+
+def types(schema):
+    """JSON types of a schema, without null."""
+    schema = schemas[schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+    given = schema.get("type", [])
+    return {given} - {"null"} if isinstance(given, str) else set(given) - {"null"}
+
+
+shown = schemas["Subscription"]
+is_(list(shown["properties"]), list(members), "Subscription shows the members, in their order")
+for name, member in members.items():
+    is_(types(shown["properties"][name]), {member.type}, f"{name} is shown as {member.type}")
+    if member.shown == "CREATED":
+        ok(name not in shown["required"], f"{name} is not always shown")
+BOUNDS = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems"),
+          "integer": ("minimum", "maximum"), "object": ("minProperties", "maxProperties")}
+for title in ("SubscriptionInput", "SubscriptionPatch"):
+    properties = schemas[title]["properties"]
+    names = {name for name, member in members.items()
+             if title == "SubscriptionInput" or member.input != "CREATE"}
+    names |= {alias for name in names for alias in members[name].aliases}
+    is_(sorted(properties), sorted(names), f"{title} has the members and their other names")
+    for name, member in members.items():
+        if name not in properties or member.input == "IGNORED":
+            continue
+        schema = properties[name]
+        is_(types(schema), {member.type}, f"{title}: {name} is {member.type}")
+        is_("null" in schema["type"], member.input in ("OPTIONAL", "CREATE"),
+            f"{title}: {name} may be null or not")
+        low, high = BOUNDS.get(member.type, (None, None))
+        if member.high:
+            is_(schema.get(high), member.high, f"{title}: {name} has its {high}")
+        if member.low:
+            is_(schema.get(low), member.low, f"{title}: {name} has its {low}")
+required = {name for name, member in members.items() if member.input == "REQUIRED"}
+is_({frozenset(one["required"][0] for one in group["oneOf"])
+     for group in schemas["SubscriptionInput"]["allOf"]},
+    {frozenset([name, *members[name].aliases]) for name in required},
+    "SubscriptionInput requires what is required, by any of its names")
+
+# The reference.
+table = re.search(r"\| member \| default \| \|\n\|---\|---\|---\|\n(.*?)\n\n", read("docs", "api.md"),
+                  re.S)[1]
+documented = {}
+for row in table.splitlines():
+    first, default, _ = [cell.strip() for cell in row.strip("|").split("|", 2)]
+    name, *others = re.findall(r"`(\w+)`", first)
+    documented[name] = (others, default)
+settable = {name: member for name, member in members.items() if member.input != "IGNORED"}
+is_(sorted(documented), sorted(settable), "docs/api.md documents what can be set")
+for name, member in settable.items():
+    others, default = documented.get(name, ([], ""))
+    is_(others, member.aliases, f"{name}: with its other names")
+    is_(default == "required", member.input == "REQUIRED", f"{name}: required or with a default")
+header_limit = re.search(r"RH_HEADER_MAX_VALUE_BYTES (\d+)", read("modules", "model", "rh_header.h"))
+for title in ("SubscriptionInput", "SubscriptionPatch"):
+    fields = schemas[title]["properties"]["headers"]["additionalProperties"]
+    is_(fields["maxLength"], int(header_limit[1]), f"{title}: the maximum length of a header")
+
+# The database.
+for database, prefix in (("pgsql", r"resthooks\."), ("sqlite", r"(?:resthooks_)?")):
+    schema = read("conf", f"schema-{database}.sql")
+    for name, member in members.items():
+        place, _, column = member.column.rpartition(".")
+        found = re.search(rf"^CREATE TABLE {prefix}{place or 'subscription'} \((.*?)^\)", schema,
+                          re.M | re.S)
+        ok(found and re.search(rf"^\s+{column}\s", found[1], re.M),
+           f"{database}: {name} has its column {member.column}")
+done_testing()
