@@ -11,7 +11,11 @@ typedef struct loops_t {
     rh_hosts_t *hosts;
     rh_schedule_t *schedules[2];
     int woken[2];
+    rh_work_t *works[20000]; /**< all that were added */
+    int count;
 } loops_t;
+
+static loops_t *loops_now; /**< of the running test */
 
 static void wake(void *baton, int loop)
 {
@@ -30,14 +34,22 @@ static loops_t *make_loops(int slots)
         loops->schedules[i] = rh_schedule_make(pool, slots, 4 * slots, 2 * slots, 1000);
         rh_schedule_share_hosts(loops->schedules[i], loops->hosts, i);
     }
-    return loops;
+    return loops_now = loops;
 }
 
+/** End what is in flight as well: each job refers to its host until then. */
 static void destroy_loops(loops_t *loops)
 {
     for (int i = 0; i < 2; i++) {
         rh_schedule_refuse_all(loops->schedules[i]);
         refused_count(loops->schedules[i]);
+    }
+    for (int i = 0; i < loops->count; i++) {
+        if (loops->works[i]->host) {
+            finish(loops->works[i]->loop, loops->works[i], RH_VERDICT_ANSWERED);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
         rh_schedule_destroy(loops->schedules[i]);
     }
     apr_pool_destroy(loops->pool);
@@ -50,6 +62,8 @@ static rh_work_t *add_to(rh_schedule_t *schedule, const char *id, const char *ur
     work->job->pool = pool;
     work->job->target_url = url;
     work->per_host = per_host;
+    work->loop = schedule;
+    loops_now->works[loops_now->count++] = work;
     rh_schedule_add(schedule, work, now);
     return work;
 }
