@@ -42,6 +42,46 @@ is_((answer.json["state"], answer.json["state_reason"]), ("active", None), "it c
 app.post("/events", {"type": "some.thing", "data": 3})
 ok(wait_until(lambda: len(receiver.received("/status/500")) > before), "and is tried again")
 
+# Silence is no failure, and what has attempts left is retried.
+
+answers = {"A": [400] * 5, "B": [503, 200], "C": [400] * 5, "D": [400] * 5}
+
+
+def next_answer(received, number):
+    return (answers[json.loads(received.body)[0]].pop(0),)
+
+
+receiver.on("/patient", next_answer)
+patient = Httpd(retry="300ms 300ms 300ms 300ms", extra=TYPE + "RestHooksDisableAfter 5s")
+api, app = patient.api(), patient.api(role="app")
+subscription = api.subscribe(receiver.url + "/patient", ["some.thing"])
+
+
+def published(name):
+    """The state of the delivery of an event that is published now, as a function."""
+    event = app.post("/events", {"type": "some.thing", "data": name}).json["ids"][0]
+    return lambda: api.get("/events/" + event).json["deliveries"][0]
+
+
+first = published("A")
+ok(wait_until(lambda: first()["state"] == "failed"), "an event is refused to its end")
+time.sleep(6)
+second = published("B")
+ok(wait_until(lambda: second()["state"] != "pending"),
+   "after a silence longer than RestHooksDisableAfter another one comes")
+is_((second()["state"], second()["attempt_count"]), ("delivered", 2), "which is tried again")
+is_(state(subscription)["state"], "active", "and its subscription stays active")
+third = published("C")
+ok(wait_until(lambda: third()["state"] == "failed"), "a third one is refused to its end")
+is_(state(subscription)["state"], "active", "which is too short a time")
+time.sleep(6)
+fourth = published("D")
+ok(wait_until(lambda: state(subscription)["state"] == "disabled", 60),
+   "a fourth one, refused to its end, is the evidence that disables")
+is_(fourth()["attempt_count"], 5, "after all of its attempts")
+patient.stop()
+api, app = httpd.api(), httpd.api(role="app")
+
 # The tables.
 never = Httpd(start=False, config="RestHooksSchema check", extra=TYPE, expect=[r"RH0707", r"AH00020"])
 never.start(wait=False)

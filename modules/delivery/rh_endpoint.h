@@ -85,6 +85,7 @@ typedef struct rh_endpoint_t {
     int rate; /**< 0: none */
     double tokens;
     apr_time_t tokens_at;
+    apr_time_t delivered_at;      /**< of the last success here; 0: none */
     bool tried;                   /**< an attempt has ended here */
     apr_interval_time_t duration; /**< of an attempt, smoothed */
     int failures;                 /**< in a row */

@@ -176,12 +176,18 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
     apr_time_t now = apr_time_now();
     apr_interval_time_t pause;
 
+    if (work->endpoint->delivered_at >= work->added_at) {
+        work->job->failing_for = 0; /* The store did not know that when it gave the job. */
+    }
     rh_retry_judge(&dispatcher->site->retry, work->job, &work->exchange, now,
                    rh_random_next(&loop->random), work->job->pool, settle);
     pause = rh_schedule_finished(loop->schedule, work, verdict_of(&work->exchange),
                                  work->exchange.duration, settle->pause, now);
     if (settle->kind == RH_SETTLE_RETRY || settle->kind == RH_SETTLE_FAILED) {
         settle->pause = pause;
+    }
+    if (settle->kind == RH_SETTLE_DELIVERED) {
+        work->endpoint->delivered_at = now;
     }
     __atomic_sub_fetch(&engine->counters.in_flight, 1, __ATOMIC_RELAXED);
     rh_metrics_move(work->metrics, RH_GAUGE_IN_FLIGHT, -1);

@@ -2,13 +2,16 @@
 #include "rh_retry.h"
 
 #include "rh_time.h"
+#include "rh_uuid.h"
 
 #include <apr_date.h>
 #include <apr_lib.h>
 
-/** What Retry-After may ask for, at least and at most. */
-#define LEAST_WAIT apr_time_from_sec(1)
-#define LONGEST_WAIT apr_time_from_sec(24 * 3600)
+/** Minimum and maximum of what Retry-After may ask for. */
+#define MIN_WAIT apr_time_from_sec(1)
+#define MAX_WAIT apr_time_from_sec(24 * 3600)
+/** Maximum time between a delivery's making and its first attempt, in the usual case. */
+#define FIRST_ATTEMPT_DELAY apr_time_from_sec(60)
 
 apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t random)
 {
@@ -19,10 +22,10 @@ apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t rando
 
 static apr_interval_time_t within_bounds(apr_interval_time_t wait)
 {
-    if (wait < LEAST_WAIT) {
-        return LEAST_WAIT;
+    if (wait < MIN_WAIT) {
+        return MIN_WAIT;
     }
-    return wait > LONGEST_WAIT ? LONGEST_WAIT : wait;
+    return wait > MAX_WAIT ? MAX_WAIT : wait;
 }
 
 /** delay-seconds: digits alone. More than a day is a day, however many digits say so. */
@@ -35,7 +38,7 @@ static bool read_seconds(const char *value, apr_size_t len, apr_interval_time_t 
         if (!apr_isdigit(value[i])) {
             return false;
         }
-        if (seconds < apr_time_sec(LONGEST_WAIT)) {
+        if (seconds < apr_time_sec(MAX_WAIT)) {
             seconds = seconds * 10 + (value[i] - '0');
         }
     }
@@ -104,6 +107,27 @@ static const char *duration_text(apr_pool_t *pool, apr_interval_time_t duration)
     return apr_psprintf(pool, "%" APR_INT64_T_FMT " %s", seconds / units[i].seconds, units[i].name);
 }
 
+/**
+ * True if there is evidence that nothing reaches the subscription, once a delivery has used up its
+ * schedule: every attempt has failed for long enough, this delivery's among them. One that began
+ * before the first failure may owe some of its failures to an earlier bad time. Its own first
+ * attempt may be that first failure, which is stored when it has ended.
+ */
+static bool is_dead(const rh_retry_policy_t *policy, const rh_job_t *job,
+                    const rh_exchange_t *exchange, apr_time_t now)
+{
+    apr_interval_time_t age = 0;
+
+    if (policy->disable_after == RH_NEVER || job->failing_for <= 0 ||
+        job->failing_for < policy->disable_after) {
+        return false;
+    }
+    if (job->delivery_id && rh_uuid_valid(job->delivery_id, strlen(job->delivery_id))) {
+        age = now - rh_uuid_time(job->delivery_id);
+    }
+    return age <= job->failing_for + exchange->timeout + FIRST_ATTEMPT_DELAY;
+}
+
 void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
                     const rh_exchange_t *exchange, apr_time_t now, apr_uint32_t random,
                     apr_pool_t *pool, rh_settle_t *outcome)
@@ -128,16 +152,16 @@ void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
         outcome->kind = RH_SETTLE_DELIVERED;
         return;
     }
-    if (policy->disable_after != RH_NEVER && job->failing_for > 0 &&
-        job->failing_for >= policy->disable_after) {
-        outcome->kind = RH_SETTLE_DISABLED;
-        outcome->reason = apr_psprintf(pool, "every attempt has failed for %s",
-                                       duration_text(pool, job->failing_for));
-        return;
-    }
     if ((status_code == 429 || status_code == 503) && exchange->answer_headers &&
         rh_retry_after(apr_table_get(exchange->answer_headers, "Retry-After"), now, &asked)) {
         outcome->pause = asked;
+    }
+    if (job->tries >= policy->wait_count && is_dead(policy, job, exchange, now)) {
+        outcome->kind = RH_SETTLE_DISABLED;
+        outcome->pause = 0;
+        outcome->reason = apr_psprintf(pool, "every attempt has failed for %s",
+                                       duration_text(pool, job->failing_for));
+        return;
     }
     if (job->tries < 0 || job->tries >= policy->wait_count) {
         outcome->kind = RH_SETTLE_FAILED;

@@ -29,8 +29,12 @@ apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t rando
 bool rh_retry_after(const char *value, apr_time_t now, apr_interval_time_t *wait);
 
 /**
- * Judge a finished exchange by the table of answers: fills kind, delay, pause and reason of
+ * Judge a finished exchange by the table of responses: fill in kind, delay, pause and reason of
  * *outcome from the job's tries and failing_for. Does not touch its other members.
+ *
+ * A subscription is disabled on evidence alone: the attempt fails and uses up its delivery's
+ * schedule, every attempt has failed for policy->disable_after, and the delivery began since. Time
+ * without events is no failure, and a delivery that has attempts left is retried.
  */
 void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
                     const rh_exchange_t *exchange, apr_time_t now, apr_uint32_t random,

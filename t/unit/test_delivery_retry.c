@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_retry.h"
+#include "rh_uuid.h"
 #include "rh_time.h"
 
 #include "tap.h"
@@ -227,28 +228,60 @@ static void test_pause(void)
        "503 that was cut off likewise");
 }
 
+/** Judge a failure of a delivery that was made so long ago, by a subscription that fails for
+ * `failing_for`. */
+static rh_settle_kind_t judge_aged(const rh_retry_policy_t *with, int tries,
+                                   apr_interval_time_t failing_for, apr_interval_time_t age)
+{
+    char id[RH_UUID_LEN + 1];
+    rh_exchange_t exchange = {.result = RH_EXCHANGE_OK, .status_code = 500};
+    rh_job_t job = {.tries = tries, .failing_for = failing_for, .delivery_id = id};
+    rh_settle_t outcome;
+
+    rh_uuid_floor(NOW - age, id);
+    exchange.timeout = apr_time_from_sec(15);
+    rh_retry_judge(with, &job, &exchange, NOW, MIDDLE, pool, &outcome);
+    return outcome.kind;
+}
+
 static void test_disable(void)
 {
     const rh_retry_policy_t five_days = {waits, 3, gone, 2, HOURS(120)};
     const rh_retry_policy_t at_once = {waits, 3, gone, 2, 0};
-    rh_settle_t outcome = judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 0, HOURS(121));
+    rh_settle_t outcome = judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 3, HOURS(121));
 
-    is_int(outcome.kind, RH_SETTLE_DISABLED, "failing for too long: the subscription is disabled");
+    is_int(outcome.kind, RH_SETTLE_DISABLED,
+           "a schedule that ends while all has failed for too long disables the subscription");
     is(outcome.reason, "every attempt has failed for 121 hours", "and this is why");
+    outcome = judge(&five_days, RH_EXCHANGE_OK, 503, "120", 3, HOURS(121));
+    ok(outcome.kind == RH_SETTLE_DISABLED && outcome.pause == 0, "whatever the target asks for");
     is_int(judge(&five_days, RH_EXCHANGE_TIMEOUT, 0, NULL, 3, HOURS(120)).kind, RH_SETTLE_DISABLED,
-           "no answer likewise, at the very limit, on the last try");
-    is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 0, HOURS(120) - 1).kind, RH_SETTLE_RETRY,
+           "no response likewise, at the very limit");
+    is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 3, HOURS(120) - 1).kind, RH_SETTLE_FAILED,
            "just below it: not yet");
-    is_int(judge(&five_days, RH_EXCHANGE_OK, 200, NULL, 0, HOURS(500)).kind, RH_SETTLE_DELIVERED,
+    is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 0, HOURS(121)).kind, RH_SETTLE_RETRY,
+           "a delivery with attempts left is retried, however long ago the first failure was");
+    is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 2, HOURS(1000)).kind, RH_SETTLE_RETRY,
+           "to its last attempt");
+    is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, -1, HOURS(1000)).kind, RH_SETTLE_FAILED,
+           "one whose schedule begins again is no evidence");
+    is_int(judge(&five_days, RH_EXCHANGE_OK, 200, NULL, 3, HOURS(500)).kind, RH_SETTLE_DELIVERED,
            "a delivery saves it");
-    is_int(judge(&five_days, RH_EXCHANGE_OK, 410, NULL, 0, HOURS(500)).kind, RH_SETTLE_GONE,
+    is_int(judge(&five_days, RH_EXCHANGE_OK, 410, NULL, 3, HOURS(500)).kind, RH_SETTLE_GONE,
            "gone is gone");
-    is_int(judge(&policy, RH_EXCHANGE_OK, 500, NULL, 0, HOURS(24 * 3650)).kind, RH_SETTLE_RETRY,
+    is_int(judge(&policy, RH_EXCHANGE_OK, 500, NULL, 3, HOURS(24 * 3650)).kind, RH_SETTLE_FAILED,
            "with never it is not disabled in ten years");
-    is_int(judge(&at_once, RH_EXCHANGE_OK, 500, NULL, 0, 0).kind, RH_SETTLE_RETRY,
+    is_int(judge(&at_once, RH_EXCHANGE_OK, 500, NULL, 3, 0).kind, RH_SETTLE_FAILED,
            "the first failure does not disable, however short the time");
-    is_int(judge(&at_once, RH_EXCHANGE_OK, 500, NULL, 0, 1).kind, RH_SETTLE_DISABLED,
+    is_int(judge(&at_once, RH_EXCHANGE_OK, 500, NULL, 3, 1).kind, RH_SETTLE_DISABLED,
            "the next one may");
+
+    is_int(judge_aged(&five_days, 3, HOURS(121), HOURS(80)), RH_SETTLE_DISABLED,
+           "a delivery that began after the first failure is evidence");
+    is_int(judge_aged(&five_days, 3, HOURS(121), HOURS(121) + apr_time_from_sec(30)),
+           RH_SETTLE_DISABLED, "so is the one whose first attempt was that failure");
+    is_int(judge_aged(&five_days, 3, HOURS(121), HOURS(122)), RH_SETTLE_FAILED,
+           "one that began before is not");
 }
 
 static void test_cancelled(void)
