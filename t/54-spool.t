@@ -149,7 +149,8 @@ httpd.stop()
 
 
 def mounted(folder):
-    return subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", folder],
+    return subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=64k,mode=0700,uid={small.user.pw_uid}",
+                           "tmpfs", folder],
                           capture_output=True, check=False).returncode == 0
 
 

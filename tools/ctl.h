@@ -282,6 +282,10 @@ int ctl_listen(ctl_t *ctl);
 int ctl_schema_check(ctl_t *ctl);
 int ctl_schema_upgrade(ctl_t *ctl);
 int ctl_schema_print(ctl_t *ctl);
+int ctl_spool_list(ctl_t *ctl);
+int ctl_spool_show(ctl_t *ctl);
+int ctl_spool_retry(ctl_t *ctl);
+int ctl_spool_drop(ctl_t *ctl);
 
 /** Print a delivery with its payload and attempts. */
 void ctl_print_delivery(ctl_t *ctl, struct json_object *delivery);

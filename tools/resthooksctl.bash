@@ -29,6 +29,8 @@ _resthooksctl_options() {
     verify) echo '--secret --tolerance --json' ;;
     'schema check' | 'schema upgrade') echo '--db' ;;
     'schema print') ;;
+    'spool list' | spool) echo '--json' ;;
+    'spool '*) ;;
     esac
 }
 
@@ -72,12 +74,13 @@ _resthooksctl() {
         [[ ${words[0]} ]] || choices='--help --version'
     elif [[ ${#words[@]} == 0 ]]; then
         choices='subscriptions deliveries redeliver replay events event-types publish health
-            listen verify schema'
+            listen verify schema spool'
     elif [[ ${#words[@]} == 1 ]]; then
         case ${words[0]} in
         subscriptions) choices='list show create pause revive delete test secret rotate' ;;
         deliveries | events) choices='list show' ;;
         schema) choices='check upgrade print' ;;
+        spool) choices='list show retry drop' ;;
         verify) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         esac
     elif [[ "${words[*]}" == 'schema print' ]]; then

@@ -57,6 +57,12 @@ const ctl_command_t ctl_commands[] = {
      ctl_schema_check},
     {"schema upgrade", "", 0, 0, BIT(CTL_DB), "make or upgrade them", ctl_schema_upgrade},
     {"schema print", "pgsql|sqlite3", 1, 1, 0, "print their SQL", ctl_schema_print},
+    {"spool list", "DIR", 1, 1, BIT(CTL_JSON), "list the files of a spool", ctl_spool_list},
+    {"spool show", "FILE", 1, 1, 0, "print the events of a file, one JSON object per line",
+     ctl_spool_show},
+    {"spool retry", "FILE...", 1, 1000, 0, "let httpd take refused or damaged files again",
+     ctl_spool_retry},
+    {"spool drop", "FILE...", 1, 1000, 0, "remove files, with their events", ctl_spool_drop},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
 static void tell(ctl_t *ctl, const char *format, va_list arguments)

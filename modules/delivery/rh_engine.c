@@ -318,7 +318,7 @@ static apr_status_t make_site(rh_engine_t *engine, const rh_site_t *site, int in
         status = rh_root_pool_make(&dispatcher->spool_pool, RH_POOL_KEEP, false);
     }
     if (status == APR_SUCCESS && site->spool) {
-        status = rh_spooler_make(dispatcher->spool_pool, site->spool, site->name, site->log,
+        status = rh_spooler_make(dispatcher->spool_pool, site->spool, site->spool_owner, site->log,
                                  site->metrics, &dispatcher->spooler);
     }
     return status;

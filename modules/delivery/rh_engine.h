@@ -33,14 +33,15 @@ typedef struct rh_site_t {
     rh_queue_t *dispatch_queue; /**< used by the dispatcher thread alone */
     const rh_net_config_t *net;
     rh_retry_policy_t retry;
-    apr_interval_time_t timeout;         /**< RestHooksTimeout */
-    apr_interval_time_t connect_timeout; /**< RestHooksConnectTimeout */
-    int endpoint_concurrency;            /**< RestHooksEndpointConcurrency */
-    int host_concurrency;                /**< RestHooksHostConcurrency; 0: without limit */
-    apr_interval_time_t retention;       /**< RestHooksRetention */
-    const char *spool;                   /**< RestHooksSpool, NULL: there is none */
-    const rh_metrics_t *metrics;         /**< NULL: nothing is counted */
-    rh_attempt_log_t *log_attempts;      /**< RestHooksLog, NULL: there is none */
+    apr_interval_time_t timeout;                /**< RestHooksTimeout */
+    apr_interval_time_t connect_timeout;        /**< RestHooksConnectTimeout */
+    int endpoint_concurrency;                   /**< RestHooksEndpointConcurrency */
+    int host_concurrency;                       /**< RestHooksHostConcurrency; 0: without limit */
+    apr_interval_time_t retention;              /**< RestHooksRetention */
+    const char *spool;                          /**< RestHooksSpool, NULL: there is none */
+    const struct rh_spool_owner_t *spool_owner; /**< whose files; NULL without a spool */
+    const rh_metrics_t *metrics;                /**< NULL: nothing is counted */
+    rh_attempt_log_t *log_attempts;             /**< RestHooksLog, NULL: there is none */
 } rh_site_t;
 
 /** Settings of the process. */

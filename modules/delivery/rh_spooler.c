@@ -25,14 +25,14 @@ struct rh_spooler_t {
     apr_int64_t total; /**< the drainer's: events that entered the database since it was empty */
 };
 
-apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *site,
+apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
                              const rh_log_t *log, const rh_metrics_t *metrics,
                              rh_spooler_t **result)
 {
     rh_spooler_t *spooler = apr_pcalloc(pool, sizeof(*spooler));
     apr_status_t status = apr_thread_mutex_create(&spooler->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 
-    spooler->spool = rh_spool_make(pool, folder, site, log);
+    spooler->spool = rh_spool_make(pool, folder, owner, log);
     spooler->log = log;
     spooler->metrics = metrics;
     *result = spooler;
@@ -91,18 +91,35 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
     return status;
 }
 
-static void log_loss(rh_spooler_t *spooler, const rh_commit_t *item, apr_status_t status)
+/**
+ * Keep an event that the database refuses in a file for a person.
+ * @return APR_SUCCESS, or why that failed: then the event stays in the spool
+ */
+static apr_status_t keep_refused(rh_spooler_t *spooler, const rh_commit_t *item)
 {
     const rh_event_t *event = item->event;
+    apr_status_t status;
 
-    rh_metrics_count(spooler->metrics, RH_COUNT_EVENTS_LOST);
-    rh_log(spooler->log, RH_LOG_EMERG, status, "RH0331",
-           "event %s of the spool is lost, the database refuses it: type %s, tenant %s, key %s",
+    apr_thread_mutex_lock(spooler->mutex);
+    status = rh_spool_refuse(spooler->spool, event);
+    apr_thread_mutex_unlock(spooler->mutex);
+    if (status != APR_SUCCESS) {
+        rh_log(spooler->log, RH_LOG_ERR, status, "RH0334",
+               "event %s of the spool is refused by the database and cannot be set aside; it stays "
+               "in the spool",
+               event->id);
+        return status;
+    }
+    rh_metrics_count(spooler->metrics, RH_COUNT_EVENTS_REFUSED);
+    rh_log(spooler->log, RH_LOG_CRIT, APR_SUCCESS, "RH0331",
+           "event %s of the spool is refused by the database and kept in a .refused file beside it "
+           "(resthooksctl spool): type %s, tenant %s, key %s",
            event->id, event->type, event->tenant, event->key ? event->key : "(none)");
+    return APR_SUCCESS;
 }
 
 /** Commit without handing anything over: what is due is claimed. Halves, when the database refuses
- * something, so that this alone is lost. */
+ * something, so that this alone is set aside. */
 static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t **items, int count,
                            const rh_claim_t *claim, apr_pool_t *scratch)
 {
@@ -121,12 +138,12 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
         return status;
     }
     if (status == APR_SUCCESS) {
-        for (i = 0; i < count; i++) {
+        for (i = 0; i < count && status == APR_SUCCESS; i++) {
             if (items[i]->status != APR_SUCCESS) {
-                log_loss(spooler, items[i], items[i]->status);
+                status = keep_refused(spooler, items[i]);
             }
         }
-        return APR_SUCCESS;
+        return status;
     }
     if (count > 1) {
         status = commit(spooler, queue, items, half, claim, scratch);
@@ -134,8 +151,7 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
                    ? commit(spooler, queue, items + half, count - half, claim, scratch)
                    : status;
     }
-    log_loss(spooler, items[0], APR_SUCCESS);
-    return APR_SUCCESS;
+    return keep_refused(spooler, items[0]);
 }
 
 /** Read the next events, of files left behind first. */

@@ -12,15 +12,16 @@
 #define RH_SPOOLER_H
 
 #include "rh_metrics.h"
+#include "rh_spool.h"
 #include "rh_store.h"
 
 typedef struct rh_spooler_t rh_spooler_t;
 
 /**
  * @param pool for the spooler alone, it has an allocator of its own
- * @param folder RestHooksSpool; @param site name for its files; @param metrics may be NULL
+ * @param folder RestHooksSpool; @param owner whose files; @param metrics may be NULL
  */
-apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const char *site,
+apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
                              const rh_log_t *log, const rh_metrics_t *metrics,
                              rh_spooler_t **spooler);
 
@@ -40,7 +41,9 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
  * Bring some events into the database; also those that ended processes left behind, which are
  * looked for some seconds apart. One thread.
  * @param stored receives how many events are in the database now, 0: there is nothing to do
- * @return APR_EAGAIN: the database can't take them now
+ * What the database refuses for good is set aside (rh_spool_refuse).
+ * @return APR_EAGAIN: the database can't take them now; another error: one that is refused could
+ * not be set aside, and stays
  */
 apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int64_t lease,
                               apr_pool_t *scratch, int *stored);

@@ -36,6 +36,7 @@ typedef enum {
     RH_COUNT_ATTEMPT_RESET,
     RH_COUNT_EVENTS_LOST,
     RH_COUNT_EVENTS_SPOOLED,
+    RH_COUNT_EVENTS_REFUSED,
     RH_COUNT_LOG_LOST, /**< lines of RestHooksLog */
     RH_COUNT_CLAIMS,
     RH_COUNT_CLAIMED, /**< deliveries */

@@ -8,6 +8,7 @@
 
 #define SOON apr_time_from_sec(15)
 
+static const rh_spool_owner_t spool_owner = {"pgsql-0123456789abcdef", NULL, false};
 static char folder[] = "/tmp/rh-outage-XXXXXX";
 
 static int count_files(void)
@@ -129,6 +130,7 @@ static void test_spool(void)
     bool taken = true;
 
     world->site.spool = folder;
+    world->site.spool_owner = &spool_owner;
     world->down = DOWN_ALL;
     start_engine(world);
     for (int i = 0; i < 5; i++) {
@@ -157,6 +159,7 @@ static void test_full_spool(void)
     struct rlimit limit = {0, 0}, saved;
 
     world->site.spool = folder;
+    world->site.spool_owner = &spool_owner;
     world->down = DOWN_ALL;
     start_engine(world);
     is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS, "events are spooled in an outage");
@@ -226,6 +229,7 @@ static void test_writer_hangs(void)
     world = make_world(1);
     world->hold_commits = true;
     world->site.spool = folder;
+    world->site.spool_owner = &spool_owner;
     start_engine(world);
     is_int(commit_events(world, NULL, 1, MSEC(300)), APR_SUCCESS,
            "with a spool the request's own thread fills it");
@@ -293,6 +297,7 @@ static void test_flapping(void)
     caller_t callers[THREADS];
 
     world->site.spool = folder;
+    world->site.spool_owner = &spool_owner;
     world->commit_takes = MSEC(2);
     start_engine(world);
     start_callers(world, callers, THREADS, CALLS);
@@ -316,6 +321,7 @@ static void test_spool_across_a_stop(void)
     world_t *world = make_world(1);
 
     world->site.spool = folder;
+    world->site.spool_owner = &spool_owner;
     world->down = DOWN_ALL;
     start_engine(world);
     is_int(commit_events(world, NULL, 3, SOON), APR_SUCCESS, "events are spooled in an outage");

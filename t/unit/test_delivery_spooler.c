@@ -132,6 +132,8 @@ static void forget_log(void)
 
 /* ---- spoolers ---- */
 
+static const rh_spool_owner_t owner = {"pgsql-0123456789abcdef", NULL, false};
+
 typedef struct process_t {
     apr_pool_t *pool;
     rh_spooler_t *spooler;
@@ -143,7 +145,7 @@ static process_t begin_process_in(const char *where)
     process_t process = {NULL, NULL};
 
     apr_pool_create_unmanaged_ex(&process.pool, NULL, NULL);
-    if (rh_spooler_make(process.pool, where, "site", &log_all, NULL, &process.spooler) !=
+    if (rh_spooler_make(process.pool, where, &owner, &log_all, NULL, &process.spooler) !=
         APR_SUCCESS) {
         ok(false, "a spooler can be made");
         exit(1);
@@ -305,6 +307,34 @@ static void test_batches(void)
     end_process(process);
 }
 
+static void count_event(void *baton, const rh_event_t *event, apr_pool_t *scratch)
+{
+    (void)event;
+    (void)scratch;
+    (*(int *)baton)++;
+}
+
+/** Remove the files of what was refused. @return how many events they held */
+static int take_refused(void)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int count = 0;
+
+    while ((entry = readdir(dir)) != NULL) {
+        const char *path = apr_pstrcat(pool, folder, "/", entry->d_name, NULL);
+        bool whole = false;
+
+        if (strstr(entry->d_name, ".refused")) {
+            rh_spool_scan(path, pool, count_event, &count, &whole);
+            count += whole ? 0 : 1000;
+            unlink(path);
+        }
+    }
+    closedir(dir);
+    return count;
+}
+
 static void test_refused(void)
 {
     process_t process = begin_process();
@@ -315,9 +345,10 @@ static void test_refused(void)
     database->refused = "37";
     append(process.spooler, 0, 99, NULL);
     drain_all(process.spooler, database);
-    ok(in_order(database, 0, 99, 37), "an event that the database refuses is lost alone");
+    ok(in_order(database, 0, 99, 37), "an event that the database refuses is set aside alone");
     is_int(database->duplicates, 0, "and none of the others goes in twice");
-    is_int(logged("0 RH0331"), 1, "that is said, once");
+    is_int(logged("2 RH0331"), 1, "that is said, once");
+    is_int(take_refused(), 1, "it is kept in a file for a person");
     ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "it isn't tried for ever");
     end_process(process);
 
@@ -335,7 +366,8 @@ static void test_refused(void)
     drain_all(process.spooler, database);
     ok(in_order(database, 0, 9, 5), "then all others are stored, once by their ids");
     ok(database->duplicates > 0, "though some were offered twice");
-    is_int(logged("0 RH0331"), 1, "the one is lost");
+    is_int(logged("2 RH0331"), 1, "the one is refused");
+    is_int(take_refused(), 1, "and kept");
     end_process(process);
 
     process = begin_process();
@@ -345,7 +377,8 @@ static void test_refused(void)
     append(process.spooler, 0, 6, NULL);
     drain_all(process.spooler, database);
     ok(in_order(database, 0, 6, 3), "one that fails alone in a commit holds up nothing");
-    is_int(logged("0 RH0331"), 1, "and is not lost in silence");
+    is_int(logged("2 RH0331"), 1, "and is not dropped in silence");
+    is_int(take_refused(), 1, "it is kept, too");
     end_process(process);
 }
 

@@ -8,7 +8,8 @@
 #include "rh_instruments.h"
 
 #include "rh_openmetrics.h"
-#include "rh_spool.h"
+#include "rh_spool_dir.h"
+#include "rh_spools.h"
 
 #include <http_protocol.h>
 
@@ -41,6 +42,11 @@ static const counters_t counters[] = {
     {"resthooks_events_spooled",
      "Events that went to the spool because the database could not take them",
      RH_COUNT_EVENTS_SPOOLED,
+     NULL,
+     {NULL}},
+    {"resthooks_events_refused",
+     "Events of the spool that the database refused: kept in files for a person",
+     RH_COUNT_EVENTS_REFUSED,
      NULL,
      {NULL}},
     {"resthooks_log_lines_lost",
@@ -289,23 +295,31 @@ static void put_spool(scrape_t *scrape)
         {"resthooks_spool_files", NULL, "Files of the spool that wait for the database"},
         {"resthooks_spool_bytes", "bytes", "Their size"},
         {"resthooks_spool_damaged_files", NULL, "Files of the spool that were set aside"},
+        {"resthooks_spool_refused_files", NULL,
+         "Files of events that the database refused (resthooksctl spool)"},
+        {"resthooks_spool_orphaned_files", NULL,
+         "Files that wait for a database which no virtual host uses"},
     };
     int hosts = scrape->instruments->hosts->nelts, family, i;
     rh_spool_usage_t *usages = apr_pcalloc(scrape->pool, (apr_size_t)hosts * sizeof(*usages));
     bool *known = apr_pcalloc(scrape->pool, (apr_size_t)hosts * sizeof(*known));
+    int *orphans = apr_pcalloc(scrape->pool, (apr_size_t)hosts * sizeof(*orphans));
 
     for (i = 0; i < hosts; i++) {
         const rh_site_t *site = host_at(scrape, i)->config->site;
 
-        known[i] = has_site(host_at(scrape, i)) && site->spool &&
-                   rh_spool_usage(site->spool, site->name, scrape->pool, &usages[i]) == APR_SUCCESS;
+        known[i] =
+            has_site(host_at(scrape, i)) && site->spool &&
+            rh_spool_usage(site->spool, site->spool_owner, scrape->pool, &usages[i]) == APR_SUCCESS;
+        orphans[i] = known[i] ? rh_spools_orphans(scrape->pool, site->spool) : 0;
     }
     for (family = 0; family < LENGTH(families); family++) {
         rh_openmetrics_family(&scrape->out, families[family].name, RH_FAMILY_GAUGE,
                               families[family].unit, families[family].help);
         for (i = 0; i < hosts; i++) {
             const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
-            const apr_int64_t values[] = {usages[i].files, usages[i].bytes, usages[i].damaged};
+            const apr_int64_t values[] = {usages[i].files, usages[i].bytes, usages[i].damaged,
+                                          usages[i].refused, orphans[i]};
 
             if (known[i]) {
                 rh_openmetrics_sample(&scrape->out, labels, values[family]);

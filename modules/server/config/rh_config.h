@@ -103,7 +103,8 @@ typedef struct rh_server_config_t {
     rh_attempt_log_t *attempt_log; /**< RestHooksLog once it is open; NULL: there is none */
     rh_log_t log;                  /**< writes to this server's error log; for every server */
 
-    /* Made in post_config (rh_child.c): shared by the servers of one database. */
+    /* Made in post_config (rh_parent.c, rh_spools.c): shared by the servers of one database. */
+    struct rh_spool_owner_t *spool_owner; /**< NULL: RestHooks is Off here */
     struct rh_gate_t *gate;
     const rh_metrics_t *metrics; /**< of this host (rh_instruments.h); NULL: nothing is counted */
 

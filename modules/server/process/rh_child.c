@@ -91,6 +91,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->host_concurrency = config->settings.host_concurrency;
     site->retention = config->settings.retention;
     site->spool = config->settings.spool;
+    site->spool_owner = config->spool_owner;
     site->metrics = config->metrics;
     site->log_attempts = config->attempt_log;
     if (site->log_attempts) {

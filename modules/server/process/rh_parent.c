@@ -4,6 +4,7 @@
 #include "rh_instruments.h"
 #include "rh_privilege.h"
 #include "rh_server.h"
+#include "rh_spools.h"
 
 #include <apr_hash.h>
 #include <http_core.h>
@@ -62,12 +63,6 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
     }
 }
 
-/** Whether other configurations ran before this one: what fails now would end what they serve. */
-static bool is_restart(void)
-{
-    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
-}
-
 /**
  * Bring the tables of one database up. A database that is down keeps nobody from starting: the
  * children open the gate once it is back.
@@ -94,7 +89,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
                "the database of %s can't be used yet, events wait for it: %s", name, problem);
         return true;
     }
-    if (is_restart()) {
+    if (rh_server_is_restart()) {
         /* At a restart that would end what serves now, with all its other sites. */
         rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0706",
                "the database of %s does not fit this mod_resthooks, events go to the spool and "
@@ -139,42 +134,6 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
     return start;
 }
 
-/**
- * Make the directory of the spool, for the children's user alone.
- * @return false when httpd must not start
- */
-static bool make_spool(rh_server_config_t *config, const rh_server_config_t *main_config,
-                       apr_pool_t *scratch)
-{
-    const char *problem;
-    apr_status_t status = rh_privilege_make_dir(scratch, config->settings.spool, &problem);
-
-    if (status == APR_SUCCESS) {
-        return true;
-    }
-    rh_log(&main_config->log, RH_LOG_CRIT, problem ? APR_SUCCESS : status, "RH0709",
-           "RestHooksSpool: cannot use the directory %s%s%s", config->settings.spool,
-           problem ? ": " : "", problem ? problem : "");
-    if (is_restart()) {
-        config->settings.spool = NULL;
-        return true;
-    }
-    return false;
-}
-
-static bool make_spools(apr_pool_t *scratch, server_rec *server)
-{
-    const rh_server_config_t *main_config = rh_server_config(server);
-    bool start = true;
-
-    for (; server && start; server = server->next) {
-        rh_server_config_t *config = rh_server_config(server);
-
-        start = !config->settings.enabled || make_spool(config, main_config, scratch);
-    }
-    return start;
-}
-
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
 {
     const rh_log_t *log = &rh_server_config(server)->log;
@@ -192,7 +151,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     rh_instruments_make(pconf, server);
-    if (!make_spools(ptemp, server)) {
+    if (!rh_spools_prepare(pconf, ptemp, server)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     status = rh_privilege_drop(&before);
@@ -208,6 +167,11 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return start ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+bool rh_server_is_restart(void)
+{
+    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
 }
 
 void rh_parent_register(apr_pool_t *pool)

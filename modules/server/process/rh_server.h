@@ -44,6 +44,10 @@ void rh_server_wake(request_rec *r);
  * @return NULL without mod_dbd, which check_config refuses */
 rh_db_source_t *rh_dbd_source(apr_pool_t *pool, server_rec *server);
 
+/** True if another configuration ran before this one: failing now would take down what it serves.
+ * In the parent. */
+bool rh_server_is_restart(void);
+
 /** An rh_log_t that writes to a server's error log as `resthooks:level`, "RHnnnn: text"
  * (rh_log_sink.c). */
 void rh_log_sink(rh_log_t *log, server_rec *server);

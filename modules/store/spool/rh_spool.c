@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_spool.h"
 
+#include "rh_spool_dir.h"
 #include "rh_spool_record.h"
 #include "rh_uuid.h"
 
@@ -15,9 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC "RHSPOOL1"
-#define MAGIC_LEN 8
-#define SUFFIX ".spool"
 /** How often a file that others took before it could be locked is made anew. */
 #define CREATE_TRIES 10
 /** How a body begins: the id's length, the id. */
@@ -39,11 +37,12 @@ typedef struct spool_file_t {
 struct rh_spool_t {
     apr_pool_t *pool;
     const char *folder;
-    const char *site;
+    const rh_spool_owner_t *owner;
     const rh_log_t *log;
     spool_file_t own;     /**< what this process appends to */
     spool_file_t adopted; /**< what a dead process left, while it is being read */
     spool_file_t *reading;
+    const char *refused; /**< path of the file for what is refused; NULL: none was */
 };
 
 static apr_status_t file_open(spool_file_t *file, rh_spool_t *spool, const char *path, int flags)
@@ -64,7 +63,7 @@ static apr_status_t file_open(spool_file_t *file, rh_spool_t *spool, const char 
         return status;
     }
     file->end = info.st_size;
-    file->read_at = file->next_at = MAGIC_LEN;
+    file->read_at = file->next_at = RH_SPOOL_MAGIC_LEN;
     return APR_SUCCESS;
 }
 
@@ -96,30 +95,14 @@ static apr_status_t spool_cleanup(void *data)
     return APR_SUCCESS;
 }
 
-/** A site's name as it stands in names of files. */
-static const char *safe_name(apr_pool_t *pool, const char *site)
-{
-    char *name = apr_pstrdup(pool, site);
-
-    for (char *at = name; *at; at++) {
-        if (!apr_isalnum(*at) && *at != '-') {
-            *at = '_';
-        }
-    }
-    if (strlen(name) > 100) {
-        name[100] = '\0';
-    }
-    return name;
-}
-
-rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site,
+rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
                           const rh_log_t *log)
 {
     rh_spool_t *spool = apr_pcalloc(pool, sizeof(*spool));
 
     spool->pool = pool;
     spool->folder = apr_pstrdup(pool, folder);
-    spool->site = safe_name(pool, site);
+    spool->owner = owner;
     spool->log = log;
     spool->own.fd = spool->adopted.fd = -1;
     /* The files' pools are below this one and go before its ordinary cleanups. */
@@ -202,7 +185,8 @@ static apr_status_t own_open(rh_spool_t *spool)
     apr_pool_create(&scratch, spool->pool);
     for (i = 0; i < CREATE_TRIES; i++) {
         rh_uuid_make(id);
-        path = apr_pstrcat(scratch, spool->folder, "/", spool->site, ".", id, SUFFIX, NULL);
+        path = apr_pstrcat(scratch, spool->folder, "/", spool->owner->database, ".", id,
+                           RH_SPOOL_SUFFIX, NULL);
         status = file_open(&spool->own, spool, path, O_RDWR | O_CREAT | O_EXCL);
         if (status == APR_SUCCESS && fstat(spool->own.fd, &info) == 0 && info.st_nlink == 0) {
             file_close(&spool->own);
@@ -223,9 +207,9 @@ static apr_status_t own_create(rh_spool_t *spool)
     if (status != APR_SUCCESS) {
         return status;
     }
-    status = write_all(spool->own.fd, MAGIC, MAGIC_LEN, 0);
+    status = write_all(spool->own.fd, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN, 0);
     if (status == APR_SUCCESS) {
-        spool->own.end = MAGIC_LEN;
+        spool->own.end = RH_SPOOL_MAGIC_LEN;
         status = sync_folder(spool->folder);
     }
     if (status != APR_SUCCESS) {
@@ -382,82 +366,19 @@ static bool record_follows(const spool_file_t *file, apr_pool_t *pool)
 
 static bool has_magic(const spool_file_t *file)
 {
-    char magic[MAGIC_LEN];
+    char magic[RH_SPOOL_MAGIC_LEN];
 
-    return file->end >= MAGIC_LEN && read_all(file->fd, magic, MAGIC_LEN, 0) == APR_SUCCESS &&
-           memcmp(magic, MAGIC, MAGIC_LEN) == 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/** Names of this site's files, oldest first. A missing folder is an empty one. */
-static apr_status_t list_files(const rh_spool_t *spool, apr_pool_t *pool,
-                               apr_array_header_t **names)
-{
-    const char *prefix = apr_pstrcat(pool, spool->site, ".", NULL);
-    apr_size_t prefix_len = strlen(prefix), suffix_len = strlen(SUFFIX);
-    apr_finfo_t info;
-    apr_dir_t *dir;
-    apr_status_t status = apr_dir_open(&dir, spool->folder, pool);
-
-    *names = apr_array_make(pool, 8, sizeof(const char *));
-    if (APR_STATUS_IS_ENOENT(status)) {
-        return APR_SUCCESS;
-    }
-    if (status != APR_SUCCESS) {
-        return status;
-    }
-    while (apr_dir_read(&info, APR_FINFO_NAME, dir) == APR_SUCCESS) {
-        apr_size_t len = strlen(info.name);
-
-        if (len == prefix_len + RH_UUID_LEN + suffix_len &&
-            strncmp(info.name, prefix, prefix_len) == 0 &&
-            strcmp(info.name + len - suffix_len, SUFFIX) == 0) {
-            APR_ARRAY_PUSH(*names, const char *) = apr_pstrdup(pool, info.name);
-        }
-    }
-    apr_dir_close(dir);
-    qsort((*names)->elts, (size_t)(*names)->nelts, sizeof(const char *), compare_names);
-    return APR_SUCCESS;
+    return file->end >= RH_SPOOL_MAGIC_LEN &&
+           read_all(file->fd, magic, RH_SPOOL_MAGIC_LEN, 0) == APR_SUCCESS &&
+           memcmp(magic, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN) == 0;
 }
 
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch)
 {
     apr_array_header_t *names;
 
-    return list_files(spool, scratch, &names) == APR_SUCCESS && names->nelts > 0;
-}
-
-apr_status_t rh_spool_usage(const char *folder, const char *site, apr_pool_t *scratch,
-                            rh_spool_usage_t *usage)
-{
-    const char *prefix = apr_pstrcat(scratch, safe_name(scratch, site), ".", NULL);
-    apr_size_t spool_len = strlen(prefix) + RH_UUID_LEN;
-    apr_finfo_t info;
-    apr_dir_t *dir;
-    apr_status_t status = apr_dir_open(&dir, folder, scratch);
-
-    memset(usage, 0, sizeof(*usage));
-    if (status != APR_SUCCESS) {
-        return APR_STATUS_IS_ENOENT(status) ? APR_SUCCESS : status;
-    }
-    while ((status = apr_dir_read(&info, APR_FINFO_NAME | APR_FINFO_SIZE, dir)) == APR_SUCCESS ||
-           status == APR_INCOMPLETE) {
-        if (strncmp(info.name, prefix, strlen(prefix)) != 0 || strlen(info.name) < spool_len) {
-            continue;
-        }
-        if (strcmp(info.name + spool_len, SUFFIX) != 0) {
-            usage->damaged += strncmp(info.name + spool_len, SUFFIX ".", strlen(SUFFIX) + 1) == 0;
-        } else if ((info.valid & APR_FINFO_SIZE) && info.size > MAGIC_LEN) {
-            usage->files++;
-            usage->bytes += info.size - MAGIC_LEN;
-        }
-    }
-    apr_dir_close(dir);
-    return APR_SUCCESS;
+    return rh_spool_list(spool->folder, spool->owner, scratch, &names) == APR_SUCCESS &&
+           names->nelts > 0;
 }
 
 /** Take over the oldest file that nobody holds. */
@@ -468,7 +389,7 @@ static apr_status_t adopt_file(rh_spool_t *spool)
     apr_status_t status;
 
     apr_pool_create(&scratch, spool->pool);
-    status = list_files(spool, scratch, &names);
+    status = rh_spool_list(spool->folder, spool->owner, scratch, &names);
     for (int i = 0; status == APR_SUCCESS && i < names->nelts && spool->adopted.fd < 0; i++) {
         const char *name = APR_ARRAY_IDX(names, i, const char *);
         const char *path = apr_pstrcat(scratch, spool->folder, "/", name, NULL);
@@ -565,4 +486,86 @@ apr_status_t rh_spool_forget(rh_spool_t *spool)
         file_remove(file, spool);
     }
     return APR_SUCCESS;
+}
+
+apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event)
+{
+    apr_size_t size = rh_spool_record_size(event);
+    spool_file_t file = {0};
+    unsigned char *record;
+    apr_status_t status;
+
+    if (!spool->refused) {
+        char id[RH_UUID_LEN + 1];
+
+        rh_uuid_make(id);
+        spool->refused = apr_pstrcat(spool->pool, spool->folder, "/", spool->owner->database, ".",
+                                     id, RH_SPOOL_REFUSED, NULL);
+    }
+    /* Opened for each: a person may have taken the file away. */
+    status = file_open(&file, spool, spool->refused, O_RDWR | O_CREAT);
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    record = malloc(size);
+    if (!record) {
+        file_close(&file);
+        return APR_ENOMEM;
+    }
+    rh_spool_record_write(event, record);
+    if (file.end < RH_SPOOL_MAGIC_LEN) {
+        status = write_all(file.fd, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN, 0);
+        file.end = RH_SPOOL_MAGIC_LEN;
+    }
+    if (status == APR_SUCCESS) {
+        status = write_all(file.fd, record, size, file.end);
+    }
+    if (status == APR_SUCCESS && fdatasync(file.fd) != 0) {
+        status = errno;
+    }
+    if (status == APR_SUCCESS) {
+        status = sync_folder(spool->folder);
+    } else if (ftruncate(file.fd, file.end) != 0) {
+        status = errno;
+    }
+    free(record);
+    file_close(&file);
+    return status;
+}
+
+apr_status_t rh_spool_scan(const char *path, apr_pool_t *pool, rh_spool_visit_t *visit, void *baton,
+                           bool *whole)
+{
+    spool_file_t file = {0};
+    record_t record = RECORD_OK;
+    apr_status_t status = APR_SUCCESS;
+    apr_pool_t *scratch;
+    struct stat info;
+
+    *whole = false;
+    file.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (file.fd < 0 || fstat(file.fd, &info) != 0) {
+        status = errno;
+    }
+    if (status == APR_SUCCESS) {
+        file.end = info.st_size;
+        file.next_at = RH_SPOOL_MAGIC_LEN;
+        status = has_magic(&file) ? APR_SUCCESS : APR_EINVAL;
+    }
+    apr_pool_create(&scratch, pool);
+    while (status == APR_SUCCESS && record == RECORD_OK) {
+        rh_event_t event = {0};
+
+        apr_pool_clear(scratch);
+        record = read_record(&file, scratch, &event, &status);
+        if (record == RECORD_OK) {
+            visit(baton, &event, scratch);
+        }
+    }
+    *whole = status == APR_SUCCESS && record == RECORD_END && file.next_at == file.end;
+    apr_pool_destroy(scratch);
+    if (file.fd >= 0) {
+        close(file.fd);
+    }
+    return status;
 }

@@ -3,14 +3,20 @@
  * @file rh_spool.h
  * @brief Where events wait, fsynced, while the database can't be reached.
  *
- * A process appends to a file of its own, `SITE.UUIDv7.spool`, under an exclusive flock that ends
- * with the process. A file that nobody holds belongs to whoever locks it first: so a child takes
- * over what a killed one left behind, oldest name first.
+ * A process appends to a file of its own, `DATABASE.UUIDv7.spool`, under an exclusive flock that
+ * ends with the process. A file that is not locked belongs to the first process of that database
+ * that locks it: so a child takes over what a killed one left, oldest first. DATABASE is what
+ * rh_db_file_name makes of the connection's parameters, so virtual hosts may come, go and change
+ * their order. Version 0.1 named files by the first virtual host that used the database.
+ *
+ * What the database refuses for good leaves for `DATABASE.UUIDv7.refused`, in the same form, for a
+ * person: `resthooksctl spool`.
  *
  * File: the eight bytes "RHSPOOL1", then records: length of the body (4 bytes, big endian), CRC-32
  * of the body (4 bytes, big endian; ISO-HDLC, as zlib's), body. Body: the fields id, tenant, type,
- * key, client id, traceparent, time (decimal microseconds), source (decimal), data, each as length
- * (4 bytes, big endian; 0xffffffff: none) and bytes.
+ * key, client id, traceparent, time (decimal microseconds), source (decimal), data, previous,
+ * reason, hops (decimal), each as length (4 bytes, big endian; 0xffffffff: none) and bytes. Records
+ * of version 0.1 end with data.
  *
  * How far a file was read is kept in memory only: after a crash it is read again from its
  * start, and the store drops events whose id it has. A torn last record was never acknowledged and
@@ -29,11 +35,17 @@ typedef struct rh_spool_t rh_spool_t;
 /** Largest body of a record, bytes; a longer one in a file is damage. */
 #define RH_SPOOL_MAX_RECORD (64 * 1024 * 1024)
 
-/**
- * A spool in a folder, for a site (a name that is made safe for a file name). Nothing is created
- * before the first append. Closed with `pool`.
- */
-rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const char *site,
+/** Whose files: of which database. Outlives what it is given to. */
+typedef struct rh_spool_owner_t {
+    const char *database; /**< of rh_db_file_name */
+    /** Of const char *: hosts ("name:port") by which version 0.1 named this database's files; NULL:
+     * none */
+    apr_array_header_t *former;
+    bool any_former; /**< there is no other database, so every file of version 0.1 is this one's */
+} rh_spool_owner_t;
+
+/** A spool in a directory. Nothing is created before the first append. Closed with `pool`. */
+rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
                           const rh_log_t *log);
 
 /**
@@ -47,21 +59,10 @@ apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events,
 bool rh_spool_pending(const rh_spool_t *spool);
 
 /**
- * True while a file of this site waits in the folder, of whatever process. Looks at the folder
+ * True while a file of this database waits in the folder, of whatever process. Looks at the folder
  * alone, so any thread may ask.
  */
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
-
-/** What lies in a folder for one site. */
-typedef struct rh_spool_usage_t {
-    int files;       /**< that wait */
-    apr_off_t bytes; /**< of these, with what was read already of a file that is being read */
-    int damaged;     /**< files that were set aside */
-} rh_spool_usage_t;
-
-/** Look at a folder: any process may. A folder that is not there holds nothing. */
-apr_status_t rh_spool_usage(const char *folder, const char *site, apr_pool_t *scratch,
-                            rh_spool_usage_t *usage);
 
 /**
  * Read the next events in order: of files left behind first (looked for when `adopt`), then of our
@@ -74,6 +75,23 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
 
 /** What rh_spool_read gave last is stored: go on behind it; a file read to its end is removed. */
 apr_status_t rh_spool_forget(rh_spool_t *spool);
+
+/**
+ * Keep an event that the database refuses in a file for a person, fsynced.
+ * @return APR_SUCCESS, or the system's error: then the event must not be forgotten
+ */
+apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event);
+
+/** What a reader of a whole file gets. @param event whose strings live in `scratch` */
+typedef void rh_spool_visit_t(void *baton, const rh_event_t *event, apr_pool_t *scratch);
+
+/**
+ * Read all events of a file, of whatever suffix, without changing it.
+ * @param whole receives false when it ends in the middle of a record or is damaged there
+ * @return APR_EINVAL: it is not a file of a spool
+ */
+apr_status_t rh_spool_scan(const char *path, apr_pool_t *pool, rh_spool_visit_t *visit, void *baton,
+                           bool *whole);
 
 /** Bytes of our own file that wait. */
 apr_off_t rh_spool_bytes(const rh_spool_t *spool);

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <zlib.h>
 
-#define FIELD_COUNT 9
 #define NO_FIELD 0xffffffffU
 #define NUMBER_SIZE 24
+/** More hops than any event has. */
+#define MAX_HOPS 1000000
 
 enum {
     FIELD_ID,
@@ -21,7 +22,12 @@ enum {
     FIELD_TRACEPARENT,
     FIELD_TIME,
     FIELD_SOURCE,
-    FIELD_DATA
+    FIELD_DATA,
+    FIELD_OF_0_1, /**< number of fields that version 0.1 wrote */
+    FIELD_PREVIOUS = FIELD_OF_0_1,
+    FIELD_REASON,
+    FIELD_HOPS,
+    FIELD_COUNT
 };
 
 /** An event laid out as fields; a NULL data is a field that is not there. */
@@ -29,6 +35,7 @@ typedef struct fields_t {
     rh_bytes_t field[FIELD_COUNT];
     char time[NUMBER_SIZE];
     char source[NUMBER_SIZE];
+    char hops[NUMBER_SIZE];
 } fields_t;
 
 static rh_bytes_t text_field(const char *text)
@@ -51,6 +58,10 @@ static void lay_out(const rh_event_t *event, fields_t *fields)
     fields->field[FIELD_TIME] = text_field(fields->time);
     fields->field[FIELD_SOURCE] = text_field(fields->source);
     fields->field[FIELD_DATA] = event->data;
+    fields->field[FIELD_PREVIOUS] = event->previous;
+    fields->field[FIELD_REASON] = text_field(event->reason);
+    apr_snprintf(fields->hops, sizeof(fields->hops), "%d", event->hops);
+    fields->field[FIELD_HOPS] = text_field(fields->hops);
 }
 
 static void put32(unsigned char *to, apr_uint32_t value)
@@ -113,7 +124,8 @@ void rh_spool_record_head(const unsigned char head[RH_SPOOL_HEAD], apr_uint32_t 
     *crc = get32(head + 4);
 }
 
-/** Split a body into its fields; false when the lengths don't add up. */
+/** Split a body into its fields: all, or those of version 0.1. False when the lengths don't add up.
+ */
 static bool split(const char *body, apr_size_t len, rh_bytes_t field[FIELD_COUNT])
 {
     apr_size_t at = 0;
@@ -121,6 +133,10 @@ static bool split(const char *body, apr_size_t len, rh_bytes_t field[FIELD_COUNT
     for (int i = 0; i < FIELD_COUNT; i++) {
         apr_uint32_t size;
 
+        if (i == FIELD_OF_0_1 && at == len) {
+            memset(&field[i], 0, (FIELD_COUNT - FIELD_OF_0_1) * sizeof(*field));
+            return true;
+        }
         if (len - at < 4) {
             return false;
         }
@@ -170,7 +186,7 @@ static const char *copy(apr_pool_t *pool, rh_bytes_t field)
 apr_status_t rh_spool_decode(const char *body, apr_size_t len, apr_pool_t *pool, rh_event_t *event)
 {
     rh_bytes_t field[FIELD_COUNT];
-    apr_int64_t time, source;
+    apr_int64_t time, source, hops = 0;
 
     if (!split(body, len, field) || !number(field[FIELD_TIME], &time) ||
         !number(field[FIELD_SOURCE], &source) || source >= RH_SOURCE_COUNT ||
@@ -181,7 +197,13 @@ apr_status_t rh_spool_decode(const char *body, apr_size_t len, apr_pool_t *pool,
         !rh_event_type_valid(field[FIELD_TYPE].data, field[FIELD_TYPE].len) ||
         !optional_name(field[FIELD_KEY]) || !optional_name(field[FIELD_CLIENT_ID]) ||
         !optional_name(field[FIELD_TRACEPARENT]) || !field[FIELD_DATA].data ||
-        rh_json_check(field[FIELD_DATA].data, field[FIELD_DATA].len, NULL) != APR_SUCCESS) {
+        rh_json_check(field[FIELD_DATA].data, field[FIELD_DATA].len, NULL) != APR_SUCCESS ||
+        (field[FIELD_PREVIOUS].data &&
+         rh_json_check(field[FIELD_PREVIOUS].data, field[FIELD_PREVIOUS].len, NULL) !=
+             APR_SUCCESS) ||
+        (field[FIELD_REASON].data &&
+         !rh_utf8_valid(field[FIELD_REASON].data, field[FIELD_REASON].len)) ||
+        (field[FIELD_HOPS].data && (!number(field[FIELD_HOPS], &hops) || hops > MAX_HOPS))) {
         return APR_EINVAL;
     }
     event->id = copy(pool, field[FIELD_ID]);
@@ -193,5 +215,8 @@ apr_status_t rh_spool_decode(const char *body, apr_size_t len, apr_pool_t *pool,
     event->time = time;
     event->source = (rh_event_source_t)source;
     event->data = field[FIELD_DATA];
+    event->previous = field[FIELD_PREVIOUS];
+    event->reason = copy(pool, field[FIELD_REASON]);
+    event->hops = (int)hops;
     return APR_SUCCESS;
 }

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "tap.h"
 
-#include "rh_spool.h"
+#include "rh_spool_record.h"
 #include "rh_uuid.h"
 
 #include <apr_file_info.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static char folder[] = "/tmp/rh-spool-XXXXXX";
+static const rh_spool_owner_t owner = {"pgsql-0123456789abcdef", NULL, false};
 
 static rh_event_t *make_event(apr_pool_t *pool, const char *key, const char *data)
 {
@@ -69,7 +70,7 @@ static int count_read(rh_spool_t *spool, bool adopt, apr_pool_t *pool)
 
 static void test_round_trip(apr_pool_t *pool)
 {
-    rh_spool_t *spool = rh_spool_make(pool, folder, "api.example.com:443", NULL);
+    rh_spool_t *spool = rh_spool_make(pool, folder, &owner, NULL);
     rh_event_t *event = make_event(pool, "17", "{\"a\": 1.0 , \"b\":\"\\u00e9\"}");
     rh_event_t *second = make_event(pool, NULL, "[]");
     const rh_event_t *both[2];
@@ -115,7 +116,7 @@ static void append_and_die(apr_pool_t *pool, int count)
     pid_t child = fork();
 
     if (child == 0) {
-        rh_spool_t *spool = rh_spool_make(pool, folder, "site", NULL);
+        rh_spool_t *spool = rh_spool_make(pool, folder, &owner, NULL);
 
         for (int i = 0; i < count; i++) {
             append_one(spool, make_event(pool, apr_itoa(pool, i), "{}"));
@@ -135,13 +136,13 @@ static void test_adoption(apr_pool_t *pool)
 
     append_and_die(pool, 3);
     apr_pool_create(&life, pool);
-    spool = rh_spool_make(life, folder, "site", NULL);
+    spool = rh_spool_make(life, folder, &owner, NULL);
     is_int(count_read(spool, false, pool), 0, "what others left is not read unasked");
     append_one(spool, make_event(pool, "own", "{}"));
     rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
     is_int(events->nelts, 3, "a killed process's events are taken over");
     is(APR_ARRAY_IDX(events, 2, rh_event_t *)->key, "2", "in order");
-    other = rh_spool_make(life, folder, "site", NULL);
+    other = rh_spool_make(life, folder, &owner, NULL);
     is_int(count_read(other, true, pool), 0, "what somebody holds is left to him");
     rh_spool_forget(spool);
     rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
@@ -154,7 +155,7 @@ static void test_adoption(apr_pool_t *pool)
     path = find_file(pool, ".spool");
     stat(path, &info);
     truncate(path, info.st_size - 5);
-    spool = rh_spool_make(pool, folder, "site", NULL);
+    spool = rh_spool_make(pool, folder, &owner, NULL);
     is_int(count_read(spool, true, pool), 1, "a torn last record is passed over");
     rh_spool_forget(spool);
     is_int(count_read(spool, true, pool), 0, "and is the end");
@@ -173,7 +174,7 @@ static void test_damage(apr_pool_t *pool)
     fd = open(path, O_RDWR);
     ok(pwrite(fd, "~", 1, 40) == 1, "damage the first record");
     close(fd);
-    spool = rh_spool_make(pool, folder, "site", NULL);
+    spool = rh_spool_make(pool, folder, &owner, NULL);
     is_int(count_read(spool, true, pool), 0, "a damaged file gives nothing behind the damage");
     path = find_file(pool, ".damaged");
     ok(path != NULL, "and is kept for a person");
@@ -186,7 +187,7 @@ static void test_damage(apr_pool_t *pool)
     ok(pwrite(fd, "\x7f", 1, 8 + 8 + length[2] * 256 + length[3]) == 1,
        "damage the length of the second one, which then would end behind the file");
     close(fd);
-    spool = rh_spool_make(pool, folder, "site", NULL);
+    spool = rh_spool_make(pool, folder, &owner, NULL);
     is_int(count_read(spool, true, pool), 1, "what comes before it is read");
     rh_spool_forget(spool);
     is_int(count_read(spool, true, pool), 0, "and nothing behind it");
@@ -194,7 +195,8 @@ static void test_damage(apr_pool_t *pool)
     ok(path != NULL, "which is not taken for a torn end, but kept for a person");
     unlink(path);
 
-    path = apr_pstrcat(pool, folder, "/site.01900000-0000-7000-8000-000000000000.spool", NULL);
+    path = apr_pstrcat(pool, folder,
+                       "/pgsql-0123456789abcdef.01900000-0000-7000-8000-000000000000.spool", NULL);
     fd = open(path, O_RDWR | O_CREAT, 0600);
     ok(write(fd, "not a spool file", 16) == 16, "a foreign file of that name");
     close(fd);
@@ -206,7 +208,7 @@ static void test_damage(apr_pool_t *pool)
 
 static void test_full_disk(apr_pool_t *pool)
 {
-    rh_spool_t *spool = rh_spool_make(pool, folder, "site", NULL);
+    rh_spool_t *spool = rh_spool_make(pool, folder, &owner, NULL);
     struct rlimit limit = {2048, 2048}, saved;
     char *big = apr_pcalloc(pool, 8192);
 
@@ -222,9 +224,87 @@ static void test_full_disk(apr_pool_t *pool)
     append_one(spool, make_event(pool, "after", "{}"));
     is_int(count_read(spool, false, pool), 2, "and nothing of the failed write stays in the file");
     rh_spool_forget(spool);
-    spool = rh_spool_make(pool, "/nonexistent/rh", "site", NULL);
+    spool = rh_spool_make(pool, "/nonexistent/rh", &owner, NULL);
     ok(append_one(spool, make_event(pool, "x", "{}")) != APR_SUCCESS, "a missing folder is told");
     is_int(count_read(spool, true, pool), 0, "and reads as empty");
+}
+
+/** The last event that a scan saw, and how many. */
+typedef struct seen_t {
+    apr_pool_t *pool;
+    int count;
+    const char *key, *reason, *previous;
+    int hops;
+} seen_t;
+
+static void see(void *baton, const rh_event_t *event, apr_pool_t *scratch)
+{
+    seen_t *seen = baton;
+
+    (void)scratch;
+    seen->count++;
+    seen->key = apr_pstrdup(seen->pool, event->key);
+    seen->reason = apr_pstrdup(seen->pool, event->reason);
+    seen->previous = event->previous.data
+                         ? apr_pstrmemdup(seen->pool, event->previous.data, event->previous.len)
+                         : NULL;
+    seen->hops = event->hops;
+}
+
+static void test_refused(apr_pool_t *pool)
+{
+    rh_spool_t *spool = rh_spool_make(pool, folder, &owner, NULL);
+    rh_event_t *event = make_event(pool, "1", "{}");
+    seen_t seen = {pool, 0, NULL, NULL, NULL, 0};
+    const char *path, *back;
+    bool whole;
+    int fd;
+
+    event->reason = "truncated";
+    event->previous.data = "{\"a\":1}";
+    event->previous.len = 7;
+    event->hops = 2;
+    is_int(rh_spool_refuse(spool, make_event(pool, "0", "{}")), APR_SUCCESS,
+           "what is refused is kept");
+    is_int(rh_spool_refuse(spool, event), APR_SUCCESS, "in one file");
+    path = find_file(pool, ".refused");
+    ok(path && rh_spool_scan(path, pool, see, &seen, &whole) == APR_SUCCESS && whole,
+       "which can be read");
+    is_int(seen.count, 2, "with all of it");
+    is(seen.key, "1", "in order");
+    is(seen.reason, "truncated", "an event keeps its reason");
+    is(seen.previous, "{\"a\":1}", "what was there before");
+    is_int(seen.hops, 2, "and its hops");
+    ok(!rh_spool_waits(spool, pool), "it does not wait for the database");
+    fd = open(path, O_WRONLY | O_APPEND);
+    ok(write(fd, "\0\0\0\x30", 4) == 4, "a record is torn");
+    close(fd);
+    seen.count = 0;
+    ok(rh_spool_scan(path, pool, see, &seen, &whole) == APR_SUCCESS && !whole && seen.count == 2,
+       "then what is before it is read, and that is told");
+    back = apr_pstrcat(pool, apr_pstrmemdup(pool, path, strlen(path) - strlen(".refused")),
+                       ".spool", NULL);
+    ok(rename(path, back) == 0 && count_read(spool, true, pool) == 2,
+       "under the name of a file that waits it is taken again");
+    rh_spool_forget(spool);
+    is_int(count_read(spool, true, pool), 0, "until it is stored");
+}
+
+/** Version 0.1 wrote no previous, reason and hops: four bytes, four bytes, and "0" behind its
+ * length. */
+static void test_old_record(apr_pool_t *pool)
+{
+    rh_event_t *event = make_event(pool, "17", "{}"), old = {0};
+    apr_size_t size = rh_spool_record_size(event);
+    unsigned char *record = apr_palloc(pool, size);
+
+    rh_spool_record_write(event, record);
+    is_int(rh_spool_decode((char *)record + RH_SPOOL_HEAD, size - RH_SPOOL_HEAD - 13, pool, &old),
+           APR_SUCCESS, "a record of version 0.1 is read");
+    is(old.id, event->id, "with what it has");
+    ok(!old.previous.data && !old.reason && old.hops == 0, "and without what it has not");
+    is_int(rh_spool_decode((char *)record + RH_SPOOL_HEAD, size - RH_SPOOL_HEAD - 9, pool, &old),
+           APR_EINVAL, "one that ends elsewhere is damaged");
 }
 
 int main(void)
@@ -240,6 +320,8 @@ int main(void)
     test_adoption(pool);
     test_damage(pool);
     test_full_disk(pool);
+    test_refused(pool);
+    test_old_record(pool);
     ok(rmdir(folder) == 0, "nothing is left in the folder");
     apr_pool_destroy(pool);
     apr_terminate();

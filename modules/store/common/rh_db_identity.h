@@ -1,0 +1,29 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_db_identity.h
+ * @brief Which database connection parameters lead to, whatever else they say.
+ *
+ * Files that belong to a database are named by it. So what may change without its being another
+ * database (password, user, time-outs, TLS, application name) must not count, and neither must the
+ * order or the form (keywords or a URI) of the parameters. A host that gets another name is another
+ * database as far as parameters can tell.
+ */
+#ifndef RH_DB_IDENTITY_H
+#define RH_DB_IDENTITY_H
+
+#include <apr_pools.h>
+
+/** Length of what rh_db_file_name makes at most. */
+#define RH_DB_FILE_NAME_LEN 40
+
+/**
+ * Describe the database of a driver's parameters, for people and for comparison: "pgsql
+ * host=db.example port=5432 dbname=hooks schema=resthooks". Without any secret. In `pool`.
+ * @param driver "pgsql" or "sqlite3"; @param params as in DBDParams
+ */
+const char *rh_db_identity(apr_pool_t *pool, const char *driver, const char *params);
+
+/** A name for its files: the driver, "-" and 16 hexadecimal digits of the identity's SHA-256. */
+const char *rh_db_file_name(apr_pool_t *pool, const char *driver, const char *params);
+
+#endif

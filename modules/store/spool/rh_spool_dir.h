@@ -1,0 +1,56 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_spool_dir.h
+ * @brief The spool's directory: whose files lie in it. Reads names and sizes only, so any process
+ * may ask.
+ */
+#ifndef RH_SPOOL_DIR_H
+#define RH_SPOOL_DIR_H
+
+#include "rh_spool.h"
+
+/** How files begin, and how their names end: those that wait, were refused, are damaged. */
+#define RH_SPOOL_MAGIC "RHSPOOL1"
+#define RH_SPOOL_MAGIC_LEN 8
+#define RH_SPOOL_SUFFIX ".spool"
+#define RH_SPOOL_REFUSED ".refused"
+#define RH_SPOOL_DAMAGED ".spool.damaged"
+
+/** What the name of a file says. */
+typedef struct rh_spool_name_t {
+    const char *prefix; /**< the database's name, or a host's of version 0.1 */
+    const char *suffix; /**< one of the three above */
+} rh_spool_name_t;
+
+/** Split a file's name. @return false: it is not a file of a spool */
+bool rh_spool_name_parse(apr_pool_t *pool, const char *file, rh_spool_name_t *name);
+
+/** True if a file with this prefix is the owner's. */
+bool rh_spool_owns(const rh_spool_owner_t *owner, const char *prefix);
+
+/** The files of an owner that wait, oldest first: names of const char *, in `pool`. A directory
+ * that is missing is an empty one. */
+apr_status_t rh_spool_list(const char *folder, const rh_spool_owner_t *owner, apr_pool_t *pool,
+                           apr_array_header_t **names);
+
+/** What lies in a directory for one database. */
+typedef struct rh_spool_usage_t {
+    int files;       /**< that wait */
+    apr_off_t bytes; /**< of these, with what was read already of a file that is being read */
+    int damaged;     /**< files that were set aside */
+    int refused;     /**< files of events that the database refuses */
+    apr_off_t refused_bytes;
+} rh_spool_usage_t;
+
+/** Look at a directory. One that is missing holds nothing. */
+apr_status_t rh_spool_usage(const char *folder, const rh_spool_owner_t *owner, apr_pool_t *scratch,
+                            rh_spool_usage_t *usage);
+
+/**
+ * Find files that wait for a database which is none of `owners`.
+ * @param owners of const rh_spool_owner_t *; @param names receives const char *, in `pool`
+ */
+apr_status_t rh_spool_orphans(const char *folder, const apr_array_header_t *owners,
+                              apr_pool_t *pool, apr_array_header_t **names);
+
+#endif
