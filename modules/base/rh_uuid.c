@@ -2,15 +2,51 @@
 #include "rh_uuid.h"
 
 #include <openssl/rand.h>
+#include <time.h>
 #include <unistd.h>
 
 /** Milliseconds and counter of the last UUID: (ms << 12) | counter. */
 static apr_uint64_t last_stamp;
 
+/** What is added to the time since this machine started to get the time of ids; 0: they follow this
+ * host's clock. Atomic. */
+static apr_int64_t clock_base;
+
+/** Time since the machine started, in microseconds: no one can set it. */
+static apr_time_t uptime(void)
+{
+    struct timespec now = {0, 0};
+
+#ifdef CLOCK_BOOTTIME
+    clock_gettime(CLOCK_BOOTTIME, &now);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
+apr_interval_time_t rh_uuid_follow_clock(apr_time_t now)
+{
+    apr_interval_time_t ahead = apr_time_now() - now;
+    bool followed = __atomic_load_n(&clock_base, __ATOMIC_RELAXED) != 0;
+    apr_interval_time_t limit = followed ? RH_UUID_CLOCK_TOLERANCE / 2 : RH_UUID_CLOCK_TOLERANCE;
+    bool follows = ahead >= limit || ahead <= -limit;
+
+    __atomic_store_n(&clock_base, follows ? now - uptime() : 0, __ATOMIC_RELAXED);
+    if (follows == followed) {
+        return 0;
+    }
+    /* What came before may be far in the future: ids must not go on from there. */
+    __atomic_store_n(&last_stamp, 0, __ATOMIC_RELAXED);
+    return follows ? ahead : 0;
+}
+
 /** The next stamp: now, or one more than the last where the clock stands still or goes back. */
 static apr_uint64_t next_stamp(void)
 {
-    apr_uint64_t now = (apr_uint64_t)apr_time_as_msec(apr_time_now()) << 12;
+    apr_int64_t base = __atomic_load_n(&clock_base, __ATOMIC_RELAXED);
+    apr_time_t time = base ? base + uptime() : apr_time_now();
+    apr_uint64_t now = (apr_uint64_t)apr_time_as_msec(time) << 12;
     apr_uint64_t last = __atomic_load_n(&last_stamp, __ATOMIC_RELAXED);
     apr_uint64_t next;
 

@@ -18,6 +18,18 @@
  */
 void rh_uuid_make(char text[RH_UUID_LEN + 1]);
 
+/** Difference to another clock, in microseconds, below which this host's clock is good enough. */
+#define RH_UUID_CLOCK_TOLERANCE apr_time_from_sec(60)
+
+/**
+ * Say what time it is where the ids go, which may differ from this host's clock. Beyond the
+ * tolerance, ids follow that clock from then on, whatever happens to this host's: rows are stored
+ * and removed by the time in their ids. Thread-safe.
+ * @return by how much this host's clock is ahead, in microseconds, if that has just begun to
+ * matter; else 0
+ */
+apr_interval_time_t rh_uuid_follow_clock(apr_time_t now);
+
 /** The smallest UUIDv7 of a time, for range queries by id. `time` in microseconds. */
 void rh_uuid_floor(apr_time_t time, char text[RH_UUID_LEN + 1]);
 

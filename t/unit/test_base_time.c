@@ -233,6 +233,34 @@ static void uuids(void)
     ok(!rh_uuid_valid("0191f5a0-0000-7000-8000-00000000000\0", 36), "a NUL is no digit");
 }
 
+/** How far the time of a new id is from `now`, in seconds. */
+static apr_int64_t id_is_ahead(apr_time_t now)
+{
+    char id[RH_UUID_LEN + 1];
+
+    rh_uuid_make(id);
+    return apr_time_sec(rh_uuid_time(id) - now + APR_USEC_PER_SEC / 2);
+}
+
+static void uuids_of_another_clock(void)
+{
+    apr_time_t day = apr_time_from_sec(86400), slow = apr_time_now() - 40 * day;
+    apr_interval_time_t ahead = rh_uuid_follow_clock(slow);
+
+    ok(ahead >= 40 * day && ahead < 41 * day, "a clock 40 days ahead is noticed");
+    is_int(rh_uuid_follow_clock(apr_time_now() - 40 * day), 0, "once");
+    ok(id_is_ahead(slow) >= 0 && id_is_ahead(slow) < 60, "ids follow the other clock, back too");
+    rh_uuid_follow_clock(apr_time_now() - apr_time_from_sec(45));
+    ok(id_is_ahead(apr_time_now()) < -30,
+       "and still do when the difference is only just tolerable");
+    is_int(rh_uuid_follow_clock(apr_time_now() - apr_time_from_sec(5)), 0, "clocks agree again");
+    ok(id_is_ahead(apr_time_now()) >= -1 && id_is_ahead(apr_time_now()) <= 1,
+       "ids follow this host's clock again");
+    ok(rh_uuid_follow_clock(apr_time_now() + day) <= 60 - day, "a clock that is behind is noticed");
+    ok(id_is_ahead(apr_time_now() + day) >= -60, "ids are ahead of it");
+    rh_uuid_follow_clock(apr_time_now());
+}
+
 int main(void)
 {
     apr_initialize();
@@ -242,6 +270,7 @@ int main(void)
     uuids();
     uuids_of_threads();
     uuids_of_processes();
+    uuids_of_another_clock();
     apr_pool_destroy(pool);
     apr_terminate();
     return done_testing();

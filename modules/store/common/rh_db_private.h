@@ -38,6 +38,8 @@ typedef struct rh_connector_t {
      * usable session; session->error says why
      */
     apr_status_t (*establish)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch);
+    /** See after a session that is set up, now and then. May be NULL. */
+    void (*keep)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch);
     /** Take the code of the error that a driver's call just returned into the session.
      * @param prepares true if the call was to prepare a statement */
     void (*note_code)(rh_db_t *db, rh_db_session_t *session, bool prepares);
@@ -92,6 +94,7 @@ struct rh_db_session_t {
     const char *begin;    /**< SQL that begins a transaction, with settings if it is shared */
     int forgotten;        /**< how often this session lost prepared statements */
     const char *encoding; /**< server_encoding */
+    apr_time_t clock_at;  /**< when the server's clock was last looked at */
 
     /* SQLite alone. */
     rh_sqlite_library_t sqlite;

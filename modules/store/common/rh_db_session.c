@@ -41,6 +41,9 @@ apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch)
     rh_db_session_t *session = rh_db_session(db);
 
     if (session->connector->is_established(db, session)) {
+        if (session->connector->keep) {
+            session->connector->keep(db, session, scratch);
+        }
         return APR_SUCCESS;
     }
     return session->connector->establish(db, session, scratch);

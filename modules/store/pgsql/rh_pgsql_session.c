@@ -15,6 +15,7 @@
  */
 #include "rh_db_library.h"
 #include "rh_db_private.h"
+#include "rh_uuid.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -26,6 +27,9 @@
 
 /** Minimum time between two resets of a connection to a server that is read-only. */
 #define RESET_INTERVAL apr_time_from_sec(5)
+
+/** Interval between two looks at the server's clock. */
+#define CLOCK_INTERVAL apr_time_from_sec(60)
 
 /** More losses of prepared statements than this, and the session is taken for shared. */
 #define MAX_FORGOTTEN 1
@@ -100,12 +104,44 @@ static bool is_established(rh_db_t *db, const rh_db_session_t *session)
              identify_socket(library) == session->socket));
 }
 
-/** A session's answer to who it is: its process, "on" if it takes no changes, its encoding. */
+/** Milliseconds of the server's clock. */
+#define CLOCK_SQL "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint"
+
+/** Ids take their time from the server's clock, where this host's is far from it. */
+static void follow_clock(rh_db_t *db, rh_db_session_t *session, const char *ms)
+{
+    apr_interval_time_t ahead = rh_uuid_follow_clock(rh_db_number(ms) * 1000);
+
+    session->clock_at = apr_time_now();
+    if (ahead != 0) {
+        rh_log(db->log, RH_LOG_WARN, 0, "RH0123",
+               "this host's clock is %" APR_INT64_T_FMT " s %s the database's: ids follow that one",
+               (apr_int64_t)apr_time_sec(ahead > 0 ? ahead : -ahead),
+               ahead > 0 ? "ahead of" : "behind");
+    }
+}
+
+static void keep(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch)
+{
+    apr_time_t now = apr_time_now();
+    apr_array_header_t *rows;
+
+    if (now >= session->clock_at && now - session->clock_at < CLOCK_INTERVAL) {
+        return;
+    }
+    if (rh_db_query_rows(db, "SELECT " CLOCK_SQL, scratch, &rows) == APR_SUCCESS &&
+        rows->nelts == 1) {
+        follow_clock(db, session, APR_ARRAY_IDX(rows, 0, const char **)[0]);
+    }
+}
+
+/** A session's answer to who it is: its process, "on" if it takes no changes, its encoding; and the
+ * time. */
 static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const char ***row)
 {
     static const char sql[] = "SELECT pg_catalog.pg_backend_pid(),"
                               " pg_catalog.current_setting('transaction_read_only'),"
-                              " pg_catalog.current_setting('server_encoding')";
+                              " pg_catalog.current_setting('server_encoding')," CLOCK_SQL;
     apr_array_header_t *rows = NULL;
 
     if (rh_db_query_rows(db, sql, scratch, &rows) != APR_SUCCESS || rows->nelts != 1) {
@@ -162,7 +198,10 @@ static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t 
     if (find_session(db, session, scratch, &row) != APR_SUCCESS) {
         return APR_EAGAIN;
     }
-    session->encoding = apr_pstrdup(db->pool, row[2]);
+    if (!session->encoding || strcmp(session->encoding, row[2]) != 0) {
+        session->encoding = apr_pstrdup(db->pool, row[2]);
+    }
+    follow_clock(db, session, row[3]);
     session->socket = 0;
     if (library->connection) {
         session->backend = library->backend(library->connection);
@@ -213,5 +252,5 @@ static void ended(rh_db_session_t *session)
     (void)session;
 }
 
-const rh_connector_t rh_pgsql_connector = {is_established, establish, note_code, judge,
-                                           begin,          commit,    ended};
+const rh_connector_t rh_pgsql_connector = {is_established, establish, keep,   note_code,
+                                           judge,          begin,     commit, ended};

@@ -161,5 +161,5 @@ static apr_status_t commit(rh_db_t *db, rh_db_session_t *session, apr_pool_t *po
     return rh_db_execute(db, &commit_statement, 0, NULL, pool, NULL);
 }
 
-const rh_connector_t rh_sqlite_connector = {is_established, establish, note_code, judge,
-                                            begin,          commit,    ended};
+const rh_connector_t rh_sqlite_connector = {is_established, establish, NULL,   note_code,
+                                            judge,          begin,     commit, ended};
