@@ -69,7 +69,7 @@ _resthooksctl() {
         esac
     elif [[ $current == -* ]]; then
         choices="$(_resthooksctl_options "${words[*]:0:2}") --help"
-        [[ ${words[0]} && ${words[1]} && $choices == ' --help' ]] &&
+        [[ ${words[0]} && ${words[0]} != spool && ${words[1]} && $choices == ' --help' ]] &&
             choices="$(_resthooksctl_options "${words[0]}") --help"
         [[ ${words[0]} ]] || choices='--help --version'
     elif [[ ${#words[@]} == 0 ]]; then
