@@ -96,7 +96,7 @@ export async function call(method, path, options = {}) {
   const link = /<([^>]*)>; *rel="next"/.exec(response.headers.get("Link") || "");
   return {
     status: response.status, text, data: text ? JSON.parse(text) : null,
-    etag: response.headers.get("ETag"),
+    etag: response.headers.get("ETag"), type: type.split(";")[0],
     next: link ? new URL(link[1], base).searchParams.get("before") : null,
   };
 }

@@ -2,7 +2,7 @@
 /* How to receive and verify a subscription's POSTs, with its own URL, format and events. */
 import { address, call } from "./api.js";
 import { button, fill, h } from "./dom.js";
-import { contentType, shaped } from "./formats.js";
+import { sampleOf } from "./formats.js";
 import { covers } from "./patterns.js";
 import { SAMPLES } from "./samples.js";
 import { busy, code } from "./ui.js";
@@ -13,11 +13,10 @@ const KEPT = "resthooks.language";
 async function about(one, types) {
   const found = types.find(({ type }) => covers(one.events, type));
   const type = found ? found.type : one.events[0];
-  const sample = found ? await call("GET", `event-types/${type}/sample`)
-    .then((answer) => answer.text.trim(), () => "[{}]") : "[{}]";
+  const unknown = { text: "[{}]", mime: "application/json" };
+  const sample = found ? await sampleOf(type, one.format).catch(() => unknown) : unknown;
   return { type, id: one.id, target: one.target_url, path: new URL(one.target_url).pathname,
-    mime: contentType(one.format), body: shaped(one.format, sample, { type, id: one.id,
-      time: new Date().toISOString() }) };
+    mime: sample.mime, body: sample.text };
 }
 
 /** Put the box with all languages in its place. */

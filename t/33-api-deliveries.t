@@ -104,6 +104,15 @@ is_({k: v for k, v in api.get("/event-types/invoice.paid").json.items() if k != 
     {"type": "invoice.paid", "description": "was paid", "captured": False}, "and an entry of it")
 is_(api.get("/event-types/no.such").status, 404, "no such type")
 is_(api.get("/event-types/no.such/sample").status, 404, "nor its sample")
+for name, mime, first in (("array", "application/json", "["), ("envelope", "application/json", "{"),
+                          ("cloudevents", "application/cloudevents+json", "{"),
+                          ("skinny", "application/json", "[")):
+    sample = api.get("/event-types/invoice.paid/sample?format=" + name)
+    is_((sample.status, sample.type, sample.body[:1].decode()), (200, mime, first),
+        f"the sample in the format {name}")
+envelope = api.get("/event-types/invoice.paid/sample?format=envelope").json
+is_((envelope["type"], envelope["data"]["id"]), ("invoice.paid", "inv-1"), "is what would be sent")
+is_(api.get("/event-types/invoice.paid/sample?format=xml").status, 400, "there is no other format")
 
 # Filters and pages.
 ok(calm(), "all is settled")

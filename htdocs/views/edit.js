@@ -2,7 +2,7 @@
 /* Create and change a subscription. */
 import { ApiError, call, get, once, post } from "../api.js";
 import { button, complain, field, fill, h } from "../dom.js";
-import { FORMATS, contentType, shaped } from "../formats.js";
+import { FORMATS, sampleOf } from "../formats.js";
 import { covers } from "../patterns.js";
 import { picker } from "../picker.js";
 import { called } from "../format.js";
@@ -75,16 +75,16 @@ function samples(all, format) {
   const draw = () => {
     if (shown) {
       fill(box, h("h2", null, "Sample of ", h("code", null, shown.type)),
-        h("p", { class: "hint" }, `POSTed as ${contentType(format())}.`),
-        payload(shaped(format(), shown.text, { type: shown.type, time: new Date().toISOString(),
-          id: "019ab3c0-7c1e-7d7a-9c5e-0c6f3a8f5f11" }), `Sample of ${shown.type}`));
+        h("p", { class: "hint" }, `POSTed as ${shown.samples[format()].mime}.`),
+        payload(shown.samples[format()].text, `Sample of ${shown.type}`));
     }
   };
   const show = async (pattern) => {
     const found = all.find(({ type }) => covers([pattern], type));
     if (found) {
-      const answer = await call("GET", `event-types/${found.type}/sample`);
-      shown = { type: found.type, text: answer.text.trim() };
+      const samples = await Promise.all(FORMATS.map(async ([name]) =>
+        [name, await sampleOf(found.type, name)]));
+      shown = { type: found.type, samples: Object.fromEntries(samples) };
       draw();
     }
   };

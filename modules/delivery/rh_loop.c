@@ -238,7 +238,7 @@ static void start(rh_loop_t *loop, rh_work_t *work)
     exchange->reuse_key = job->subscription_id;
     exchange->done = exchange_done;
     exchange->baton = work;
-    exchange->body = rh_payload_body(job->pool, job->format, &job->event, job->base_url);
+    exchange->body = rh_format_body(job->pool, job->format, &job->event, job->base_url);
     status =
         rh_payload_headers(job->pool, job, apr_time_sec(now), exchange->body, &exchange->headers);
     if (status != APR_SUCCESS) {

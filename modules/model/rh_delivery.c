@@ -72,7 +72,7 @@ static struct json_object *attempt_json(const rh_attempt_t *attempt, apr_pool_t 
 /** What the target gets, as a JSON value: every format's body is one. */
 static struct json_object *payload_json(const rh_delivery_t *delivery, apr_pool_t *pool)
 {
-    rh_bytes_t body = rh_payload_body(pool, delivery->format, &delivery->event, delivery->base_url);
+    rh_bytes_t body = rh_format_body(pool, delivery->format, &delivery->event, delivery->base_url);
 
     return rh_json_raw(body.data, body.len);
 }

@@ -2,85 +2,92 @@
 #include "rh_payload.h"
 
 #include "rh_header.h"
-
 #include "rh_signature.h"
-#include "rh_time.h"
 
-const char *rh_payload_content_type(rh_format_t format)
+/** Maximum length of the header that names what changed, in bytes. */
+#define MAX_CHANGED_BYTES 1000
+
+/** A list of JSON Pointers that grows until it is full. */
+typedef struct pointers_t {
+    char text[MAX_CHANGED_BYTES + 1];
+    apr_size_t len;
+    bool full;
+} pointers_t;
+
+/**
+ * Encode a member's name as a reference token (RFC 6901 section 3), with all bytes that do not
+ * belong into a header or a comma-separated list percent-encoded, as in section 6.
+ */
+static const char *encode_token(apr_pool_t *pool, const char *name)
 {
-    return format == RH_FORMAT_CLOUDEVENTS ? "application/cloudevents+json" : "application/json";
-}
+    char *token = apr_palloc(pool, 3 * strlen(name) + 1), *out = token;
 
-static const char *quote(apr_pool_t *pool, const char *text)
-{
-    return text ? rh_json_quote(pool, text, strlen(text)) : "null";
-}
+    for (; *name; name++) {
+        unsigned char byte = (unsigned char)*name;
 
-/** `head`, the data byte for byte, `tail`. */
-static rh_bytes_t around_data(apr_pool_t *pool, const char *head, const rh_event_t *event,
-                              const char *tail)
-{
-    apr_size_t head_len = strlen(head), tail_len = strlen(tail);
-    char *text = apr_palloc(pool, head_len + event->data.len + tail_len + 1);
-    rh_bytes_t body = {text, head_len + event->data.len + tail_len};
-
-    memcpy(text, head, head_len);
-    if (event->data.len) {
-        memcpy(text + head_len, event->data.data, event->data.len);
+        if (byte == '~' || byte == '/') {
+            *out++ = '~';
+            *out++ = byte == '~' ? '0' : '1';
+        } else if (byte <= ' ' || byte >= 0x7f || strchr("%,\"", byte)) {
+            apr_snprintf(out, 4, "%%%02X", byte);
+            out += 3;
+        } else {
+            *out++ = *name;
+        }
     }
-    memcpy(text + head_len + event->data.len, tail, tail_len + 1);
-    return body;
+    *out = '\0';
+    return token;
 }
 
-static rh_bytes_t envelope(apr_pool_t *pool, const rh_event_t *event)
+/** Append a pointer unless it would exceed the limit: the list then ends before it. */
+static void add_pointer(pointers_t *pointers, const char *pointer)
 {
-    const char *head =
-        apr_pstrcat(pool, "{\"type\":", quote(pool, event->type), ",\"timestamp\":\"",
-                    rh_time_format(pool, event->time), "\",\"data\":", NULL);
+    apr_size_t len = strlen(pointer), comma = pointers->len ? 1 : 0;
 
-    return around_data(pool, head, event, "}");
-}
-
-/** CloudEvents 1.0, JSON event format §3. */
-static rh_bytes_t cloudevent(apr_pool_t *pool, const rh_event_t *event, const char *base_url)
-{
-    const char *subject =
-        event->key ? apr_pstrcat(pool, ",\"subject\":", quote(pool, event->key), NULL) : "";
-    const char *head = apr_pstrcat(pool, "{\"specversion\":\"1.0\",\"id\":", quote(pool, event->id),
-                                   ",\"source\":", quote(pool, base_url ? base_url : "/"),
-                                   ",\"type\":", quote(pool, event->type), ",\"time\":\"",
-                                   rh_time_format(pool, event->time), "\"", subject,
-                                   ",\"datacontenttype\":\"application/json\",\"data\":", NULL);
-
-    return around_data(pool, head, event, "}");
-}
-
-static rh_bytes_t skinny(apr_pool_t *pool, const rh_event_t *event, const char *base_url)
-{
-    const char *url = base_url ? apr_pstrcat(pool, base_url, "/events/", event->id, NULL) : NULL;
-    rh_bytes_t body;
-
-    body.data = apr_pstrcat(
-        pool, "[{\"id\":", quote(pool, event->id), ",\"type\":", quote(pool, event->type),
-        ",\"key\":", quote(pool, event->key), ",\"url\":", quote(pool, url), "}]", NULL);
-    body.len = strlen(body.data);
-    return body;
-}
-
-rh_bytes_t rh_payload_body(apr_pool_t *pool, rh_format_t format, const rh_event_t *event,
-                           const char *base_url)
-{
-    switch (format) {
-    case RH_FORMAT_ENVELOPE:
-        return envelope(pool, event);
-    case RH_FORMAT_CLOUDEVENTS:
-        return cloudevent(pool, event, base_url);
-    case RH_FORMAT_SKINNY:
-        return skinny(pool, event, base_url);
-    case RH_FORMAT_ARRAY:
-        break;
+    if (pointers->full || pointers->len + comma + len > MAX_CHANGED_BYTES) {
+        pointers->full = true;
+        return;
     }
-    return around_data(pool, "[", event, "]");
+    if (comma) {
+        pointers->text[pointers->len++] = ',';
+    }
+    memcpy(pointers->text + pointers->len, pointer, len + 1);
+    pointers->len += len;
+}
+
+/** Add the leaves of a merge patch: members of objects, down to what is no object or empty. */
+static void add_leaves(apr_pool_t *pool, rh_bytes_t patch, const char *prefix, pointers_t *pointers)
+{
+    apr_size_t cursor = 0;
+    rh_json_span_t span;
+
+    while (!pointers->full && rh_json_next(patch.data, patch.len, &cursor, &span)) {
+        rh_bytes_t quoted = {span.name.data - 1, span.name.len + 2};
+        const char *name = rh_json_string(pool, quoted), *pointer;
+        apr_size_t inner = 0;
+        rh_json_span_t first;
+
+        if (!name) {
+            continue; /* A name with U+0000 cannot stand in a header. */
+        }
+        pointer = apr_pstrcat(pool, prefix, "/", encode_token(pool, name), NULL);
+        if (span.value.len && *span.value.data == '{' &&
+            rh_json_next(span.value.data, span.value.len, &inner, &first)) {
+            add_leaves(pool, span.value, pointer, pointers);
+        } else {
+            add_pointer(pointers, pointer);
+        }
+    }
+}
+
+const char *rh_payload_changed(apr_pool_t *pool, const rh_event_t *event)
+{
+    pointers_t pointers = {.len = 0};
+
+    if (event->previous.data) {
+        add_leaves(pool, event->previous, "", &pointers);
+    }
+    return pointers.len ? apr_pstrmemdup(pool, pointers.text, pointers.len) : NULL;
 }
 
 /** The subscription's own fields. They were checked when it was stored. */
@@ -105,7 +112,7 @@ apr_status_t rh_payload_headers(apr_pool_t *pool, const rh_job_t *job, apr_int64
                                 rh_bytes_t body, apr_table_t **headers)
 {
     apr_table_t *table = apr_table_make(pool, 12);
-    const char *signature, *old;
+    const char *signature, *old, *changed;
     apr_status_t status = rh_signature_make(pool, job->secret, job->event.id, timestamp, body.data,
                                             body.len, &signature);
 
@@ -117,7 +124,7 @@ apr_status_t rh_payload_headers(apr_pool_t *pool, const rh_job_t *job, apr_int64
         signature = apr_pstrcat(pool, signature, " ", old, NULL);
     }
     own_headers(pool, job->headers, table);
-    apr_table_setn(table, "Content-Type", rh_payload_content_type(job->format));
+    apr_table_setn(table, "Content-Type", rh_format_content_type(job->format));
     apr_table_setn(table, "User-Agent", "mod_resthooks/" RH_VERSION);
     apr_table_setn(table, "webhook-id", job->event.id);
     apr_table_setn(table, "webhook-timestamp", apr_psprintf(pool, "%" APR_INT64_T_FMT, timestamp));
@@ -126,6 +133,10 @@ apr_status_t rh_payload_headers(apr_pool_t *pool, const rh_job_t *job, apr_int64
     apr_table_setn(table, "X-Hook-Subscription", job->subscription_id);
     if (job->event.traceparent) {
         apr_table_setn(table, "traceparent", job->event.traceparent);
+    }
+    changed = rh_format_shows_previous(job->format) ? NULL : rh_payload_changed(pool, &job->event);
+    if (changed) {
+        apr_table_setn(table, "X-Hook-Changed", changed);
     }
     *headers = table;
     return APR_SUCCESS;

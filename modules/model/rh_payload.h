@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_payload.h
- * @brief What a target receives: body by the subscription's format, and headers.
+ * @brief What a target receives: the headers of an attempt. The body is rh_format.h's.
  */
 #ifndef RH_PAYLOAD_H
 #define RH_PAYLOAD_H
@@ -9,23 +9,20 @@
 #include "rh_base.h"
 #include "rh_delivery.h"
 
-/** "application/json", or CloudEvents' own. */
-const char *rh_payload_content_type(rh_format_t format);
-
 /**
- * The body: array `[data]` byte for byte; envelope (Standard Webhooks {"type","timestamp","data"});
- * cloudevents (1.0 JSON structured mode: specversion, id, source = base_url, type, time,
- * subject = key, datacontenttype, data); skinny [{"id","type","key","url"}] with url =
- * base_url/events/id.
+ * What changed, for X-Hook-Changed: JSON Pointers (RFC 6901) of the members that event->previous
+ * has an earlier value for, comma-separated, as far as 1,000 bytes go. Bytes that a header or the
+ * list could not hold are percent-encoded.
+ * @return text in `pool`; NULL where nothing is known to have changed
  */
-rh_bytes_t rh_payload_body(apr_pool_t *pool, rh_format_t format, const rh_event_t *event,
-                           const char *base_url);
+const char *rh_payload_changed(apr_pool_t *pool, const rh_event_t *event);
 
 /**
  * Header lines of an attempt, in order, without Host and Content-Length: the subscription's own
  * first, then Content-Type, User-Agent, webhook-id (the event's id), webhook-timestamp,
  * webhook-signature (two while old_secret signs), X-Hook-Event (the type),
- * X-Hook-Subscription, traceparent where the event has one.
+ * X-Hook-Subscription, traceparent where the event has one, X-Hook-Changed where the event knows
+ * what changed and the format does not show it.
  * @param timestamp seconds, of this attempt
  * @param headers receives a table in `pool`
  */

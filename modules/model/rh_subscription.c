@@ -1,55 +1,25 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Names of states and formats, and how a subscription is shown. */
+/* Names of states, and how a subscription is shown. */
 #include "rh_subscription_members.h"
 
 #include "rh_time.h"
 
-static const char *const format_names[] = {"array", "envelope", "cloudevents", "skinny"};
 static const char *const state_names[] = {"active", "paused", "gone", "disabled", "pending"};
-
-#define COUNT(names) (sizeof(names) / sizeof((names)[0]))
-
-const char *rh_format_name(rh_format_t format)
-{
-    return format_names[format];
-}
 
 const char *rh_subscription_state_name(rh_subscription_state_t state)
 {
     return state_names[state];
 }
 
-static bool find_name(const char *const *names, apr_size_t count, const char *name, int *found)
+bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state)
 {
-    for (apr_size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *found = (int)i;
+    for (apr_size_t i = 0; i < sizeof(state_names) / sizeof(*state_names); i++) {
+        if (strcmp(state_names[i], name) == 0) {
+            *state = (rh_subscription_state_t)i;
             return true;
         }
     }
     return false;
-}
-
-bool rh_format_parse(const char *name, rh_format_t *format)
-{
-    int found;
-
-    if (!find_name(format_names, COUNT(format_names), name, &found)) {
-        return false;
-    }
-    *format = (rh_format_t)found;
-    return true;
-}
-
-bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state)
-{
-    int found;
-
-    if (!find_name(state_names, COUNT(state_names), name, &found)) {
-        return false;
-    }
-    *state = (rh_subscription_state_t)found;
-    return true;
 }
 
 /* Writers of members. */

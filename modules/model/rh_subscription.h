@@ -7,16 +7,10 @@
 #define RH_SUBSCRIPTION_H
 
 #include "rh_base.h"
+#include "rh_format.h"
 #include "rh_json.h"
 #include "rh_problem.h"
 #include "rh_url.h"
-
-typedef enum {
-    RH_FORMAT_ARRAY,
-    RH_FORMAT_ENVELOPE,
-    RH_FORMAT_CLOUDEVENTS,
-    RH_FORMAT_SKINNY
-} rh_format_t;
 
 typedef enum {
     RH_SUBSCRIPTION_ACTIVE,
@@ -63,9 +57,7 @@ typedef struct rh_subscription_rules_t {
     void *baton;
 } rh_subscription_rules_t;
 
-const char *rh_format_name(rh_format_t format);
 const char *rh_subscription_state_name(rh_subscription_state_t state);
-bool rh_format_parse(const char *name, rh_format_t *format);
 bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state);
 
 /** How rh_subscription_read treats members that the input leaves out. */

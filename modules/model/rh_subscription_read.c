@@ -152,11 +152,13 @@ void rh_member_read_description(rh_member_reading_t *reading, const rh_member_t 
 void rh_member_read_format(rh_member_reading_t *reading, const rh_member_t *member,
                            const char *field, struct json_object *value)
 {
-    const char *text = value ? rh_member_text(reading, field, value) : "array";
+    const char *text =
+        value ? rh_member_text(reading, field, value) : rh_format_name(RH_FORMAT_ARRAY);
 
     (void)member;
     if (text && !rh_format_parse(text, &reading->subscription->format)) {
-        rh_problem_field(reading->problem, field, "must be array, envelope, cloudevents or skinny");
+        rh_problem_field(reading->problem, field, "must be one of %s",
+                         rh_format_names(reading->pool));
     }
 }
 

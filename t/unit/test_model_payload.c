@@ -120,7 +120,7 @@ static rh_event_t event_of(const char *data)
 
 static const char *body_of(rh_format_t format, const rh_event_t *event, const char *base_url)
 {
-    rh_bytes_t body = rh_payload_body(pool, format, event, base_url);
+    rh_bytes_t body = rh_format_body(pool, format, event, base_url);
     const char *text = apr_pstrmemdup(pool, body.data, body.len);
 
     ok(rh_json_check(body.data, body.len, NULL) == APR_SUCCESS, "the body is JSON");
@@ -156,10 +156,50 @@ static void bodies(void)
        "skinny: what is not known is null");
     ok(strstr(body_of(RH_FORMAT_CLOUDEVENTS, &event, NULL), "\"source\":\"/\""),
        "cloudevents: a source is required");
-    is(rh_payload_content_type(RH_FORMAT_CLOUDEVENTS), "application/cloudevents+json",
+    is(rh_format_content_type(RH_FORMAT_CLOUDEVENTS), "application/cloudevents+json",
        "cloudevents have a type of their own");
-    is(rh_payload_content_type(RH_FORMAT_ARRAY), "application/json", "others are JSON");
-    is(rh_payload_content_type(RH_FORMAT_SKINNY), "application/json", "skinny ones too");
+    is(rh_format_content_type(RH_FORMAT_ARRAY), "application/json", "others are JSON");
+    is(rh_format_content_type(RH_FORMAT_SKINNY), "application/json", "skinny ones too");
+}
+
+static const char *changed(const char *previous)
+{
+    rh_event_t event = event_of("{}");
+
+    event.previous.data = previous;
+    event.previous.len = previous ? strlen(previous) : 0;
+    return rh_payload_changed(pool, &event);
+}
+
+static void changes(void)
+{
+    rh_event_t event = event_of("{\"a\":1}");
+    const char *many = "", *text;
+
+    is(changed(NULL), NULL, "an event without earlier values names nothing");
+    is(changed("{}"), NULL, "nor one that did not change");
+    is(changed("{\"a\":1,\"b\":null,\"c\":[1,{\"d\":2}]}"), "/a,/b,/c", "members are named");
+    is(changed("{ \"a\" : {\"b\":{\"c\":1,\"d\":{}},\"e\":2} }"), "/a/b/c,/a/b/d,/a/e",
+       "of objects, their members");
+    is(changed("{\"a/b\":1,\"~\":1,\"c,d\":1,\"e f\":1,\"%\":1,\"\xc3\xa9\":1,\"\":1,"
+               "\"x\\r\\ny\":1,\"q\\\"\":1,\"\\u0041\":1}"),
+       "/a~1b,/~0,/c%2Cd,/e%20f,/%25,/%C3%A9,/,/x%0D%0Ay,/q%22,/A",
+       "what a header can't hold is encoded");
+    for (int i = 0; i < 300; i++) {
+        many = apr_psprintf(pool, "%s%s\"m%d\":1", many, i ? "," : "", i);
+    }
+    text = changed(apr_pstrcat(pool, "{", many, "}", NULL));
+    ok(strlen(text) > 990 && strlen(text) <= 1000 && strncmp(text, "/m0,/m1,", 8) == 0,
+       "as far as 1,000 bytes go");
+    ok(strrchr(text, ',')[1] == '/' && strlen(strrchr(text, ',')) == 6, "and whole pointers only");
+
+    event.previous.data = "{\"a\":0}";
+    event.previous.len = 7;
+    is(body_of(RH_FORMAT_ENVELOPE, &event, NULL),
+       "{\"type\":\"employee.created\",\"timestamp\":\"2026-01-31T22:59:59.123Z\","
+       "\"data\":{\"a\":1},\"previous\":{\"a\":0}}",
+       "envelope: earlier values stand beside the data");
+    is(body_of(RH_FORMAT_ARRAY, &event, NULL), "[{\"a\":1}]", "array: the item alone");
 }
 
 static int list(void *baton, const char *name, const char *value)
@@ -211,6 +251,17 @@ static void headers(void)
     is(apr_table_get(table, "webhook-id"), job->event.id, "the module's can't be overridden");
     is(apr_table_get(table, "Content-Type"), "application/cloudevents+json", "in any spelling");
     is_int(apr_table_elts(table)->nelts, 8, "nor doubled");
+
+    job->event.previous.data = "{\"a\":1}";
+    job->event.previous.len = 7;
+    job->headers = "{\"Via\":\"1.1 x\",\"Accept-Encoding\":\"gzip\"}";
+    rh_payload_headers(pool, job, 1, body, &table);
+    is(apr_table_get(table, "X-Hook-Changed"), "/a", "what changed is named");
+    ok(!apr_table_get(table, "Via") && !apr_table_get(table, "Accept-Encoding"),
+       "what was stored before it was reserved is not sent");
+    job->format = RH_FORMAT_ENVELOPE;
+    rh_payload_headers(pool, job, 1, body, &table);
+    is(apr_table_get(table, "X-Hook-Changed"), NULL, "unless the body shows it");
 
     job->headers = NULL;
     is_int(rh_payload_headers(pool, job, 1, body, &table), APR_SUCCESS,
@@ -354,6 +405,7 @@ int main(void)
     secrets();
     signatures();
     bodies();
+    changes();
     headers();
     jobs();
     deliveries();

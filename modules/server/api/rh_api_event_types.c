@@ -2,7 +2,8 @@
 /* /event-types: the catalogue, with samples. */
 #include "rh_api.h"
 
-#include "rh_payload.h"
+#include "rh_format.h"
+#include "rh_uuid.h"
 
 #include <http_protocol.h>
 
@@ -79,16 +80,36 @@ int rh_api_event_type_get(rh_api_t *api)
     return entry ? rh_api_json(api, HTTP_OK, type_json(api, entry)) : no_such_type(api);
 }
 
+/** The sample as an event that could have happened now. */
+static rh_event_t make_sample(rh_api_t *api, const rh_catalogue_type_t *entry)
+{
+    char *id = apr_palloc(api->r->pool, RH_UUID_LEN + 1);
+    rh_event_t event = {.type = entry->type, .time = apr_time_now()};
+
+    rh_uuid_make(id);
+    event.id = id;
+    event.data = rh_api_sample(api->config, entry->type);
+    return event;
+}
+
 int rh_api_event_type_sample(rh_api_t *api)
 {
+    apr_pool_t *pool = api->r->pool;
     const rh_catalogue_type_t *entry = rh_api_find_type(api->config, api->parameter);
-    rh_event_t event = {0};
+    const char *name = apr_table_get(api->query, "format");
+    rh_format_t format = RH_FORMAT_ARRAY;
+    rh_event_t event;
     rh_bytes_t body;
 
     if (!entry) {
         return no_such_type(api);
     }
-    event.data = rh_api_sample(api->config, entry->type);
-    body = rh_payload_body(api->r->pool, RH_FORMAT_ARRAY, &event, "");
-    return rh_api_text(api, HTTP_OK, "application/json", body.data, body.len);
+    if (name && !rh_format_parse(name, &format)) {
+        return rh_api_error(
+            api, 400,
+            apr_psprintf(pool, "The parameter format must be one of %s.", rh_format_names(pool)));
+    }
+    event = make_sample(api, entry);
+    body = rh_format_body(pool, format, &event, rh_api_canonical_url(api, ""));
+    return rh_api_text(api, HTTP_OK, rh_format_content_type(format), body.data, body.len);
 }
