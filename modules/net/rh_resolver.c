@@ -13,9 +13,22 @@
 #define LONGEST_TTL apr_time_from_sec(300)
 #define NOT_FOUND_TTL apr_time_from_sec(5)
 #define FAILURE_TTL apr_time_from_sec(2)
-/** A server is given so many milliseconds, the second time twice as many. */
-#define PATIENCE 1000
+/**
+ * The time of a server's first try, in milliseconds; each further one has twice that of the last.
+ *
+ * c-ares of 1.29 or later derives it from how long the server took before, down to 250 ms, cuts up
+ * to half of the further ones at random, and hears no late response to an earlier try. Two tries
+ * could end after half a second, and with them names of which only IPv6 is known, late. Four tries
+ * end after 2 to 4.8 s, two of older versions after 3 s: within RestHooksConnectTimeout either way.
+ */
+#if ARES_VERSION >= 0x011d00
+#define FIRST_TRY_MS 400
+#define MAX_TRY_MS 2000
+#define TRIES 4
+#else
+#define FIRST_TRY_MS 1000
 #define TRIES 2
+#endif
 /** So long both families are waited for; then IPv4 alone will do (RFC 8305 §3). */
 #define BOTH apr_time_from_sec(1)
 /** Sockets of c-ares: two for each server. */
@@ -170,18 +183,27 @@ static void socket_state(void *baton, ares_socket_t descriptor, int readable, in
 static int open_channel(rh_resolver_t *resolver)
 {
     struct ares_options options;
+    int which = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS |
+                ARES_OPT_SOCK_STATE_CB;
     int status;
 
     memset(&options, 0, sizeof(options));
     options.flags = ARES_FLAG_NOSEARCH;
-    options.timeout = PATIENCE;
+    options.timeout = FIRST_TRY_MS;
     options.tries = TRIES;
     options.ndomains = 0;
     options.sock_state_cb = socket_state;
     options.sock_state_cb_data = resolver;
-    status = ares_init_options(&resolver->channel, &options,
-                               ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                                   ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB);
+#ifdef MAX_TRY_MS
+    options.maxtimeout = MAX_TRY_MS;
+    which |= ARES_OPT_MAXTIMEOUTMS;
+#endif
+#ifdef ARES_OPT_QUERY_CACHE
+    /* One cache is enough: this one's bounds on the TTL are documented. */
+    options.qcache_max_ttl = 0;
+    which |= ARES_OPT_QUERY_CACHE;
+#endif
+    status = ares_init_options(&resolver->channel, &options, which);
     resolver->opened_at = rh_monotonic_now();
     resolver->stale = false;
     return status;

@@ -19,7 +19,7 @@
  *   none      NXDOMAIN                     fail      SERVFAIL
  *   slow      like one, after 200 ms       mute      no answer
  *   half      like one, but no answer as to IPv6
- *   late      another name, which is ::1, but that is said after 1.5 s
+ *   late      another name, which is ::1, but that is said 1.5 s after it was first asked for
  *   alias     for a second another name, which is 127.0.0.1 for a minute
  */
 
@@ -114,13 +114,14 @@ typedef struct later_t {
     unsigned char message[512];
     size_t len;
     struct sockaddr_in to;
+    unsigned int wait; /**< microseconds */
 } later_t;
 
 static void *say_later(void *data)
 {
     later_t *later = data;
 
-    usleep(1500000);
+    usleep(later->wait);
     (void)sendto(name_server, later->message, later->len, 0, (struct sockaddr *)&later->to,
                  sizeof(later->to));
     free(later);
@@ -130,6 +131,8 @@ static void *say_later(void *data)
 
 static void say(const unsigned char *message, size_t len, const struct sockaddr_in *to)
 {
+    static apr_time_t known_at;
+    apr_time_t now = apr_time_now();
     later_t *later;
     pthread_t thread;
 
@@ -141,6 +144,9 @@ static void say(const unsigned char *message, size_t len, const struct sockaddr_
     memcpy(later->message, message, len);
     later->len = len;
     later->to = *to;
+    /* As a recursive server does: once it knows, it answers all that have asked. */
+    known_at = known_at ? known_at : now + 1500000;
+    later->wait = known_at > now ? (unsigned int)(known_at - now) : 0;
     __atomic_add_fetch(&to_be_said, 1, __ATOMIC_SEQ_CST);
     if (pthread_create(&thread, NULL, say_later, later) == 0) {
         pthread_detach(thread);
