@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A subscription's members stand in one table: openapi.json, docs/api.md and the tables of the
-database agree with it."""
+"""A subscription's members stand in one table, and so do formats: openapi.json, docs, tools and the
+tables of the database agree with them."""
 
 import os
 import sys
@@ -92,6 +92,32 @@ header_limit = re.search(r"RH_HEADER_MAX_VALUE_BYTES (\d+)", read("modules", "mo
 for title in ("SubscriptionInput", "SubscriptionPatch"):
     fields = schemas[title]["properties"]["headers"]["additionalProperties"]
     is_(fields["maxLength"], int(header_limit[1]), f"{title}: the maximum length of a header")
+
+# Formats: the table of rh_format.h, and where people read of them.
+rows = re.findall(r'ROW\((\w+), (\w+), "([^"]+)"\)',
+                  re.sub(r"\s*\\\n\s*", " ", read("modules", "model", "rh_format.h")))
+formats = [name for _, name, _ in rows]
+ok(len(formats) >= 4, f"there are the formats {' '.join(formats)}")
+is_([constant.lower() for constant, _, _ in rows], formats, "constants are called as the formats")
+is_(schemas["Format"]["enum"], formats, "openapi.json names them")
+for title in ("SubscriptionInput", "SubscriptionPatch"):
+    schema = schemas[title]["properties"]["format"]
+    is_([value for value in schema.get("enum", schemas["Format"]["enum"]) if value], formats,
+        f"{title} too")
+sample = json.loads(read("conf", "openapi.json"))["paths"]["/event-types/{type}/sample"]["get"]
+is_(set(sample["responses"]["200"]["content"]), {mime for _, _, mime in rows},
+    "a sample has the content type of its format")
+table = read("docs", "receivers.md").split("| format | body |\n", 1)[1].split("\n\n", 1)[0]
+is_(re.findall(r"^\| `(\w+)`", table, re.M), formats, "docs/receivers.md shows them")
+is_(re.findall(r'^  \["(\w+)", "', read("htdocs", "formats.js"), re.M), formats,
+    "the page has a name for each")
+is_(re.findall(r"`(\w+)`", re.search(r"^\| `format` \| [^|]*\|([^|]*):", read("docs", "api.md"),
+                                    re.M)[1]), formats, "docs/api.md lists them")
+for path, pattern in ((("tools", "resthooksctl.bash"), r"--format\) choices='([^']*)'"),
+                      (("tools", "ctl_options.c"), r'"FORMAT", false, "([^"]*)"'),
+                      (("tools", "resthooksctl.1"), r"^What is sent: (.*)\.$")):
+    words = re.search(pattern, read(*path), re.M)[1].replace("(default)", "").replace(" or ", " ")
+    is_(words.replace(",", "").split(), formats, f"{path[-1]} offers them")
 
 # The database.
 for database, prefix in (("pgsql", r"resthooks\."), ("sqlite", r"(?:resthooks_)?")):

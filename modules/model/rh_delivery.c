@@ -5,8 +5,8 @@
 #include "rh_pool.h"
 #include "rh_time.h"
 
-/** What a job's allocator keeps of freed memory. */
-#define JOB_MAX_FREE (64 * 1024)
+/** Freed memory that a job's allocator keeps for reuse. */
+#define JOB_KEPT_BYTES (64 * 1024)
 
 static const char *const state_names[] = {"pending", "delivered", "failed", "cancelled"};
 
@@ -31,7 +31,7 @@ rh_job_t *rh_job_make(void)
     apr_pool_t *pool;
     rh_job_t *job;
 
-    if (rh_root_pool_make(&pool, JOB_MAX_FREE, false) != APR_SUCCESS) {
+    if (rh_root_pool_make(&pool, JOB_KEPT_BYTES, false) != APR_SUCCESS) {
         return NULL;
     }
     job = apr_pcalloc(pool, sizeof(*job));
@@ -69,7 +69,7 @@ static struct json_object *attempt_json(const rh_attempt_t *attempt, apr_pool_t 
     return tree;
 }
 
-/** What the target gets, as a JSON value: every format's body is one. */
+/** The body as a JSON value; the bodies of all formats are JSON. */
 static struct json_object *payload_json(const rh_delivery_t *delivery, apr_pool_t *pool)
 {
     rh_bytes_t body = rh_format_body(pool, delivery->format, &delivery->event, delivery->base_url);

@@ -33,7 +33,7 @@ typedef struct rh_attempt_t {
     rh_format_t format;           /**< of the body that was sent */
 } rh_attempt_t;
 
-/** A row of the log, as the API shows it. */
+/** One row of the delivery log, as the API shows it. */
 typedef struct rh_delivery_t {
     const char *tenant;
     const char *id;
@@ -64,7 +64,7 @@ typedef struct rh_delivery_t {
 
 /**
  * What the engine needs to make one attempt: everything, so that it never asks the store for
- * more. Owned by `pool`; whoever holds the job destroys it by rh_job_destroy.
+ * more. The current holder of the job destroys it, and with it its pool, by rh_job_destroy.
  */
 typedef struct rh_job_t {
     apr_pool_t *pool; /**< the job's own, with an allocator of its own */

@@ -57,10 +57,9 @@ bool rh_traceparent_valid(const char *text)
     return *at == '\0';
 }
 
-/** One body being read. */
+/** State of reading one body. */
 typedef struct reading_t {
     const char *tenant;
-    bool foreign_tenants;
     apr_size_t max_data;
     apr_pool_t *pool;
     rh_problem_t *problem;
@@ -69,8 +68,8 @@ typedef struct reading_t {
     bool type_given, data_given;
 } reading_t;
 
-/** Field "" is the item itself: "[3]" in a batch. */
-static void bad(reading_t *reading, const char *field, const char *detail)
+/** Report a field; "" is the item itself: "[3]" in a batch. */
+static void report_field(reading_t *reading, const char *field, const char *detail)
 {
     const char *path = apr_pstrcat(reading->pool, reading->prefix, field, NULL);
 
@@ -86,7 +85,7 @@ static const char *read_name(reading_t *reading, const char *field, rh_bytes_t v
     const char *text = rh_json_string(reading->pool, value);
 
     if (!text || !rh_name_valid(text, strlen(text))) {
-        bad(reading, field, "must be a string of 1-255 bytes without control characters");
+        report_field(reading, field, "must be a string of 1-255 bytes without control characters");
         return NULL;
     }
     return text;
@@ -98,7 +97,7 @@ static void read_type(reading_t *reading, rh_bytes_t value)
 
     reading->type_given = true;
     if (!text || !rh_event_type_valid(text, strlen(text))) {
-        bad(reading, "type", "must be an event type such as employee.created");
+        report_field(reading, "type", "must be an event type such as employee.created");
         return;
     }
     reading->event->type = text;
@@ -119,7 +118,7 @@ static void read_time(reading_t *reading, rh_bytes_t value)
     const char *text = rh_json_string(reading->pool, value);
 
     if (!text || rh_time_parse(text, strlen(text), &reading->event->time) != APR_SUCCESS) {
-        bad(reading, "time", "must be an RFC 3339 date-time");
+        report_field(reading, "time", "must be an RFC 3339 date-time");
     }
 }
 
@@ -127,14 +126,9 @@ static void read_tenant(reading_t *reading, rh_bytes_t value)
 {
     const char *text = read_name(reading, "tenant", value);
 
-    if (!text) {
-        return;
+    if (text) {
+        reading->event->tenant = text;
     }
-    if (!reading->foreign_tenants && (!reading->tenant || strcmp(text, reading->tenant) != 0)) {
-        rh_problem_set(reading->problem, 403, "%stenant is not yours to publish for.",
-                       reading->prefix);
-    }
-    reading->event->tenant = text;
 }
 
 static void read_id(reading_t *reading, rh_bytes_t value)
@@ -150,7 +144,7 @@ static void read_key(reading_t *reading, rh_bytes_t value)
 static const struct {
     const char *name;
     void (*read)(reading_t *reading, rh_bytes_t value);
-    bool nullable; /**< null is as good as not given */
+    bool nullable; /**< null means the same as leaving it out */
 } members[] = {
     {"type", read_type, false}, {"data", read_data, false}, {"id", read_id, true},
     {"key", read_key, true},    {"time", read_time, true},  {"tenant", read_tenant, true},
@@ -158,7 +152,7 @@ static const struct {
 
 #define MEMBER_COUNT ((int)(sizeof(members) / sizeof(members[0])))
 
-/** A member's name, its escapes decoded; as it stands where it holds U+0000. */
+/** Decode the escapes of a member's name; one that holds U+0000 is returned as written. */
 static const char *member_name(reading_t *reading, rh_bytes_t name)
 {
     rh_bytes_t quoted = {name.data - 1, name.len + 2};
@@ -167,7 +161,7 @@ static const char *member_name(reading_t *reading, rh_bytes_t name)
     return text ? text : apr_pstrmemdup(reading->pool, name.data, name.len);
 }
 
-/** @param seen one bit a member, of those that the item gave before */
+/** @param seen one bit per member that the item has had so far */
 static void read_member(reading_t *reading, const rh_json_span_t *span, unsigned int *seen)
 {
     const char *name = member_name(reading, span->name);
@@ -177,14 +171,15 @@ static void read_member(reading_t *reading, const rh_json_span_t *span, unsigned
             continue;
         }
         if (*seen & 1U << i) {
-            bad(reading, name, "is named twice");
+            report_field(reading, name, "is named twice");
         } else if (!members[i].nullable || *span->value.data != 'n') {
             members[i].read(reading, span->value);
         }
         *seen |= 1U << i;
         return;
     }
-    bad(reading, apr_pstrndup(reading->pool, name, MAX_SHOWN), "is not a field of an event");
+    report_field(reading, apr_pstrndup(reading->pool, name, MAX_SHOWN),
+                 "is not a field of an event");
 }
 
 static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
@@ -202,24 +197,24 @@ static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
     event->time = apr_time_now();
     event->tenant = reading->tenant;
     if (*item.data != '{') {
-        bad(reading, "", "must be an object");
+        report_field(reading, "", "must be an object");
         return event;
     }
     while (rh_json_next(item.data, item.len, &cursor, &span)) {
         if (++count > MAX_MEMBERS) {
-            bad(reading, "", "has too many fields");
+            report_field(reading, "", "has too many fields");
             return event;
         }
         read_member(reading, &span, &seen);
     }
     if (!reading->type_given) {
-        bad(reading, "type", "is required");
+        report_field(reading, "type", "is required");
     }
     if (!reading->data_given) {
-        bad(reading, "data", "is required");
+        report_field(reading, "data", "is required");
     }
     if (!event->tenant) {
-        bad(reading, "tenant", "is required");
+        report_field(reading, "tenant", "is required");
     }
     if (!event->key && event->data.data) {
         event->key = rh_event_key(reading->pool, event->data.data, event->data.len);
@@ -229,11 +224,11 @@ static rh_event_t *read_item(reading_t *reading, rh_bytes_t item)
     return event;
 }
 
-void rh_event_read(const char *body, apr_size_t len, const char *tenant, bool foreign_tenants,
-                   apr_size_t max_data, apr_pool_t *pool, apr_array_header_t **events, bool *batch,
+void rh_event_read(const char *body, apr_size_t len, const char *tenant, apr_size_t max_data,
+                   apr_pool_t *pool, apr_array_header_t **events, bool *batch,
                    rh_problem_t *problem)
 {
-    reading_t reading = {tenant, foreign_tenants, max_data, pool, problem, "", NULL, false, false};
+    reading_t reading = {tenant, max_data, pool, problem, "", NULL, false, false};
     rh_bytes_t whole = {body, len};
     rh_json_error_t error;
     rh_json_span_t span;

@@ -15,8 +15,8 @@ typedef enum {
     RH_SOURCE_PUBLISH,
     RH_SOURCE_SQL,
     RH_SOURCE_TEST,
-    RH_SOURCE_OBSERVED, /**< captured by a rule that is tried out: it is never sent */
-    RH_SOURCE_COUNT     /**< none, but how many there are */
+    RH_SOURCE_OBSERVED, /**< captured by a rule that only observes: never sent */
+    RH_SOURCE_COUNT     /**< number of sources; not a source itself */
 } rh_event_source_t;
 
 typedef struct rh_event_t {
@@ -40,17 +40,16 @@ const char *rh_event_source_name(rh_event_source_t source);
 
 /**
  * Read the body of POST /events: one object or an array of at most RH_MAX_BATCH:
- * {"type","data","id"?,"key"?,"time"?,"tenant"?}. Unknown members, wrong types, bad type
- * names are errors that name the field ("[3].type" in a batch). `data` must be present and is
- * kept as a span of `body`; no key given: the `id` of the data (rh_event_key).
- * @param tenant what an item without `tenant` gets; NULL: tenant is then required
- * @param foreign_tenants whether an item may name another tenant than `tenant`; otherwise 403
- * @param max_data larger data is problem 413
+ * {"type","data","id"?,"key"?,"time"?,"tenant"?}. Unknown members, wrong types and invalid type
+ * names are reported with their field ("[3].type" in a batch). `data` is required and is kept as a
+ * span of `body`. Without `key`, the key is the `id` of the data (rh_event_key).
+ * @param tenant the tenant of an item that names none; NULL: each item must name one
+ * @param max_data maximum length of data in bytes; longer data is problem 413
  * @param events receives an array of rh_event_t * (ids made here), in `pool`
  * @param batch receives whether the body was an array
  */
-void rh_event_read(const char *body, apr_size_t len, const char *tenant, bool foreign_tenants,
-                   apr_size_t max_data, apr_pool_t *pool, apr_array_header_t **events, bool *batch,
+void rh_event_read(const char *body, apr_size_t len, const char *tenant, apr_size_t max_data,
+                   apr_pool_t *pool, apr_array_header_t **events, bool *batch,
                    rh_problem_t *problem);
 
 /** The top-level `id` of the data, a string or number, as a key; NULL when absent or unfit. */

@@ -1,13 +1,13 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_event_type.h"
 
-static bool segment_character(char c)
+static bool is_segment_character(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/** Segments between single dots; *dots receives how many dots there are. */
-static bool segments_valid(const char *text, apr_size_t len, int *dots)
+/** True if non-empty segments are separated by single dots; *dots receives the number of dots. */
+static bool are_segments(const char *text, apr_size_t len, int *dots)
 {
     char before = '.';
 
@@ -18,7 +18,7 @@ static bool segments_valid(const char *text, apr_size_t len, int *dots)
                 return false;
             }
             (*dots)++;
-        } else if (!segment_character(text[i])) {
+        } else if (!is_segment_character(text[i])) {
             return false;
         }
         before = text[i];
@@ -30,7 +30,7 @@ bool rh_event_type_valid(const char *type, apr_size_t len)
 {
     int dots;
 
-    return len <= RH_MAX_TYPE && segments_valid(type, len, &dots) && dots > 0;
+    return len <= RH_MAX_TYPE && are_segments(type, len, &dots) && dots > 0;
 }
 
 bool rh_event_pattern_valid(const char *pattern, apr_size_t len)
@@ -41,7 +41,7 @@ bool rh_event_pattern_valid(const char *pattern, apr_size_t len)
         return true;
     }
     if (len > 2 && len <= RH_MAX_TYPE && memcmp(pattern + len - 2, ".*", 2) == 0) {
-        return segments_valid(pattern, len - 2, &dots);
+        return are_segments(pattern, len - 2, &dots);
     }
     return rh_event_type_valid(pattern, len);
 }

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_event_type.h
- * @brief Event types (`employee.created`) and the patterns that subscriptions name them by.
+ * @brief Event types (`employee.created`) and the patterns by which subscriptions name them.
  */
 #ifndef RH_EVENT_TYPE_H
 #define RH_EVENT_TYPE_H
@@ -14,12 +14,12 @@ bool rh_event_type_valid(const char *type, apr_size_t len);
 /** True for a type, `*`, or a prefix of whole segments and a star: `employee.*`. */
 bool rh_event_pattern_valid(const char *pattern, apr_size_t len);
 
-/** True if the pattern covers the type: `*` all, `a.*` every type that begins with `a.`. */
+/** True if the pattern covers the type: `*` covers all, `a.*` each type that begins with `a.`. */
 bool rh_event_type_match(const char *pattern, const char *type);
 
 /**
- * Every pattern that covers a type, most special first: "a.b.c" gives
- * "a.b.c", "a.b.*", "a.*", "*". The store looks subscriptions up by these.
+ * All patterns that cover a type, the most specific first: "a.b.c" gives
+ * "a.b.c", "a.b.*", "a.*", "*". The store looks up subscriptions by these.
  * @return array of const char *, in `pool`
  */
 apr_array_header_t *rh_event_type_patterns(apr_pool_t *pool, const char *type);

@@ -55,7 +55,8 @@ static void add_pointer(pointers_t *pointers, const char *pointer)
     pointers->len += len;
 }
 
-/** Add the leaves of a merge patch: members of objects, down to what is no object or empty. */
+/** Add the leaves of a merge patch: members of objects, down to values that are not objects, or are
+ * empty. */
 static void add_leaves(apr_pool_t *pool, rh_bytes_t patch, const char *prefix, pointers_t *pointers)
 {
     apr_size_t cursor = 0;
@@ -90,8 +91,8 @@ const char *rh_payload_changed(apr_pool_t *pool, const rh_event_t *event)
     return pointers.len ? apr_pstrmemdup(pool, pointers.text, pointers.len) : NULL;
 }
 
-/** The subscription's own fields. They were checked when it was stored. */
-static void own_headers(apr_pool_t *pool, const char *text, apr_table_t *headers)
+/** Add the subscription's own fields. They were checked when it was stored. */
+static void add_own_headers(apr_pool_t *pool, const char *text, apr_table_t *headers)
 {
     apr_size_t cursor = 0, len = text ? strlen(text) : 0;
     rh_json_span_t span;
@@ -123,7 +124,7 @@ apr_status_t rh_payload_headers(apr_pool_t *pool, const rh_job_t *job, apr_int64
                                              body.data, body.len, &old) == APR_SUCCESS) {
         signature = apr_pstrcat(pool, signature, " ", old, NULL);
     }
-    own_headers(pool, job->headers, table);
+    add_own_headers(pool, job->headers, table);
     apr_table_setn(table, "Content-Type", rh_format_content_type(job->format));
     apr_table_setn(table, "User-Agent", "mod_resthooks/" RH_VERSION);
     apr_table_setn(table, "webhook-id", job->event.id);

@@ -3,7 +3,10 @@
 
 #include <stdarg.h>
 
+/** Maximum number of field errors that one problem keeps. */
 #define MAX_FIELD_ERRORS 100
+/** Maximum length of a text in a response, in bytes. */
+#define MAX_TEXT_BYTES 4096
 
 rh_problem_t *rh_problem_make(apr_pool_t *pool)
 {
@@ -33,7 +36,7 @@ void rh_problem_field(rh_problem_t *problem, const char *field, const char *form
     va_list args;
 
     if (!problem->status) {
-        rh_problem_set(problem, 422, "The request has fields that are not as they should be.");
+        rh_problem_set(problem, 422, "The request contains invalid fields.");
     }
     if (problem->errors->nelts >= MAX_FIELD_ERRORS) {
         return;
@@ -50,8 +53,8 @@ bool rh_problem_is(const rh_problem_t *problem)
     return problem->status != 0;
 }
 
-/** Reason phrases of RFC 9110 §15 that the API uses. */
-static const char *title(int status)
+/** Reason phrases of RFC 9110 section 15 for the statuses that the API uses. */
+static const char *find_title(int status)
 {
     static const struct {
         int status;
@@ -85,7 +88,7 @@ static const char *title(int status)
 
 static struct json_object *text_of(apr_pool_t *pool, const char *text)
 {
-    return json_object_new_string(rh_utf8_clean(pool, text, strlen(text), 4096));
+    return json_object_new_string(rh_utf8_clean(pool, text, strlen(text), MAX_TEXT_BYTES));
 }
 
 const char *rh_problem_text(const rh_problem_t *problem, apr_pool_t *pool, apr_size_t *len)
@@ -94,7 +97,7 @@ const char *rh_problem_text(const rh_problem_t *problem, apr_pool_t *pool, apr_s
     struct json_object *errors;
 
     json_object_object_add(tree, "type", json_object_new_string("about:blank"));
-    json_object_object_add(tree, "title", json_object_new_string(title(problem->status)));
+    json_object_object_add(tree, "title", json_object_new_string(find_title(problem->status)));
     json_object_object_add(tree, "status", json_object_new_int(problem->status));
     if (problem->detail) {
         json_object_object_add(tree, "detail", text_of(pool, problem->detail));

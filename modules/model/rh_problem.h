@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_problem.h
- * @brief What was wrong with an input, as RFC 9457 problem details.
+ * @brief RFC 9457 problem details: what was wrong with a request.
  */
 #ifndef RH_PROBLEM_H
 #define RH_PROBLEM_H
@@ -21,22 +21,22 @@ typedef struct rh_field_error_t {
     const char *detail;
 } rh_field_error_t;
 
-/** An empty problem whose texts live in `pool`. */
+/** Make an empty problem; its texts are allocated from `pool`. */
 rh_problem_t *rh_problem_make(apr_pool_t *pool);
 
 /** Set status and detail; the first call wins. */
 void rh_problem_set(rh_problem_t *problem, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** Add a bad field; makes the status 422 where none is set. At most 100 are kept. */
+/** Add an invalid field, and set the status 422 unless one is set. At most 100 are kept. */
 void rh_problem_field(rh_problem_t *problem, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /** True once a status is set. */
 bool rh_problem_is(const rh_problem_t *problem);
 
-/** application/problem+json: type ("about:blank"), title (of the status), status, detail, errors.
- */
+/** Write it as application/problem+json, in `pool`: type ("about:blank"), title (of the status),
+ * status, detail, errors. */
 const char *rh_problem_text(const rh_problem_t *problem, apr_pool_t *pool, apr_size_t *len);
 
 #endif

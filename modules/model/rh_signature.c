@@ -9,11 +9,12 @@
 #include <openssl/rand.h>
 
 #define PREFIX "whsec_"
-#define PREFIX_LEN 6
+#define PREFIX_LEN (sizeof(PREFIX) - 1)
+/** Lengths of secrets, in bytes before base64. */
 #define NEW_SECRET_LEN 32
 #define MIN_SECRET_LEN 24
 #define MAX_SECRET_LEN 64
-/** Base64 of MAX_SECRET_LEN bytes, padded, with its NUL. */
+/** Size of a buffer for the base64 of MAX_SECRET_LEN bytes, padded, with its NUL. */
 #define MAX_SECRET_TEXT 89
 #define HMAC_LEN 32
 
@@ -32,10 +33,10 @@ static int base64_value(char c)
 }
 
 /**
- * Decode canonical base64 (RFC 4648 §4; padding may be left out, unused bits must be zero).
- * @return the number of bytes, -1 for anything else or too long
+ * Decode canonical base64 (RFC 4648 section 4; padding is optional, unused bits must be zero).
+ * @return the number of bytes, -1 if the text is invalid or too long
  */
-static int decode(const char *text, unsigned char key[MAX_SECRET_LEN])
+static int decode_base64(const char *text, unsigned char key[MAX_SECRET_LEN])
 {
     apr_size_t len = strlen(text), pads = 0;
     apr_uint32_t bits = 0;
@@ -67,7 +68,8 @@ static int decode(const char *text, unsigned char key[MAX_SECRET_LEN])
     return bits & ((1U << held) - 1) ? -1 : count;
 }
 
-static int secret_key(const char *secret, unsigned char key[MAX_SECRET_LEN])
+/** Decode a secret. @return the length of its key, -1 for an invalid secret */
+static int decode_secret(const char *secret, unsigned char key[MAX_SECRET_LEN])
 {
     int len;
 
@@ -75,7 +77,7 @@ static int secret_key(const char *secret, unsigned char key[MAX_SECRET_LEN])
         strlen(secret) >= PREFIX_LEN + MAX_SECRET_TEXT) {
         return -1;
     }
-    len = decode(secret + PREFIX_LEN, key);
+    len = decode_base64(secret + PREFIX_LEN, key);
     return len >= MIN_SECRET_LEN ? len : -1;
 }
 
@@ -97,15 +99,15 @@ apr_status_t rh_secret_make(apr_pool_t *pool, const char **secret)
 bool rh_secret_valid(const char *secret)
 {
     unsigned char key[MAX_SECRET_LEN];
-    int len = secret_key(secret, key);
+    int len = decode_secret(secret, key);
 
     OPENSSL_cleanse(key, sizeof(key));
     return len > 0;
 }
 
-/** HMAC-SHA256 of `head` and `body`, without joining them in memory. */
-static bool compute(const unsigned char *key, int key_len, const char *head, const char *body,
-                    apr_size_t len, unsigned char mac[HMAC_LEN])
+/** Compute the HMAC-SHA256 of `head` followed by `body`, without joining them in memory. */
+static bool compute_hmac(const unsigned char *key, int key_len, const char *head, const char *body,
+                         apr_size_t len, unsigned char mac[HMAC_LEN])
 {
     char digest[] = "SHA256";
     OSSL_PARAM params[] = {
@@ -130,15 +132,15 @@ apr_status_t rh_signature_make(apr_pool_t *pool, const char *secret, const char 
                                const char **signature)
 {
     unsigned char key[MAX_SECRET_LEN], mac[HMAC_LEN];
-    int key_len = secret_key(secret, key);
+    int key_len = decode_secret(secret, key);
     char *text;
     bool done;
 
     if (key_len < 0) {
         return APR_EINVAL;
     }
-    done = compute(key, key_len, apr_psprintf(pool, "%s.%" APR_INT64_T_FMT ".", id, timestamp),
-                   body, len, mac);
+    done = compute_hmac(key, key_len, apr_psprintf(pool, "%s.%" APR_INT64_T_FMT ".", id, timestamp),
+                        body, len, mac);
     OPENSSL_cleanse(key, sizeof(key));
     if (!done) {
         return APR_EGENERAL;

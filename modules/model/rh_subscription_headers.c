@@ -58,7 +58,7 @@ static struct json_object *read_value(rh_member_reading_t *reading, const char *
     if (rh_header_secret(name) && strcmp(text, RH_HEADER_MASK) == 0) {
         present = find_name(stored, name);
         if (!present) {
-            rh_problem_field(reading->problem, field, "is a mask, and there is no stored value");
+            rh_problem_field(reading->problem, field, "is a mask, but no value is stored");
             return NULL;
         }
         return json_object_get(json_object_object_get(stored, present));

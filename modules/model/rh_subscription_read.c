@@ -76,7 +76,7 @@ static void read_pattern(rh_member_reading_t *reading, const char *field, struct
                          "must be an event type such as employee.created, employee.* or *");
     } else if (!strchr(pattern, '*') && reading->rules->type_known &&
                !reading->rules->type_known(reading->rules->baton, pattern)) {
-        rh_problem_field(reading->problem, field, "is no event type of this API: %s", pattern);
+        rh_problem_field(reading->problem, field, "is not an event type of this API: %s", pattern);
     } else if (!listed(events, pattern)) {
         APR_ARRAY_PUSH(events, const char *) = pattern;
     }

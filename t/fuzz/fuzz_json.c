@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         demand(error.reason != NULL);
     }
     problem = rh_problem_make(pool);
-    rh_event_read(text, size, "tenant", size % 2, 1000, pool, &events, &batch, problem);
+    rh_event_read(text, size, size % 2 ? "tenant" : NULL, 1000, pool, &events, &batch, problem);
     if (!rh_problem_is(problem)) {
         demand(good && events->nelts > 0 && events->nelts <= RH_MAX_BATCH);
         for (int i = 0; i < events->nelts; i++) {

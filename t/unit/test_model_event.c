@@ -158,20 +158,19 @@ typedef struct result_t {
     rh_problem_t *problem;
 } result_t;
 
-static result_t read_body(const char *body, apr_size_t len, const char *tenant, bool foreign)
+static result_t read_body(const char *body, apr_size_t len, const char *tenant)
 {
     result_t result;
     char *copy = apr_pmemdup(pool, body, len ? len : 1);
 
     result.problem = rh_problem_make(pool);
-    rh_event_read(copy, len, tenant, foreign, MAX_DATA, pool, &result.events, &result.batch,
-                  result.problem);
+    rh_event_read(copy, len, tenant, MAX_DATA, pool, &result.events, &result.batch, result.problem);
     return result;
 }
 
 static result_t read_text(const char *body)
 {
-    return read_body(body, strlen(body), "acme", false);
+    return read_body(body, strlen(body), "acme");
 }
 
 static rh_event_t *event_at(const result_t *result, int i)
@@ -219,22 +218,17 @@ static void single(void)
 static void tenants(void)
 {
     static const char other[] = "{\"type\":\"a.b\",\"data\":1,\"tenant\":\"other\"}";
-    static const char same[] = "{\"type\":\"a.b\",\"data\":1,\"tenant\":\"acme\"}";
     static const char none[] = "{\"type\":\"a.b\",\"data\":1}";
-    result_t result = read_body(other, strlen(other), "acme", false);
+    result_t result = read_body(other, strlen(other), "acme");
 
-    is_int(result.problem->status, 403, "another's tenant is forbidden");
-    result = read_body(same, strlen(same), "acme", false);
-    ok(!rh_problem_is(result.problem), "one's own may be named");
-    result = read_body(other, strlen(other), "acme", true);
-    ok(!rh_problem_is(result.problem), "who may publish for all may name another");
+    ok(!rh_problem_is(result.problem), "an item may name another tenant");
     is(event_at(&result, 0)->tenant, "other", "and it is the event's");
-    result = read_body(other, strlen(other), NULL, true);
-    is(event_at(&result, 0)->tenant, "other", "also who has none");
-    result = read_body(other, strlen(other), NULL, false);
-    is_int(result.problem->status, 403, "who has none and may not is forbidden");
-    result = read_body(none, strlen(none), NULL, true);
-    is_int(result.problem->status, 422, "without a tenant of one's own it is required");
+    result = read_body(none, strlen(none), "acme");
+    is(event_at(&result, 0)->tenant, "acme", "without one it is the publisher's");
+    result = read_body(other, strlen(other), NULL);
+    is(event_at(&result, 0)->tenant, "other", "a publisher without a tenant names it");
+    result = read_body(none, strlen(none), NULL);
+    is_int(result.problem->status, 422, "otherwise it is required");
 }
 
 static void batches(void)
@@ -259,7 +253,7 @@ static void batches(void)
         len += 24;
     }
     large[len - 1] = ']';
-    result = read_body(large, len, "acme", false);
+    result = read_body(large, len, "acme");
     ok(!rh_problem_is(result.problem), "a thousand are taken");
     is_int(result.events->nelts, RH_MAX_BATCH, "all of them");
     for (int i = 1; i < result.events->nelts; i++) {
@@ -267,7 +261,7 @@ static void batches(void)
     }
     ok(unique, "ids of a large batch sort in its order");
     memcpy(large + len - 1, ",{\"type\":\"a.b\",\"data\":1}]", 25);
-    result = read_body(large, len + 24, "acme", false);
+    result = read_body(large, len + 24, "acme");
     is_int(result.problem->status, 413, "a thousand and one are too many");
 }
 
@@ -355,7 +349,7 @@ static void bad_input(void)
     body = apr_psprintf(pool, "{\"type\":\"a.b\",\"data\":1,\"key\":\"%s\"}", name + 1);
     result = read_text(body);
     ok(!rh_problem_is(result.problem), "one of 255 is taken");
-    result = read_body("{\"type\":\"a.b\",\"data\":1}\0", 25, "acme", false);
+    result = read_body("{\"type\":\"a.b\",\"data\":1}\0", 25, "acme");
     is_int(result.problem->status, 400, "a NUL behind the event is not JSON");
 }
 
@@ -389,7 +383,7 @@ static void many_errors(void)
         len += (apr_size_t)apr_snprintf(body + len, 32, "\"f%d\":1,", i);
     }
     body[len - 1] = '}';
-    result = read_body(body, len, "acme", false);
+    result = read_body(body, len, "acme");
     is_int(result.problem->status, 422, "an object of 5,000 unknown fields is refused");
     ok(result.problem->errors->nelts <= 100, "in at most a hundred complaints");
 }

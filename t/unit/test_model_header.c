@@ -117,7 +117,7 @@ static void masks(void)
     is(subscription.headers, "{\"authorization\":\"Bearer t\",\"X-Api-Key\":\"new\"}",
        "whatever the name's case; another value is stored");
     is(apply(&subscription, RH_READ_PATCH, HEADERS("{\"X-Token\":\"" RH_HEADER_MASK "\"}")),
-       "headers.X-Token: is a mask, and there is no stored value;",
+       "headers.X-Token: is a mask, but no value is stored;",
        "a mask without a stored value is refused");
     is(apply(&subscription, RH_READ_PATCH, HEADERS("{\"X-Stars\":\"" RH_HEADER_MASK "\"}")), "",
        "in another field it is a value like any other");

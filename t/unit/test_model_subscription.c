@@ -186,7 +186,8 @@ static void bad_fields(void)
         {"\"events\":[\"employee.created\",\"nonsense\",7]",
          "events[1]: must be an event type such as employee.created, employee.* or *;"
          "events[2]: must be a string;"},
-        {"\"events\":[\"invoice.paid\"]", "events[0]: is no event type of this API: invoice.paid;"},
+        {"\"events\":[\"invoice.paid\"]",
+         "events[0]: is not an event type of this API: invoice.paid;"},
         {"\"events\":[\"invoice.*\"]", ""},
         {"\"events\":[\"employee.created\\u0000\"]", "events[0]: must not contain U+0000;"},
         {"\"active\":null", ""},

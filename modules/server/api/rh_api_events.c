@@ -165,8 +165,8 @@ int rh_api_events_publish(rh_api_t *api)
     }
     rh_api_read_body(api, max, &body);
     if (!rh_problem_is(api->problem)) {
-        rh_event_read(body.data, body.len, api->tenant, true, (apr_size_t)config->settings.max_data,
-                      pool, &events, &batch, api->problem);
+        rh_event_read(body.data, body.len, api->tenant, (apr_size_t)config->settings.max_data, pool,
+                      &events, &batch, api->problem);
     }
     if (!rh_problem_is(api->problem)) {
         check_types(api, events, batch);

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Configuration records: how they are made and merged, and what a request reads from them. */
+/* Configuration records are made and merged here, and evaluated for requests. */
 #include "rh_settings.h"
 
 #include <ap_expr.h>
@@ -44,7 +44,7 @@ void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
     merged->base = handler->base;
     merged->base_regex = handler->base_regex;
     merged->misspelt = handler->misspelt;
-    /* As mod_authz_core does, where AuthMerging is not used. */
+    /* mod_authz_core merges in the same way, unless AuthMerging is used. */
     merged->requires = add->requires ? add->requires : base->requires;
     merged->auth_type = add->auth_type || base->auth_type;
     rh_settings_merge(pool, merged, base, add, true);
@@ -99,7 +99,7 @@ const char *rh_request_tenant(request_rec *r)
     }
     if (!rh_name_valid(tenant, strlen(tenant))) {
         rh_log(log, RH_LOG_INFO, APR_SUCCESS, "RH0411",
-               "the tenant of %s is not 1-%d bytes of UTF-8: taken for none", r->uri, RH_MAX_NAME);
+               "the tenant of %s is not 1-%d bytes of UTF-8; ignored", r->uri, RH_MAX_NAME);
         return NULL;
     }
     return tenant;
@@ -112,7 +112,7 @@ const char *rh_request_traceparent(request_rec *r)
     return text && rh_traceparent_valid(text) ? text : NULL;
 }
 
-static bool condition(request_rec *r, const ap_expr_info_t *expression, const char *what)
+static bool evaluate_condition(request_rec *r, const ap_expr_info_t *expression, const char *what)
 {
     const char *error = NULL;
     int result;
@@ -132,12 +132,12 @@ static bool condition(request_rec *r, const ap_expr_info_t *expression, const ch
 
 bool rh_request_is_publisher(request_rec *r)
 {
-    return condition(r, rh_dir_config(r)->publisher, "the publisher");
+    return evaluate_condition(r, rh_dir_config(r)->publisher, "the publisher");
 }
 
 bool rh_request_is_admin(request_rec *r)
 {
-    return condition(r, rh_dir_config(r)->admin, "the administrator");
+    return evaluate_condition(r, rh_dir_config(r)->admin, "the administrator");
 }
 
 bool rh_request_is_protected(request_rec *r)

@@ -1,7 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_config.h
- * @brief Directives, their defaults and how server, virtual host and directory merge.
+ * @brief The configuration records of servers and directories, and what requests read from them.
+ *
+ * The directives that fill them are rows of rh_settings.h.
  */
 #ifndef RH_CONFIG_H
 #define RH_CONFIG_H
@@ -24,7 +26,7 @@ typedef struct rh_status_range_t {
     int first, last;
 } rh_status_range_t;
 
-/** RestHooksEvent. */
+/** A capture rule: one RestHooksEvent. */
 typedef struct rh_rule_t {
     const char *type;
     apr_array_header_t *methods; /**< of const char *, upper case; extension methods allowed */
@@ -34,20 +36,21 @@ typedef struct rh_rule_t {
                                   where unnamed */
     apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */
     rh_data_source_t data;
-    bool observe;           /**< records and counts what it finds, and sends nothing */
-    ap_expr_info_t *tenant; /**< NULL: the group, else RestHooksTenant */
+    bool observe;           /**< what matches is recorded and counted, but not sent */
+    ap_expr_info_t *tenant; /**< NULL: the group `tenant`, or else RestHooksTenant */
     ap_expr_info_t *when;   /**< NULL: always */
 } rh_rule_t;
 
-/** RestHooksEventType, and the types of rules: the catalogue of GET /event-types. */
+/** One entry of the catalogue (GET /event-types): from RestHooksEventType, or the type of a rule.
+ */
 typedef struct rh_catalogue_type_t {
     const char *type;
-    const char *description; /**< "" for one that only a rule names */
+    const char *description; /**< "" for a type that only a rule names */
     const char *sample;      /**< one JSON text, from the sample file; NULL: none */
     apr_size_t sample_len;
     const char *schema; /**< JSON Schema of its data: an object, true or false; NULL: none */
     apr_size_t schema_len;
-    bool captured; /**< a rule of this host makes it */
+    bool captured; /**< a rule of this host produces it */
 } rh_catalogue_type_t;
 
 /** Whether a database has the tables that this build needs (rh_gate.h). */
@@ -75,7 +78,7 @@ typedef struct rh_settings_t {
     int https_only;
     apr_array_header_t *allow, *deny; /**< of const char *, checked when read; a vhost's own come
                                            after the server's */
-    const char *egress_proxy; /**< "http://host:port"; NULL: none, nor have the next four a value */
+    const char *egress_proxy; /**< "http://host:port"; NULL: none, and the next four are not set */
     apr_array_header_t *egress_except; /**< of const char *: hosts, addresses, CIDR blocks (syntax
                                           of rh_egress_add) that are reached without the proxy; NULL
                                             or empty: none */
@@ -86,10 +89,10 @@ typedef struct rh_settings_t {
     const char *spool;
     const char *log_name, *log_format; /**< RestHooksLog: "|program", an absolute path or "none";
                                             NULL: not set */
-    const char *page;                  /**< folder of the page's files; "": RestHooksPage Off */
+    const char *page;                  /**< directory of the page's files; "": RestHooksPage Off */
     int schema_auto;
     const char *db_driver,
-        *db_params; /**< heard in passing: DBDriver and DBDParams are mod_dbd's */
+        *db_params; /**< overheard: DBDriver and DBDParams are directives of mod_dbd */
 } rh_settings_t;
 
 /** Per server: its settings, and what lives at run time. */
@@ -110,8 +113,8 @@ typedef struct rh_server_config_t {
 
     /* Made in child_init (rh_child.c). */
     rh_store_t *store;   /**< NULL: RestHooks is Off here */
-    rh_site_t *site;     /**< may be another server's, where all its settings are the same */
-    rh_engine_t *engine; /**< NULL: there is none (yet, or any more); read it once, atomically */
+    rh_site_t *site;     /**< may be another server's, if all settings of deliveries are equal */
+    rh_engine_t *engine; /**< NULL: not started, or stopped; read it once, atomically */
     struct rh_child_t *child;
 } rh_server_config_t;
 
@@ -124,12 +127,12 @@ enum {
 
 /** Per directory, and per server where no directory says otherwise. */
 typedef struct rh_dir_config_t {
-    bool handler_set; /**< SetHandler was seen: the next two say what came of it */
+    bool handler_set; /**< SetHandler was read; the next two are its result */
     const char *base; /**< path of the enclosing Location that set the handler, without a trailing
                            slash; NULL: another handler, or base_regex is it */
     ap_regex_t *base_regex; /**< of a LocationMatch (or Location ~): the match is the base */
     int requires; /**< of RH_REQUIRE_: what the nearest section with a Require asks for; 0: none */
-    const char *misspelt;    /**< a SetHandler that is nearly this module's; NULL: none */
+    const char *misspelt;    /**< a SetHandler that resembles this module's; NULL: none */
     const char *tenant_text; /**< of tenant, as written */
     bool auth_type;          /**< AuthType is set here */
     ap_expr_info_t *tenant, *publisher, *admin; /**< NULL: not set */
@@ -145,59 +148,61 @@ void *rh_dir_config_make(apr_pool_t *pool, char *path);
 void *rh_dir_config_merge(apr_pool_t *pool, void *base, void *add);
 
 /**
- * Defaults, catalogue, policies, TLS contexts of every server from `server` on; checks that need
- * the whole configuration (mod_dbd there, a driver set, readable files, a sane pair of time-outs).
- * Called once, by check_config, which runs under `httpd -t` too and before post_config.
- * @return NULL or the complaint, naming the directive and the virtual host
+ * Complete every server from `server` on: defaults, catalogue, egress policy, TLS context; and
+ * make the checks that need the whole configuration (mod_dbd loaded, a driver set, files readable,
+ * time-outs consistent). Called once, by check_config, before post_config and under `httpd -t` too.
+ * @return NULL, or the complaint, which names the directive and the virtual host
  */
 const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, server_rec *server);
 
-/** True if deliveries of both are made in the same way, so that one site serves both. */
+/** True if both make deliveries in the same way, so that one site can serve both. */
 bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b);
 
 rh_server_config_t *rh_server_config(server_rec *server);
-/** Whether RestHooks is On for `server` or one behind it; once they are finished. */
+/** True if any server in the list, from `server` on, has RestHooks On. Valid after
+ * rh_server_config_finish. */
 bool rh_any_enabled(server_rec *server);
 rh_dir_config_t *rh_dir_config(request_rec *r);
 
-/** "host:port" of a server, for messages. */
+/** Return "host:port" of a server, for messages. */
 const char *rh_server_name(apr_pool_t *pool, const server_rec *server);
 
 /**
- * The tenant by RestHooksTenant of the request's place (%{REMOTE_USER} by default).
- * @return NULL when the expression is empty, fails (logged) or gives an invalid name (logged)
+ * Evaluate RestHooksTenant for a request (%{REMOTE_USER} by default).
+ * @return NULL if the result is empty, the evaluation failed (logged), or the name is invalid
+ * (logged)
  */
 const char *rh_request_tenant(request_rec *r);
-/** The request's traceparent (W3C Trace Context), NULL where it has none or an invalid one. */
+/** Return the request's traceparent (W3C Trace Context); NULL if it is missing or invalid. */
 const char *rh_request_traceparent(request_rec *r);
-/** RestHooksPublisher and RestHooksAdmin of the request's place; false by default and on errors. */
+/** Evaluate RestHooksPublisher and RestHooksAdmin for a request; false by default and on errors. */
 bool rh_request_is_publisher(request_rec *r);
 bool rh_request_is_admin(request_rec *r);
 /**
- * True if the request's configuration, as far as it is merged, says by itself who has access: with
- * a Require, and an AuthType where that needs one.
+ * True if the configuration of the request, as far as it is merged, decides by itself who has
+ * access: it has a Require, and an AuthType where that needs one.
  */
 bool rh_request_is_protected(request_rec *r);
 /**
- * The base path of the API for this request, without a trailing slash, so "" for the root. r->uri
- * begins with it, and goes on with a slash or not at all.
- * @return NULL where no Location set the handler, or the path is not below it
+ * Return the base path of the API for this request, without a trailing slash, so "" for the root.
+ * r->uri equals it or continues with a slash.
+ * @return NULL if no Location set the handler, or the path is not below it
  */
 const char *rh_request_base(request_rec *r);
 
 /**
- * The arguments of RestHooksEvent (rh_config_parse.c).
+ * Parse the arguments of RestHooksEvent (rh_config_parse.c).
  * @return NULL, or the complaint
  */
 const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **rule);
 
-/** A complaint that names the directive. */
+/** Format a complaint, prefixed with the name of the directive. */
 const char *rh_complaint(cmd_parms *cmd, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /**
- * Flags of every expression. Without DONT_VARY, evaluating one for a proxied request would add a
- * Vary to an answer that the client must see as the backend sent it.
+ * Flags of all expressions. Without DONT_VARY, evaluating one for a proxied request would add a
+ * Vary to a response that the client must see as the backend sent it.
  */
 #define RH_EXPR_TEXT (AP_EXPR_FLAG_STRING_RESULT | AP_EXPR_FLAG_DONT_VARY)
 #define RH_EXPR_CONDITION AP_EXPR_FLAG_DONT_VARY

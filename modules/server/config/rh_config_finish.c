@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What can be said of the configuration only once all of it was read. */
+/* Checks and derived values that need the whole configuration. */
 #include "rh_config_private.h"
 #include "rh_settings.h"
 
@@ -7,8 +7,8 @@
 
 #include <mod_dbd.h>
 
-/** A server's complaint, with where it stands. */
-static const char *complain(apr_pool_t *pool, const server_rec *server, const char *text)
+/** Append to a complaint the server or virtual host that it is about. */
+static const char *add_host(apr_pool_t *pool, const server_rec *server, const char *text)
 {
     if (!server->defn_name) {
         return apr_psprintf(pool, "%s (server %s)", text, rh_server_name(pool, server));
@@ -36,7 +36,7 @@ bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_con
     return rh_settings_share(&a->settings, &b->settings, RH_SHARE_SITE);
 }
 
-/** mod_dbd is there, and its settings are such that this module can work with them. */
+/** Check that mod_dbd is loaded and that its settings suit this module. */
 static const char *check_database(rh_server_config_t *config)
 {
     if (!APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open)) {
@@ -79,8 +79,8 @@ static const char *check_samples(apr_pool_t *pool, const rh_server_config_t *con
     return NULL;
 }
 
-/** Which directive named the file that rh_net_config_init complains of. */
-static const char *tls_directive(const rh_server_config_t *config, const char *error)
+/** Return the directive that named the file which rh_net_config_init reported. */
+static const char *find_tls_directive(const rh_server_config_t *config, const char *error)
 {
     if (config->settings.tls_ca_file && strstr(error, config->settings.tls_ca_file)) {
         return RH_NAME_TLS_CA_FILE;
@@ -106,7 +106,8 @@ static const char *add_targets(rh_egress_policy_t *policy, bool allow,
     return NULL;
 }
 
-/** Policy and TLS context; those of an earlier host serve again where all is the same. */
+/** Make the egress policy and the TLS context, or share those of an earlier host whose network
+ * settings are equal. */
 static const char *make_net(apr_pool_t *pool, server_rec *first, server_rec *server,
                             rh_server_config_t *config)
 {
@@ -141,14 +142,14 @@ static const char *make_net(apr_pool_t *pool, server_rec *first, server_rec *ser
     config->net.tls_key =
         config->settings.tls_key ? config->settings.tls_key : config->settings.tls_certificate;
     if (rh_net_config_init(&config->net, pool, &reason) != APR_SUCCESS) {
-        reason = reason ? reason : "TLS can't be set up";
-        return apr_pstrcat(pool, tls_directive(config, reason), ": ", reason, NULL);
+        reason = reason ? reason : "cannot set up TLS";
+        return apr_pstrcat(pool, find_tls_directive(config, reason), ": ", reason, NULL);
     }
     config->net.policy = policy;
     return NULL;
 }
 
-static const char *finish(apr_pool_t *pool, server_rec *first, server_rec *server)
+static const char *finish_server(apr_pool_t *pool, server_rec *first, server_rec *server)
 {
     rh_server_config_t *config = rh_server_config(server);
     const char *complaint;
@@ -178,10 +179,10 @@ const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, serve
     server_rec *each;
 
     for (each = server; each; each = each->next) {
-        const char *complaint = finish(pool, server, each);
+        const char *complaint = finish_server(pool, server, each);
 
         if (complaint) {
-            return complain(scratch, each, complaint);
+            return add_host(scratch, each, complaint);
         }
     }
     return NULL;

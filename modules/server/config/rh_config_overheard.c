@@ -1,23 +1,23 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * Directives of other modules that are listened to. httpd calls every module that has a
- * directive's name in its table, so the owners still get them: these must not refuse what the owner
- * takes, but for what mod_resthooks itself is asked to do.
+ * Directives of other modules that are overheard. httpd calls every module that has a directive's
+ * name in its table, so their owners still get them. These functions must not refuse what the owner
+ * accepts, except where it concerns mod_resthooks itself.
  */
 #include "rh_config_private.h"
 
 #include <apr_fnmatch.h>
 #include <http_core.h>
 
-/** The section around a directive; NULL: only the server or virtual host. */
-static const ap_directive_t *section(const cmd_parms *cmd)
+/** Return the section around a directive; NULL: only the server or virtual host. */
+static const ap_directive_t *find_section(const cmd_parms *cmd)
 {
     const ap_directive_t *parent = cmd->directive ? cmd->directive->parent : NULL;
 
     return parent && strncasecmp(parent->directive, "<VirtualHost", 12) ? parent : NULL;
 }
 
-/** Whether a section matches by a regular expression: LocationMatch, or Location with a tilde. */
+/** True if a section matches by a regular expression: LocationMatch, or Location with a tilde. */
 static bool is_regex(apr_pool_t *scratch, const ap_directive_t *location)
 {
     const char *args = location->args;
@@ -29,7 +29,7 @@ static bool is_regex(apr_pool_t *scratch, const ap_directive_t *location)
 const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *handler)
 {
     rh_dir_config_t *config = dir_config;
-    const ap_directive_t *location = section(cmd);
+    const ap_directive_t *location = find_section(cmd);
     apr_size_t len;
 
     config->handler_set = true;
@@ -45,11 +45,12 @@ const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *ha
     }
     if (!location || strncasecmp(location->directive, "<Location", 9) ||
         ap_check_cmd_context(cmd, NOT_IN_HTACCESS)) {
-        return rh_complaint(cmd, "%s belongs into <Location> or <LocationMatch>", handler);
+        return rh_complaint(cmd, "%s must be set in <Location> or <LocationMatch>", handler);
     }
     if (is_regex(cmd->temp_pool, location)) {
         config->base_regex = ap_pregcomp(cmd->pool, cmd->path, AP_REG_EXTENDED);
-        return config->base_regex ? NULL : rh_complaint(cmd, "%s: bad expression", cmd->path);
+        return config->base_regex ? NULL
+                                  : rh_complaint(cmd, "%s is not a regular expression", cmd->path);
     }
     if (apr_fnmatch_test(cmd->path)) {
         return rh_complaint(cmd,
@@ -72,8 +73,9 @@ const char *rh_need_module(cmd_parms *cmd, const char *name)
                : rh_complaint(cmd, "%s is not loaded", name);
 }
 
-/** The kind of a Require by its first word; what is not known needs a user. */
-static int require_kind(apr_pool_t *scratch, const char *args)
+/** Return the kind of a Require by its first word; an unknown provider is assumed to need a user.
+ */
+static int classify_require(apr_pool_t *scratch, const char *args)
 {
     static const char *const of_request[] = {"all",         "env",   "expr", "host",
                                              "forward-dns", "local", "ip",   "method"};
@@ -98,7 +100,7 @@ static int require_kind(apr_pool_t *scratch, const char *args)
 
 const char *rh_overhear_require(cmd_parms *cmd, void *dir_config, const char *args)
 {
-    ((rh_dir_config_t *)dir_config)->requires |= require_kind(cmd->temp_pool, args);
+    ((rh_dir_config_t *)dir_config)->requires |= classify_require(cmd->temp_pool, args);
     return rh_need_module(cmd, "mod_authz_core");
 }
 

@@ -10,7 +10,7 @@
 
 APLOG_USE_MODULE(resthooks);
 
-/** Methods in one rule at most. */
+/** Maximum number of methods in one rule. */
 #define MAX_METHODS 32
 
 const char *rh_complaint(cmd_parms *cmd, const char *format, ...)
@@ -48,7 +48,7 @@ static const char *read_methods(cmd_parms *cmd, const char *list, rh_rule_t *rul
             *comma++ = '\0';
         }
         if (!token_valid(rest)) {
-            return rh_complaint(cmd, "\"%s\" is no list of methods like PUT,PATCH", list);
+            return rh_complaint(cmd, "\"%s\" is not a list of methods like PUT,PATCH", list);
         }
         if (rule->methods->nelts == MAX_METHODS) {
             return rh_complaint(cmd, "more than %d methods", MAX_METHODS);
@@ -64,7 +64,7 @@ static const char *read_regex(cmd_parms *cmd, const char *pattern, rh_rule_t *ru
     rule->pattern = pattern;
     rule->regex = ap_pregcomp(cmd->pool, pattern, AP_REG_EXTENDED);
     if (!rule->regex) {
-        return rh_complaint(cmd, "\"%s\" is no regular expression", pattern);
+        return rh_complaint(cmd, "\"%s\" is not a regular expression", pattern);
     }
     rule->names = apr_array_make(cmd->pool, 4, sizeof(const char *));
     ap_regname(rule->regex, rule->names, AP_REG_MATCH, 1);
@@ -100,7 +100,7 @@ static const char *read_statuses(cmd_parms *cmd, const char *list, rh_rule_t *ru
             *comma++ = '\0';
         }
         if (!status_parse(rest, &range)) {
-            return rh_complaint(cmd, "status=%s is no list like 200,201 or 2xx", list);
+            return rh_complaint(cmd, "status=%s is not a list like 200,201 or 2xx", list);
         }
         APR_ARRAY_PUSH(rule->statuses, rh_status_range_t) = range;
     }
@@ -189,10 +189,10 @@ const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **result)
     methods = ap_getword_conf(cmd->pool, &args);
     pattern = ap_getword_conf(cmd->pool, &args);
     if (!*pattern) {
-        return rh_complaint(cmd, "takes an event type, methods and a regular expression");
+        return rh_complaint(cmd, "needs an event type, methods and a regular expression");
     }
     if (!rh_event_type_valid(rule->type, strlen(rule->type))) {
-        return rh_complaint(cmd, "\"%s\" is no event type like employee.created", rule->type);
+        return rh_complaint(cmd, "\"%s\" is not an event type like employee.created", rule->type);
     }
     if ((complaint = read_methods(cmd, methods, rule)) != NULL ||
         (complaint = read_regex(cmd, pattern, rule)) != NULL) {

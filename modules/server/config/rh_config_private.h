@@ -1,14 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_config_private.h
- * @brief What the rooms of the configuration share.
+ * @brief Declarations shared by the files of the configuration.
  */
 #ifndef RH_CONFIG_PRIVATE_H
 #define RH_CONFIG_PRIVATE_H
 
 #include "rh_config.h"
 
-/* Names of directives that the table of directives and later complaints both need. */
+/* Names of directives that appear both in the table of settings and in messages. */
 #define RH_NAME_ENABLED "RestHooks"
 #define RH_NAME_EVENT "RestHooksEvent"
 #define RH_NAME_TENANT "RestHooksTenant"
@@ -25,8 +25,8 @@
 #define RH_NAME_TLS_CERTIFICATE "RestHooksTLSCertificate"
 #define RH_NAME_TLS_KEY "RestHooksTLSKey"
 
-/** Largest RestHooksMaxData, bytes: two such events fit a file of the spool and a writer's queue.
- */
+/** Maximum of RestHooksMaxData, in bytes: two such events fit into a file of the spool and into a
+ * writer's queue. */
 #define RH_LARGEST_DATA (32 * 1024 * 1024)
 
 /** Directives of other modules that are overheard (rh_config_overheard.c). */
@@ -62,7 +62,7 @@ bool rh_handler_is_misspelt(const char *handler);
 bool rh_pattern_matches_no_path(const char *pattern);
 
 /**
- * The catalogue of a server: types of directives, then of rules, each once, sorted.
+ * Make the catalogue of a server: types of RestHooksEventType and of rules, each once, sorted.
  * @return array of rh_catalogue_type_t *, in `pool`
  */
 apr_array_header_t *rh_catalogue_make(apr_pool_t *pool, const rh_server_config_t *config);

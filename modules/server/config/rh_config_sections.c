@@ -5,7 +5,7 @@
  *
  * What httpd merges per request is merged here for a section's own path: directories from the root
  * to DocumentRoot, then Locations in their order. A section that matches by a regular expression is
- * taken to apply where that cannot be told, so that no warning is wrong.
+ * assumed to apply where the path is not known, so that no warning is wrong.
  */
 #include "rh_config_private.h"
 
@@ -155,7 +155,7 @@ static void warn_place(apr_pool_t *scratch, const place_t *place)
         return;
     }
     merged = merge_place(scratch, place);
-    /* Without a verified client certificate, these variables are empty: there is no tenant. */
+    /* Without a verified client certificate, these variables are empty, and so is the tenant. */
     if (!(merged->requires & ~RH_REQUIRE_NOTHING) &&
         !(merged->tenant_text && strstr(merged->tenant_text, "SSL_CLIENT_"))) {
         rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0418",

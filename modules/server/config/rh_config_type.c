@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-/** Largest description of a type, bytes. */
-#define MAX_DESCRIPTION 1000
+/** Maximum length of a type's description, in bytes. */
+#define MAX_DESCRIPTION_BYTES 1000
 
 const char *rh_read_text_file(cmd_parms *cmd, const char *name, apr_size_t max_len,
                               const char **path, const char **text, apr_size_t *text_len)
@@ -118,9 +118,10 @@ const char *rh_parse_event_type(cmd_parms *cmd, const struct rh_setting_t *setti
     if (!rh_event_type_valid(name, strlen(name))) {
         return rh_complaint(cmd, "\"%s\" is not an event type like employee.created", name);
     }
-    if (strlen(description) > MAX_DESCRIPTION || !rh_utf8_valid(description, strlen(description))) {
+    if (strlen(description) > MAX_DESCRIPTION_BYTES ||
+        !rh_utf8_valid(description, strlen(description))) {
         return rh_complaint(cmd, "the description is not UTF-8 of at most %d bytes",
-                            MAX_DESCRIPTION);
+                            MAX_DESCRIPTION_BYTES);
     }
     for (i = 0; i < settings->types->nelts; i++) {
         if (!strcmp(APR_ARRAY_IDX(settings->types, i, rh_catalogue_type_t *)->type, name)) {
@@ -144,7 +145,7 @@ static int compare_types(const void *a, const void *b)
     return strcmp((*left)->type, (*right)->type);
 }
 
-/** Add a type unless it is there. @return the one that is there now */
+/** Add a type unless the catalogue has it. @return the catalogue's entry */
 static rh_catalogue_type_t *add_type(apr_array_header_t *catalogue, apr_hash_t *seen,
                                      const rh_catalogue_type_t *type)
 {
