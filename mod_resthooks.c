@@ -14,6 +14,7 @@ static void register_hooks(apr_pool_t *pool)
     rh_log_file_register(pool);
     rh_status_register(pool);
     rh_child_register(pool);
+    rh_hop_register(pool);
     rh_publish_register(pool);
     rh_capture_register(pool);
     rh_api_register(pool);

@@ -31,6 +31,7 @@ typedef struct rh_site_t {
     rh_queue_t *intake_queue;   /**< used by the writer thread alone */
     rh_queue_t *helper_queue;   /**< by a second writer, where much comes in; NULL: there is none */
     rh_queue_t *dispatch_queue; /**< used by the dispatcher thread alone */
+    const unsigned char *hop_key; /**< RH_HOP_KEY_BYTES of rh_hops.h; NULL: hops are not sent */
     const rh_net_config_t *net;
     rh_retry_policy_t retry;
     apr_interval_time_t timeout;                /**< RestHooksTimeout */

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_engine_private.h"
 
+#include "rh_hops.h"
 #include "rh_payload.h"
 
 /** Between two sweeps of the schedule. */
@@ -214,6 +215,17 @@ static void exchange_done(rh_exchange_t *exchange, void *baton)
     conclude(work->loop, work);
 }
 
+/** Say to the target how many deliveries led to this one. */
+static void add_hops(const rh_site_t *site, const rh_job_t *job, apr_table_t *headers)
+{
+    const char *value =
+        site->hop_key ? rh_hops_make(job->pool, site->hop_key, job->event.hops + 1) : NULL;
+
+    if (value) {
+        apr_table_setn(headers, RH_HOPS_FIELD, value);
+    }
+}
+
 static void start(rh_loop_t *loop, rh_work_t *work)
 {
     rh_exchange_t *exchange = &work->exchange;
@@ -251,6 +263,7 @@ static void start(rh_loop_t *loop, rh_work_t *work)
         conclude(loop, work);
         return;
     }
+    add_hops(site, job, exchange->headers);
     loop->transport->send(loop->transport, exchange);
 }
 

@@ -37,7 +37,8 @@ typedef enum {
     RH_COUNT_EVENTS_LOST,
     RH_COUNT_EVENTS_SPOOLED,
     RH_COUNT_EVENTS_REFUSED,
-    RH_COUNT_LOG_LOST, /**< lines of RestHooksLog */
+    RH_COUNT_EVENTS_LOOPED, /**< not sent because of RestHooksMaxHops */
+    RH_COUNT_LOG_LOST,      /**< lines of RestHooksLog */
     RH_COUNT_CLAIMS,
     RH_COUNT_CLAIMED, /**< deliveries */
     RH_COUNT_ERROR_COMMIT,

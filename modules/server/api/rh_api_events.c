@@ -179,6 +179,7 @@ int rh_api_events_publish(rh_api_t *api)
         rh_event_t *event = APR_ARRAY_IDX(events, i, rh_event_t *);
 
         event->traceparent = traceparent;
+        rh_server_count_hops(api->r, event);
         items[i].event = event;
     }
     status = rh_server_commit(api->r, items, events->nelts);

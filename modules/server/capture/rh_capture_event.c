@@ -28,6 +28,7 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
     event->traceparent = rh_request_traceparent(capture->r);
     event->time = apr_time_now();
     event->source = match->rule->observe ? RH_SOURCE_OBSERVED : RH_SOURCE_CAPTURE;
+    rh_server_count_hops(capture->r, event);
     if (body->state == RH_BODY_WHOLE) {
         event->data = body->bytes;
         if (!event->key)

@@ -116,6 +116,7 @@ typedef struct rh_server_config_t {
     rh_site_t *site;     /**< may be another server's, if all settings of deliveries are equal */
     rh_engine_t *engine; /**< NULL: not started, or stopped; read it once, atomically */
     struct rh_child_t *child;
+    int hops_warned; /**< atomic: RestHooksMaxHops was exceeded, and that logged */
 } rh_server_config_t;
 
 /** Kinds of Require, of which a section may have several. */

@@ -83,6 +83,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site = apr_pcalloc(pool, sizeof(*site));
     site->name = rh_server_name(pool, server);
     site->log = &config->log;
+    site->hop_key = rh_hop_key(server);
     site->net = &config->net;
     site->retry = config->retry_policy;
     site->timeout = config->settings.timeout;

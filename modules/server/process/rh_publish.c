@@ -113,6 +113,7 @@ static apr_status_t resthooks_publish(request_rec *r, const char *tenant, const 
     event->data.data = data;
     event->data.len = len;
     event->source = RH_SOURCE_PUBLISH;
+    rh_server_count_hops(r, event);
     memset(&item, 0, sizeof(item));
     item.event = event;
     status = rh_server_commit(r, &item, 1);

@@ -19,6 +19,8 @@ void rh_config_register(apr_pool_t *pool);
 void rh_parent_register(apr_pool_t *pool);
 /** Life of a child process: child_init (engine), child_stopping. */
 void rh_child_register(apr_pool_t *pool);
+/** The key of RestHooksMaxHops: post_config (rh_hop.c). */
+void rh_hop_register(apr_pool_t *pool);
 /** The optional function of mod_resthooks.h. */
 void rh_publish_register(apr_pool_t *pool);
 /** The parent's look at children that end (rh_instruments.h). */
@@ -39,6 +41,14 @@ void rh_log_file_register(apr_pool_t *pool);
 apr_status_t rh_server_commit(request_rec *r, rh_commit_t *items, int count);
 /** Wake the dispatcher of this request's virtual host. */
 void rh_server_wake(request_rec *r);
+
+/**
+ * Count the deliveries that led to this request as hops of an event that it makes. With more than
+ * RestHooksMaxHops the event becomes one that is recorded and not sent (rh_hop.c).
+ */
+void rh_server_count_hops(request_rec *r, rh_event_t *event);
+/** RH_HOP_KEY_BYTES that all children of this httpd share; NULL: there is none. */
+const unsigned char *rh_hop_key(const server_rec *server);
 
 /** The source of mod_dbd's pooled connections for a virtual host; thread-safe (rh_dbd.c).
  * @return NULL without mod_dbd, which check_config refuses */

@@ -113,6 +113,7 @@ static rh_job_t *make_job(const char **row, const rh_event_t *event, const commi
     job->event.traceparent = apr_pstrdup(pool, event->traceparent);
     job->event.time = event->time;
     job->event.source = event->source;
+    job->event.hops = event->hops;
     job->event.data.data = apr_pstrmemdup(pool, event->data.data, event->data.len);
     job->event.data.len = event->data.len;
     job->target_url = apr_pstrdup(pool, row[3]);
@@ -155,6 +156,22 @@ static apr_status_t commit_pgsql(rh_db_t *db, void *baton, apr_pool_t *pool)
         }
     }
     return status;
+}
+
+/** Set what the tables don't have: how many deliveries led to the jobs' events. */
+static void set_hops(const commit_t *commit)
+{
+    for (int i = 0; i < commit->count; i++) {
+        const rh_event_t *event = commit->items[i]->event;
+
+        for (int n = 0; event->hops > 0 && n < commit->jobs->nelts; n++) {
+            rh_job_t *job = APR_ARRAY_IDX(commit->jobs, n, rh_job_t *);
+
+            if (strcmp(job->event.id, event->id) == 0) {
+                job->event.hops = event->hops;
+            }
+        }
+    }
 }
 
 /** The same in steps, in a transaction. */
@@ -202,7 +219,9 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
             commit->waiting++;
         }
     }
-    return rh_queue_jobs(db, mine, claim->lease, commit->lease_until, pool, commit->jobs, NULL);
+    status = rh_queue_jobs(db, mine, claim->lease, commit->lease_until, pool, commit->jobs, NULL);
+    set_hops(commit);
+    return status;
 }
 
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,

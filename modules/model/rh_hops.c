@@ -1,0 +1,78 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_hops.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+/** Bytes of the HMAC that are sent, as twice as many hexadecimal digits. */
+#define MAC_BYTES 16
+/** What is signed before the number, so that the key's other uses, if any, give other values. */
+#define PURPOSE "resthooks-hops-1:"
+/** Length of the longest value: the number, a point, the HMAC. */
+#define MAX_VALUE (3 + 1 + 2 * MAC_BYTES)
+/** Values of one field that are looked at. */
+#define MAX_VALUES 16
+
+/** Write a value, with its NUL. @return its length, 0: OpenSSL failed */
+static int write_value(const unsigned char key[RH_HOP_KEY_BYTES], int hops,
+                       char text[MAX_VALUE + 1])
+{
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    char signed_text[sizeof(PURPOSE) + 3];
+    unsigned int mac_len = 0;
+    int len = apr_snprintf(signed_text, sizeof(signed_text), PURPOSE "%d", hops), i;
+
+    if (!HMAC(EVP_sha256(), key, RH_HOP_KEY_BYTES, (const unsigned char *)signed_text, (size_t)len,
+              mac, &mac_len) ||
+        mac_len < MAC_BYTES) {
+        return 0;
+    }
+    len = apr_snprintf(text, MAX_VALUE + 1, "%d.", hops);
+    for (i = 0; i < MAC_BYTES; i++) {
+        len += apr_snprintf(text + len, 3, "%02x", mac[i]);
+    }
+    return len;
+}
+
+const char *rh_hops_make(apr_pool_t *pool, const unsigned char key[RH_HOP_KEY_BYTES], int hops)
+{
+    char text[MAX_VALUE + 1];
+
+    return write_value(key, hops < RH_HOPS_MAX ? hops : RH_HOPS_MAX, text) > 0
+               ? apr_pstrdup(pool, text)
+               : NULL;
+}
+
+/** The number of one value, 0: it is not genuine. */
+static int read_value(const unsigned char key[RH_HOP_KEY_BYTES], const char *value, apr_size_t len)
+{
+    char expected[MAX_VALUE + 1];
+    int hops = 0;
+    apr_size_t i;
+
+    for (i = 0; i < len && i < 3 && value[i] >= '0' && value[i] <= '9'; i++) {
+        hops = hops * 10 + (value[i] - '0');
+    }
+    if (hops == 0 || write_value(key, hops, expected) != (int)len ||
+        CRYPTO_memcmp(expected, value, len) != 0) {
+        return 0;
+    }
+    return hops;
+}
+
+int rh_hops_read(const unsigned char key[RH_HOP_KEY_BYTES], const char *value)
+{
+    int values, hops, most = 0;
+
+    for (values = 0; value && *value && values < MAX_VALUES; values++) {
+        apr_size_t len;
+
+        value += strspn(value, " \t,");
+        len = strcspn(value, " \t,");
+        hops = read_value(key, value, len);
+        most = hops > most ? hops : most;
+        value += len;
+    }
+    return most;
+}

@@ -1,0 +1,37 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_hops.h
+ * @brief How many deliveries led to a request: the header field X-Hook-Hops, so that loops end.
+ *
+ * A target may be the API that is captured itself, or a service that calls it. Then a delivery
+ * causes an event, whose delivery causes the next one, without end. As CDN-Loop does for caches
+ * (RFC 8586), each POST says in a field of its own how often that has happened:
+ *
+ *   X-Hook-Hops: 2.9f86d081884c7d659a2feaa0c55ad015
+ *
+ * the number and a truncated HMAC-SHA256 of it under a key that the processes of one database
+ * share. Nobody else can make such a value, so a client can't have another's events dropped, nor
+ * claim a number of its own. What a target was once sent it may send again, or leave out: it then
+ * deceives nobody but itself, as the number concerns the request in which it stands.
+ */
+#ifndef RH_HOPS_H
+#define RH_HOPS_H
+
+#include "rh_base.h"
+
+#define RH_HOPS_FIELD "X-Hook-Hops"
+#define RH_HOP_KEY_BYTES 32
+/** Maximum of what can be said; more is said as this. */
+#define RH_HOPS_MAX 999
+
+/** The field's value for a number of hops from 1 on, in `pool`; NULL when OpenSSL fails. */
+const char *rh_hops_make(apr_pool_t *pool, const unsigned char key[RH_HOP_KEY_BYTES], int hops);
+
+/**
+ * Read the field of a request; several values are separated by commas.
+ * @param value NULL: there is none
+ * @return the largest number among the genuine values, 0: there is none
+ */
+int rh_hops_read(const unsigned char key[RH_HOP_KEY_BYTES], const char *value);
+
+#endif

@@ -1,0 +1,81 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/*
+ * Loops: a request that deliveries led to (rh_hops.h) makes events that count their hops, and
+ * beyond RestHooksMaxHops events that are recorded and not sent.
+ *
+ * The key of the counts is made by the parent when httpd starts, and kept over restarts, so that
+ * all its children have it.
+ */
+#include "rh_server.h"
+
+#include "rh_hops.h"
+
+#include <openssl/rand.h>
+
+#define KEY_NAME "resthooks_hop_key"
+
+const unsigned char *rh_hop_key(const server_rec *server)
+{
+    void *key = NULL;
+
+    apr_pool_userdata_get(&key, KEY_NAME, server->process->pool);
+    return key;
+}
+
+static int make_key(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    apr_pool_t *pool = server->process->pool;
+    unsigned char key[RH_HOP_KEY_BYTES];
+
+    (void)pconf;
+    (void)plog;
+    (void)ptemp;
+    if (!rh_any_enabled(server) || rh_hop_key(server)) {
+        return OK;
+    }
+    if (RAND_bytes(key, sizeof(key)) != 1) {
+        rh_log(&rh_server_config(server)->log, RH_LOG_ERR, APR_EGENERAL, "RH0318",
+               "could not make a key for %s (random source failed); loops of deliveries are not "
+               "recognised",
+               RH_HOPS_FIELD);
+        return OK;
+    }
+    apr_pool_userdata_setn(apr_pmemdup(pool, key, sizeof(key)), KEY_NAME, NULL, pool);
+    return OK;
+}
+
+/** Have an event recorded that is not sent; the first of a virtual host in each child is logged. */
+static void stop_here(request_rec *r, rh_server_config_t *config, rh_event_t *event)
+{
+    event->source = RH_SOURCE_OBSERVED;
+    event->reason = "hops";
+    rh_metrics_count(config->metrics, RH_COUNT_EVENTS_LOOPED);
+    if (__atomic_exchange_n(&config->hops_warned, 1, __ATOMIC_RELAXED) == 0) {
+        rh_log(&config->log, RH_LOG_WARN, APR_SUCCESS, "RH0315",
+               "event %s (%s) by %s %s results from %d deliveries, one causing the next, and "
+               "RestHooksMaxHops is %d: it is recorded and not delivered; further ones are only "
+               "counted",
+               event->id, event->type, r->method, r->uri, event->hops, config->settings.max_hops);
+    }
+}
+
+void rh_server_count_hops(request_rec *r, rh_event_t *event)
+{
+    rh_server_config_t *config = rh_server_config(r->server);
+    const unsigned char *key = rh_hop_key(r->server);
+    const char *value = apr_table_get(r->headers_in, RH_HOPS_FIELD);
+
+    if (!value || !key) {
+        return;
+    }
+    event->hops = rh_hops_read(key, value);
+    if (event->hops > config->settings.max_hops && event->source != RH_SOURCE_OBSERVED) {
+        stop_here(r, config, event);
+    }
+}
+
+void rh_hop_register(apr_pool_t *pool)
+{
+    (void)pool;
+    ap_hook_post_config(make_key, NULL, NULL, APR_HOOK_MIDDLE);
+}

@@ -1,0 +1,94 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_hops.h"
+
+#include "tap.h"
+
+#include <apr_general.h>
+
+static const unsigned char key[RH_HOP_KEY_BYTES] = "0123456789abcdef0123456789abcde";
+static const unsigned char other[RH_HOP_KEY_BYTES] = "0123456789abcdef0123456789abcdf";
+
+static apr_pool_t *pool;
+
+static const char *join(const char *first, const char *separator, const char *second)
+{
+    return apr_pstrcat(pool, first, separator, second, NULL);
+}
+
+static void test_genuine(void)
+{
+    const char *one = rh_hops_make(pool, key, 1), *two = rh_hops_make(pool, key, 2),
+               *most = rh_hops_make(pool, key, RH_HOPS_MAX);
+
+    is(one, "1.9c6cb9f8f942084d717addcd29b69434", "a value is the number and an HMAC of it");
+    is_int(rh_hops_read(key, one), 1, "it is read again");
+    is_int(rh_hops_read(key, two), 2, "another one, too");
+    is_int(rh_hops_read(key, most), RH_HOPS_MAX, "the largest, too");
+    is(rh_hops_make(pool, key, 100000), most, "more is said as the largest");
+    is_int(rh_hops_read(key, join(one, ", ", two)), 2, "of several values the largest counts");
+    is_int(rh_hops_read(key, join(two, ",", one)), 2, "in any order");
+    is_int(rh_hops_read(key, join("7.0000", " ,\t", one)), 1, "beside forged ones");
+    is_int(rh_hops_read(key, NULL), 0, "without the field it is none");
+}
+
+static void test_forged(void)
+{
+    const char *one = rh_hops_make(pool, key, 1), *two = rh_hops_make(pool, key, 2);
+    const char *garbage[] = {"",
+                             "1",
+                             "1.",
+                             ".",
+                             "0.9c6cb9f8f942084d717addcd29b69434",
+                             "-1.9c6cb9f8f942084d717addcd29b69434",
+                             "01.9c6cb9f8f942084d717addcd29b69434",
+                             "2.9c6cb9f8f942084d717addcd29b69434",
+                             "1.9C6CB9F8F942084D717ADDCD29B69434",
+                             "1.9c6cb9f8f942084d717addcd29b6943",
+                             "1.9c6cb9f8f942084d717addcd29b694340",
+                             "1;9c6cb9f8f942084d717addcd29b69434",
+                             "99999999999999999999",
+                             ",,, ,"};
+    char *changed;
+
+    for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+        ok(rh_hops_read(key, garbage[i]) == 0, "\"%s\" is not genuine", garbage[i]);
+    }
+    is_int(rh_hops_read(other, one), 0, "nor what was made with another key");
+    is_int(rh_hops_read(key, join("3", "", strchr(two, '.'))), 0, "a number can't be raised");
+    is_int(rh_hops_read(key, join("1", "", strchr(two, '.'))), 0, "or lowered");
+    for (size_t i = 0; i < strlen(two); i++) {
+        changed = apr_pstrdup(pool, two);
+        changed[i] ^= 1;
+        if (rh_hops_read(key, changed) != 0) {
+            ok(false, "a changed byte at %d makes it void", (int)i);
+        }
+    }
+    changed = apr_palloc(pool, 100001);
+    memset(changed, '1', 100000);
+    changed[100000] = '\0';
+    is_int(rh_hops_read(key, changed), 0, "a long value is not genuine");
+}
+
+/** A field of many values costs no more than some. */
+static void test_many_values(void)
+{
+    const char *value = "1.x";
+
+    for (int i = 0; i < 15; i++) {
+        value = join(value, ",", "1.x");
+    }
+    is_int(rh_hops_read(key, join(value, ",", rh_hops_make(pool, key, 1))), 0,
+           "of a field with very many values not all are looked at");
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    test_genuine();
+    test_forged();
+    test_many_values();
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return done_testing();
+}
