@@ -18,10 +18,12 @@ static void set_capture(request_rec *r, rh_capture_t *capture)
 
 rh_capture_t *rh_capture_of(request_rec *r)
 {
-    if (r->main)
+    if (r->main) {
         return NULL;
-    while (r->prev)
+    }
+    while (r->prev) {
         r = r->prev;
+    }
     rh_capture_t *capture = ap_get_module_config(r->request_config, &resthooks_module);
     return capture == &no_capture ? NULL : capture;
 }
@@ -31,6 +33,18 @@ apr_size_t rh_capture_cap(const rh_capture_t *capture)
     return (apr_size_t)capture->config->settings.max_data;
 }
 
+void rh_capture_settle(const rh_capture_t *capture, rh_body_t *body, const char *what)
+{
+    rh_body_use_t use = {.log = &capture->config->log,
+                         .pool = capture->r->pool,
+                         .cap = rh_capture_cap(capture),
+                         .what = what,
+                         .method = capture->r->method,
+                         .uri = capture->r->uri};
+
+    rh_body_settle(&use, body);
+}
+
 /** First in translate_name: r->uri is decoded, and nobody has rewritten it yet. */
 static int match_request(request_rec *r)
 {
@@ -38,25 +52,29 @@ static int match_request(request_rec *r)
     apr_array_header_t *matches;
     rh_capture_t *capture;
 
-    if (r->main || r->prev || r->proxyreq == PROXYREQ_PROXY)
+    if (r->main || r->prev || r->proxyreq == PROXYREQ_PROXY) {
         return DECLINED;
+    }
     config = rh_server_config(r->server);
     if (!config || config->settings.enabled != 1 || !config->settings.rules ||
-        config->settings.rules->nelts == 0)
+        config->settings.rules->nelts == 0) {
         return DECLINED;
-    if (ap_get_module_config(r->request_config, &resthooks_module) != NULL)
+    }
+    if (ap_get_module_config(r->request_config, &resthooks_module) != NULL) {
         return DECLINED;
+    }
     matches = rh_rules_match(r, config);
     if (!matches) {
         set_capture(r, &no_capture);
         return DECLINED;
     }
-    capture = apr_pcalloc(r->pool, sizeof *capture);
+    capture = apr_pcalloc(r->pool, sizeof(*capture));
     capture->r = r;
     capture->config = config;
     capture->matches = matches;
-    for (int i = 0; i < matches->nelts; i++)
+    for (int i = 0; i < matches->nelts; i++) {
         capture->sources[APR_ARRAY_IDX(matches, i, rh_match_t).rule->data] = true;
+    }
     set_capture(r, capture);
     return DECLINED;
 }
@@ -73,12 +91,14 @@ static int fetch_before(request_rec *r)
     const char *uri;
 
     if (!capture || capture->r != r || !capture->sources[RH_DATA_BEFORE] || capture->before_done ||
-        is_our_api(r))
+        is_our_api(r)) {
         return DECLINED;
+    }
     capture->before_done = true;
     uri = rh_capture_self(capture);
-    if (uri)
+    if (uri) {
         rh_capture_fetch(capture, r, uri, &capture->before);
+    }
     return DECLINED;
 }
 
@@ -92,17 +112,20 @@ static void insert_filters(request_rec *r)
 {
     rh_capture_t *capture = rh_capture_of(r);
 
-    if (!capture || capture->done)
+    if (!capture || capture->done) {
         return;
+    }
     if (is_our_api(r)) {
         capture->done = true;
         return;
     }
     add_output(capture, r);
-    if (capture->sources[RH_DATA_REQUEST])
+    if (capture->sources[RH_DATA_REQUEST]) {
         ap_add_input_filter_handle(rh_capture_input_handle, capture, r, r->connection);
-    if (capture->sources[RH_DATA_RESPONSE])
+    }
+    if (capture->sources[RH_DATA_RESPONSE]) {
         rh_capture_limit_codings(capture, r);
+    }
 }
 
 /** httpd sends its own error answers past the content filters of insert_filter. */
@@ -110,8 +133,9 @@ static void insert_error_filter(request_rec *r)
 {
     rh_capture_t *capture = rh_capture_of(r);
 
-    if (capture && !capture->done)
+    if (capture && !capture->done) {
         add_output(capture, r);
+    }
 }
 
 /**
@@ -125,8 +149,9 @@ static int around_handler(request_rec *r)
     rh_capture_t *capture = rh_capture_of(r);
     int answer;
 
-    if (!capture || capture->done || capture->in_handler || !capture->sources[RH_DATA_AFTER])
+    if (!capture || capture->done || capture->in_handler || !capture->sources[RH_DATA_AFTER]) {
         return DECLINED;
+    }
     capture->in_handler = true;
     answer = ap_run_handler(r);
     capture->in_handler = false;

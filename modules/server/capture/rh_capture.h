@@ -25,7 +25,7 @@
 #ifndef RH_CAPTURE_H
 #define RH_CAPTURE_H
 
-#include "rh_inflate.h"
+#include "rh_body.h"
 #include "rh_server.h"
 
 #include <util_filter.h>
@@ -33,19 +33,6 @@
 /** An answer is held so long after its first byte: clients and what is between expect to see
  * something. Only what comes can end the wait. */
 #define RH_LONGEST_HOLD apr_time_from_sec(10)
-
-/** What is known of a body that can be an event's data. */
-typedef enum {
-    RH_BODY_ABSENT, /**< none, or none that is JSON: the event has only its key */
-    RH_BODY_CUT,    /**< too large, or it broke off: "truncated" */
-    RH_BODY_WHOLE
-} rh_body_state_t;
-
-typedef struct rh_body_t {
-    rh_body_state_t state;
-    rh_bytes_t bytes;   /**< when WHOLE */
-    rh_coding_t coding; /**< of `bytes`, until rh_body_settle */
-} rh_body_t;
 
 /** A rule whose methods and regex fit. */
 typedef struct rh_match_t {
@@ -55,13 +42,6 @@ typedef struct rh_match_t {
     bool live;           /**< status, when= and tenant fit as well */
     const char *tenant;  /**< when live */
 } rh_match_t;
-
-/** A buffer that grows up to a cap. */
-typedef struct rh_copy_t {
-    char *data;
-    apr_size_t len, size;
-    bool over; /**< there was more than the cap */
-} rh_copy_t;
 
 typedef struct rh_capture_t {
     request_rec *r; /**< the client's request, before any internal redirect */
@@ -91,6 +71,10 @@ extern ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
 rh_capture_t *rh_capture_of(request_rec *r);
 /** Largest data of this host, bytes. */
 apr_size_t rh_capture_cap(const rh_capture_t *capture);
+/** Undo the coding of one of the request's bodies and check that it is JSON: afterwards a WHOLE
+ * body is fit to be data.
+ * @param what for the log: "response" */
+void rh_capture_settle(const rh_capture_t *capture, rh_body_t *body, const char *what);
 
 /* rh_capture_rule.c */
 /** Rules that fit method and URI; NULL when none does, and then nothing was allocated.
@@ -109,8 +93,6 @@ const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match);
 apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade);
 /** The handler has returned: finish what waits for that. */
 void rh_capture_handled(rh_capture_t *capture);
-/** True for a type that is no JSON and may come without an end, like Server-Sent Events. */
-bool rh_capture_is_stream(const request_rec *r);
 /** Forget an answer of which nothing has passed: another one (an error's) takes its place. */
 void rh_capture_rewind(rh_capture_t *capture);
 /** Ask the backend for codings that can be undone; the client's field comes back with the answer.
@@ -120,17 +102,6 @@ void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r);
 /* rh_capture_input.c */
 apr_status_t rh_capture_input(ap_filter_t *f, apr_bucket_brigade *brigade, ap_input_mode_t mode,
                               apr_read_type_e block, apr_off_t readbytes);
-
-/* rh_capture_copy.c */
-/** Append; beyond `cap` nothing is kept and `over` is set. Memory comes from `pool`, at most twice
- * `cap`. */
-void rh_copy_append(rh_copy_t *copy, apr_pool_t *pool, const char *data, apr_size_t len,
-                    apr_size_t cap);
-/** What was copied, as a body: whole if `complete` and not over the cap; absent when empty. */
-rh_body_t rh_copy_body(const rh_copy_t *copy, bool complete, const char *content_encoding);
-/** Undo the coding and check that it is JSON: afterwards a WHOLE body is fit to be data.
- * @param what for the log: "response" */
-void rh_body_settle(const rh_capture_t *capture, rh_body_t *body, const char *what);
 
 /* rh_capture_fetch.c */
 void rh_capture_fetch_register(void);

@@ -31,16 +31,18 @@ static void make_event(const rh_capture_t *capture, const rh_match_t *match, con
     rh_server_count_hops(capture->r, event);
     if (body->state == RH_BODY_WHOLE) {
         event->data = body->bytes;
-        if (!event->key)
+        if (!event->key) {
             event->key = rh_event_key(pool, body->bytes.data, body->bytes.len);
+        }
         return;
     }
     event->data = stand_in(pool, event->key, body->state == RH_BODY_CUT);
-    if (body->state == RH_BODY_CUT)
+    if (body->state == RH_BODY_CUT) {
         rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0611",
                "event %s (%s): the data is larger than RestHooksMaxData, too slow or broke off; "
                "the event has only its key",
                event->id, event->type);
+    }
 }
 
 static void log_lost(const rh_capture_t *capture, const rh_event_t *event, apr_status_t status)
@@ -62,15 +64,18 @@ static void expose_ids(const rh_capture_t *capture, request_rec *r, const rh_com
 {
     const char *ids = NULL;
 
-    if (rh_dir_config(capture->r)->expose_event_id != 1)
+    if (rh_dir_config(capture->r)->expose_event_id != 1) {
         return;
+    }
     for (int i = 0; i < count; i++) {
-        if (items[i].status == APR_SUCCESS && items[i].event->source != RH_SOURCE_OBSERVED)
+        if (items[i].status == APR_SUCCESS && items[i].event->source != RH_SOURCE_OBSERVED) {
             ids = ids ? apr_pstrcat(r->pool, ids, ", ", items[i].stored_id, NULL)
                       : items[i].stored_id;
+        }
     }
-    if (ids)
+    if (ids) {
         apr_table_setn(r->headers_out, "X-Hook-Event-Id", ids);
+    }
 }
 
 /** The one place through which captured events go to the store. The client is served whatever
@@ -81,11 +86,13 @@ static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_
 
     for (int i = 0; i < count; i++) {
         apr_status_t own = status != APR_SUCCESS ? status : items[i].status;
-        if (own != APR_SUCCESS)
+        if (own != APR_SUCCESS) {
             log_lost(capture, items[i].event, own);
+        }
     }
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
         expose_ids(capture, r, items, count);
+    }
 }
 
 void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *response, rh_body_t *after)
@@ -102,21 +109,24 @@ void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *respons
                                         [RH_DATA_AFTER] = "GET after"};
     bool settled[4] = {false};
     int most = capture->matches->nelts, count = 0;
-    rh_commit_t *items = apr_pcalloc(r->pool, sizeof *items * (size_t)most);
-    rh_event_t *events = apr_pcalloc(r->pool, sizeof *events * (size_t)most);
+    rh_commit_t *items = apr_pcalloc(r->pool, sizeof(*items) * (apr_size_t)most);
+    rh_event_t *events = apr_pcalloc(r->pool, sizeof(*events) * (apr_size_t)most);
 
     for (int i = 0; i < most; i++) {
         const rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
         rh_data_source_t source = match->rule->data;
-        if (!match->live)
+        if (!match->live) {
             continue;
-        if (!settled[source])
-            rh_body_settle(capture, bodies[source], names[source]);
+        }
+        if (!settled[source]) {
+            rh_capture_settle(capture, bodies[source], names[source]);
+        }
         settled[source] = true;
         make_event(capture, match, bodies[source], &events[count]);
         items[count].event = &events[count];
         count++;
     }
-    if (count > 0)
+    if (count > 0) {
         store_events(capture, r, items, count);
+    }
 }

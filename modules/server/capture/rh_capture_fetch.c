@@ -45,11 +45,13 @@ static const char *const dropped_fields[] = {"Accept-Encoding",
 
 static bool is_dropped(const char *name)
 {
-    if (strncasecmp(name, "Content-", 8) == 0 || strncasecmp(name, "If-", 3) == 0)
+    if (strncasecmp(name, "Content-", 8) == 0 || strncasecmp(name, "If-", 3) == 0) {
         return true;
-    for (size_t i = 0; i < sizeof dropped_fields / sizeof *dropped_fields; i++) {
-        if (strcasecmp(name, dropped_fields[i]) == 0)
+    }
+    for (apr_size_t i = 0; i < sizeof(dropped_fields) / sizeof(*dropped_fields); i++) {
+        if (strcasecmp(name, dropped_fields[i]) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -61,8 +63,9 @@ static apr_table_t *get_fields(request_rec *r)
 
     for (int i = 0; i < fields->nelts; i++) {
         const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
-        if (field->key && !is_dropped(field->key))
+        if (field->key && !is_dropped(field->key)) {
             apr_table_addn(kept, field->key, field->val);
+        }
     }
     /* What a cache has is not what the resource is now. */
     apr_table_setn(kept, "Cache-Control", "no-cache");
@@ -72,8 +75,9 @@ static apr_table_t *get_fields(request_rec *r)
 /** The request that answered: the sub-request, or the one that it was redirected to. */
 static request_rec *answering(request_rec *r)
 {
-    while (r->next)
+    while (r->next) {
         r = r->next;
+    }
     return r;
 }
 
@@ -82,20 +86,24 @@ static apr_status_t gather_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
     fetch_t *fetch = f->ctx;
 
-    if (fetch->get && rh_capture_is_stream(answering(fetch->get)))
+    if (fetch->get && rh_body_is_stream(answering(fetch->get)->content_type)) {
         fetch->stream = true;
+    }
     for (apr_bucket *e = APR_BRIGADE_FIRST(brigade);
          e != APR_BRIGADE_SENTINEL(brigade) && !fetch->stream && !fetch->broken;
          e = APR_BUCKET_NEXT(e)) {
         const char *data;
         apr_size_t len;
 
-        if (AP_BUCKET_IS_ERROR(e))
+        if (AP_BUCKET_IS_ERROR(e)) {
             fetch->broken = true;
-        if (APR_BUCKET_IS_EOS(e))
+        }
+        if (APR_BUCKET_IS_EOS(e)) {
             break;
-        if (APR_BUCKET_IS_METADATA(e))
+        }
+        if (APR_BUCKET_IS_METADATA(e)) {
             continue;
+        }
         fetch->late = apr_time_now() > fetch->until;
         if (fetch->late || apr_bucket_read(e, &data, &len, APR_BLOCK_READ) != APR_SUCCESS) {
             fetch->broken = true;
@@ -158,7 +166,7 @@ static request_rec *look_up(fetch_t *fetch, request_rec *r, const char *uri)
 
 void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh_body_t *body)
 {
-    fetch_t *fetch = apr_pcalloc(r->pool, sizeof *fetch);
+    fetch_t *fetch = apr_pcalloc(r->pool, sizeof(*fetch));
     ap_conn_keepalive_e keepalive = r->connection->keepalive;
     int no_cache = r->no_cache;
     int status;
@@ -170,8 +178,9 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
     last = get = look_up(fetch, r, uri);
     status = get->status;
     body->state = RH_BODY_ABSENT;
-    if (status == HTTP_OK && get->handler && strcmp(get->handler, "resthooks") == 0)
+    if (status == HTTP_OK && get->handler && strcmp(get->handler, "resthooks") == 0) {
         status = HTTP_FORBIDDEN;
+    }
     if (status == HTTP_OK) {
         int answer = ap_run_sub_req(get);
 
@@ -180,8 +189,9 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
     }
     r->no_cache = no_cache;
     r->connection->keepalive = keepalive;
-    if (status >= 200 && status < 300 && fetch->broken && !fetch->copy.over)
+    if (status >= 200 && status < 300 && fetch->broken && !fetch->copy.over) {
         status = HTTP_BAD_GATEWAY;
+    }
     if (status >= 200 && status < 300 && !fetch->stream) {
         const char *coding = apr_table_get(last->headers_out, "Content-Encoding");
         *body =
@@ -199,8 +209,9 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
 /** Path and query of a parsed URI, as they are written. */
 static const char *path_and_query(apr_pool_t *pool, const apr_uri_t *uri)
 {
-    if (!uri->path || uri->path[0] != '/')
+    if (!uri->path || uri->path[0] != '/') {
         return NULL;
+    }
     return uri->query ? apr_pstrcat(pool, uri->path, "?", uri->query, NULL) : uri->path;
 }
 
@@ -209,12 +220,15 @@ const char *rh_capture_self(const rh_capture_t *capture)
     request_rec *r = capture->r;
     apr_uri_t uri;
 
-    if (!r->unparsed_uri)
+    if (!r->unparsed_uri) {
         return NULL;
-    if (r->unparsed_uri[0] == '/')
+    }
+    if (r->unparsed_uri[0] == '/') {
         return r->unparsed_uri;
-    if (apr_uri_parse(r->pool, r->unparsed_uri, &uri) != APR_SUCCESS)
+    }
+    if (apr_uri_parse(r->pool, r->unparsed_uri, &uri) != APR_SUCCESS) {
         return NULL;
+    }
     return path_and_query(r->pool, &uri);
 }
 
@@ -222,21 +236,25 @@ const char *rh_capture_location(request_rec *r, const char *location)
 {
     apr_uri_t uri;
 
-    if (apr_uri_parse(r->pool, location, &uri) != APR_SUCCESS)
+    if (apr_uri_parse(r->pool, location, &uri) != APR_SUCCESS) {
         return NULL;
-    if (uri.scheme && strcasecmp(uri.scheme, "http") != 0 && strcasecmp(uri.scheme, "https") != 0)
+    }
+    if (uri.scheme && strcasecmp(uri.scheme, "http") != 0 && strcasecmp(uri.scheme, "https") != 0) {
         return NULL;
+    }
     if (uri.hostname) {
         apr_port_t port = uri.port ? uri.port : ap_get_server_port(r);
         /* What is in front of httpd may listen on the scheme's own port. */
         bool same = r->hostname && strcasecmp(uri.hostname, r->hostname) == 0 &&
                     (port == ap_get_server_port(r) || port == apr_uri_port_of_scheme(uri.scheme));
-        if (!same && !ap_matches_request_vhost(r, uri.hostname, port))
+        if (!same && !ap_matches_request_vhost(r, uri.hostname, port)) {
             return NULL;
+        }
         return path_and_query(r->pool, &uri);
     }
-    if (uri.scheme || !uri.path || !*uri.path)
+    if (uri.scheme || !uri.path || !*uri.path) {
         return NULL;
+    }
     /* A relative one is resolved against the request's path by the look-up. */
     return uri.query ? apr_pstrcat(r->pool, uri.path, "?", uri.query, NULL) : uri.path;
 }

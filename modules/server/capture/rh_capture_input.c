@@ -8,8 +8,9 @@ apr_status_t rh_capture_input(ap_filter_t *f, apr_bucket_brigade *brigade, ap_in
     apr_status_t status = ap_get_brigade(f->next, brigade, mode, block, readbytes);
 
     if (status != APR_SUCCESS || capture->done || capture->request_complete ||
-        (mode != AP_MODE_READBYTES && mode != AP_MODE_GETLINE))
+        (mode != AP_MODE_READBYTES && mode != AP_MODE_GETLINE)) {
         return status;
+    }
     for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
          e = APR_BUCKET_NEXT(e)) {
         const char *data;
@@ -19,8 +20,9 @@ apr_status_t rh_capture_input(ap_filter_t *f, apr_bucket_brigade *brigade, ap_in
             capture->request_complete = true;
             break;
         }
-        if (APR_BUCKET_IS_METADATA(e) || capture->request_copy.over)
+        if (APR_BUCKET_IS_METADATA(e) || capture->request_copy.over) {
             continue;
+        }
         /* Reading a bucket of unknown length would take in all of it, however long. */
         if (e->length == (apr_size_t)-1 ||
             apr_bucket_read(e, &data, &len, APR_BLOCK_READ) != APR_SUCCESS) {

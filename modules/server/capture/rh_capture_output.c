@@ -17,30 +17,12 @@ typedef enum {
     PART_STREAM  /**< nothing is set aside: it may never end */
 } part_t;
 
-/** Types of which no text is JSON, by how they begin. */
-static const char *const stream_types[] = {"text/event-stream",
-                                           "multipart/",
-                                           "application/x-ndjson",
-                                           "application/ndjson",
-                                           "application/json-seq",
-                                           "application/grpc",
-                                           "audio/",
-                                           "video/"};
-
-bool rh_capture_is_stream(const request_rec *r)
-{
-    for (size_t i = 0; r->content_type && i < sizeof stream_types / sizeof *stream_types; i++) {
-        if (strncasecmp(r->content_type, stream_types[i], strlen(stream_types[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
 void rh_capture_rewind(rh_capture_t *capture)
 {
     if (capture->held) {
-        for (int i = 0; i < capture->held->nelts; i++)
+        for (int i = 0; i < capture->held->nelts; i++) {
             apr_brigade_destroy(APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *));
+        }
         apr_array_clear(capture->held);
     }
     capture->held_bytes = capture->held_cost = 0;
@@ -54,8 +36,9 @@ void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r)
     const char *field = apr_table_get(r->headers_in, "Accept-Encoding");
     const char *accept = field ? rh_coding_accept(r->pool, field) : NULL;
 
-    if (accept == field)
+    if (accept == field) {
         return;
+    }
     capture->accept_encoding = field;
     apr_table_setn(r->headers_in, "Accept-Encoding", accept);
 }
@@ -63,8 +46,9 @@ void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r)
 /** DEFLATE and BROTLI below us are to compress for the client as they would without us. */
 static void restore_codings(rh_capture_t *capture, request_rec *r)
 {
-    if (capture->accept_encoding)
+    if (capture->accept_encoding) {
         apr_table_setn(r->headers_in, "Accept-Encoding", capture->accept_encoding);
+    }
     capture->accept_encoding = NULL;
 }
 
@@ -74,10 +58,12 @@ static bool is_no_answer(const apr_bucket_brigade *brigade)
 {
     for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
          e = APR_BUCKET_NEXT(e)) {
-        if (AP_BUCKET_IS_ERROR(e) || AP_BUCKET_IS_EOC(e))
+        if (AP_BUCKET_IS_ERROR(e) || AP_BUCKET_IS_EOC(e)) {
             return true;
-        if (APR_BUCKET_IS_EOS(e) || !APR_BUCKET_IS_METADATA(e))
+        }
+        if (APR_BUCKET_IS_EOS(e) || !APR_BUCKET_IS_METADATA(e)) {
             return false;
+        }
     }
     return false;
 }
@@ -95,24 +81,29 @@ static apr_status_t set_aside(rh_capture_t *capture, apr_bucket *e)
     apr_size_t len;
 
     capture->held_cost += BUCKET_COST;
-    if (APR_BUCKET_IS_METADATA(e))
+    if (APR_BUCKET_IS_METADATA(e)) {
         return APR_SUCCESS;
+    }
     if (e->length == (apr_size_t)-1) {
         status = is_overdue(capture) ? APR_TIMEUP : apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
-        if (status != APR_SUCCESS)
+        if (status != APR_SUCCESS) {
             return status;
+        }
     }
-    if (e->length > 0 && capture->held_since == 0)
+    if (e->length > 0 && capture->held_since == 0) {
         capture->held_since = apr_time_now();
+    }
     capture->held_bytes += e->length;
     capture->held_cost += e->length;
-    if (capture->held_bytes > rh_capture_cap(capture))
+    if (capture->held_bytes > rh_capture_cap(capture)) {
         return APR_ENOSPC;
+    }
     status = apr_bucket_setaside(e, capture->r->pool);
     if (APR_STATUS_IS_ENOTIMPL(status)) {
         status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
-        if (status == APR_SUCCESS)
+        if (status == APR_SUCCESS) {
             status = apr_bucket_setaside(e, capture->r->pool);
+        }
     }
     return status;
 }
@@ -126,15 +117,19 @@ static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *briga
     capture->held_cost += BUCKET_COST;
     for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
          e = APR_BUCKET_NEXT(e)) {
-        if (AP_BUCKET_IS_ERROR(e) || AP_BUCKET_IS_EOC(e))
+        if (AP_BUCKET_IS_ERROR(e) || AP_BUCKET_IS_EOC(e)) {
             broken = true;
-        if (APR_BUCKET_IS_EOS(e))
+        }
+        if (APR_BUCKET_IS_EOS(e)) {
             return broken ? PART_BROKEN : PART_END;
-        if (set_aside(capture, e) != APR_SUCCESS || capture->held_cost > most)
+        }
+        if (set_aside(capture, e) != APR_SUCCESS || capture->held_cost > most) {
             return PART_OVER;
+        }
     }
-    if (broken)
+    if (broken) {
         return PART_BROKEN;
+    }
     return is_overdue(capture) ? PART_OVER : PART_MORE;
 }
 
@@ -147,13 +142,16 @@ static apr_status_t append_brigade(rh_capture_t *capture, rh_copy_t *copy,
         apr_size_t len;
         apr_status_t status;
 
-        if (APR_BUCKET_IS_EOS(e))
+        if (APR_BUCKET_IS_EOS(e)) {
             break;
-        if (APR_BUCKET_IS_METADATA(e))
+        }
+        if (APR_BUCKET_IS_METADATA(e)) {
             continue;
+        }
         status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
-        if (status != APR_SUCCESS)
+        if (status != APR_SUCCESS) {
             return status;
+        }
         rh_copy_append(copy, capture->r->pool, data, len, rh_capture_cap(capture));
     }
     return APR_SUCCESS;
@@ -170,11 +168,13 @@ static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_
         copy.data = apr_palloc(capture->r->pool, capture->held_bytes);
         copy.size = capture->held_bytes;
     }
-    for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++)
+    for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++) {
         status =
             append_brigade(capture, &copy, APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *));
-    if (status == APR_SUCCESS)
+    }
+    if (status == APR_SUCCESS) {
         status = append_brigade(capture, &copy, last);
+    }
     return rh_copy_body(&copy, status == APR_SUCCESS && r->status != HTTP_PARTIAL_CONTENT,
                         coding ? coding : r->content_encoding);
 }
@@ -183,35 +183,40 @@ static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_
  * then need not be all, and is a whole only if it is whole JSON. */
 static void doubt_if_aborted(rh_capture_t *capture, const request_rec *r, rh_body_t *body)
 {
-    if (!r->connection->aborted || body->state != RH_BODY_WHOLE)
+    if (!r->connection->aborted || body->state != RH_BODY_WHOLE) {
         return;
-    rh_body_settle(capture, body, "response");
-    if (body->state == RH_BODY_ABSENT)
+    }
+    rh_capture_settle(capture, body, "response");
+    if (body->state == RH_BODY_ABSENT) {
         body->state = RH_BODY_CUT;
+    }
 }
 
 static void fetch_after(rh_capture_t *capture, request_rec *r, rh_body_t *after)
 {
     const char *location = NULL, *uri;
 
-    if (r->status == HTTP_CREATED && !(location = apr_table_get(r->headers_out, "Location")))
+    if (r->status == HTTP_CREATED && !(location = apr_table_get(r->headers_out, "Location"))) {
         location = apr_table_get(r->err_headers_out, "Location");
+    }
     uri = location ? rh_capture_location(r, location) : rh_capture_self(capture);
-    if (uri)
+    if (uri) {
         rh_capture_fetch(capture, capture->r, uri, after);
-    else
+    } else {
         rh_log(&capture->config->log, RH_LOG_INFO, APR_SUCCESS, "RH0609",
                "the Location that %s %s was answered with is not on this host; events get only "
                "their key",
                capture->r->method, capture->r->uri);
+    }
 }
 
 static bool lives(const rh_capture_t *capture, rh_data_source_t source)
 {
     for (int i = 0; i < capture->matches->nelts; i++) {
         const rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
-        if (match->live && match->rule->data == source)
+        if (match->live && match->rule->data == source) {
             return true;
+        }
     }
     return false;
 }
@@ -230,10 +235,11 @@ static void finish(rh_capture_t *capture, request_rec *r, part_t part,
     }
     /* Not while the backend still sends: its connection would be waited for while it is held. */
     if (lives(capture, RH_DATA_AFTER)) {
-        if (part == PART_END)
+        if (part == PART_END) {
             fetch_after(capture, r, &after);
-        else
+        } else {
             after.state = RH_BODY_CUT;
+        }
     }
     rh_capture_finish(capture, r, &response, &after);
 }
@@ -264,8 +270,9 @@ static void hold(rh_capture_t *capture, apr_bucket_brigade *brigade)
 {
     apr_bucket_brigade *held = apr_brigade_create(capture->r->pool, brigade->bucket_alloc);
 
-    if (!capture->held)
+    if (!capture->held) {
         capture->held = apr_array_make(capture->r->pool, 4, sizeof(apr_bucket_brigade *));
+    }
     APR_BRIGADE_CONCAT(held, brigade);
     APR_ARRAY_PUSH(capture->held, apr_bucket_brigade *) = held;
 }
@@ -283,8 +290,9 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
         return ap_pass_brigade(next, brigade);
     }
     if (!capture->judged) {
-        if (APR_BRIGADE_EMPTY(brigade))
+        if (APR_BRIGADE_EMPTY(brigade)) {
             return ap_pass_brigade(next, brigade);
+        }
         restore_codings(capture, r);
         capture->judged = true;
         capture->no_cache = r->no_cache;
@@ -295,7 +303,8 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
         }
     }
     if (lives(capture, RH_DATA_RESPONSE) || lives(capture, RH_DATA_AFTER)) {
-        part = rh_capture_is_stream(r) ? PART_STREAM : set_brigade_aside(capture, brigade);
+        part =
+            rh_body_is_stream(r->content_type) ? PART_STREAM : set_brigade_aside(capture, brigade);
         if (part == PART_MORE) {
             hold(capture, brigade);
             return APR_SUCCESS;
@@ -316,8 +325,9 @@ void rh_capture_handled(rh_capture_t *capture)
     ap_filter_t *f = capture->waiting, *next;
     apr_bucket_brigade *last;
 
-    if (!f)
+    if (!f) {
         return;
+    }
     next = f->next;
     last = *(apr_bucket_brigade **)apr_array_pop(capture->held);
     ap_remove_output_filter(f);

@@ -14,9 +14,10 @@ static bool is_token(rh_bytes_t token, const char *name)
 
 static bool is_zlib(rh_bytes_t token)
 {
-    for (size_t i = 0; i < sizeof zlib_codings / sizeof *zlib_codings; i++) {
-        if (is_token(token, zlib_codings[i]))
+    for (apr_size_t i = 0; i < sizeof(zlib_codings) / sizeof(*zlib_codings); i++) {
+        if (is_token(token, zlib_codings[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -27,8 +28,9 @@ static rh_bytes_t trimmed(const char *data, apr_size_t len)
         data++;
         len--;
     }
-    while (len > 0 && apr_isspace(data[len - 1]))
+    while (len > 0 && apr_isspace(data[len - 1])) {
         len--;
+    }
     return (rh_bytes_t){data, len};
 }
 
@@ -39,8 +41,9 @@ static bool next_item(const char **cursor, rh_bytes_t *item)
         apr_size_t len = strcspn(*cursor, ",");
         *item = trimmed(*cursor, len);
         *cursor += len + ((*cursor)[len] == ',');
-        if (item->len > 0)
+        if (item->len > 0) {
             return true;
+        }
     }
     return false;
 }
@@ -51,10 +54,12 @@ rh_coding_t rh_coding_parse(const char *field)
     rh_bytes_t item;
 
     while (field && next_item(&field, &item)) {
-        if (is_token(item, "identity"))
+        if (is_token(item, "identity")) {
             continue;
-        if (coding != RH_CODING_NONE || !is_zlib(item))
+        }
+        if (coding != RH_CODING_NONE || !is_zlib(item)) {
             return RH_CODING_UNKNOWN;
+        }
         coding = RH_CODING_ZLIB;
     }
     return coding;
@@ -66,14 +71,17 @@ static bool is_refusal(rh_bytes_t item)
     const char *semicolon = memchr(item.data, ';', item.len);
     const char *end = item.data + item.len;
 
-    if (!semicolon)
+    if (!semicolon) {
         return false;
+    }
     rh_bytes_t weight = trimmed(semicolon + 1, (apr_size_t)(end - semicolon - 1));
-    if (weight.len < 3 || (*weight.data != 'q' && *weight.data != 'Q') || weight.data[1] != '=')
+    if (weight.len < 3 || (*weight.data != 'q' && *weight.data != 'Q') || weight.data[1] != '=') {
         return false;
+    }
     for (apr_size_t i = 2; i < weight.len; i++) {
-        if (weight.data[i] != '0' && weight.data[i] != '.')
+        if (weight.data[i] != '0' && weight.data[i] != '.') {
             return false;
+        }
     }
     return true;
 }
@@ -93,24 +101,28 @@ const char *rh_coding_accept(apr_pool_t *pool, const char *field)
 
         changed = changed || !keep;
         acceptable = acceptable || (keep && !refusal);
-        if (refusal && (is_token(coding, "identity") || is_token(coding, "*")))
+        if (refusal && (is_token(coding, "identity") || is_token(coding, "*"))) {
             identity_refused = true;
+        }
     }
-    if (!changed || (identity_refused && !acceptable))
+    if (!changed || (identity_refused && !acceptable)) {
         return field;
+    }
 
     const char *kept = NULL;
     for (cursor = field; next_item(&cursor, &item);) {
         const char *semicolon = memchr(item.data, ';', item.len);
         rh_bytes_t coding =
             trimmed(item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len);
-        if (!is_refusal(item) && !is_zlib(coding) && !is_token(coding, "identity"))
+        if (!is_refusal(item) && !is_zlib(coding) && !is_token(coding, "identity")) {
             continue;
+        }
         const char *text = apr_pstrmemdup(pool, item.data, item.len);
         kept = kept ? apr_pstrcat(pool, kept, ", ", text, NULL) : text;
     }
-    if (!acceptable)
+    if (!acceptable) {
         kept = kept ? apr_pstrcat(pool, kept, ", identity", NULL) : "identity";
+    }
     return kept;
 }
 
@@ -126,10 +138,12 @@ static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bit
     bool ended = false;
     char *data;
 
-    if (inflateInit2(&stream, window_bits) != Z_OK)
+    if (inflateInit2(&stream, window_bits) != Z_OK) {
         return APR_ENOMEM;
-    if (size > cap + 1)
+    }
+    if (size > cap + 1) {
         size = cap + 1;
+    }
     data = apr_palloc(pool, size);
     stream.next_in = (unsigned char *)(uintptr_t)body.data;
     stream.avail_in = (uInt)body.len;
@@ -145,8 +159,9 @@ static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bit
         }
         if (ended) {
             /* A gzip file may be several members in a row (RFC 1952 §2.2). */
-            if (stream.avail_in < 2 || stream.next_in[0] != 0x1f || stream.next_in[1] != 0x8b)
+            if (stream.avail_in < 2 || stream.next_in[0] != 0x1f || stream.next_in[1] != 0x8b) {
                 break;
+            }
             if (inflateReset(&stream) != Z_OK) {
                 status = APR_ENOMEM;
                 break;
@@ -166,8 +181,9 @@ static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bit
         }
     }
     inflateEnd(&stream);
-    if (status == APR_SUCCESS)
+    if (status == APR_SUCCESS) {
         *content = (rh_bytes_t){data, len};
+    }
     return status;
 }
 
@@ -175,7 +191,8 @@ apr_status_t rh_inflate(apr_pool_t *pool, rh_bytes_t body, apr_size_t cap, rh_by
 {
     /* 32 lets zlib tell gzip from zlib; servers that send raw deflate for `deflate` are common. */
     apr_status_t status = inflate_as(pool, body, MAX_WBITS + 32, cap, content);
-    if (status == APR_EINVAL)
+    if (status == APR_EINVAL) {
         status = inflate_as(pool, body, -MAX_WBITS, cap, content);
+    }
     return status;
 }

@@ -1,0 +1,58 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_body.h
+ * @brief Bodies of requests and responses: copying them up to a limit, and judging whether what was
+ * copied can be an event's data.
+ */
+#ifndef RH_BODY_H
+#define RH_BODY_H
+
+#include "rh_base.h"
+#include "rh_inflate.h"
+#include "rh_json.h"
+
+/** What is known of a body that can be an event's data. */
+typedef enum {
+    RH_BODY_ABSENT, /**< none, or none that is JSON: the event has only its key */
+    RH_BODY_CUT,    /**< too large, or it broke off: "truncated" */
+    RH_BODY_WHOLE
+} rh_body_state_t;
+
+typedef struct rh_body_t {
+    rh_body_state_t state;
+    rh_bytes_t bytes;   /**< when WHOLE */
+    rh_coding_t coding; /**< of `bytes`, until rh_body_settle */
+    bool settled;       /**< rh_body_settle has judged it */
+} rh_body_t;
+
+/** A buffer that grows up to a cap. */
+typedef struct rh_copy_t {
+    char *data;
+    apr_size_t len, size;
+    bool over; /**< there was more than the cap */
+} rh_copy_t;
+
+/** What rh_body_settle needs to know of a body's origin. */
+typedef struct rh_body_use_t {
+    const rh_log_t *log;
+    apr_pool_t *pool; /**< of what is inflated */
+    apr_size_t cap;   /**< maximum number of bytes, inflated */
+    const char *what; /**< for the log: "response" */
+    const char *method, *uri;
+} rh_body_use_t;
+
+/** Append; beyond `cap` nothing is kept and `over` is set. Memory comes from `pool`, at most twice
+ * `cap`. */
+void rh_copy_append(rh_copy_t *copy, apr_pool_t *pool, const char *data, apr_size_t len,
+                    apr_size_t cap);
+/** What was copied, as a body: whole if `complete` and not over the cap; absent when empty. */
+rh_body_t rh_copy_body(const rh_copy_t *copy, bool complete, const char *content_encoding);
+/** Undo the coding and check that it is JSON, once: afterwards a WHOLE body is fit to be data. A
+ * byte order mark before the JSON is skipped. */
+void rh_body_settle(const rh_body_use_t *use, rh_body_t *body);
+
+/** True for a content type that is not JSON and may come without an end, like Server-Sent Events.
+ * NULL is no such type. */
+bool rh_body_is_stream(const char *content_type);
+
+#endif
