@@ -75,6 +75,9 @@ static int match_request(request_rec *r)
     for (int i = 0; i < matches->nelts; i++) {
         capture->sources[APR_ARRAY_IDX(matches, i, rh_match_t).rule->data] = true;
     }
+    if (capture->sources[RH_DATA_BEFORE] || capture->sources[RH_DATA_AFTER]) {
+        capture->environment = apr_table_copy(r->pool, r->subprocess_env);
+    }
     set_capture(r, capture);
     return DECLINED;
 }

@@ -43,6 +43,9 @@ typedef struct rh_match_t {
     const char *tenant;  /**< when live */
 } rh_match_t;
 
+/** An internal GET under way (rh_capture_fetch.c). */
+typedef struct rh_fetch_t rh_fetch_t;
+
 typedef struct rh_capture_t {
     request_rec *r; /**< the client's request, before any internal redirect */
     rh_server_config_t *config;
@@ -58,6 +61,9 @@ typedef struct rh_capture_t {
     bool in_handler;          /**< the handler runs, for `after` */
     ap_filter_t *waiting;     /**< all of the answer is held until the handler returns */
 
+    apr_table_t *environment; /**< of the client's request once it was read; NULL: no rule needs an
+                                   internal GET */
+    rh_fetch_t *fetch;        /**< NULL: none */
     rh_copy_t request_copy;
     bool request_complete;
     bool before_done;

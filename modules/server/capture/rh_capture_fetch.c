@@ -1,27 +1,31 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_capture.h"
 
+#include <apr_optional_hooks.h>
 #include <apr_uri.h>
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <http_vhost.h>
+#include <mod_proxy.h>
 #include <string.h>
 
-/** An answer that takes longer than this is broken off. */
-#define LONGEST apr_time_from_sec(10)
-
-/** What an internal GET's answer is gathered in, and the two ends that keep it to itself. */
-typedef struct fetch_t {
+/** What an internal GET's response is gathered in, and the two ends that keep it to itself. */
+struct rh_fetch_t {
     rh_copy_t copy;
     apr_pool_t *pool; /**< outlives the sub-request */
     apr_size_t cap;
     apr_time_t until;
+    const char *uri;  /**< path and query, escaped */
+    bool dressed;     /**< the sub-request has got its own request line and fields */
     request_rec *get; /**< NULL while it is looked up */
     bool broken;      /**< no more is wanted, or comes */
     bool late, stream;
     ap_filter_t output, input;
-} fetch_t;
+};
+
+/** Even a GET that begins too late may read what is there. */
+#define MIN_WAIT apr_time_from_msec(10)
 
 static ap_filter_rec_t *gather_handle, *no_body_handle;
 
@@ -30,18 +34,30 @@ static ap_filter_rec_t *gather_handle, *no_body_handle;
 static const char *const dropped_fields[] = {"Accept-Encoding",
                                              "Cache-Control",
                                              "Connection",
+                                             "Depth",
+                                             "Destination",
+                                             "Digest",
                                              "Expect",
+                                             "Idempotency-Key",
+                                             "If",
+                                             "Lock-Token",
+                                             "Overwrite",
                                              "Pragma",
+                                             "Prefer",
                                              "Range",
+                                             "Repr-Digest",
                                              "TE",
                                              "Trailer",
-                                             "Upgrade",
                                              "Transfer-Encoding",
-                                             "Digest",
+                                             "Upgrade",
+                                             "Want-Digest",
                                              "X-HTTP-Method",
                                              "X-HTTP-Method-Override",
-                                             "X-Method-Override",
-                                             "Idempotency-Key"};
+                                             "X-Idempotency-Key",
+                                             "X-Method-Override"};
+
+/** Schemes of mod_proxy whose backends see the environment. */
+static const char *const environment_schemes[] = {"fcgi:", "scgi:", "uwsgi:", "ajp:"};
 
 static bool is_dropped(const char *name)
 {
@@ -56,10 +72,10 @@ static bool is_dropped(const char *name)
     return false;
 }
 
-static apr_table_t *get_fields(request_rec *r)
+static apr_table_t *get_fields(const request_rec *r, apr_pool_t *pool)
 {
     const apr_array_header_t *fields = apr_table_elts(r->headers_in);
-    apr_table_t *kept = apr_table_make(r->pool, fields->nelts);
+    apr_table_t *kept = apr_table_make(pool, fields->nelts + 1);
 
     for (int i = 0; i < fields->nelts; i++) {
         const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
@@ -70,6 +86,115 @@ static apr_table_t *get_fields(request_rec *r)
     /* What a cache has is not what the resource is now. */
     apr_table_setn(kept, "Cache-Control", "no-cache");
     return kept;
+}
+
+/** True for a variable that a CGI program would take for a field that the GET does not have. */
+static bool is_of_dropped_field(const char *name)
+{
+    char field[64];
+    apr_size_t len = 0;
+
+    if (strncmp(name, "CONTENT_", 8) == 0) {
+        return true;
+    }
+    if (strncmp(name, "HTTP_", 5) != 0) {
+        return false;
+    }
+    for (name += 5; *name && len < sizeof(field) - 1; name++) {
+        field[len++] = *name == '_' ? '-' : *name;
+    }
+    field[len] = '\0';
+    return is_dropped(field);
+}
+
+/**
+ * The environment of the GET: what httpd knew of the client's request when it had read it, as
+ * server-wide SetEnvIf sets it, and what authentication found. Everything else is set by the hooks
+ * that run for the GET, or belongs to the client's request (CONTENT_TYPE, what mod_rewrite set for
+ * its path).
+ */
+static apr_table_t *get_environment(const rh_capture_t *capture, apr_pool_t *pool)
+{
+    const apr_array_header_t *kept = apr_table_elts(capture->environment);
+    const apr_array_header_t *own = apr_table_elts(capture->r->subprocess_env);
+    apr_table_t *environment = apr_table_make(pool, kept->nelts + 4);
+
+    for (int i = 0; i < kept->nelts; i++) {
+        const apr_table_entry_t *entry = &APR_ARRAY_IDX(kept, i, apr_table_entry_t);
+        if (!is_of_dropped_field(entry->key)) {
+            apr_table_addn(environment, entry->key, entry->val);
+        }
+    }
+    for (int i = 0; i < own->nelts; i++) {
+        const apr_table_entry_t *entry = &APR_ARRAY_IDX(own, i, apr_table_entry_t);
+        if (strncmp(entry->key, "AUTHENTICATE_", 13) == 0 ||
+            strncmp(entry->key, "AUTHORIZE_", 10) == 0) {
+            apr_table_setn(environment, entry->key, entry->val);
+        }
+    }
+    return environment;
+}
+
+/** The internal GET that is under way for a sub-request's client; NULL: none. */
+static rh_fetch_t *fetch_of(request_rec *r, rh_capture_t **capture)
+{
+    if (!r->main) {
+        return NULL;
+    }
+    while (r->main) {
+        r = r->main;
+    }
+    *capture = rh_capture_of(r);
+    return *capture ? (*capture)->fetch : NULL;
+}
+
+/**
+ * Make a new sub-request a request of its own before any module looks at it. httpd gives a
+ * sub-request the request line, fields and environment of the client's request and the protocol
+ * "INCLUDED": CGI, FastCGI, SCGI and uWSGI programs would be asked for the client's path.
+ */
+static int dress_sub_request(request_rec *get)
+{
+    rh_capture_t *capture;
+    rh_fetch_t *fetch = fetch_of(get, &capture);
+    const request_rec *client;
+
+    if (!fetch || fetch->dressed) {
+        return DECLINED;
+    }
+    fetch->dressed = true;
+    client = capture->r;
+    get->the_request = apr_pstrcat(get->pool, "GET ", fetch->uri, " ", client->protocol, NULL);
+    get->protocol = client->protocol;
+    get->proto_num = client->proto_num;
+    get->headers_in = get_fields(client, get->pool);
+    get->trailers_in = apr_table_make(get->pool, 1);
+    get->subprocess_env = get_environment(capture, get->pool);
+    get->expecting_100 = 0;
+    get->read_length = 0;
+    get->remaining = 0;
+    get->kept_body = NULL;
+    return DECLINED;
+}
+
+/** The connection to an HTTP backend may be an old one with any time-out of its own. */
+static int bound_backend(request_rec *r, request_rec *backend)
+{
+    rh_capture_t *capture;
+    rh_fetch_t *fetch = fetch_of(r, &capture);
+    apr_socket_t *sock = fetch ? ap_get_conn_socket(backend->connection) : NULL;
+    apr_interval_time_t now_allowed, left;
+
+    if (!sock) {
+        return DECLINED;
+    }
+    left = fetch->until - apr_time_now();
+    left = left < MIN_WAIT ? MIN_WAIT : left;
+    if (apr_socket_timeout_get(sock, &now_allowed) == APR_SUCCESS &&
+        (now_allowed < 0 || now_allowed > left)) {
+        apr_socket_timeout_set(sock, left);
+    }
+    return DECLINED;
 }
 
 /** The request that answered: the sub-request, or the one that it was redirected to. */
@@ -84,7 +209,7 @@ static request_rec *answering(request_rec *r)
 /** Takes the sub-request's answer; nothing goes on to the client. */
 static apr_status_t gather_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
-    fetch_t *fetch = f->ctx;
+    rh_fetch_t *fetch = f->ctx;
 
     if (fetch->get && rh_body_is_stream(answering(fetch->get)->content_type)) {
         fetch->stream = true;
@@ -133,6 +258,27 @@ void rh_capture_fetch_register(void)
     gather_handle =
         ap_register_output_filter("RESTHOOKS_FETCH", gather_answer, NULL, AP_FTYPE_NETWORK);
     no_body_handle = ap_register_input_filter("RESTHOOKS_NO_BODY", no_body, NULL, AP_FTYPE_NETWORK);
+    ap_hook_create_request(dress_sub_request, NULL, NULL, APR_HOOK_LAST);
+    APR_OPTIONAL_HOOK(proxy, create_req, bound_backend, NULL, NULL, APR_HOOK_LAST);
+}
+
+/** True if the environment of the GET is only for httpd: its handler does not pass it on. */
+static bool hides_environment(const request_rec *get)
+{
+    const char *url = get->filename;
+
+    if (get->handler && strncmp(get->handler, "proxy:", 6) == 0) {
+        url = get->handler;
+    }
+    if (!url || strncmp(url, "proxy:", 6) != 0) {
+        return false;
+    }
+    for (apr_size_t i = 0; i < sizeof(environment_schemes) / sizeof(*environment_schemes); i++) {
+        if (strncasecmp(url + 6, environment_schemes[i], strlen(environment_schemes[i])) == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /**
@@ -140,53 +286,119 @@ void rh_capture_fetch_register(void)
  *
  * Its filters end in ours instead of the client's: filters that are merely added go when a cache
  * serves the sub-request, and when it is redirected internally, and what comes then would be sent
- * to the client. They belong to no request, so nobody takes them for its own and removes them.
+ * to the client. They belong to no request, so no module takes them for its own and removes them.
  */
-static request_rec *look_up(fetch_t *fetch, request_rec *r, const char *uri)
+static request_rec *look_up(rh_fetch_t *fetch, request_rec *r)
 {
-    apr_table_t *fields = r->headers_in;
-    int expecting = r->expecting_100;
     request_rec *get;
 
     fetch->output = (ap_filter_t){.frec = gather_handle, .ctx = fetch, .c = r->connection};
     fetch->input = (ap_filter_t){.frec = no_body_handle, .c = r->connection};
-    r->headers_in = get_fields(r);
-    r->expecting_100 = 0;
-    get = ap_sub_req_method_uri("GET", uri, r, &fetch->output);
-    r->headers_in = fields;
-    r->expecting_100 = expecting;
+    get = ap_sub_req_method_uri("GET", fetch->uri, r, &fetch->output);
     get->proto_output_filters = &fetch->output;
     get->input_filters = get->proto_input_filters = &fetch->input;
     get->kept_body = NULL;
     /* A 1xx would be the answer's to the client. */
-    apr_table_setn(get->subprocess_env, "proxy-interim-response", "Suppress");
+    if (hides_environment(get)) {
+        apr_table_setn(get->subprocess_env, "proxy-interim-response", "Suppress");
+    }
     fetch->get = get;
     return get;
 }
 
+/**
+ * Run the GET's handler with RestHooksTimeout as its TimeOut: CGI programs and backends without a
+ * time-out of their own are waited for no longer than that.
+ */
+static int run_handler(const rh_capture_t *capture, request_rec *get)
+{
+    server_rec *server = apr_pmemdup(get->pool, get->server, sizeof(*server));
+
+    if (server->timeout > capture->config->settings.timeout) {
+        server->timeout = capture->config->settings.timeout;
+    }
+    get->server = server;
+    return ap_run_sub_req(get);
+}
+
+/**
+ * Exchange the variables that mod_rewrite reads from a sub-request's client instead of the
+ * sub-request; afterwards `values` has what they were.
+ */
+static void exchange_script_variables(apr_table_t *environment, const char *values[2])
+{
+    static const char *const names[2] = {"SCRIPT_URL", "SCRIPT_URI"};
+
+    for (int i = 0; i < 2; i++) {
+        const char *old = apr_table_get(environment, names[i]);
+        if (values[i]) {
+            apr_table_setn(environment, names[i], values[i]);
+        } else {
+            apr_table_unset(environment, names[i]);
+        }
+        values[i] = old;
+    }
+}
+
+/** Let mod_rewrite see the GET's URL, if it is there. @param values receives what to restore */
+static void set_script_variables(const rh_fetch_t *fetch, request_rec *r, const char *values[2])
+{
+    char *path = apr_pstrmemdup(r->pool, fetch->uri, strcspn(fetch->uri, "?"));
+
+    ap_unescape_url(path);
+    if (apr_table_get(r->subprocess_env, "SCRIPT_URL")) {
+        values[0] = path;
+        values[1] = ap_construct_url(r->pool, path, r);
+    }
+    exchange_script_variables(r->subprocess_env, values);
+}
+
+/** Path and query of a GET: a relative one is resolved against the client's path. */
+static const char *resolve(const rh_capture_t *capture, const char *uri)
+{
+    apr_pool_t *pool = capture->r->pool;
+    const char *self = rh_capture_self(capture), *query = strchr(uri, '?');
+    char *path;
+
+    if (uri[0] == '/' || !self) {
+        return uri;
+    }
+    path = apr_pstrmemdup(pool, self, strcspn(self, "?"));
+    path = apr_pstrcat(pool, ap_make_dirstr_parent(pool, path),
+                       apr_pstrmemdup(pool, uri, strcspn(uri, "?")), NULL);
+    ap_getparents(path);
+    return apr_pstrcat(pool, path, query, NULL);
+}
+
 void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh_body_t *body)
 {
-    fetch_t *fetch = apr_pcalloc(r->pool, sizeof(*fetch));
+    rh_fetch_t *fetch = apr_pcalloc(capture->r->pool, sizeof(*fetch));
     ap_conn_keepalive_e keepalive = r->connection->keepalive;
     int no_cache = r->no_cache;
+    const char *script_variables[2] = {NULL, NULL};
     int status;
     request_rec *get, *last;
 
     fetch->pool = capture->r->pool;
     fetch->cap = rh_capture_cap(capture);
-    fetch->until = apr_time_now() + LONGEST;
-    last = get = look_up(fetch, r, uri);
+    fetch->until = apr_time_now() + capture->config->settings.timeout;
+    fetch->uri = resolve(capture, uri);
+    capture->fetch = fetch;
+    set_script_variables(fetch, r, script_variables);
+    last = get = look_up(fetch, r);
     status = get->status;
     body->state = RH_BODY_ABSENT;
     if (status == HTTP_OK && get->handler && strcmp(get->handler, "resthooks") == 0) {
         status = HTTP_FORBIDDEN;
     }
     if (status == HTTP_OK) {
-        int answer = ap_run_sub_req(get);
+        int answer = run_handler(capture, get);
 
         last = answering(get);
         status = answer == OK || answer == DONE || fetch->copy.over ? last->status : answer;
     }
+    capture->fetch = NULL;
+    exchange_script_variables(r->subprocess_env, script_variables);
     r->no_cache = no_cache;
     r->connection->keepalive = keepalive;
     if (status >= 200 && status < 300 && fetch->broken && !fetch->copy.over) {
@@ -255,6 +467,5 @@ const char *rh_capture_location(request_rec *r, const char *location)
     if (uri.scheme || !uri.path || !*uri.path) {
         return NULL;
     }
-    /* A relative one is resolved against the request's path by the look-up. */
     return uri.query ? apr_pstrcat(r->pool, uri.path, "?", uri.query, NULL) : uri.path;
 }
