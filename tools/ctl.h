@@ -55,6 +55,7 @@ typedef enum {
     CTL_SAVE,
     CTL_COUNT,
     CTL_DB,
+    CTL_PATHS,
     CTL_HELP,
     CTL_VERSION,
     CTL_OPTIONS
@@ -279,6 +280,7 @@ int ctl_publish(ctl_t *ctl);
 int ctl_health(ctl_t *ctl);
 int ctl_verify(ctl_t *ctl);
 int ctl_listen(ctl_t *ctl);
+int ctl_query_json(ctl_t *ctl);
 int ctl_schema_check(ctl_t *ctl);
 int ctl_schema_upgrade(ctl_t *ctl);
 int ctl_schema_print(ctl_t *ctl);

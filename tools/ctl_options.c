@@ -51,6 +51,7 @@ static const option_t options[CTL_OPTIONS] = {
     [CTL_SAVE] = {"save", "DIR", false, "write each request to a file there"},
     [CTL_COUNT] = {"count", "N", false, "end after so many"},
     [CTL_DB] = {"db", "DRIVER:PARAMS", false, "pgsql:conninfo, or sqlite3:/path/of/file"},
+    [CTL_PATHS] = {"paths", NULL, false, "print where the nodes are, not what they hold"},
     [CTL_HELP] = {"help", NULL, true, "print this"},
     [CTL_VERSION] = {"version", NULL, true, "print the version"},
 };

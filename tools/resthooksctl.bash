@@ -27,6 +27,7 @@ _resthooksctl_options() {
         echo '--port --secret --tolerance --fail --delay --save --count --timeout --json'
         ;;
     verify) echo '--secret --tolerance --json' ;;
+    query) echo '--paths' ;;
     'schema check' | 'schema upgrade') echo '--db' ;;
     'schema print') ;;
     'spool list' | spool) echo '--json' ;;
@@ -48,7 +49,7 @@ _resthooksctl() {
         word=${all[i]}
         if [[ $skip ]]; then
             skip=''
-        elif [[ $word == --json || $word == --ordered || $word == --dry-run || \
+        elif [[ $word == --json || $word == --ordered || $word == --dry-run || $word == --paths || \
             $word == --help || $word == --version || $word == --*=* ]]; then
             :
         elif [[ $word == --* ]]; then
@@ -74,7 +75,7 @@ _resthooksctl() {
         [[ ${words[0]} ]] || choices='--help --version'
     elif [[ ${#words[@]} == 0 ]]; then
         choices='subscriptions deliveries redeliver replay events event-types publish health
-            listen verify schema spool'
+            listen verify query schema spool'
     elif [[ ${#words[@]} == 1 ]]; then
         case ${words[0]} in
         subscriptions) choices='list show create pause revive delete test secret rotate' ;;

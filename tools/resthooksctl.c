@@ -53,6 +53,8 @@ const ctl_command_t ctl_commands[] = {
      "receive POSTs on loopback, print and verify them", ctl_listen},
     {"verify", "FILE", 1, 1, BIT(CTL_SECRET) | BIT(CTL_TOLERANCE) | BIT(CTL_JSON),
      "check the signature of a saved request", ctl_verify},
+    {"query", "QUERY FILE", 1, 2, BIT(CTL_PATHS),
+     "print what a JSONPath query selects of a file or stdin", ctl_query_json},
     {"schema check", "", 0, 0, BIT(CTL_DB), "say whether the database's tables fit",
      ctl_schema_check},
     {"schema upgrade", "", 0, 0, BIT(CTL_DB), "make or upgrade them", ctl_schema_upgrade},

@@ -1,0 +1,32 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_iregexp.h
+ * @brief I-Regexp (RFC 9485) on PCRE2, bounded in time and memory.
+ *
+ * Outside of classes, ^ and $ are anchors, as the JSONPath compliance suite has it, though RFC 9485
+ * makes them ordinary characters.
+ */
+#ifndef RH_IREGEXP_H
+#define RH_IREGEXP_H
+
+#include "rh_base.h"
+
+/** Maximum length of a pattern, in bytes. */
+#define RH_IREGEXP_MAX_LEN 1000
+
+typedef struct rh_iregexp_t rh_iregexp_t;
+
+/**
+ * Compile a pattern. It is freed with `pool`. Threads may share it.
+ * @return APR_EINVAL: it does not conform to RFC 9485, or is larger than this takes
+ */
+apr_status_t rh_iregexp_compile(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp_t **regexp);
+
+/**
+ * Match a text, which is UTF-8.
+ * @param whole all of the text must match; false: some part of it
+ * @return false where it does not match, is not UTF-8, or the limits are exceeded
+ */
+bool rh_iregexp_match(const rh_iregexp_t *regexp, rh_bytes_t text, bool whole);
+
+#endif
