@@ -1,15 +1,18 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_engine_private.h"
+#include "rh_attempt.h"
 
+#include "rh_format.h"
+#include "rh_header.h"
 #include "rh_json.h"
 #include "rh_uuid.h"
 
-/** Names and values of an answer's header that the log keeps, together. */
+/** Maximum length of the names and values of a header that the log keeps, together. */
 #define MAX_HEADER_BYTES 16384
-/** Of an error line. */
+/** Maximum length of an attempt's error text, in bytes. */
 #define MAX_ERROR_BYTES 1000
 
-const char *rh_attempt_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out)
+/** Bytes as UTF-8: what is not becomes U+FFFD, NUL goes. In `pool`, NUL-terminated. */
+static const char *clean_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out)
 {
     const unsigned char *from = (const unsigned char *)data, *end = from + len;
     apr_size_t i, size, needed = 0, used = 0;
@@ -40,13 +43,14 @@ const char *rh_attempt_text(apr_pool_t *pool, const char *data, apr_size_t len, 
 static const char *quoted(apr_pool_t *pool, const char *value)
 {
     apr_size_t len;
-    const char *text = rh_attempt_text(pool, value, strlen(value), &len);
+    const char *text = clean_text(pool, value, strlen(value), &len);
 
     return rh_json_quote(pool, text, len);
 }
 
-/** A header as JSON object text: repeated fields are one, joined by ", ". */
-static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers)
+/** A header as JSON object text: repeated fields are one, joined by ", ".
+ * @param masked true: secret values are not shown */
+static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers, bool masked)
 {
     const apr_array_header_t *fields = apr_table_elts(headers), *merged;
     const apr_table_entry_t *entries = (const apr_table_entry_t *)fields->elts;
@@ -72,10 +76,34 @@ static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers)
         }
         APR_ARRAY_PUSH(parts, const char *) = quoted(pool, entries[i].key);
         APR_ARRAY_PUSH(parts, const char *) = ":";
-        APR_ARRAY_PUSH(parts, const char *) = quoted(pool, entries[i].val);
+        APR_ARRAY_PUSH(parts, const char *) = quoted(
+            pool, masked && rh_header_secret(entries[i].key) ? RH_HEADER_MASK : entries[i].val);
     }
     APR_ARRAY_PUSH(parts, const char *) = "}";
     return apr_array_pstrcat(pool, parts, '\0');
+}
+
+/** A member of the times, unless the exchange had no such part. */
+static const char *time_text(apr_pool_t *pool, const char *name, apr_interval_time_t time)
+{
+    return time < 0 ? "" : apr_psprintf(pool, "\"%s_ms\":%.1f,", name, (double)time / 1000.0);
+}
+
+const char *rh_attempt_sent(apr_pool_t *pool, const rh_job_t *job, const rh_exchange_t *exchange)
+{
+    const rh_exchange_times_t *times = &exchange->times;
+
+    if (!exchange->headers) {
+        return NULL;
+    }
+    return apr_pstrcat(
+        pool, "{\"url\":", quoted(pool, exchange->url), ",\"format\":\"",
+        rh_format_name(job->format), "\",\"headers\":", headers_text(pool, exchange->headers, true),
+        ",\"address\":", *exchange->address ? quoted(pool, exchange->address) : "null",
+        ",\"times\":{", time_text(pool, "resolve", times->resolve),
+        time_text(pool, "connect", times->connect), time_text(pool, "tls", times->tls),
+        time_text(pool, "first_byte", times->first_byte),
+        apr_psprintf(pool, "\"total_ms\":%.1f}}", (double)exchange->duration / 1000.0), NULL);
 }
 
 void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
@@ -91,18 +119,19 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
     attempt->duration = exchange->duration;
     attempt->status_code = exchange->status_code;
     attempt->headers =
-        exchange->answer_headers ? headers_text(pool, exchange->answer_headers) : NULL;
+        exchange->answer_headers ? headers_text(pool, exchange->answer_headers, false) : NULL;
     attempt->answer = NULL;
     attempt->error = NULL;
     attempt->format = job->format;
+    attempt->sent = NULL;
     if (exchange->answer.len > 0) {
         len = exchange->answer.len < RH_MAX_ANSWER ? exchange->answer.len : RH_MAX_ANSWER;
-        attempt->answer = rh_attempt_text(pool, exchange->answer.data, len, &len);
+        attempt->answer = clean_text(pool, exchange->answer.data, len, &len);
     }
     if (exchange->error) {
         len = strlen(exchange->error);
-        attempt->error = rh_attempt_text(pool, exchange->error,
-                                         len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES, &len);
+        attempt->error =
+            clean_text(pool, exchange->error, len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES, &len);
     }
 }
 

@@ -42,7 +42,8 @@ typedef struct rh_site_t {
     const char *spool;                          /**< RestHooksSpool, NULL: there is none */
     const struct rh_spool_owner_t *spool_owner; /**< whose files; NULL without a spool */
     const rh_metrics_t *metrics;                /**< NULL: nothing is counted */
-    rh_attempt_log_t *log_attempts;             /**< RestHooksLog, NULL: there is none */
+    bool record_sent;               /**< the store keeps what was sent (rh_attempt_t.sent) */
+    rh_attempt_log_t *log_attempts; /**< RestHooksLog, NULL: there is none */
 } rh_site_t;
 
 /** Settings of the process. */

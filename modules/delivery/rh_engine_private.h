@@ -21,6 +21,7 @@
 #ifndef RH_ENGINE_PRIVATE_H
 #define RH_ENGINE_PRIVATE_H
 
+#include "rh_attempt.h"
 #include "rh_engine.h"
 #include "rh_pool.h"
 #include "rh_schedule.h"
@@ -194,18 +195,6 @@ apr_uint32_t rh_random_next(apr_uint32_t *state);
 
 void rh_loop_push(rh_loop_t *loop, rh_work_head_t *works);
 void rh_loop_run(rh_loop_t *loop);
-
-/* ---- rh_attempt.c ---- */
-
-/** Fill the log's row of an attempt from a finished exchange. Results live in `pool`. */
-void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
-                     apr_pool_t *pool);
-
-/** The counter of an attempt by its answer's class or by what went wrong. */
-rh_count_t rh_attempt_result(const rh_exchange_t *exchange);
-
-/** Bytes as UTF-8: what is not becomes U+FFFD, NUL goes. In `pool`, NUL-terminated. */
-const char *rh_attempt_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out);
 
 /* ---- rh_dispatcher.c ---- */
 

@@ -194,6 +194,9 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
     rh_metrics_move(work->metrics, RH_GAUGE_IN_FLIGHT, -1);
     if (settle->kind != RH_SETTLE_RELEASE) {
         rh_attempt_fill(&settle->attempt, work->job, &work->exchange, work->job->pool);
+        if (dispatcher->site->record_sent) {
+            settle->attempt.sent = rh_attempt_sent(work->job->pool, work->job, &work->exchange);
+        }
         count_attempt(work);
         log_attempt(loop, work);
         __atomic_add_fetch(&engine->counters.attempts, 1, __ATOMIC_RELAXED);

@@ -31,6 +31,8 @@ typedef struct rh_attempt_t {
     const char *answer;           /**< first RH_MAX_ANSWER bytes as valid UTF-8, NULL: none */
     const char *error;            /**< NULL, or "connect: connection refused" */
     rh_format_t format;           /**< of the body that was sent */
+    const char *sent; /**< JSON object text of what was sent, as it was then: url, headers
+                           (secret values masked), format, address, times; NULL: unknown */
 } rh_attempt_t;
 
 /** One row of the delivery log, as the API shows it. */

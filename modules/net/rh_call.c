@@ -18,6 +18,58 @@ void rh_call_drop_connection(rh_call_t *call)
     }
 }
 
+/** Note an address for the exchange, unless it is the proxy's own. */
+static void note_address(rh_call_t *call, const rh_address_t *address, unsigned short port)
+{
+    rh_exchange_t *exchange = call->exchange;
+    char text[RH_ADDRESS_TEXT_BYTES];
+
+    apr_snprintf(exchange->address, sizeof(exchange->address), "%s:%hu",
+                 rh_address_write(address, text), port);
+}
+
+/** Note what the connection goes to. */
+static void note_connection(rh_call_t *call)
+{
+    const rh_connection_t *connection = call->connection;
+    rh_address_t address;
+
+    if (connection->via_address) {
+        note_address(call, &connection->target, call->url.port);
+    } else if (!connection->proxy &&
+               rh_address_of_os(&rh_watch_socket(connection->watch)->peer.sa, &address)) {
+        note_address(call, &address, call->url.port);
+    }
+}
+
+/** The dial has ended, well or not: note how long its parts took, and for which address. */
+static void note_dial(rh_call_t *call)
+{
+    rh_dial_t *dial = &call->dial;
+    rh_exchange_times_t *times = &call->exchange->times;
+    apr_time_t now = rh_monotonic_now();
+
+    if (dial->asked == 0) {
+        return;
+    }
+    times->resolve = (dial->answered ? dial->answered : now) - dial->asked;
+    if (dial->answered) {
+        times->connect = now - dial->answered;
+    }
+    if (dial->trying && !call->proxy) {
+        note_address(call, dial->trying, dial->port);
+    }
+    dial->asked = 0;
+}
+
+void rh_call_note_tls(rh_call_t *call)
+{
+    if (call->secured) {
+        call->exchange->times.tls = rh_monotonic_now() - call->secured;
+        call->secured = 0;
+    }
+}
+
 static void fill_exchange(rh_call_t *call, rh_exchange_result_t result, const char *error)
 {
     rh_exchange_t *exchange = call->exchange;
@@ -53,6 +105,8 @@ void rh_call_end(rh_call_t *call, rh_exchange_result_t result, const char *error
     rh_timers_disarm(timers, &call->connecting);
     rh_resolver_forget(&call->judge);
     rh_dial_stop(&call->dial);
+    note_dial(call);
+    rh_call_note_tls(call);
     if (call->connection && call->phase == RH_PHASE_TLS) {
         rh_connection_distrust(call->connection);
     }
@@ -135,6 +189,8 @@ static void connected(void *baton, rh_watch_t *watch)
         call->connection->via_address = true;
         call->connection->target = call->targets->address[call->next_target];
     }
+    note_dial(call);
+    note_connection(call);
     if (!call->url.https) {
         rh_call_send_request(call);
     } else if (call->proxy) {
@@ -183,6 +239,7 @@ static void open_connection(rh_call_t *call)
     call->reused = call->connection != NULL;
     if (call->reused) {
         call->proxy = call->connection->proxy;
+        note_connection(call);
         rh_call_send_request(call);
         return;
     }
@@ -208,6 +265,8 @@ void rh_call_start(rh_calls_t *calls, rh_exchange_t *exchange)
     call->began = rh_monotonic_now();
     exchange->started_at = apr_time_now();
     exchange->sent_first_byte_at = 0;
+    exchange->address[0] = '\0';
+    exchange->times = (rh_exchange_times_t){-1, -1, -1, -1};
     if (exchange->timeout <= 0) {
         exchange->timeout = DEFAULT_TIMEOUT;
     }

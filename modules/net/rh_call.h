@@ -64,10 +64,11 @@ struct rh_call_t {
     int next_target;
     rh_dial_t dial;
     rh_connection_t *connection;
-    bool reused;      /**< the connection was idle before */
-    bool retried;     /**< an idle connection was closed under it */
-    bool heard;       /**< a byte of the response came */
-    apr_time_t asked; /**< when the request began to be sent over this connection */
+    bool reused;        /**< the connection was idle before */
+    bool retried;       /**< an idle connection was closed under it */
+    bool heard;         /**< a byte of the response came */
+    apr_time_t secured; /**< when TLS began on this connection; 0: it did not */
+    apr_time_t asked;   /**< when the request began to be sent over this connection */
     rh_timer_t whole, connecting;
     rh_bytes_t head, body; /**< what is still to be sent, of the request or of CONNECT */
     rh_http1_t answer;

@@ -103,6 +103,9 @@ static rh_io_t read_response(rh_call_t *call, int reads)
             end_reading(call, io);
             return RH_IO_OK;
         }
+        if (!call->heard) {
+            call->exchange->times.first_byte = rh_monotonic_now() - call->asked;
+        }
         call->heard = true;
         switch (rh_http1_feed(&call->answer, calls->buffer, len, &used)) {
         case RH_HTTP1_MORE:
@@ -192,6 +195,7 @@ static bool make_request(rh_call_t *call)
 void rh_call_send_request(rh_call_t *call)
 {
     rh_timers_disarm(rh_reactor_timers(call->calls->reactor), &call->connecting);
+    rh_call_note_tls(call);
     call->phase = RH_PHASE_EXCHANGE;
     call->heard = false;
     call->asked = rh_monotonic_now();
@@ -240,6 +244,7 @@ static void handshake_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
 void rh_call_secure(rh_call_t *call)
 {
     call->phase = RH_PHASE_TLS;
+    call->secured = rh_monotonic_now();
     if (!rh_connection_secure(call->connection, call->exchange->net, &call->url)) {
         rh_call_end(call, RH_EXCHANGE_TLS, "TLS: it can't be set up");
         return;

@@ -18,6 +18,9 @@ void rh_call_dial(rh_call_t *call);
 
 void rh_call_drop_connection(rh_call_t *call);
 
+/** TLS has ended, well or not: note how long it took. */
+void rh_call_note_tls(rh_call_t *call);
+
 /** The connection failed. If it had been idle, and the target can't have seen the request, try
  * again over a new one; else end the call. */
 void rh_call_lost(rh_call_t *call, rh_exchange_result_t result, const char *error);

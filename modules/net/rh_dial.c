@@ -83,6 +83,7 @@ static bool begin_connect(rh_dial_t *dial, const rh_address_t *address)
     if (!dial->trusted && !rh_egress_allows(dial->policy, dial->host, address)) {
         return false;
     }
+    dial->trying = address;
     status = open_socket(dial, address, &opened);
     if (status != APR_SUCCESS) {
         dial->status = status;
@@ -164,12 +165,16 @@ static void resolved(void *baton, const rh_addresses_t *addresses)
         return;
     }
     dial->found = *addresses;
+    dial->answered = rh_monotonic_now();
     try_next(dial);
 }
 
 void rh_dial_start(rh_dial_t *dial)
 {
     dial->next = 0;
+    dial->asked = rh_monotonic_now();
+    dial->answered = 0;
+    dial->trying = NULL;
     dial->status = APR_SUCCESS;
     dial->stagger.fire = stagger_over;
     dial->stagger.baton = dial;

@@ -38,7 +38,10 @@ typedef struct rh_dial_t {
     rh_query_t query;
     rh_addresses_t found;
     int next;
-    apr_status_t status; /**< of the last address that could not be connected to */
+    apr_time_t asked;           /**< when the name was looked up, of the clock that never jumps */
+    apr_time_t answered;        /**< when its addresses were known; 0: not yet */
+    const rh_address_t *trying; /**< the last address that was tried; NULL: none */
+    apr_status_t status;        /**< of the last address that could not be connected to */
     rh_timer_t stagger;
     rh_watch_t *sockets[RH_DIAL_SOCKETS];
 } rh_dial_t;

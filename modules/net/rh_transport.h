@@ -26,6 +26,17 @@ typedef enum {
     RH_EXCHANGE_CANCELLED /**< by cancel_all */
 } rh_exchange_result_t;
 
+/** Size of "[address]:port", NUL included. */
+#define RH_EXCHANGE_ADDRESS_BYTES 56
+
+/** How long the parts of an exchange took, microseconds; -1: it had no such part. */
+typedef struct rh_exchange_times_t {
+    apr_interval_time_t resolve;    /**< to find the addresses of the name */
+    apr_interval_time_t connect;    /**< from there to the connection */
+    apr_interval_time_t tls;        /**< the handshake */
+    apr_interval_time_t first_byte; /**< from the request to the first byte of a response */
+} rh_exchange_times_t;
+
 /** The egress policy, proxy, TLS of one virtual host; opaque here. See rh_client.h. */
 struct rh_net_config_t;
 
@@ -52,6 +63,9 @@ typedef struct rh_exchange_t {
     apr_time_t started_at;
     apr_time_t sent_first_byte_at; /**< 0: never sent */
     apr_interval_time_t duration;
+    /** What was connected to last, or tried: "192.0.2.1:443". "": nothing, or a proxy found it. */
+    char address[RH_EXCHANGE_ADDRESS_BYTES];
+    rh_exchange_times_t times;
 
     /** Called once, from poll, never from send. The exchange may be destroyed in it. */
     void (*done)(struct rh_exchange_t *exchange, void *baton);

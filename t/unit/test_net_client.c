@@ -100,6 +100,39 @@ static rh_exchange_t *post(const char *url)
     return exchange;
 }
 
+/** An exchange says where it went and how long its parts took. */
+static void parts(void)
+{
+    char address[32];
+    rh_exchange_t *exchange;
+
+    open_client(4, 4, SECONDS(30));
+    snprintf(address, sizeof(address), "127.0.0.1:%hu", server.port);
+    exchange = begin("/ok", "parts", small, SECONDS(10));
+    finish();
+    is(exchange->address, address, "the address that was connected to is told");
+    ok(exchange->times.resolve >= 0 && exchange->times.connect >= 0 &&
+           exchange->times.first_byte >= 0 && exchange->times.tls == -1,
+       "with the times to resolve and connect, and to the first byte; without TLS none for it");
+    ok(exchange->times.resolve + exchange->times.connect + exchange->times.first_byte <=
+           exchange->duration,
+       "which are parts of the whole");
+    exchange = begin("/ok", "parts", small, SECONDS(10));
+    finish();
+    ok(strcmp(exchange->address, address) == 0 && exchange->times.connect == -1 &&
+           exchange->times.resolve == -1 && exchange->times.first_byte >= 0,
+       "over a connection that was idle, too, which took no time to connect");
+    exchange = begin("http://127.0.0.1:1/", "parts", small, SECONDS(10));
+    finish();
+    is(exchange->address, "127.0.0.1:1", "one that refuses is told likewise");
+    ok(exchange->times.connect >= 0 && exchange->times.first_byte == -1,
+       "with the time that it took to refuse");
+    exchange = begin("http://169.254.169.254/", "parts", small, SECONDS(10));
+    finish();
+    is(exchange->address, "", "one that is not allowed is not told");
+    close_client("no connection is left of those");
+}
+
 static void expect(const char *path, rh_exchange_result_t result, int status_code, const char *said,
                    const char *name)
 {
@@ -395,6 +428,7 @@ int main(void)
     }
     answers();
     refused_port();
+    parts();
     reuse();
     bounds();
     time_outs();

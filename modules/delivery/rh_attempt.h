@@ -1,0 +1,32 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_attempt.h
+ * @brief What the log keeps of an attempt, made from a finished exchange.
+ */
+#ifndef RH_ATTEMPT_H
+#define RH_ATTEMPT_H
+
+#include "rh_delivery.h"
+#include "rh_metrics.h"
+#include "rh_transport.h"
+
+/** Fill the log's row of an attempt, but for `sent`. Results live in `pool`. */
+void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
+                     apr_pool_t *pool);
+
+/**
+ * What was sent, to where, and how long its parts took, as JSON object text in `pool`; NULL where
+ * no request was made:
+ *
+ *   {"url","format","headers":{name: value},"address","times":{"resolve_ms","connect_ms","tls_ms",
+ *    "first_byte_ms","total_ms"}}
+ *
+ * Values of secret header fields are masked. A time that the attempt had no such part for is left
+ * out; the address is null where nothing was connected to, or by a proxy alone.
+ */
+const char *rh_attempt_sent(apr_pool_t *pool, const rh_job_t *job, const rh_exchange_t *exchange);
+
+/** The counter of an attempt by its response's class or by what went wrong. */
+rh_count_t rh_attempt_result(const rh_exchange_t *exchange);
+
+#endif

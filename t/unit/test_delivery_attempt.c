@@ -1,0 +1,76 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "rh_attempt.h"
+
+#include "tap.h"
+
+#include <apr_general.h>
+
+static apr_pool_t *pool;
+
+static rh_exchange_t make_exchange(void)
+{
+    rh_exchange_t exchange = {.result = RH_EXCHANGE_OK,
+                              .status_code = 200,
+                              .url = "https://example.com/in?a=\"b\"",
+                              .duration = apr_time_from_msec(21),
+                              .times = {-1, -1, -1, 12345}};
+
+    exchange.headers = apr_table_make(pool, 4);
+    apr_table_addn(exchange.headers, "webhook-id", "019");
+    apr_table_addn(exchange.headers, "X-Token-For-You", "secret");
+    apr_table_addn(exchange.headers, "authorization", "Bearer abc");
+    apr_table_addn(exchange.headers, "X-A", "1");
+    apr_table_addn(exchange.headers, "x-a", "2");
+    return exchange;
+}
+
+static void test_sent(void)
+{
+    rh_exchange_t exchange = make_exchange();
+    rh_job_t job = {.format = RH_FORMAT_ENVELOPE};
+
+    is(rh_attempt_sent(pool, &job, &exchange),
+       "{\"url\":\"https://example.com/in?a=\\\"b\\\"\",\"format\":\"envelope\",\"headers\":{"
+       "\"webhook-id\":\"019\",\"X-Token-For-You\":\"********\",\"authorization\":\"********\","
+       "\"X-A\":\"1, 2\"},\"address\":null,\"times\":{\"first_byte_ms\":12.3,\"total_ms\":21.0}}",
+       "URL, format, header and times are told, and no secret");
+    apr_cpystrn(exchange.address, "[2001:db8::1]:443", sizeof(exchange.address));
+    exchange.times = (rh_exchange_times_t){0, 1049, 9999999, -1};
+    apr_table_clear(exchange.headers);
+    is(rh_attempt_sent(pool, &job, &exchange),
+       "{\"url\":\"https://example.com/in?a=\\\"b\\\"\",\"format\":\"envelope\",\"headers\":{},"
+       "\"address\":\"[2001:db8::1]:443\",\"times\":{\"resolve_ms\":0.0,\"connect_ms\":1.0,"
+       "\"tls_ms\":10000.0,\"total_ms\":21.0}}",
+       "so is the address, and each part that there was");
+    exchange.headers = NULL;
+    ok(rh_attempt_sent(pool, &job, &exchange) == NULL, "what was not made was not sent");
+}
+
+static void test_fill(void)
+{
+    rh_exchange_t exchange = make_exchange();
+    rh_job_t job = {.format = RH_FORMAT_ARRAY, .attempt_count = 2};
+    rh_attempt_t attempt;
+
+    memset(&attempt, 0x55, sizeof(attempt));
+    exchange.answer = (rh_bytes_t){"a\0b\xff", 4};
+    exchange.answer_headers = apr_table_make(pool, 1);
+    apr_table_setn(exchange.answer_headers, "Set-Cookie", "a=b");
+    rh_attempt_fill(&attempt, &job, &exchange, pool);
+    ok(attempt.number == 3 && attempt.status_code == 200 && attempt.error == NULL,
+       "number and status code are the attempt's");
+    is(attempt.answer, "ab\xEF\xBF\xBD", "the body of the response is shown as valid UTF-8");
+    is(attempt.headers, "{\"Set-Cookie\":\"a=b\"}", "its header as it came");
+    ok(attempt.sent == NULL, "what was sent is for those to add who keep it");
+}
+
+int main(void)
+{
+    apr_initialize();
+    apr_pool_create(&pool, NULL);
+    test_sent();
+    test_fill();
+    apr_pool_destroy(pool);
+    apr_terminate();
+    return done_testing();
+}
