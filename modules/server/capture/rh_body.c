@@ -6,23 +6,40 @@
 #define FIRST_SIZE 4096
 
 /** Types of which no text is JSON, by how they begin. */
-static const char *const stream_types[] = {"text/event-stream",
-                                           "multipart/",
-                                           "application/x-ndjson",
-                                           "application/ndjson",
-                                           "application/json-seq",
-                                           "application/grpc",
-                                           "audio/",
-                                           "video/"};
+static const struct {
+    const char *begin;
+    bool endless;
+} stream_types[] = {{"text/event-stream", true},
+                    {"multipart/", true},
+                    {"application/x-ndjson", false},
+                    {"application/ndjson", false},
+                    {"application/json-seq", false},
+                    {"application/grpc", true},
+                    {"audio/", true},
+                    {"video/", true}};
+
+static int find_stream_type(const char *content_type)
+{
+    int count = (int)(sizeof(stream_types) / sizeof(*stream_types));
+
+    for (int i = 0; content_type && i < count; i++) {
+        if (strncasecmp(content_type, stream_types[i].begin, strlen(stream_types[i].begin)) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
 
 bool rh_body_is_stream(const char *content_type)
 {
-    for (apr_size_t i = 0; content_type && i < sizeof(stream_types) / sizeof(*stream_types); i++) {
-        if (strncasecmp(content_type, stream_types[i], strlen(stream_types[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return find_stream_type(content_type) >= 0;
+}
+
+bool rh_body_is_endless(const char *content_type)
+{
+    int i = find_stream_type(content_type);
+
+    return i >= 0 && stream_types[i].endless;
 }
 
 void rh_copy_append(rh_copy_t *copy, apr_pool_t *pool, const char *data, apr_size_t len,

@@ -158,7 +158,7 @@ static int around_handler(request_rec *r)
     capture->in_handler = true;
     answer = ap_run_handler(r);
     capture->in_handler = false;
-    rh_capture_handled(capture);
+    rh_capture_handled(capture, r);
     return answer;
 }
 

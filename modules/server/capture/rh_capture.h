@@ -18,7 +18,8 @@
  *   done      events are committed (or their loss is logged), what was held went on, and the rest
  *             of the answer passes untouched. Nothing is ever captured twice.
  *
- * Invariants: no byte of a final answer passes before its events are committed; at most
+ * Invariants: the end of a final answer never passes before its events are committed, and nothing
+ * of it does unless the answer is too long to be held while only `after` is wanted; at most
  * RestHooksMaxData bytes of a body are held, and as many copied; nothing here changes r->status,
  * r->headers_out (but for X-Hook-Event-Id, where that is wanted) or a byte of the body.
  */
@@ -59,7 +60,9 @@ typedef struct rh_capture_t {
     apr_size_t held_cost;     /**< held_bytes, and what buckets and brigades themselves take */
     apr_time_t held_since;    /**< of the first byte of the body; 0: none came */
     bool in_handler;          /**< the handler runs, for `after` */
-    ap_filter_t *waiting;     /**< all of the answer is held until the handler returns */
+    ap_filter_t *waiting;     /**< the answer's end is held until the handler returns */
+    bool passing;             /**< too long to be held: it goes on, all but its end */
+    int passing_part; /**< how the answer came to wait or pass: part_t of the output filter */
 
     apr_table_t *environment; /**< of the client's request once it was read; NULL: no rule needs an
                                    internal GET */
@@ -98,7 +101,7 @@ const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match);
 /* rh_capture_output.c */
 apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade);
 /** The handler has returned: finish what waits for that. */
-void rh_capture_handled(rh_capture_t *capture);
+void rh_capture_handled(rh_capture_t *capture, request_rec *r);
 /** Forget an answer of which nothing has passed: another one (an error's) takes its place. */
 void rh_capture_rewind(rh_capture_t *capture);
 /** Ask the backend for codings that can be undone; the client's field comes back with the answer.

@@ -13,6 +13,7 @@ typedef enum {
     PART_MORE,   /**< all set aside, and the answer goes on */
     PART_END,    /**< all set aside, with the end of the answer */
     PART_BROKEN, /**< the answer breaks off in it */
+    PART_RESET,  /**< the program closed without having read its request: perhaps the end */
     PART_OVER,   /**< more than may be held, or for longer; not all is set aside */
     PART_STREAM  /**< nothing is set aside: it may never end */
 } part_t;
@@ -28,7 +29,7 @@ void rh_capture_rewind(rh_capture_t *capture)
     capture->held_bytes = capture->held_cost = 0;
     capture->held_since = 0;
     capture->waiting = NULL;
-    capture->judged = false;
+    capture->judged = capture->passing = false;
 }
 
 void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r)
@@ -112,6 +113,7 @@ static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *briga
 {
     /* An answer that drips is many brigades with next to nothing in them. */
     apr_size_t most = rh_capture_cap(capture) * 2 + 65536;
+    apr_status_t status;
     bool broken = false;
 
     capture->held_cost += BUCKET_COST;
@@ -123,7 +125,11 @@ static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *briga
         if (APR_BUCKET_IS_EOS(e)) {
             return broken ? PART_BROKEN : PART_END;
         }
-        if (set_aside(capture, e) != APR_SUCCESS || capture->held_cost > most) {
+        status = set_aside(capture, e);
+        if (APR_STATUS_IS_ECONNRESET(status)) {
+            return PART_RESET;
+        }
+        if (status != APR_SUCCESS || capture->held_cost > most) {
             return PART_OVER;
         }
     }
@@ -147,6 +153,9 @@ static apr_status_t append_brigade(rh_capture_t *capture, rh_copy_t *copy,
         }
         if (APR_BUCKET_IS_METADATA(e)) {
             continue;
+        }
+        if (e->length == (apr_size_t)-1) {
+            break; /* what follows a reset: reading again would find an end */
         }
         status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
         if (status != APR_SUCCESS) {
@@ -179,11 +188,14 @@ static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_
                         coding ? coding : r->content_encoding);
 }
 
-/** A client that hung up (as HTTP/2 streams do at once) makes mod_proxy stop reading: what ends
- * then need not be all, and is a whole only if it is whole JSON. */
-static void doubt_if_aborted(rh_capture_t *capture, const request_rec *r, rh_body_t *body)
+/**
+ * A response whose end is in doubt is whole only if it is whole JSON: that of a client that hung up
+ * (as HTTP/2 streams do at once; mod_proxy then stops reading), or of a CGI program that did not
+ * read its request, whose socket reports a reset instead of the end.
+ */
+static void doubt_end(rh_capture_t *capture, rh_body_t *body)
 {
-    if (!r->connection->aborted || body->state != RH_BODY_WHOLE) {
+    if (body->state != RH_BODY_WHOLE) {
         return;
     }
     rh_capture_settle(capture, body, "response");
@@ -192,20 +204,48 @@ static void doubt_if_aborted(rh_capture_t *capture, const request_rec *r, rh_bod
     }
 }
 
+/** A field of the response; those that survive errors and redirects come second. */
+static const char *find_field(const request_rec *r, const char *name)
+{
+    const char *value = apr_table_get(r->headers_out, name);
+
+    return value ? value : apr_table_get(r->err_headers_out, name);
+}
+
+/**
+ * The URI at which the resource that the client's request made or changed is found: where the
+ * response leads (RFC 9110 §10.2.2, §8.7), else the request's own.
+ * @return NULL: on another host, or there is none: what POST made is not what its own URI shows
+ */
+static const char *find_changed(const rh_capture_t *capture, request_rec *r)
+{
+    const char *place = NULL;
+
+    if (r->status == HTTP_CREATED || r->status == HTTP_SEE_OTHER) {
+        place = find_field(r, "Location");
+    }
+    if (!place && r->status >= 200 && r->status < 300) {
+        place = find_field(r, "Content-Location");
+    }
+    if (place) {
+        return rh_capture_location(r, place);
+    }
+    if (r->status == HTTP_CREATED && strcmp(capture->r->method, "PUT") != 0) {
+        return NULL;
+    }
+    return r->status == HTTP_SEE_OTHER ? NULL : rh_capture_self(capture);
+}
+
 static void fetch_after(rh_capture_t *capture, request_rec *r, rh_body_t *after)
 {
-    const char *location = NULL, *uri;
+    const char *uri = find_changed(capture, r);
 
-    if (r->status == HTTP_CREATED && !(location = apr_table_get(r->headers_out, "Location"))) {
-        location = apr_table_get(r->err_headers_out, "Location");
-    }
-    uri = location ? rh_capture_location(r, location) : rh_capture_self(capture);
     if (uri) {
         rh_capture_fetch(capture, capture->r, uri, after);
     } else {
         rh_log(&capture->config->log, RH_LOG_INFO, APR_SUCCESS, "RH0609",
-               "the Location that %s %s was answered with is not on this host; events get only "
-               "their key",
+               "the response to %s %s names no resource of this host (Location, "
+               "Content-Location); events get only their key",
                capture->r->method, capture->r->uri);
     }
 }
@@ -225,17 +265,20 @@ static bool lives(const rh_capture_t *capture, rh_data_source_t source)
 static void finish(rh_capture_t *capture, request_rec *r, part_t part,
                    const apr_bucket_brigade *last)
 {
+    bool ended = part == PART_END || part == PART_RESET;
     rh_body_t response = {.state = part == PART_STREAM ? RH_BODY_ABSENT : RH_BODY_CUT};
     rh_body_t after = {.state = RH_BODY_ABSENT};
 
     capture->done = true;
-    if (part == PART_END && lives(capture, RH_DATA_RESPONSE)) {
+    if (ended && lives(capture, RH_DATA_RESPONSE)) {
         response = gather(capture, r, last);
-        doubt_if_aborted(capture, r, &response);
+        if (part == PART_RESET || r->connection->aborted) {
+            doubt_end(capture, &response);
+        }
     }
     /* Not while the backend still sends: its connection would be waited for while it is held. */
     if (lives(capture, RH_DATA_AFTER)) {
-        if (part == PART_END) {
+        if (ended || capture->passing) {
             fetch_after(capture, r, &after);
         } else {
             after.state = RH_BODY_CUT;
@@ -248,8 +291,7 @@ static void finish(rh_capture_t *capture, request_rec *r, part_t part,
  * Pass on what was held, a brigade at a time: whether httpd sets a Content-Length or sends
  * chunks, and which, depends on how the answer came in.
  */
-static apr_status_t release(rh_capture_t *capture, request_rec *r, ap_filter_t *next,
-                            apr_bucket_brigade *last)
+static apr_status_t release_held(rh_capture_t *capture, request_rec *r, ap_filter_t *next)
 {
     apr_status_t status = APR_SUCCESS;
     int no_cache = r->no_cache;
@@ -261,8 +303,19 @@ static apr_status_t release(rh_capture_t *capture, request_rec *r, ap_filter_t *
         status = ap_pass_brigade(next, brigade);
         apr_brigade_cleanup(brigade);
     }
-    rh_capture_rewind(capture);
+    if (capture->held) {
+        apr_array_clear(capture->held);
+    }
     r->no_cache = no_cache;
+    return status;
+}
+
+static apr_status_t release(rh_capture_t *capture, request_rec *r, ap_filter_t *next,
+                            apr_bucket_brigade *last)
+{
+    apr_status_t status = release_held(capture, r, next);
+
+    rh_capture_rewind(capture);
     return status == APR_SUCCESS ? ap_pass_brigade(next, last) : status;
 }
 
@@ -277,6 +330,75 @@ static void hold(rh_capture_t *capture, apr_bucket_brigade *brigade)
     APR_ARRAY_PUSH(capture->held, apr_bucket_brigade *) = held;
 }
 
+/** The bucket at which an answer ends; NULL: it goes on. `lengths_known` of what is before it. */
+static apr_bucket *find_end(const apr_bucket_brigade *brigade, bool *lengths_known)
+{
+    *lengths_known = true;
+    for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
+         e = APR_BUCKET_NEXT(e)) {
+        if (APR_BUCKET_IS_EOS(e) || AP_BUCKET_IS_EOC(e) || AP_BUCKET_IS_ERROR(e)) {
+            return e;
+        }
+        *lengths_known = *lengths_known && e->length != (apr_size_t)-1;
+    }
+    return NULL;
+}
+
+/**
+ * An answer that is too long to be held, while only its end matters, for `after`: pass it on, but
+ * for the brigade with its end, which waits for the commit. Where a bucket has no length yet, only
+ * the end itself waits: what is before it would have to be read.
+ */
+static apr_status_t pass_until_end(rh_capture_t *capture, ap_filter_t *f,
+                                   apr_bucket_brigade *brigade)
+{
+    ap_filter_t *next = f->next;
+    request_rec *r = f->r;
+    bool lengths_known;
+    apr_status_t status = APR_SUCCESS;
+    apr_bucket_brigade *last = brigade;
+    apr_bucket *end = find_end(brigade, &lengths_known);
+
+    if (!end) {
+        return ap_pass_brigade(next, brigade);
+    }
+    if (!lengths_known) {
+        last = apr_brigade_split_ex(brigade, end, NULL);
+        status = ap_pass_brigade(next, brigade);
+    } else if (capture->in_handler) {
+        last = NULL;
+        status = ap_save_brigade(f, &last, &brigade, capture->r->pool);
+    }
+    if (status == APR_SUCCESS && capture->in_handler) {
+        hold(capture, last);
+        capture->waiting = f;
+        return APR_SUCCESS;
+    }
+    ap_remove_output_filter(f);
+    finish(capture, r, capture->passing_part, last);
+    return status == APR_SUCCESS ? release(capture, r, next, last) : status;
+}
+
+static apr_status_t begin_passing(rh_capture_t *capture, ap_filter_t *f, part_t part,
+                                  apr_bucket_brigade *brigade)
+{
+    apr_status_t status;
+
+    capture->passing = true;
+    capture->passing_part = (int)part;
+    status = release_held(capture, f->r, f->next);
+    return status == APR_SUCCESS ? pass_until_end(capture, f, brigade) : status;
+}
+
+/** True if the answer may go on before its events are stored, all but its end. */
+static bool may_pass(const rh_capture_t *capture, const request_rec *r, part_t part)
+{
+    if (!lives(capture, RH_DATA_AFTER) || lives(capture, RH_DATA_RESPONSE)) {
+        return false;
+    }
+    return part == PART_OVER || (part == PART_STREAM && !rh_body_is_endless(r->content_type));
+}
+
 apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
     rh_capture_t *capture = f->ctx;
@@ -288,6 +410,9 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
         restore_codings(capture, r);
         ap_remove_output_filter(f);
         return ap_pass_brigade(next, brigade);
+    }
+    if (capture->passing) {
+        return pass_until_end(capture, f, brigade);
     }
     if (!capture->judged) {
         if (APR_BRIGADE_EMPTY(brigade)) {
@@ -309,10 +434,15 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
             hold(capture, brigade);
             return APR_SUCCESS;
         }
+        if (may_pass(capture, r, part)) {
+            return begin_passing(capture, f, part, brigade);
+        }
     }
-    if (part == PART_END && capture->in_handler && lives(capture, RH_DATA_AFTER)) {
+    if ((part == PART_END || part == PART_RESET) && capture->in_handler &&
+        lives(capture, RH_DATA_AFTER)) {
         hold(capture, brigade);
         capture->waiting = f;
+        capture->passing_part = (int)part;
         return APR_SUCCESS;
     }
     ap_remove_output_filter(f);
@@ -320,18 +450,22 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
     return release(capture, r, next, brigade);
 }
 
-void rh_capture_handled(rh_capture_t *capture)
+void rh_capture_handled(rh_capture_t *capture, request_rec *r)
 {
     ap_filter_t *f = capture->waiting, *next;
     apr_bucket_brigade *last;
 
     if (!f) {
+        /* The handler stopped before the end, as when the client hung up. */
+        if (capture->passing && !capture->done) {
+            finish(capture, r, (part_t)capture->passing_part, NULL);
+        }
         return;
     }
     next = f->next;
     last = *(apr_bucket_brigade **)apr_array_pop(capture->held);
     ap_remove_output_filter(f);
-    finish(capture, f->r, PART_END, last);
+    finish(capture, f->r, (part_t)capture->passing_part, last);
     /* The handler's own calls were answered with success: a client that has gone is noticed later,
      * as with any answer that is buffered. */
     (void)release(capture, f->r, next, last);

@@ -157,7 +157,7 @@ static const char *find_tenant(const rh_capture_t *capture, const rh_match_t *ma
     if (match->rule->tenant) {
         tenant = ap_expr_str_exec(r, match->rule->tenant, &error);
     } else if ((tenant = group_value(match, "MATCH_TENANT")) == NULL) {
-        tenant = rh_request_tenant(capture->r);
+        tenant = rh_request_tenant(r);
     }
     if (error) {
         rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0602",
@@ -177,8 +177,47 @@ static const char *find_tenant(const rh_capture_t *capture, const rh_match_t *ma
     return NULL;
 }
 
-int rh_rules_judge(rh_capture_t *capture, request_rec *r)
+/** Who logged in, as the first of the client's request and its internal redirects knows it. */
+static void copy_login(const rh_capture_t *capture, request_rec *judged)
 {
+    const request_rec *r;
+
+    for (r = capture->r; r && !judged->user; r = r->next) {
+        judged->user = r->user;
+        judged->ap_auth_type = r->ap_auth_type;
+    }
+}
+
+/**
+ * The request that expressions see: the client's, with the response that `r` has brought. After an
+ * internal redirect r itself has another method, path, login and environment.
+ */
+static request_rec *merge_request(const rh_capture_t *capture, request_rec *r)
+{
+    request_rec *judged;
+
+    if (r == capture->r) {
+        return r;
+    }
+    judged = apr_pmemdup(r->pool, capture->r, sizeof(*judged));
+    copy_login(capture, judged);
+    judged->status = r->status;
+    judged->status_line = r->status_line;
+    judged->headers_out = r->headers_out;
+    judged->err_headers_out = r->err_headers_out;
+    judged->content_type = r->content_type;
+    judged->content_encoding = r->content_encoding;
+    judged->content_languages = r->content_languages;
+    judged->handler = r->handler;
+    /* The client's own variables come first: apr_table_get finds the first of a name. */
+    judged->subprocess_env =
+        apr_table_overlay(r->pool, capture->r->subprocess_env, r->subprocess_env);
+    return judged;
+}
+
+int rh_rules_judge(rh_capture_t *capture, request_rec *answered)
+{
+    request_rec *r = merge_request(capture, answered);
     int live = 0;
 
     for (int i = 0; i < capture->matches->nelts; i++) {
