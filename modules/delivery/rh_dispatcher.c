@@ -147,6 +147,7 @@ static apr_status_t settle_until_stored(rh_dispatcher_t *dispatcher, rh_settle_t
     for (;;) {
         apr_status_t status = queue->settle(queue, outcomes, count, scratch);
 
+        rh_health_note(dispatcher->site->metrics, RH_HEALTH_SETTLE, status);
         if (status == APR_SUCCESS) {
             rh_metrics_observe(dispatcher->site->metrics, RH_HISTOGRAM_OUTCOMES, count);
             rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, APR_SUCCESS);
@@ -340,6 +341,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     what.hold_ordered = hold_ordered(dispatcher, scratch);
     jobs = apr_array_make(scratch, 64, sizeof(rh_job_t *));
     status = queue->claim(queue, &what, scratch, jobs);
+    rh_health_note(site->metrics, RH_HEALTH_CLAIM, status);
     got = jobs->nelts;
     if (status != APR_SUCCESS) {
         for (i = 0; i < got; i++) {
@@ -396,6 +398,7 @@ static void maintain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     apr_status_t status = queue->maintain(queue, dispatcher->site->retention, scratch);
     bool failed = status != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(status);
 
+    rh_health_note(dispatcher->site->metrics, RH_HEALTH_MAINTAIN, status);
     rh_metrics_add(dispatcher->site->metrics, RH_COUNT_ERROR_HOUSEKEEPING, status != APR_SUCCESS);
     if (failed && !dispatcher->maintenance_failed) {
         rh_log(dispatcher->site->log, RH_LOG_ERR, status, "RH0312",

@@ -307,6 +307,7 @@ static apr_status_t try_commit(batch_t *batch, rh_commit_t **items, int count)
         status = queue->commit(queue, items, count, &batch->claim, batch->scratch, batch->jobs,
                                &waiting);
         batch->claim.limit = reserved;
+        rh_health_note(metrics, RH_HEALTH_COMMIT, status);
         if (status == APR_SUCCESS) {
             rh_metrics_observe(metrics, RH_HISTOGRAM_COMMIT, apr_time_now() - began);
             rh_metrics_observe(metrics, RH_HISTOGRAM_EVENTS, count);

@@ -74,6 +74,7 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
     if (status == APR_SUCCESS) {
         status = rh_spool_append(spooler->spool, events, count);
     }
+    rh_health_note(spooler->metrics, RH_HEALTH_SPOOL, status);
     if (status == APR_SUCCESS) {
         spooler->failed = false;
         __atomic_store_n(&spooler->pending, 1, __ATOMIC_SEQ_CST);
@@ -128,6 +129,7 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
     apr_time_t began = apr_time_now();
     apr_status_t status = queue->commit(queue, items, count, claim, scratch, jobs, &waiting);
 
+    rh_health_note(spooler->metrics, RH_HEALTH_COMMIT, status);
     if (status == APR_SUCCESS) {
         rh_metrics_observe(spooler->metrics, RH_HISTOGRAM_COMMIT, apr_time_now() - began);
         rh_metrics_observe(spooler->metrics, RH_HISTOGRAM_EVENTS, count);

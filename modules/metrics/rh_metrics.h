@@ -15,7 +15,7 @@
 #ifndef RH_METRICS_H
 #define RH_METRICS_H
 
-#include "rh_base.h"
+#include "rh_health.h"
 
 /** Counters of a host. Those of one family stand together, in the order of their labels. */
 typedef enum {
@@ -98,6 +98,7 @@ typedef struct rh_metrics_host_t {
     rh_backlog_t backlog;
     apr_time_t backlog_wanted; /**< when somebody last asked for it */
     apr_time_t backlog_next;   /**< not before */
+    rh_health_record_t health[RH_HEALTH_COUNT];
 } rh_metrics_host_t;
 
 /** Where one host's numbers are, for one process. */

@@ -33,6 +33,8 @@ static const rh_api_route_t routes[] = {
     {"GET", "/stats", rh_api_stats_get, 0, "from to step subscription"},
     {"GET", "/stats/subscriptions", rh_api_stats_subscriptions, 0, "from to step"},
     {"GET", "/health", rh_api_health_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
+    {"GET", "/health/live", rh_api_health_live, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
+    {"GET", "/health/ready", rh_api_health_ready, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
     {"GET", "/metrics", rh_api_metrics_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
     {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
 };

@@ -143,7 +143,8 @@ rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_t
 rh_api_function_t rh_api_events_list, rh_api_events_publish, rh_api_event_get;
 rh_api_function_t rh_api_stats_get, rh_api_stats_subscriptions;
 rh_api_function_t rh_api_metrics_get;
-rh_api_function_t rh_api_health_get, rh_api_index_get, rh_api_openapi_get;
+rh_api_function_t rh_api_health_get, rh_api_health_live, rh_api_health_ready, rh_api_index_get,
+    rh_api_openapi_get;
 
 /** The catalogue's entry of a type, NULL when there is none. */
 const rh_catalogue_type_t *rh_api_find_type(const rh_server_config_t *config, const char *type);

@@ -1,47 +1,178 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What the API tells of itself: health, the index, its description. */
 #include "rh_api.h"
+#include "rh_spool_dir.h"
+#include "rh_spools.h"
 #include "rh_gate.h"
 
 #include <http_protocol.h>
+#include <unistd.h>
 #include <util_script.h>
 
 #define WELL "ok"
 #define UNWELL "fail"
+/** Deliveries that are due are claimed within a second where all is well. */
+#define CLAIM_STALE apr_time_from_sec(60)
 
-/** Add one check. @param problem what is wrong, NULL: nothing. @return whether all is well */
-static bool add_check(struct json_object *checks, const char *name, const char *problem)
+/** The answer to one question about health, as it is put together. */
+typedef struct report_t {
+    rh_api_t *api;
+    struct json_object *checks;
+    bool well;
+} report_t;
+
+static report_t begin_report(rh_api_t *api)
+{
+    report_t report = {api, json_object_new_object(), true};
+
+    return report;
+}
+
+/** Add one check. @param problem what is wrong, NULL: nothing */
+static void add_check(report_t *report, const char *name, const char *problem)
 {
     struct json_object *check = json_object_new_object();
 
     json_object_object_add(check, "status", json_object_new_string(problem ? UNWELL : WELL));
     json_object_object_add(check, "detail", rh_json_new_text(problem));
-    json_object_object_add(checks, name, check);
-    return !problem;
+    json_object_object_add(report->checks, name, check);
+    report->well = report->well && !problem;
+}
+
+static int send_report(const report_t *report)
+{
+    struct json_object *tree = json_object_new_object();
+
+    json_object_object_add(tree, "status", json_object_new_string(report->well ? WELL : UNWELL));
+    json_object_object_add(tree, "checks", report->checks);
+    if (!report->well) {
+        apr_table_setn(report->api->r->headers_out, "Retry-After", RH_API_RETRY_AFTER);
+    }
+    return rh_api_json(report->api, report->well ? HTTP_OK : HTTP_SERVICE_UNAVAILABLE, tree);
+}
+
+/** The numbers in which the processes note what they saw: those of the host's site. */
+static const rh_metrics_t *metrics_of(const rh_api_t *api)
+{
+    const rh_site_t *site = api->config->site;
+
+    return site && site->metrics ? site->metrics : api->config->metrics;
+}
+
+static const char *delivery_problem(rh_api_t *api)
+{
+    return __atomic_load_n(&api->config->engine, __ATOMIC_ACQUIRE)
+               ? NULL
+               : "this process does not deliver";
+}
+
+static const char *database_problem(rh_api_t *api)
+{
+    const char *problem = NULL;
+
+    if (rh_store_ping(api->store, api->r->pool, &problem) == APR_SUCCESS) {
+        return NULL;
+    }
+    return problem ? problem : "the database does not answer as it should";
+}
+
+/** "2 files ..." after what was found before, in a sentence; nothing for none. */
+static const char *add_files(apr_pool_t *pool, const char *sofar, int files, const char *what)
+{
+    if (files == 0) {
+        return sofar;
+    }
+    return apr_psprintf(pool, "%s%s%d file%s %s", sofar ? sofar : "", sofar ? "; " : "", files,
+                        files == 1 ? "" : "s", what);
+}
+
+/** What is wrong with the spool: it can't be written, or holds what needs a person. */
+static const char *spool_problem(rh_api_t *api, apr_time_t now)
+{
+    apr_pool_t *pool = api->r->pool;
+    const char *folder = api->config->settings.spool;
+    const char *problem = rh_health_problem(metrics_of(api), RH_HEALTH_SPOOL, now, pool);
+    rh_spool_usage_t usage;
+
+    if (problem) {
+        return problem;
+    }
+    if (!folder) {
+        return "there is no spool: its directory could not be used at the last restart";
+    }
+    if (access(folder, R_OK | W_OK | X_OK) != 0 ||
+        rh_spool_usage(folder, api->config->spool_owner, pool, &usage) != APR_SUCCESS) {
+        return "its directory can't be used by httpd's user";
+    }
+    problem = add_files(pool, NULL, usage.refused,
+                        "with events that the database refused (resthooksctl spool)");
+    problem = add_files(pool, problem, usage.damaged, "set aside as damaged");
+    return add_files(pool, problem, rh_spools_orphans(pool, folder),
+                     "waiting for a database that no virtual host uses");
+}
+
+/** What is due is not claimed. */
+static const char *backlog_problem(rh_api_t *api, apr_time_t now)
+{
+    const rh_metrics_t *metrics = metrics_of(api);
+    apr_time_t claimed = rh_health_good_at(metrics, RH_HEALTH_CLAIM);
+    rh_backlog_t backlog;
+
+    if (!metrics || !rh_metrics_backlog_read(metrics, now, &backlog) || backlog.due == 0 ||
+        now - claimed < CLAIM_STALE || claimed == 0) {
+        return NULL;
+    }
+    return apr_psprintf(api->r->pool,
+                        "%" APR_INT64_T_FMT " deliveries are due, and nothing was claimed for "
+                        "%d s",
+                        backlog.due, (int)apr_time_sec(now - claimed));
 }
 
 int rh_api_health_get(rh_api_t *api)
 {
-    struct json_object *tree = json_object_new_object(), *checks = json_object_new_object();
-    const void *engine = __atomic_load_n(&api->config->engine, __ATOMIC_ACQUIRE);
-    const char *problem = NULL;
-    bool well;
+    static const rh_health_t seen[] = {RH_HEALTH_COMMIT, RH_HEALTH_CLAIM, RH_HEALTH_SETTLE,
+                                       RH_HEALTH_MAINTAIN};
+    report_t report = begin_report(api);
+    apr_time_t now = apr_time_now();
 
-    if (rh_store_ping(api->store, api->r->pool, &problem) == APR_SUCCESS) {
-        problem = NULL;
-    } else if (rh_gate_problem(api->config->gate)) {
-        problem = rh_gate_problem(api->config->gate);
-    } else if (!problem) {
-        problem = "the database does not answer as it should";
+    add_check(&report, "database", database_problem(api));
+    add_check(&report, "delivery", delivery_problem(api));
+    for (apr_size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+        add_check(&report, rh_health_name(seen[i]),
+                  rh_health_problem(metrics_of(api), seen[i], now, api->r->pool));
     }
-    well = add_check(checks, "database", problem);
-    well = add_check(checks, "delivery", engine ? NULL : "this process does not deliver") && well;
-    json_object_object_add(tree, "status", json_object_new_string(well ? WELL : UNWELL));
-    json_object_object_add(tree, "checks", checks);
-    if (!well) {
-        apr_table_setn(api->r->headers_out, "Retry-After", RH_API_RETRY_AFTER);
+    add_check(&report, "spool", spool_problem(api, now));
+    add_check(&report, "backlog", backlog_problem(api, now));
+    return send_report(&report);
+}
+
+int rh_api_health_live(rh_api_t *api)
+{
+    report_t report = begin_report(api);
+
+    /* Whoever asks has the answer: this process serves requests. */
+    add_check(&report, "process", NULL);
+    return send_report(&report);
+}
+
+/** Events can be taken: by the database, or by the spool while that is away. Asks neither: a
+ * database that hangs must not hold a probe up. */
+int rh_api_health_ready(rh_api_t *api)
+{
+    report_t report = begin_report(api);
+    apr_time_t now = apr_time_now();
+    const rh_metrics_t *metrics = metrics_of(api);
+    const char *folder = api->config->settings.spool;
+    const char *commit = rh_health_problem(metrics, RH_HEALTH_COMMIT, now, api->r->pool);
+    const char *spool = rh_health_problem(metrics, RH_HEALTH_SPOOL, now, api->r->pool);
+
+    if (!spool && (!folder || access(folder, W_OK | X_OK) != 0)) {
+        spool = "there is no spool that httpd's user can write to";
     }
-    return rh_api_json(api, well ? HTTP_OK : HTTP_SERVICE_UNAVAILABLE, tree);
+    add_check(&report, "delivery", delivery_problem(api));
+    add_check(&report, "events",
+              commit && spool ? apr_pstrcat(api->r->pool, commit, "; ", spool, NULL) : NULL);
+    return send_report(&report);
 }
 
 int rh_api_index_get(rh_api_t *api)

@@ -238,6 +238,8 @@ const rh_statement_t rh_sql_test_event = {"test_event",
 const rh_statement_t rh_sql_test_delivery = {"test_delivery", TEST_DELIVERY("resthooks.", "::uuid"),
                                              TEST_DELIVERY("resthooks_", "")};
 
-const rh_statement_t rh_sql_version = {"schema_version",
-                                       "SELECT max(version) FROM resthooks.schema_version",
-                                       "SELECT max(version) FROM resthooks_schema_version"};
+const rh_statement_t rh_sql_version = {
+    "schema_version",
+    "SELECT max(version), pg_catalog.current_setting('transaction_read_only')"
+    " FROM resthooks.schema_version",
+    "SELECT max(version), 'off' FROM resthooks_schema_version"};

@@ -113,6 +113,9 @@ apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **pro
     } else if (rows->nelts != 1 || rh_db_number(rh_row(rows, 0)[0]) != RH_SCHEMA_VERSION) {
         *problem = "the tables are of another version";
         status = APR_EGENERAL;
+    } else if (strcmp(rh_row(rows, 0)[1], "on") == 0) {
+        *problem = "the database takes no changes: it is read-only, or a standby";
+        status = APR_EGENERAL;
     }
     return status;
 }
