@@ -17,8 +17,8 @@
 #include <apr_strings.h>
 #include <apr_tables.h>
 #include <apr_time.h>
-#include <stdbool.h>
-#include <string.h>
+
+#include "rh_text.h"
 
 /** Version of the module, as in the User-Agent of a delivery. */
 #define RH_VERSION "0.2.0"
@@ -33,12 +33,6 @@
 #define RH_MAX_BATCH 1000
 /** Bytes of an answer's body that an attempt keeps. */
 #define RH_MAX_ANSWER 16384
-
-/** A run of bytes that somebody else owns; not NUL-terminated. */
-typedef struct rh_bytes_t {
-    const char *data;
-    apr_size_t len;
-} rh_bytes_t;
 
 /** Levels are syslog's, as httpd's APLOG_* are: smaller is worse. */
 typedef enum {
@@ -70,20 +64,6 @@ typedef struct rh_log_t {
  */
 void rh_log(const rh_log_t *log, rh_log_level_t level, apr_status_t status, const char *tag,
             const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-/** Bytes of the UTF-8 sequence at `at`, which is before `end`; 0 when it is malformed (RFC 3629
- * §4).
- */
-apr_size_t rh_utf8_length(const unsigned char *at, const unsigned char *end);
-
-/** True if the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
-bool rh_utf8_valid(const char *data, apr_size_t len);
-
-/**
- * The first `max` bytes as well-formed UTF-8 without NUL, in `pool`: what is malformed, or a NUL,
- * becomes U+FFFD.
- */
-const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t max);
 
 /** True for 1-RH_MAX_NAME bytes of UTF-8 without control characters: a tenant, key or id. */
 bool rh_name_valid(const char *data, apr_size_t len);

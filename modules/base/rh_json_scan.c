@@ -28,12 +28,7 @@ static void skip_space(scanner_t *scanner)
 
 static bool is_digit(const scanner_t *scanner)
 {
-    return scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9';
-}
-
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return scanner->at < scanner->end && rh_is_digit(*scanner->at);
 }
 
 static bool scan_escape(scanner_t *scanner)
@@ -44,7 +39,7 @@ static bool scan_escape(scanner_t *scanner)
     }
     if (*scanner->at == 'u') {
         for (int i = 1; i <= 4; i++) {
-            if (scanner->end - scanner->at <= i || !is_hex(scanner->at[i])) {
+            if (scanner->end - scanner->at <= i || !rh_is_hex(scanner->at[i])) {
                 return fail(scanner, "\\u needs four hexadecimal digits");
             }
         }

@@ -56,7 +56,7 @@ static bool fraction(const char **at, const char *end, int *usec)
     const char *start = *at;
 
     *usec = 0;
-    while (*at < end && **at >= '0' && **at <= '9') {
+    while (*at < end && rh_is_digit(**at)) {
         *usec += (**at - '0') * scale;
         scale /= 10;
         (*at)++;
@@ -146,13 +146,13 @@ apr_status_t rh_duration_parse(const char *text, apr_size_t len, bool allow_neve
         *duration = RH_NEVER;
         return APR_SUCCESS;
     }
-    while (at < len && text[at] >= '0' && text[at] <= '9' && at < 16) {
+    while (at < len && rh_is_digit(text[at]) && at < 16) {
         value = value * 10 + (text[at++] - '0');
     }
     if (at == 0) {
         return APR_EINVAL;
     }
-    for (apr_size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(units); i++) {
         apr_size_t name_len = strlen(units[i].name);
 
         if (len - at == name_len && memcmp(text + at, units[i].name, name_len) == 0) {

@@ -124,7 +124,7 @@ bool rh_uuid_valid(const char *text, apr_size_t len)
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
         char c = text[i];
 
-        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+        if (dash ? c != '-' : !rh_is_hex(c) || c != rh_lower(c)) {
             return false;
         }
     }

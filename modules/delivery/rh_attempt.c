@@ -11,41 +11,12 @@
 /** Maximum length of an attempt's error text, in bytes. */
 #define MAX_ERROR_BYTES 1000
 
-/** Bytes as UTF-8: what is not becomes U+FFFD, NUL goes. In `pool`, NUL-terminated. */
-static const char *clean_text(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t *out)
-{
-    const unsigned char *from = (const unsigned char *)data, *end = from + len;
-    apr_size_t i, size, needed = 0, used = 0;
-    char *text;
-
-    for (i = 0; i < len; i += size) {
-        size = rh_utf8_length(from + i, end);
-        needed += size ? size : 3;
-        size = size ? size : 1;
-    }
-    text = apr_palloc(pool, needed + 1);
-    for (i = 0; i < len; i += size) {
-        size = rh_utf8_length(from + i, end);
-        if (size == 0) {
-            memcpy(text + used, "\xEF\xBF\xBD", 3);
-            used += 3;
-            size = 1;
-        } else if (from[i] != '\0') {
-            memcpy(text + used, from + i, size);
-            used += size;
-        }
-    }
-    text[used] = '\0';
-    *out = used;
-    return text;
-}
-
 static const char *quoted(apr_pool_t *pool, const char *value)
 {
-    apr_size_t len;
-    const char *text = clean_text(pool, value, strlen(value), &len);
+    apr_size_t len = strlen(value);
+    const char *text = rh_utf8_clean(pool, value, len, len);
 
-    return rh_json_quote(pool, text, len);
+    return rh_json_quote(pool, text, strlen(text));
 }
 
 /** A header as JSON object text: repeated fields are one, joined by ", ".
@@ -126,12 +97,11 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
     attempt->sent = NULL;
     if (exchange->answer.len > 0) {
         len = exchange->answer.len < RH_MAX_ANSWER ? exchange->answer.len : RH_MAX_ANSWER;
-        attempt->answer = clean_text(pool, exchange->answer.data, len, &len);
+        attempt->answer = rh_utf8_clean(pool, exchange->answer.data, len, len);
     }
     if (exchange->error) {
-        len = strlen(exchange->error);
         attempt->error =
-            clean_text(pool, exchange->error, len < MAX_ERROR_BYTES ? len : MAX_ERROR_BYTES, &len);
+            rh_utf8_clean(pool, exchange->error, strlen(exchange->error), MAX_ERROR_BYTES);
     }
 }
 

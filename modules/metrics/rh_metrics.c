@@ -23,7 +23,7 @@ static const apr_int64_t batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512
 
 #define BOUNDS(array)                                                                              \
     {                                                                                              \
-        array, (int)(sizeof(array) / sizeof((array)[0]))                                           \
+        array, (int)(RH_COUNT_OF(array))                                                           \
     }
 
 static const struct {

@@ -3,7 +3,7 @@
 
 #include <apr_lib.h>
 
-#define FIRST_SIZE 16384
+#define FIRST_BYTES 16384
 
 static const char *const type_names[] = {"counter", "gauge", "histogram", "info"};
 static const char *const suffixes[] = {"_total", "", "", "_info"};
@@ -11,26 +11,14 @@ static const char *const suffixes[] = {"_total", "", "", "_info"};
 void rh_openmetrics_begin(rh_openmetrics_t *out, apr_pool_t *pool, bool prometheus)
 {
     memset(out, 0, sizeof(*out));
-    out->pool = pool;
-    out->size = FIRST_SIZE;
-    out->text = apr_palloc(pool, out->size);
+    out->text.pool = pool;
+    (void)rh_buffer_reserve(&out->text, FIRST_BYTES);
     out->prometheus = prometheus;
 }
 
 static void put_bytes(rh_openmetrics_t *out, const char *data, apr_size_t len)
 {
-    if (len > out->size - out->len) {
-        char *larger;
-
-        while (len > out->size - out->len) {
-            out->size *= 2;
-        }
-        larger = apr_palloc(out->pool, out->size);
-        memcpy(larger, out->text, out->len);
-        out->text = larger;
-    }
-    memcpy(out->text + out->len, data, len);
-    out->len += len;
+    rh_buffer_add(&out->text, data, len);
 }
 
 static void put(rh_openmetrics_t *out, const char *text)
@@ -158,15 +146,13 @@ static const char *bound_text(rh_openmetrics_t *out, apr_int64_t bound, bool sec
     rh_openmetrics_t text;
 
     if (!seconds) {
-        return apr_psprintf(out->pool, "%" APR_INT64_T_FMT ".0", bound);
+        return apr_psprintf(out->text.pool, "%" APR_INT64_T_FMT ".0", bound);
     }
     memset(&text, 0, sizeof(text));
-    text.pool = out->pool;
-    text.size = 64;
-    text.text = apr_palloc(out->pool, text.size);
+    text.text.pool = out->text.pool;
     put_seconds(&text, bound);
-    text.text[text.len] = '\0';
-    return text.text;
+    put_bytes(&text, "", 1);
+    return text.text.data;
 }
 
 void rh_openmetrics_histogram(rh_openmetrics_t *out, const char *const *labels,
@@ -204,8 +190,8 @@ rh_bytes_t rh_openmetrics_end(rh_openmetrics_t *out)
     if (!out->prometheus) {
         put(out, "# EOF\n");
     }
-    whole.data = out->text;
-    whole.len = out->len;
+    whole.data = out->text.data;
+    whole.len = out->text.len;
     return whole;
 }
 

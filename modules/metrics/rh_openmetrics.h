@@ -24,9 +24,7 @@ typedef enum {
 
 /** A text being written. */
 typedef struct rh_openmetrics_t {
-    apr_pool_t *pool;
-    char *text;
-    apr_size_t len, size;
+    rh_buffer_t text;
     bool prometheus; /**< the older format */
     rh_family_t type;
     const char *name; /**< of the family */

@@ -17,7 +17,7 @@ const char *rh_delivery_state_name(rh_delivery_state_t state)
 
 bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state)
 {
-    for (int i = 0; i < (int)(sizeof(state_names) / sizeof(state_names[0])); i++) {
+    for (int i = 0; i < (int)(RH_COUNT_OF(state_names)); i++) {
         if (strcmp(state_names[i], name) == 0) {
             *state = (rh_delivery_state_t)i;
             return true;

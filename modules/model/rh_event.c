@@ -27,7 +27,7 @@ const char *rh_event_key(apr_pool_t *pool, const char *data, apr_size_t len)
     }
     if (*value.data == '"') {
         key = rh_json_string(pool, value);
-    } else if (*value.data == '-' || (*value.data >= '0' && *value.data <= '9')) {
+    } else if (*value.data == '-' || rh_is_digit(*value.data)) {
         key = apr_pstrmemdup(pool, value.data, value.len);
     }
     return key && rh_name_valid(key, strlen(key)) ? key : NULL;
@@ -42,7 +42,7 @@ bool rh_traceparent_valid(const char *text)
     for (int part = 0; part < 4; part++) {
         zero = true;
         for (int i = 0; i < parts[part]; i++, at++) {
-            if (!((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f'))) {
+            if (!rh_is_hex(*at) || *at != rh_lower(*at)) {
                 return false;
             }
             zero = zero && *at == '0';
@@ -150,7 +150,7 @@ static const struct {
     {"key", read_key, true},    {"time", read_time, true},  {"tenant", read_tenant, true},
 };
 
-#define MEMBER_COUNT ((int)(sizeof(members) / sizeof(members[0])))
+#define MEMBER_COUNT ((int)RH_COUNT_OF(members))
 
 /** Decode the escapes of a member's name; one that holds U+0000 is returned as written. */
 static const char *member_name(reading_t *reading, rh_bytes_t name)

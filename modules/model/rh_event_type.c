@@ -3,7 +3,7 @@
 
 static bool is_segment_character(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    return (c >= 'a' && c <= 'z') || rh_is_digit(c) || c == '_';
 }
 
 /** True if non-empty segments are separated by single dots; *dots receives the number of dots. */

@@ -78,7 +78,7 @@ static const char *find_title(int status)
         {503, "Service Unavailable"},
     };
 
-    for (apr_size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(titles); i++) {
         if (titles[i].status == status) {
             return titles[i].title;
         }

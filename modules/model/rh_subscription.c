@@ -13,7 +13,7 @@ const char *rh_subscription_state_name(rh_subscription_state_t state)
 
 bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state)
 {
-    for (apr_size_t i = 0; i < sizeof(state_names) / sizeof(*state_names); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(state_names); i++) {
         if (strcmp(state_names[i], name) == 0) {
             *state = (rh_subscription_state_t)i;
             return true;

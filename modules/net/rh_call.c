@@ -81,8 +81,8 @@ static void fill_exchange(rh_call_t *call, rh_exchange_result_t result, const ch
         exchange->error = NULL;
         exchange->status_code = answer->status_code;
         exchange->answer_headers = answer->headers;
-        exchange->answer.data = answer->body;
-        exchange->answer.len = answer->body_len;
+        exchange->answer.data = answer->body.data;
+        exchange->answer.len = answer->body.len;
         return;
     }
     exchange->status_code = 0;

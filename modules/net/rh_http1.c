@@ -1,8 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_http1.h"
 
-#include <apr_lib.h>
-
 /** Where the reader stands. Those up to TRAILER take lines, those behind it runs of bytes. */
 enum {
     STATUS,
@@ -50,6 +48,7 @@ void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel)
     memset(answer, 0, sizeof(*answer));
     answer->pool = pool;
     answer->tunnel = tunnel;
+    answer->line.pool = answer->body.pool = pool;
     answer->headers = apr_table_make(pool, 16);
     answer->most_kept = RH_MAX_ANSWER;
     answer->most_read = RH_HTTP1_MAX_BODY;
@@ -62,86 +61,7 @@ void rh_http1_keep(rh_http1_t *answer, apr_size_t most)
     answer->most_read = most > RH_HTTP1_MAX_BODY / 2 ? 2 * most : RH_HTTP1_MAX_BODY;
 }
 
-/** Room for at least `needed` bytes; grows by doubling, so that all it ever took is twice that. */
-static char *grown(apr_pool_t *pool, char *buffer, apr_size_t len, apr_size_t *size,
-                   apr_size_t needed)
-{
-    char *larger;
-
-    if (needed <= *size) {
-        return buffer;
-    }
-    *size = *size ? *size : 256;
-    while (*size < needed) {
-        *size *= 2;
-    }
-    larger = apr_palloc(pool, *size);
-    if (len) {
-        memcpy(larger, buffer, len);
-    }
-    return larger;
-}
-
 /* ---- fields ---- */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static rh_bytes_t trimmed(rh_bytes_t text)
-{
-    while (text.len && is_blank(text.data[0])) {
-        text.data++;
-        text.len--;
-    }
-    while (text.len && is_blank(text.data[text.len - 1])) {
-        text.len--;
-    }
-    return text;
-}
-
-static bool equals(rh_bytes_t text, const char *word)
-{
-    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
-}
-
-/** The next item of a comma-separated list, without empty ones (RFC 9110 §5.6.1.2). */
-static bool next_item(rh_bytes_t *list, rh_bytes_t *item)
-{
-    while (list->len) {
-        const char *comma = memchr(list->data, ',', list->len);
-        apr_size_t len = comma ? (apr_size_t)(comma - list->data) : list->len;
-
-        item->data = list->data;
-        item->len = len;
-        *item = trimmed(*item);
-        len += comma ? 1 : 0;
-        list->data += len;
-        list->len -= len;
-        if (item->len) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/** Digits alone; -1 for anything else or what is beyond reason. */
-static apr_int64_t read_number(rh_bytes_t text)
-{
-    apr_int64_t number = 0;
-
-    if (text.len == 0 || text.len > 18) {
-        return -1;
-    }
-    for (apr_size_t i = 0; i < text.len; i++) {
-        if (!apr_isdigit(text.data[i])) {
-            return -1;
-        }
-        number = number * 10 + (text.data[i] - '0');
-    }
-    return number;
-}
 
 /** RFC 9112 §6.3: the same length over and over is one length. */
 static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
@@ -149,8 +69,8 @@ static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
     rh_bytes_t item;
     bool any = false;
 
-    while (next_item(&value, &item)) {
-        apr_int64_t length = read_number(item);
+    while (rh_list_next(&value, &item)) {
+        apr_int64_t length = rh_number_of(item);
 
         if (length < 0 || (answer->content_length >= 0 && answer->content_length != length)) {
             return false;
@@ -169,12 +89,12 @@ static bool read_transfer_encoding(rh_http1_t *answer, rh_bytes_t value)
 {
     rh_bytes_t item;
 
-    while (next_item(&value, &item)) {
-        if (equals(item, "identity")) {
+    while (rh_list_next(&value, &item)) {
+        if (rh_equals_word(item, "identity")) {
             continue;
         }
         answer->encoded = true;
-        if (equals(item, "chunked")) {
+        if (rh_equals_word(item, "chunked")) {
             if (answer->chunked) {
                 return false;
             }
@@ -190,9 +110,9 @@ static void read_connection(rh_http1_t *answer, rh_bytes_t value)
 {
     rh_bytes_t item;
 
-    while (next_item(&value, &item)) {
-        answer->close = answer->close || equals(item, "close");
-        answer->keep_alive = answer->keep_alive || equals(item, "keep-alive");
+    while (rh_list_next(&value, &item)) {
+        answer->close = answer->close || rh_equals_word(item, "close");
+        answer->keep_alive = answer->keep_alive || rh_equals_word(item, "keep-alive");
     }
 }
 
@@ -200,24 +120,13 @@ static void read_keep_alive(rh_http1_t *answer, rh_bytes_t value)
 {
     rh_bytes_t item;
 
-    while (next_item(&value, &item)) {
+    while (rh_list_next(&value, &item)) {
         if (item.len > 8 && strncasecmp(item.data, "timeout=", 8) == 0) {
             item.data += 8;
             item.len -= 8;
-            answer->idle_seconds = read_number(item);
+            answer->idle_seconds = rh_number_of(item);
         }
     }
-}
-
-static bool is_name(rh_bytes_t name)
-{
-    for (apr_size_t i = 0; i < name.len; i++) {
-        if (name.data[i] == '\0' ||
-            (!apr_isalnum(name.data[i]) && !strchr("!#$%&'*+-.^_`|~", name.data[i]))) {
-            return false;
-        }
-    }
-    return name.len > 0;
 }
 
 /** One field, its folded lines already joined (RFC 9112 §5). */
@@ -236,8 +145,8 @@ static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
     name.len = (apr_size_t)(colon - line.data);
     value.data = colon + 1;
     value.len = line.len - name.len - 1;
-    value = trimmed(value);
-    if (!is_name(name)) {
+    value = rh_trimmed(value);
+    if (!rh_is_token(name)) {
         return bad(answer, "a field of its header has a bad name");
     }
     if (memchr(value.data, '\0', value.len) || memchr(value.data, '\r', value.len)) {
@@ -248,17 +157,17 @@ static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
     }
     apr_table_addn(answer->headers, apr_pstrmemdup(answer->pool, name.data, name.len),
                    apr_pstrmemdup(answer->pool, value.data, value.len));
-    if (equals(name, "Content-Length")) {
+    if (rh_equals_word(name, "Content-Length")) {
         if (!read_content_length(answer, value)) {
             return bad(answer, "its Content-Length is wrong or contradicts itself");
         }
-    } else if (equals(name, "Transfer-Encoding")) {
+    } else if (rh_equals_word(name, "Transfer-Encoding")) {
         if (!read_transfer_encoding(answer, value)) {
             return bad(answer, "its Transfer-Encoding is chunked twice");
         }
-    } else if (equals(name, "Connection")) {
+    } else if (rh_equals_word(name, "Connection")) {
         read_connection(answer, value);
-    } else if (equals(name, "Keep-Alive")) {
+    } else if (rh_equals_word(name, "Keep-Alive")) {
         read_keep_alive(answer, value);
     }
     return RH_HTTP1_MORE;
@@ -271,9 +180,9 @@ static rh_http1_result_t read_status(rh_http1_t *answer, rh_bytes_t line)
 {
     const char *text = line.data;
 
-    if (line.len < 12 || memcmp(text, "HTTP/1.", 7) != 0 || !apr_isdigit(text[7]) ||
-        text[8] != ' ' || text[9] < '1' || !apr_isdigit(text[9]) || !apr_isdigit(text[10]) ||
-        !apr_isdigit(text[11]) || (line.len > 12 && text[12] != ' ') ||
+    if (line.len < 12 || memcmp(text, "HTTP/1.", 7) != 0 || !rh_is_digit(text[7]) ||
+        text[8] != ' ' || text[9] < '1' || !rh_is_digit(text[9]) || !rh_is_digit(text[10]) ||
+        !rh_is_digit(text[11]) || (line.len > 12 && text[12] != ' ') ||
         memchr(text, '\r', line.len)) {
         return bad(answer, "its status line is malformed");
     }
@@ -317,31 +226,22 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
     return RH_HTTP1_MORE;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /** RFC 9112 §7.1; extensions are passed over. */
 static rh_http1_result_t read_chunk_size(rh_http1_t *answer, rh_bytes_t line)
 {
     apr_uint64_t size = 0;
     apr_size_t i;
 
-    for (i = 0; i < line.len && hex_digit(line.data[i]) >= 0; i++) {
+    for (i = 0; i < line.len && rh_hex_value(line.data[i]) >= 0; i++) {
         if (size >> 56) {
             return bad(answer, "a chunk is too large");
         }
-        size = size * 16 + (apr_uint64_t)hex_digit(line.data[i]);
+        size = size * 16 + (apr_uint64_t)rh_hex_value(line.data[i]);
     }
     if (i == 0) {
         return bad(answer, "a chunk has no size");
     }
-    while (i < line.len && is_blank(line.data[i])) {
+    while (i < line.len && rh_is_blank(line.data[i])) {
         i++;
     }
     if (i < line.len && line.data[i] != ';') {
@@ -384,9 +284,9 @@ static rh_bytes_t without_cr(const char *line, apr_size_t len)
 
 static rh_http1_result_t flush_line(rh_http1_t *answer)
 {
-    rh_bytes_t line = without_cr(answer->line, answer->line_len);
+    rh_bytes_t line = without_cr(answer->line.data, answer->line.len);
 
-    answer->line_len = 0;
+    answer->line.len = 0;
     answer->line_ended = false;
     return read_line(answer, line);
 }
@@ -401,7 +301,7 @@ static bool count_line(rh_http1_t *answer, apr_size_t len)
 {
     if (answer->state == CHUNK_SIZE || answer->state == CHUNK_END) {
         answer->body_bytes += len;
-        if (answer->line_len + len > RH_HTTP1_MAX_CHUNK_LINE) {
+        if (answer->line.len + len > RH_HTTP1_MAX_CHUNK_LINE) {
             (void)bad(answer, "a chunk's extensions are over 4 KiB");
             return false;
         }
@@ -418,9 +318,21 @@ static bool count_line(rh_http1_t *answer, apr_size_t len)
 /** What can't become a status line any more is refused at once, not when its line ends. */
 static bool begins_well(const rh_http1_t *answer)
 {
-    apr_size_t len = answer->line_len < 7 ? answer->line_len : 7;
+    apr_size_t len = answer->line.len < 7 ? answer->line.len : 7;
 
-    return memcmp(answer->line, "HTTP/1.", len) == 0;
+    return memcmp(answer->line.data, "HTTP/1.", len) == 0;
+}
+
+/**
+ * True for the first frame of a server that speaks HTTP/2 alone: SETTINGS or GOAWAY on stream 0
+ * (RFC 9113 sections 3.4, 4.1). A frame that comes in pieces is taken for anything else.
+ */
+static bool begins_as_http2(const char *data, apr_size_t len)
+{
+    static const char stream[4];
+
+    return len >= 9 && data[0] == 0 && (data[3] == 4 || data[3] == 7) &&
+           memcmp(data + 5, stream, sizeof(stream)) == 0;
 }
 
 /**
@@ -435,12 +347,12 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
 
     *used = 0;
     if (answer->line_ended) {
-        if (!is_blank(data[0])) {
+        if (!rh_is_blank(data[0])) {
             return flush_line(answer);
         }
         answer->line_ended = false;
-        answer->line_len = without_cr(answer->line, answer->line_len).len;
-        answer->line[answer->line_len++] = ' ';
+        answer->line.len = without_cr(answer->line.data, answer->line.len).len;
+        answer->line.data[answer->line.len++] = ' ';
     }
     end = memchr(data, '\n', len);
     taken = end ? (apr_size_t)(end - data) : len;
@@ -449,17 +361,17 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
         return RH_HTTP1_BAD;
     }
     /* One byte more than the line, so that a fold's blank always has room. */
-    answer->line = grown(answer->pool, answer->line, answer->line_len, &answer->line_size,
-                         answer->line_len + taken + 1);
-    memcpy(answer->line + answer->line_len, data, taken);
-    answer->line_len += taken;
+    memcpy(rh_buffer_reserve(&answer->line, taken + 1), data, taken);
+    answer->line.len += taken;
     if (answer->state == STATUS && !begins_well(answer)) {
-        return bad(answer, "it is not HTTP/1.x");
+        return bad(answer, answer->line.len == taken && begins_as_http2(data, len)
+                               ? "it is HTTP/2; HTTP/1.1 is needed"
+                               : "it is not HTTP/1.x");
     }
     if (!end) {
         return RH_HTTP1_MORE;
     }
-    if (is_field_state(answer) && without_cr(answer->line, answer->line_len).len) {
+    if (is_field_state(answer) && without_cr(answer->line.data, answer->line.len).len) {
         answer->line_ended = true;
         return RH_HTTP1_MORE;
     }
@@ -471,19 +383,14 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
 static rh_http1_result_t take_body(rh_http1_t *answer, const char *data, apr_size_t len,
                                    apr_size_t *used)
 {
-    apr_size_t room = answer->most_kept - answer->body_len, keep;
+    apr_size_t room = answer->most_kept - answer->body.len, keep;
 
     if (answer->state != BODY_TO_THE_END && len > answer->left) {
         len = (apr_size_t)answer->left;
     }
     *used = len;
     keep = len < room ? len : room;
-    if (keep) {
-        answer->body = grown(answer->pool, answer->body, answer->body_len, &answer->body_size,
-                             answer->body_len + keep);
-        memcpy(answer->body + answer->body_len, data, keep);
-        answer->body_len += keep;
-    }
+    rh_buffer_add(&answer->body, data, keep);
     answer->body_bytes += len;
     if (answer->state == BODY_TO_THE_END) {
         return RH_HTTP1_MORE;

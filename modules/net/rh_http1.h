@@ -34,8 +34,8 @@ typedef struct rh_http1_t {
     int status_code;          /**< 0 until the final status line was read */
     apr_table_t *headers;     /**< of the final answer, in order, without its trailer */
     bool header_done;         /**< the final header was read to its end */
-    char *body;               /**< decoded from chunks; in the pool */
-    apr_size_t body_len;      /**< at most RH_MAX_ANSWER, or what rh_http1_keep said */
+    rh_buffer_t body;         /**< decoded from chunks; at most RH_MAX_ANSWER bytes, or what
+                                   rh_http1_keep said */
     bool reusable;            /**< once done: another request may follow on the connection */
     apr_int64_t idle_seconds; /**< what Keep-Alive promised, -1: nothing */
     const char *error;        /**< static */
@@ -46,8 +46,7 @@ typedef struct rh_http1_t {
     bool tunnel, http10, close, keep_alive;
     bool encoded, chunked;
     bool line_ended; /**< a field's line was read; the next byte says if it is folded */
-    char *line;
-    apr_size_t line_len, line_size, body_size;
+    rh_buffer_t line;
     apr_size_t header_bytes, body_bytes;
     apr_size_t most_kept, most_read; /**< of the body */
     int fields;

@@ -1,26 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_http1.h"
 
-#include <apr_lib.h>
-
-/** RFC 9110 §5.6.2 */
-static bool is_token(const char *text)
-{
-    if (!*text) {
-        return false;
-    }
-    for (; *text; text++) {
-        if (!apr_isalnum(*text) && !strchr("!#$%&'*+-.^_`|~", *text)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool is_value(const char *text)
 {
     for (; *text; text++) {
-        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f) {
+        if (rh_is_control(*text) && *text != '\t') {
             return false;
         }
     }
@@ -47,7 +31,7 @@ rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head)
     apr_array_header_t *parts = apr_array_make(pool, 16 + 4 * fields->nelts, sizeof(const char *));
     rh_bytes_t written = {NULL, 0};
 
-    if (!is_token(head->method)) {
+    if (!rh_is_token(rh_bytes_of(head->method))) {
         return written;
     }
     add(parts, head->method);
@@ -67,7 +51,7 @@ rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head)
         add_field(parts, "Proxy-Authorization", head->proxy_login);
     }
     for (int i = 0; i < fields->nelts; i++) {
-        if (!is_token(entries[i].key) || !is_value(entries[i].val)) {
+        if (!rh_is_token(rh_bytes_of(entries[i].key)) || !is_value(entries[i].val)) {
             return written;
         }
         add_field(parts, entries[i].key, entries[i].val);

@@ -92,7 +92,7 @@ static void read_endless(apr_pool_t *pool, const uint8_t *data, size_t size)
         result = rh_http1_feed(&outcome.answer, block, sizeof(block) / tail * tail, &used);
     }
     outcome.result = result;
-    demand(outcome.answer.body_len <= RH_HTTP1_MAX_BODY);
+    demand(outcome.answer.body.len <= RH_HTTP1_MAX_BODY);
     demand(result == RH_HTTP1_DONE ? outcome.answer.header_done : outcome.answer.error != NULL);
     check_over(&outcome);
 }
@@ -102,7 +102,7 @@ static void check(const outcome_t *outcome)
     const rh_http1_t *answer = &outcome->answer;
     const apr_array_header_t *fields = apr_table_elts(answer->headers);
 
-    demand(answer->body_len <= RH_MAX_ANSWER && fields->nelts <= RH_HTTP1_MAX_FIELDS);
+    demand(answer->body.len <= RH_MAX_ANSWER && fields->nelts <= RH_HTTP1_MAX_FIELDS);
     demand(outcome->total <= RH_HTTP1_MAX_HEADER + RH_HTTP1_MAX_BODY + 32768 + 4096);
     if (outcome->result == RH_HTTP1_DONE) {
         demand(answer->header_done && answer->error == NULL);
@@ -143,9 +143,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                whole.answer.header_bytes > RH_HTTP1_MAX_HEADER);
         demand(whole.answer.status_code == pieces.answer.status_code);
         demand(whole.answer.reusable == pieces.answer.reusable);
-        demand(whole.answer.body_len == pieces.answer.body_len);
-        demand(whole.answer.body_len == 0 ||
-               memcmp(whole.answer.body, pieces.answer.body, whole.answer.body_len) == 0);
+        demand(whole.answer.body.len == pieces.answer.body.len);
+        demand(whole.answer.body.len == 0 ||
+               memcmp(whole.answer.body.data, pieces.answer.body.data, whole.answer.body.len) == 0);
         demand(apr_table_elts(whole.answer.headers)->nelts ==
                apr_table_elts(pieces.answer.headers)->nelts);
     }

@@ -45,11 +45,11 @@ static void utf8(void)
         "eight byte\xe2\x82",
     };
 
-    for (apr_size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(good); i++) {
         ok(rh_utf8_valid(good[i], strlen(good[i])), "UTF-8: good text %d", (int)i);
         is(rh_utf8_clean(pool, good[i], strlen(good[i]), 1000), good[i], "is clean as it is");
     }
-    for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(bad); i++) {
         const char *clean = rh_utf8_clean(pool, bad[i], strlen(bad[i]), 1000);
 
         ok(!rh_utf8_valid(bad[i], strlen(bad[i])), "UTF-8: bad text %d", (int)i);
@@ -71,6 +71,100 @@ static void utf8(void)
                      4, 3),
        "\xe2\x82\xac", "also just before the cut");
     is(rh_utf8_clean(pool, "\xf0\x9f\x98\x80", 4, 0), "", "nothing of it is nothing");
+}
+
+/* ---- ASCII, tokens, lists ---- */
+
+static rh_bytes_t bytes(const char *text)
+{
+    return rh_bytes_of(text);
+}
+
+static void ascii(void)
+{
+    int digits = 0, letters = 0, hex = 0, controls = 0;
+
+    for (int c = 0; c < 256; c++) {
+        digits += rh_is_digit((char)c);
+        letters += rh_is_alpha((char)c);
+        hex += rh_is_hex((char)c);
+        controls += rh_is_control((char)c);
+    }
+    is_int(digits, 10, "of 256 bytes 10 are digits");
+    is_int(letters, 52, "52 are letters");
+    is_int(hex, 22, "22 are hexadecimal digits");
+    is_int(controls, 33, "33 are control characters");
+    ok(rh_hex_value('0') == 0 && rh_hex_value('a') == 10 && rh_hex_value('F') == 15 &&
+           rh_hex_value('g') == -1 && rh_hex_value('`') == -1 && rh_hex_value('@') == -1,
+       "hexadecimal digits have values");
+    ok(rh_lower('Z') == 'z' && rh_lower('[') == '[' && rh_lower((char)0xc4) == (char)0xc4,
+       "only ASCII has a lower case");
+}
+
+static void tokens(void)
+{
+    static const char *const good[] = {"a", "X-Api-Key", "!#$%&'*+-.^_`|~09azAZ"};
+    static const char *const bad[] = {"",    "a b",      "a:",    "a\t", "(a)",
+                                      "a,b", "\xc3\xa4", "a\x7f", "\""};
+
+    for (apr_size_t i = 0; i < RH_COUNT_OF(good); i++) {
+        ok(rh_is_token(bytes(good[i])), "%s is a token", good[i]);
+    }
+    for (apr_size_t i = 0; i < RH_COUNT_OF(bad); i++) {
+        ok(!rh_is_token(bytes(bad[i])), "bad token %d is not", (int)i);
+    }
+    ok(!rh_is_token((rh_bytes_t){"a\0b", 3}), "nor is one with a NUL");
+    ok(rh_equals_word(bytes("ChunkeD"), "chunked") && !rh_equals_word(bytes("chunke"), "chunked") &&
+           !rh_equals_word(bytes("chunkedx"), "chunked"),
+       "a word is the same in any case, and whole");
+}
+
+static void lists(void)
+{
+    rh_bytes_t list = bytes(" , a,\tb c ,, d\t"), item;
+    char got[64] = "";
+
+    while (rh_list_next(&list, &item)) {
+        strncat(got, item.data, item.len);
+        strcat(got, "|");
+    }
+    is(got, "a|b c|d|", "a list has its items without the blanks around them");
+    list = bytes(",, ,");
+    ok(!rh_list_next(&list, &item), "a list may be empty");
+    is_int(rh_trimmed(bytes(" \t ")).len, 0, "blanks alone are nothing");
+    is_int(rh_trimmed(bytes("\n")).len, 1, "a line feed is no blank");
+}
+
+static void numbers(void)
+{
+    ok(rh_number_of(bytes("0")) == 0 && rh_number_of(bytes("007")) == 7, "digits are a number");
+    ok(rh_number_of(bytes("999999999999999999")) == APR_INT64_C(999999999999999999),
+       "up to 18 of them");
+    ok(rh_number_of(bytes("1000000000000000000")) == -1 && rh_number_of(bytes("")) == -1 &&
+           rh_number_of(bytes("-1")) == -1 && rh_number_of(bytes("+1")) == -1 &&
+           rh_number_of(bytes("1 ")) == -1 && rh_number_of(bytes("0x1")) == -1,
+       "anything else is none");
+}
+
+static void buffers(void)
+{
+    rh_buffer_t buffer = {.pool = pool};
+    apr_size_t sizes = 0, last = 0;
+
+    rh_buffer_add(&buffer, "", 0);
+    ok(!buffer.data && buffer.len == 0, "a buffer takes no memory before it has to");
+    for (int i = 0; i < 5000; i++) {
+        rh_buffer_add(&buffer, "0123456789", 10);
+        sizes += buffer.size == last ? 0 : buffer.size;
+        last = buffer.size;
+    }
+    is_int(buffer.len, 50000, "it grows");
+    ok(memcmp(buffer.data, "0123456789", 10) == 0 &&
+           memcmp(buffer.data + 49990, "0123456789", 10) == 0,
+       "and keeps what it has");
+    ok(sizes < 4 * buffer.len, "in all it takes no more than four times that");
+    ok(rh_buffer_reserve(&buffer, 1000000) == buffer.data + 50000 && buffer.len == 50000,
+       "room is not content");
 }
 
 static void names(void)
@@ -137,6 +231,11 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     utf8();
+    ascii();
+    tokens();
+    lists();
+    numbers();
+    buffers();
     names();
     logging();
     apr_pool_destroy(pool);

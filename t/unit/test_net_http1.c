@@ -163,7 +163,7 @@ static void check_case(const case_t *it)
         rh_http1_result_t result = feed(it->text, len, steps[i], it->closed, &total);
         const char *said =
             result == RH_HTTP1_DONE
-                ? apr_pstrmemdup(pool, answer.body ? answer.body : "", answer.body_len)
+                ? apr_pstrmemdup(pool, answer.body.data ? answer.body.data : "", answer.body.len)
                 : answer.error;
         bool right = result == it->result && answer.status_code == it->status_code && said &&
                      strcmp(said, it->body) == 0 && answer.reusable == it->reusable &&
@@ -222,12 +222,12 @@ static void check_bounds(void)
     text = repeated(CHUNKED, "10\r\n0123456789abcdef\r\n", 100000, &len);
     is_int(feed(text, len, 8192, false, &total), RH_HTTP1_DONE, "chunks without end are an answer");
     ok(total <= RH_HTTP1_MAX_BODY + 8192, "which is read no further than its bound");
-    is_int((long long)answer.body_len, RH_MAX_ANSWER, "of which so much is kept");
+    is_int((long long)answer.body.len, RH_MAX_ANSWER, "of which so much is kept");
     ok(!answer.reusable, "and whose connection isn't used again");
     free(text);
     text = repeated(H11 "Content-Length: 20000\r\n\r\n", "0123456789", 2000, &len);
     is_int(feed(text, len, 8192, false, &total), RH_HTTP1_DONE, "a body over what is kept");
-    ok(answer.reusable && answer.body_len == RH_MAX_ANSWER && total == len,
+    ok(answer.reusable && answer.body.len == RH_MAX_ANSWER && total == len,
        "is read to its end, and the connection used again");
     free(text);
 }
@@ -241,8 +241,8 @@ static void check_keep(void)
     rh_http1_begin(&answer, pool, false);
     rh_http1_keep(&answer, 300000);
     is_int(rh_http1_feed(&answer, text, len, &used), RH_HTTP1_DONE, "who wants more than that");
-    ok(answer.body_len == 300000 && used == len &&
-           memcmp(answer.body + 299990, "0123456789", 10) == 0,
+    ok(answer.body.len == 300000 && used == len &&
+           memcmp(answer.body.data + 299990, "0123456789", 10) == 0,
        "has as much as he said");
     free(text);
 }
@@ -262,6 +262,29 @@ static void check_fields(void)
     is(apr_table_get(answer.headers, "X-Fold"), "a    b", "a folded one is one");
     is(apr_table_getm(pool, answer.headers, "Set-Cookie"), "a,b", "repeated ones are all there");
     is_int(answer.idle_seconds, 5, "Keep-Alive says how long");
+}
+
+static void check_http2(void)
+{
+    static const char settings[] = "\0\0\6\4\0\0\0\0\0\0\3\0\0\0\n";
+    static const char goaway[] = "\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\1";
+    static const char data[] = "\0\0\6\0\0\0\0\0\1";
+    apr_size_t used;
+
+    apr_pool_clear(pool);
+    rh_http1_begin(&answer, pool, false);
+    is_int(rh_http1_feed(&answer, settings, sizeof(settings) - 1, &used), RH_HTTP1_BAD,
+           "a frame of HTTP/2 is not read");
+    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "  but told as such");
+    rh_http1_begin(&answer, pool, false);
+    rh_http1_feed(&answer, goaway, sizeof(goaway) - 1, &used);
+    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "so is a goodbye");
+    rh_http1_begin(&answer, pool, false);
+    rh_http1_feed(&answer, data, sizeof(data) - 1, &used);
+    is(answer.error, "it is not HTTP/1.x", "other bytes are not taken for it");
+    rh_http1_begin(&answer, pool, false);
+    rh_http1_feed(&answer, settings, 3, &used);
+    is(answer.error, "it is not HTTP/1.x", "nor are a few");
 }
 
 static void check_tunnel(void)
@@ -329,6 +352,7 @@ int main(void)
     check_bounds();
     check_keep();
     check_fields();
+    check_http2();
     check_tunnel();
     check_requests();
     apr_pool_destroy(pool);

@@ -1,47 +1,15 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_inflate.h"
 
-#include <apr_lib.h>
 #include <string.h>
 #include <zlib.h>
 
 static const char *const zlib_codings[] = {"gzip", "x-gzip", "deflate"};
 
-static bool is_token(rh_bytes_t token, const char *name)
-{
-    return token.len == strlen(name) && strncasecmp(token.data, name, token.len) == 0;
-}
-
 static bool is_zlib(rh_bytes_t token)
 {
-    for (apr_size_t i = 0; i < sizeof(zlib_codings) / sizeof(*zlib_codings); i++) {
-        if (is_token(token, zlib_codings[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static rh_bytes_t trimmed(const char *data, apr_size_t len)
-{
-    while (len > 0 && apr_isspace(*data)) {
-        data++;
-        len--;
-    }
-    while (len > 0 && apr_isspace(data[len - 1])) {
-        len--;
-    }
-    return (rh_bytes_t){data, len};
-}
-
-/** The next item of a comma-separated list; false at the end. Empty items are passed over. */
-static bool next_item(const char **cursor, rh_bytes_t *item)
-{
-    while (**cursor) {
-        apr_size_t len = strcspn(*cursor, ",");
-        *item = trimmed(*cursor, len);
-        *cursor += len + ((*cursor)[len] == ',');
-        if (item->len > 0) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(zlib_codings); i++) {
+        if (rh_equals_word(token, zlib_codings[i])) {
             return true;
         }
     }
@@ -51,10 +19,10 @@ static bool next_item(const char **cursor, rh_bytes_t *item)
 rh_coding_t rh_coding_parse(const char *field)
 {
     rh_coding_t coding = RH_CODING_NONE;
-    rh_bytes_t item;
+    rh_bytes_t list = rh_bytes_of(field ? field : ""), item;
 
-    while (field && next_item(&field, &item)) {
-        if (is_token(item, "identity")) {
+    while (rh_list_next(&list, &item)) {
+        if (rh_equals_word(item, "identity")) {
             continue;
         }
         if (coding != RH_CODING_NONE || !is_zlib(item)) {
@@ -74,7 +42,7 @@ static bool is_refusal(rh_bytes_t item)
     if (!semicolon) {
         return false;
     }
-    rh_bytes_t weight = trimmed(semicolon + 1, (apr_size_t)(end - semicolon - 1));
+    rh_bytes_t weight = rh_trimmed((rh_bytes_t){semicolon + 1, (apr_size_t)(end - semicolon - 1)});
     if (weight.len < 3 || (*weight.data != 'q' && *weight.data != 'Q') || weight.data[1] != '=') {
         return false;
     }
@@ -88,20 +56,20 @@ static bool is_refusal(rh_bytes_t item)
 
 const char *rh_coding_accept(apr_pool_t *pool, const char *field)
 {
-    const char *cursor = field;
+    rh_bytes_t cursor;
     bool changed = false, identity_refused = false, acceptable = false;
     rh_bytes_t item;
 
-    for (cursor = field; next_item(&cursor, &item);) {
+    for (cursor = rh_bytes_of(field); rh_list_next(&cursor, &item);) {
         const char *semicolon = memchr(item.data, ';', item.len);
-        rh_bytes_t coding =
-            trimmed(item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len);
+        rh_bytes_t coding = rh_trimmed(
+            (rh_bytes_t){item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len});
         bool refusal = is_refusal(item);
-        bool keep = refusal || is_zlib(coding) || is_token(coding, "identity");
+        bool keep = refusal || is_zlib(coding) || rh_equals_word(coding, "identity");
 
         changed = changed || !keep;
         acceptable = acceptable || (keep && !refusal);
-        if (refusal && (is_token(coding, "identity") || is_token(coding, "*"))) {
+        if (refusal && (rh_equals_word(coding, "identity") || rh_equals_word(coding, "*"))) {
             identity_refused = true;
         }
     }
@@ -110,11 +78,11 @@ const char *rh_coding_accept(apr_pool_t *pool, const char *field)
     }
 
     const char *kept = NULL;
-    for (cursor = field; next_item(&cursor, &item);) {
+    for (cursor = rh_bytes_of(field); rh_list_next(&cursor, &item);) {
         const char *semicolon = memchr(item.data, ';', item.len);
-        rh_bytes_t coding =
-            trimmed(item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len);
-        if (!is_refusal(item) && !is_zlib(coding) && !is_token(coding, "identity")) {
+        rh_bytes_t coding = rh_trimmed(
+            (rh_bytes_t){item.data, semicolon ? (apr_size_t)(semicolon - item.data) : item.len});
+        if (!is_refusal(item) && !is_zlib(coding) && !rh_equals_word(coding, "identity")) {
             continue;
         }
         const char *text = apr_pstrmemdup(pool, item.data, item.len);

@@ -24,19 +24,6 @@ const char *rh_complaint(cmd_parms *cmd, const char *format, ...)
     return apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", text, NULL);
 }
 
-/** RFC 9110 §5.6.2 token. */
-static bool token_valid(const char *text)
-{
-    const char *p;
-
-    for (p = text; *p; p++) {
-        if (!apr_isalnum(*p) && !strchr("!#$%&'*+-.^_`|~", *p)) {
-            return false;
-        }
-    }
-    return p > text;
-}
-
 static const char *read_methods(cmd_parms *cmd, const char *list, rh_rule_t *rule)
 {
     char *rest = apr_pstrdup(cmd->pool, list), *comma;
@@ -47,7 +34,7 @@ static const char *read_methods(cmd_parms *cmd, const char *list, rh_rule_t *rul
         if (comma) {
             *comma++ = '\0';
         }
-        if (!token_valid(rest)) {
+        if (!rh_is_token(rh_bytes_of(rest))) {
             return rh_complaint(cmd, "\"%s\" is not a list of methods like PUT,PATCH", list);
         }
         if (rule->methods->nelts == MAX_METHODS) {

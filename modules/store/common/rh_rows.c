@@ -1,25 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_rows.h"
 
-/** Make room for so many more bytes and a NUL. */
-static char *reserve(rh_rows_t *rows, apr_size_t more)
-{
-    if (rows->len + more + 1 > rows->size) {
-        apr_size_t size =
-            rows->size * 2 > rows->len + more + 1 ? rows->size * 2 : (rows->len + more + 1) * 3 / 2;
-        char *text = apr_palloc(rows->pool, size);
-
-        memcpy(text, rows->text, rows->len);
-        rows->text = text;
-        rows->size = size;
-    }
-    return rows->text + rows->len;
-}
+#define FIRST_BYTES 2048
 
 static void put(rh_rows_t *rows, const char *text, apr_size_t len)
 {
-    memcpy(reserve(rows, len), text, len);
-    rows->len += len;
+    rh_buffer_add(&rows->text, text, len);
 }
 
 /** The string with its quotes. Most bytes go as they are, in runs. */
@@ -62,9 +48,8 @@ static void put_name(rh_rows_t *rows, const char *name)
 void rh_rows_begin(rh_rows_t *rows, apr_pool_t *pool)
 {
     memset(rows, 0, sizeof(*rows));
-    rows->pool = pool;
-    rows->size = 2048;
-    rows->text = apr_palloc(pool, rows->size);
+    rows->text.pool = pool;
+    (void)rh_buffer_reserve(&rows->text, FIRST_BYTES);
     put(rows, "[", 1);
 }
 
@@ -114,8 +99,8 @@ void rh_rows_raw(rh_rows_t *rows, const char *name, const char *json)
 const char *rh_rows_end(rh_rows_t *rows)
 {
     put(rows, rows->in_row ? "}]" : "]", rows->in_row ? 2 : 1);
-    rows->text[rows->len] = '\0';
-    return rows->text;
+    *rh_buffer_reserve(&rows->text, 1) = '\0';
+    return rows->text.data;
 }
 
 const char *rh_rows_strings(apr_pool_t *pool, const apr_array_header_t *strings)

@@ -10,9 +10,7 @@
 #include "rh_base.h"
 
 typedef struct rh_rows_t {
-    apr_pool_t *pool;
-    char *text;
-    apr_size_t len, size;
+    rh_buffer_t text;
     bool in_row, in_value;
 } rh_rows_t;
 
