@@ -54,6 +54,7 @@ is_(post.body, b"[" + created.body + b"]", "with the item byte for byte, in an a
 is_(post.headers.get("Content-Type"), "application/json", "as JSON")
 is_(post.headers.get("X-Hook-Event"), "employee.created", "naming the event")
 is_(post.headers.get("X-Hook-Subscription"), subscription["id"], "naming the subscription")
+is_(post.headers.get("Accept"), "*/*", "it accepts any response")
 like(post.headers.get("User-Agent"), r"^mod_resthooks/\d+\.\d+", "by mod_resthooks")
 is_(post.headers.get("traceparent"), traceparent, "with the request's traceparent")
 like(post.headers.get("webhook-id"), r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-", "an id, a UUIDv7")

@@ -112,7 +112,7 @@ static void add_own_headers(apr_pool_t *pool, const char *text, apr_table_t *hea
 apr_status_t rh_payload_headers(apr_pool_t *pool, const rh_job_t *job, apr_int64_t timestamp,
                                 rh_bytes_t body, apr_table_t **headers)
 {
-    apr_table_t *table = apr_table_make(pool, 12);
+    apr_table_t *table = apr_table_make(pool, 13);
     const char *signature, *old, *changed;
     apr_status_t status = rh_signature_make(pool, job->secret, job->event.id, timestamp, body.data,
                                             body.len, &signature);
@@ -126,6 +126,7 @@ apr_status_t rh_payload_headers(apr_pool_t *pool, const rh_job_t *job, apr_int64
     }
     add_own_headers(pool, job->headers, table);
     apr_table_setn(table, "Content-Type", rh_format_content_type(job->format));
+    apr_table_setn(table, "Accept", "*/*");
     apr_table_setn(table, "User-Agent", "mod_resthooks/" RH_VERSION);
     apr_table_setn(table, "webhook-id", job->event.id);
     apr_table_setn(table, "webhook-timestamp", apr_psprintf(pool, "%" APR_INT64_T_FMT, timestamp));

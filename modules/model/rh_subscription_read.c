@@ -50,7 +50,7 @@ void rh_member_read_target_url(rh_member_reading_t *reading, const rh_member_t *
         rh_problem_field(reading->problem, field, "names an address that is not allowed");
         return;
     }
-    reading->subscription->target_url = text;
+    reading->subscription->target_url = url.text;
 }
 
 static bool listed(const apr_array_header_t *events, const char *pattern)

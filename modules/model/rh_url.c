@@ -2,15 +2,18 @@
 #include "rh_url.h"
 
 #include <arpa/inet.h>
+#include <idn2.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#define MAX_HOST 253
-#define MAX_LABEL 63
+#define MAX_HOST_BYTES 253
+#define MAX_LABEL_BYTES 63
+/** Before conversion: four bytes for each character that a host can have. */
+#define MAX_INTERNATIONAL_HOST_BYTES (4 * MAX_HOST_BYTES)
 
 typedef struct reader_t {
     apr_pool_t *pool;
-    const char *at, *end;
+    const char *start, *at, *end;
     const char *reason;
 } reader_t;
 
@@ -20,27 +23,14 @@ static bool refuse(reader_t *reader, const char *reason)
     return false;
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool is_alphanumeric(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
+/** Refuse what no part of a URL may have. The host alone may be international. */
 static bool check_characters(reader_t *reader)
 {
     for (const char *at = reader->at; at < reader->end; at++) {
-        unsigned char c = (unsigned char)*at;
+        char c = *at;
 
-        if (c <= 0x20 || c == 0x7f) {
+        if (c == ' ' || rh_is_control(c)) {
             return refuse(reader, "must not contain white space or control characters");
-        }
-        if (c >= 0x80) {
-            return refuse(reader, "must be ASCII: write an international host in its xn-- form "
-                                  "and percent-encode the path");
         }
         if (strchr("\\\"<>^`{|}", c)) {
             return refuse(reader, "contains a character that a URL must percent-encode");
@@ -48,8 +38,18 @@ static bool check_characters(reader_t *reader)
         if (c == '#') {
             return refuse(reader, "must not have a fragment");
         }
-        if (c == '%' && (reader->end - at < 3 || !is_hex(at[1]) || !is_hex(at[2]))) {
+        if (c == '%' && (reader->end - at < 3 || !rh_is_hex(at[1]) || !rh_is_hex(at[2]))) {
             return refuse(reader, "has a bad percent-escape");
+        }
+    }
+    return true;
+}
+
+static bool is_ascii(const char *text, apr_size_t len)
+{
+    for (apr_size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] >= 0x80) {
+            return false;
         }
     }
     return true;
@@ -132,46 +132,78 @@ static bool ends_in_number(const char *host, apr_size_t len)
     }
     if (len - start >= 2 && host[start] == '0' && (host[start + 1] | 0x20) == 'x') {
         start += 2;
-        while (start < len && is_hex(host[start])) {
+        while (start < len && rh_is_hex(host[start])) {
             start++;
         }
         return start == len;
     }
     for (; start < len; start++) {
-        if (host[start] < '0' || host[start] > '9') {
+        if (!rh_is_digit(host[start])) {
             return false;
         }
     }
     return true;
 }
 
-static bool host_name_valid(reader_t *reader, const char *host, apr_size_t len)
+const char *rh_host_complaint(const char *host, apr_size_t len)
 {
     apr_size_t label = 0;
 
-    if (len > MAX_HOST) {
-        return refuse(reader, "has a host name that is too long");
+    if (ends_in_number(host, len)) {
+        return "has an IPv4 address that is not four decimal octets";
+    }
+    if (len > MAX_HOST_BYTES) {
+        return "has a host name that is too long";
     }
     for (apr_size_t i = 0; i < len; i++) {
         if (host[i] == '.') {
             if (label == 0) {
-                return refuse(reader, "has an empty label in its host name");
+                return "has an empty label in its host name";
             }
             label = 0;
-        } else if (is_alphanumeric(host[i]) || host[i] == '-' || host[i] == '_') {
-            if (++label > MAX_LABEL) {
-                return refuse(reader, "has a label in its host name that is too long");
+        } else if (rh_is_alphanumeric(host[i]) || host[i] == '-' || host[i] == '_') {
+            if (++label > MAX_LABEL_BYTES) {
+                return "has a label in its host name that is too long";
             }
         } else {
-            return refuse(reader, "has a bad character in its host name");
+            return "has a bad character in its host name";
         }
     }
+    return NULL;
+}
+
+/**
+ * Convert an international host to its ASCII form by UTS #46, non-transitional, as browsers do.
+ * What comes of it is judged like any other host: full-width digits may have become an address.
+ */
+static bool convert_host(reader_t *reader, const char **host, apr_size_t *len)
+{
+    const char *text = apr_pstrmemdup(reader->pool, *host, *len);
+    char *converted = NULL;
+    int status;
+
+    if (!rh_utf8_valid(text, *len)) {
+        return refuse(reader, "has a host name that is not UTF-8");
+    }
+    if (*len > MAX_INTERNATIONAL_HOST_BYTES) {
+        return refuse(reader, "has a host name that is too long");
+    }
+    status = idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&converted,
+                            IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (status != IDN2_OK) {
+        return refuse(reader, apr_psprintf(reader->pool,
+                                           "has a host name that is not allowed (UTS #46): %s",
+                                           idn2_strerror(status)));
+    }
+    *host = apr_pstrdup(reader->pool, converted);
+    *len = strlen(*host);
+    idn2_free(converted);
     return true;
 }
 
 static bool read_host(reader_t *reader, rh_url_t *url)
 {
-    const char *start = reader->at;
+    const char *start = reader->at, *complaint;
     apr_size_t len;
     char *host;
 
@@ -182,26 +214,23 @@ static bool read_host(reader_t *reader, rh_url_t *url)
         reader->at++;
     }
     len = (apr_size_t)(reader->at - start);
+    if (!is_ascii(start, len) && !convert_host(reader, &start, &len)) {
+        return false;
+    }
     if (len == 0) {
         return refuse(reader, "must have a host");
     }
-    if (ipv4_valid(start, len)) {
-        url->ipv4_literal = true;
-    } else if (ends_in_number(start, len)) {
-        return refuse(reader, "has an IPv4 address that is not four decimal octets");
-    } else if (!host_name_valid(reader, start, len)) {
-        return false;
+    url->ipv4_literal = ipv4_valid(start, len);
+    complaint = url->ipv4_literal ? NULL : rh_host_complaint(start, len);
+    if (complaint) {
+        return refuse(reader, complaint);
     }
     /* The root's dot names the same host, but no certificate has it. */
     if (start[len - 1] == '.') {
         len--;
     }
     host = apr_pstrmemdup(reader->pool, start, len);
-    for (char *at = host; *at; at++) {
-        if (*at >= 'A' && *at <= 'Z') {
-            *at = (char)(*at | 0x20);
-        }
-    }
+    rh_lower_text(host);
     url->host = host;
     return true;
 }
@@ -215,7 +244,7 @@ static bool read_port(reader_t *reader, rh_url_t *url)
         return true;
     }
     reader->at++;
-    while (reader->at < reader->end && *reader->at >= '0' && *reader->at <= '9' && digits < 6) {
+    while (reader->at < reader->end && rh_is_digit(*reader->at) && digits < 6) {
         port = port * 10 + (*reader->at++ - '0');
         digits++;
     }
@@ -225,6 +254,17 @@ static bool read_port(reader_t *reader, rh_url_t *url)
     }
     url->port = (unsigned short)port;
     return true;
+}
+
+/** The URL as it was given, but for an international host. */
+static const char *make_text(const reader_t *reader, const rh_url_t *url)
+{
+    if (is_ascii(reader->start, (apr_size_t)(reader->end - reader->start))) {
+        return apr_pstrmemdup(reader->pool, reader->start,
+                              (apr_size_t)(reader->end - reader->start));
+    }
+    return apr_pstrcat(reader->pool, url->https ? "https://" : "http://", url->authority, url->path,
+                       NULL);
 }
 
 static bool read_url(reader_t *reader, rh_url_t *url)
@@ -246,13 +286,17 @@ static bool read_url(reader_t *reader, rh_url_t *url)
         return false;
     }
     if (reader->at != authority_end) {
-        return refuse(reader, "has something strange behind its host");
+        return refuse(reader, "has unexpected characters after the host");
     }
     url->authority = apr_psprintf(reader->pool, url->ipv6_literal ? "[%s]" : "%s", url->host);
     if (url->port != (url->https ? 443 : 80)) {
         url->authority = apr_psprintf(reader->pool, "%s:%hu", url->authority, url->port);
     }
+    if (!is_ascii(reader->at, (apr_size_t)(reader->end - reader->at))) {
+        return refuse(reader, "must be ASCII after its host: percent-encode the path");
+    }
     url->path = apr_pstrmemdup(reader->pool, reader->at, (apr_size_t)(reader->end - reader->at));
+    url->text = make_text(reader, url);
     if (*url->path != '/') {
         url->path = apr_pstrcat(reader->pool, "/", url->path, NULL);
     }
@@ -262,7 +306,7 @@ static bool read_url(reader_t *reader, rh_url_t *url)
 apr_status_t rh_url_parse(apr_pool_t *pool, const char *text, apr_size_t len, rh_url_t *url,
                           const char **reason)
 {
-    reader_t reader = {pool, text, text + len, NULL};
+    reader_t reader = {pool, text, text, text + len, NULL};
 
     memset(url, 0, sizeof(*url));
     if (len > RH_MAX_URL) {
@@ -271,6 +315,10 @@ apr_status_t rh_url_parse(apr_pool_t *pool, const char *text, apr_size_t len, rh
     }
     if (!read_url(&reader, url)) {
         *reason = reader.reason;
+        return APR_EINVAL;
+    }
+    if (strlen(url->text) > RH_MAX_URL) {
+        *reason = "is too long: at most 2048 bytes with its host in ASCII";
         return APR_EINVAL;
     }
     return APR_SUCCESS;

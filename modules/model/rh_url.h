@@ -16,17 +16,27 @@ typedef struct rh_url_t {
     unsigned short port;   /**< the scheme's default where the URL has none */
     const char *authority; /**< for the Host field: host[:port], port only when not the default */
     const char *path;      /**< origin-form: path and query, at least "/" */
+    const char *text;      /**< the URL as given; an international host in its ASCII form */
 } rh_url_t;
 
 /**
- * Read a URL. Refused: other schemes, user info, fragments, white space, control and non-ASCII
- * characters, empty or over-long hosts (a label 63, a name 253), ports outside 1-65535,
- * backslashes, bad percent-escapes, zone ids, numeric hosts that are not four decimal octets
- * (0x7f000001, 127.1, 017700000001).
- * @param reason receives static text saying what is wrong: "must not contain credentials"
+ * Read a URL. An international host is converted to A-labels (UTS #46, non-transitional). Refused:
+ * other schemes, user info, fragments, white space, control characters, non-ASCII characters after
+ * the host, empty or over-long hosts (a label 63, a name 253), ports outside 1-65535, backslashes,
+ * bad percent-escapes, zone ids, numeric hosts that are not four decimal octets (0x7f000001, 127.1,
+ * 017700000001).
+ * @param reason receives text, static or in `pool`, that says what is wrong: "must not contain
+ *        credentials"
  * @return APR_SUCCESS or APR_EINVAL
  */
 apr_status_t rh_url_parse(apr_pool_t *pool, const char *text, apr_size_t len, rh_url_t *url,
                           const char **reason);
+
+/**
+ * Why this is not the name of a host in ASCII; NULL: it is one. Letters, digits, - and _, labels of
+ * 63 bytes, 253 in all, perhaps the root's dot; not what inet_aton or a browser takes for an
+ * address.
+ */
+const char *rh_host_complaint(const char *host, apr_size_t len);
 
 #endif

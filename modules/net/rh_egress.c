@@ -2,6 +2,7 @@
 #include "rh_egress.h"
 
 #include "rh_special_ranges.h"
+#include "rh_url.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -243,7 +244,7 @@ static bool host_bits_zero(const block_t *block, int width)
 static const char *add_block(rh_egress_policy_t *policy, bool allow, block_t block)
 {
     if (!host_bits_zero(&block, block.base.family == AF_INET ? 32 : 128)) {
-        return "has bits set behind its prefix: 10.0.0.0/8, not 10.1.2.3/8";
+        return "has bits set after its prefix: 10.0.0.0/8, not 10.1.2.3/8";
     }
     if (block.base.family == AF_INET6 && block.bits >= 96 &&
         rh_prefix_equal(block.base.bytes, mapped_prefix, 96)) {
@@ -257,52 +258,19 @@ static const char *add_block(rh_egress_policy_t *policy, bool allow, block_t blo
 static const char *add_cidr(rh_egress_policy_t *policy, bool allow, const char *rule,
                             const char *slash)
 {
+    rh_bytes_t prefix = rh_bytes_of(slash + 1);
+    apr_int64_t bits = rh_number_of(prefix);
     block_t block;
-    int digits = 0;
 
-    block.bits = 0;
     if (!read_address(rule, (apr_size_t)(slash - rule), &block.base)) {
         return "is not a CIDR block: 10.0.0.0/8 or fd00::/8";
     }
-    for (const char *at = slash + 1; *at >= '0' && *at <= '9' && digits < 4; at++) {
-        block.bits = block.bits * 10 + (*at - '0');
-        digits++;
-    }
-    if (digits == 0 || digits > 3 || slash[1 + digits] != '\0' || (digits > 1 && slash[1] == '0') ||
-        block.bits > (block.base.family == AF_INET ? 32 : 128)) {
+    if (bits < 0 || (prefix.len > 1 && *prefix.data == '0') ||
+        bits > (block.base.family == AF_INET ? 32 : 128)) {
         return "has a bad prefix length";
     }
+    block.bits = (int)bits;
     return add_block(policy, allow, block);
-}
-
-/** A host name as rh_url_parse takes them; not what only looks like an address. */
-static bool host_valid(const char *host, apr_size_t len)
-{
-    apr_size_t label = 0;
-    bool numeric = true;
-
-    if (len == 0 || len > 253) {
-        return false;
-    }
-    for (apr_size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)host[i];
-
-        if (c == '.') {
-            if (label == 0) {
-                return false;
-            }
-            label = 0;
-            numeric = true;
-            continue;
-        }
-        if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
-              c == '_') ||
-            ++label > 63) {
-            return false;
-        }
-        numeric = numeric && c >= '0' && c <= '9';
-    }
-    return label > 0 && !numeric;
 }
 
 static const char *add_host(rh_egress_policy_t *policy, bool allow, const char *rule)
@@ -312,13 +280,11 @@ static const char *add_host(rh_egress_policy_t *policy, bool allow, const char *
     apr_size_t skip = *suffix == '.' ? 1 : 0;
     char *host;
 
-    if (len <= skip || !host_valid(suffix + skip, len - skip)) {
+    if (len <= skip || suffix[len - 1] == '.' || rh_host_complaint(suffix + skip, len - skip)) {
         return "is not an address, a CIDR block or a host name";
     }
     host = apr_pstrmemdup(policy->pool, suffix, len);
-    for (char *at = host; *at; at++) {
-        *at = *at >= 'A' && *at <= 'Z' ? (char)(*at | 0x20) : *at;
-    }
+    rh_lower_text(host);
     APR_ARRAY_PUSH(policy->hosts[allow], const char *) = host;
     return NULL;
 }

@@ -31,6 +31,10 @@ static const ipv4_range_t ipv4_ranges[] = {
     {{203, 0, 113, 0}, 24},  /* documentation, RFC 5737 */
     {{224, 0, 0, 0}, 4},     /* multicast, RFC 5771 */
     {{240, 0, 0, 0}, 4},     /* reserved, RFC 1112, and limited broadcast, RFC 919 */
+    /* What clouds have for their own guests at addresses that look public. */
+    {{168, 63, 129, 16}, 32}, /* Azure: agent, name server, health of load balancers */
+    {{161, 26, 0, 0}, 16},    /* IBM Cloud: services of the infrastructure */
+    {{166, 8, 0, 0}, 14},     /* IBM Cloud: private endpoints of services */
 };
 
 /* https://www.iana.org/assignments/iana-ipv6-special-registry, and RFC 4291 for multicast. */
@@ -62,7 +66,7 @@ bool rh_prefix_equal(const unsigned char *bytes, const unsigned char *base, int 
 
 bool rh_special_ipv4(const unsigned char *bytes)
 {
-    for (size_t i = 0; i < sizeof(ipv4_ranges) / sizeof(ipv4_ranges[0]); i++) {
+    for (size_t i = 0; i < RH_COUNT_OF(ipv4_ranges); i++) {
         if (rh_prefix_equal(bytes, ipv4_ranges[i].base, ipv4_ranges[i].bits)) {
             return true;
         }
@@ -72,7 +76,7 @@ bool rh_special_ipv4(const unsigned char *bytes)
 
 bool rh_special_ipv6(const unsigned char *bytes)
 {
-    for (size_t i = 0; i < sizeof(ipv6_ranges) / sizeof(ipv6_ranges[0]); i++) {
+    for (size_t i = 0; i < RH_COUNT_OF(ipv6_ranges); i++) {
         if (rh_prefix_equal(bytes, ipv6_ranges[i].base, ipv6_ranges[i].bits)) {
             return true;
         }

@@ -1,10 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_special_ranges.h
- * @brief IANA's special-purpose address registries (RFC 6890, RFC 8190), and multicast.
+ * @brief IANA's special-purpose address registries (RFC 6890, RFC 8190), multicast, and addresses
+ * of cloud platforms.
  *
  * Every block of the registries counts, those too that are "globally reachable": anycast relays
- * and name-server sinks are nobody's webhook receiver.
+ * and name-server sinks are not webhook receivers. The platforms' other addresses (metadata
+ * services: 169.254.169.254, 100.100.100.200, 192.0.0.192, fd00:ec2::254, ...) are in these blocks.
  */
 #ifndef RH_SPECIAL_RANGES_H
 #define RH_SPECIAL_RANGES_H

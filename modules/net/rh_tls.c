@@ -8,9 +8,12 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+/** A verification error of our own. */
+#define NO_ALTERNATIVE_NAME X509_V_ERR_APPLICATION_VERIFICATION
+
 /* ---- the context of a virtual host ---- */
 
-/** httpd starts without a terminal: a key with a passphrase is an error, never a question. */
+/** httpd starts without a terminal: a key with a passphrase is an error, never a prompt. */
 static int no_passphrase(char *buffer, int size, int writing, void *baton)
 {
     (void)buffer;
@@ -31,6 +34,23 @@ static int session_made(SSL *tls, SSL_SESSION *session)
     return 1;
 }
 
+/**
+ * Tell a certificate without any subjectAltName from one for another name, which its issuer, who
+ * put the name into the subject, could not. Its subject is never looked at (RFC 9525 section 2).
+ */
+static int certificate_checked(int valid, X509_STORE_CTX *store)
+{
+    X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    int error = X509_STORE_CTX_get_error(store);
+
+    if (!valid && certificate &&
+        (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH) &&
+        X509_get_ext_by_NID(certificate, NID_subject_alt_name, -1) < 0) {
+        X509_STORE_CTX_set_error(store, NO_ALTERNATIVE_NAME);
+    }
+    return valid;
+}
+
 /** The context's application data is how its connections reach their sockets. */
 static apr_status_t free_context(void *data)
 {
@@ -41,8 +61,9 @@ static apr_status_t free_context(void *data)
     return APR_SUCCESS;
 }
 
-/** A line on what OpenSSL didn't like. The newest error speaks of the format, the first of why. */
-static apr_status_t complain(apr_pool_t *pool, const char *what, const char **error)
+/** Report what OpenSSL refused. The last error in its queue is generic; the first names the cause.
+ */
+static apr_status_t report_refusal(apr_pool_t *pool, const char *what, const char **error)
 {
     unsigned long code = ERR_peek_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
@@ -65,21 +86,21 @@ static apr_status_t load_files(const rh_net_config_t *net, SSL_CTX *context, apr
     ERR_clear_error();
     if (net->tls_ca_file) {
         if (SSL_CTX_load_verify_file(context, net->tls_ca_file) != 1) {
-            return complain(pool, net->tls_ca_file, error);
+            return report_refusal(pool, net->tls_ca_file, error);
         }
     } else if (SSL_CTX_set_default_verify_paths(context) != 1) {
-        return complain(pool, "the system's certificate authorities", error);
+        return report_refusal(pool, "the system's certificate authorities", error);
     }
     ERR_clear_error();
     if (!net->tls_certificate) {
         return APR_SUCCESS;
     }
     if (SSL_CTX_use_certificate_chain_file(context, net->tls_certificate) != 1) {
-        return complain(pool, net->tls_certificate, error);
+        return report_refusal(pool, net->tls_certificate, error);
     }
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(context) != 1) {
-        return complain(pool, key, error);
+        return report_refusal(pool, key, error);
     }
     return APR_SUCCESS;
 }
@@ -93,11 +114,11 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
     ERR_clear_error();
     context = SSL_CTX_new(TLS_client_method());
     if (!context) {
-        return complain(pool, "OpenSSL", error);
+        return report_refusal(pool, "OpenSSL", error);
     }
     SSL_CTX_set_app_data(context, rh_wire_method());
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, certificate_checked);
     /* What closes without a close_notify is judged by the length that HTTP announced. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -109,7 +130,7 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
     if (!SSL_CTX_get_app_data(context) ||
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_alpn_protos(context, protocol, sizeof(protocol)) != 0) {
-        status = complain(pool, "OpenSSL", error);
+        status = report_refusal(pool, "OpenSSL", error);
     } else {
         status = load_files(net, context, pool, error);
     }
@@ -139,7 +160,8 @@ SSL *rh_tls_open(const rh_net_config_t *net, apr_socket_t *socket, const char *h
     if (wire) {
         SSL_set_bio(tls, wire, wire);
     }
-    SSL_set_hostflags(tls, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    SSL_set_hostflags(tls,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (!wire ||
         (is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), host) != 1
                     : SSL_set1_host(tls, host) != 1 || SSL_set_tlsext_host_name(tls, host) != 1)) {
@@ -231,6 +253,9 @@ const char *rh_tls_reason(SSL *tls, apr_pool_t *pool)
     if (verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH) {
         return "TLS: the certificate is for another name";
     }
+    if (verified == NO_ALTERNATIVE_NAME) {
+        return "TLS: the certificate has no subjectAltName";
+    }
     if (verified != X509_V_OK) {
         reason = X509_verify_cert_error_string(verified);
         return apr_psprintf(pool, "TLS: the certificate is not trusted: %s", reason);
@@ -238,6 +263,10 @@ const char *rh_tls_reason(SSL *tls, apr_pool_t *pool)
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ||
                                              ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)) {
         return "TLS: what answers does not speak TLS";
+    }
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+        ERR_GET_REASON(code) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL) {
+        return "TLS: the target offers HTTP/2 only; HTTP/1.1 is needed";
     }
     reason = code ? ERR_reason_error_string(code) : NULL;
     return apr_psprintf(pool, "TLS: %s", reason ? reason : "failed");

@@ -176,9 +176,9 @@ static void bad_fields(void)
         {"\"target_url\":\"https://192.0.2.1/\"", ""},
         {"\"target_url\":\"https://0x7f000001/\"",
          "target_url: has an IPv4 address that is not four decimal octets;"},
-        {"\"target_url\":\"https://m\\u00fcnchen.de/\"",
-         "target_url: must be ASCII: write an international host in its xn-- form and "
-         "percent-encode the path;"},
+        {"\"target_url\":\"https://m\\u00fcnchen.de/\"", ""},
+        {"\"target_url\":\"https://m\\u00fcnchen.de/\\u00fc\"",
+         "target_url: must be ASCII after its host: percent-encode the path;"},
         {"\"events\":null", "events: is required;"},
         {"\"events\":\"employee.created\"", "events: must be an array of event types;"},
         {"\"events\":[]", "events: must name 1 to 100 event types;"},

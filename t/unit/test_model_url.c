@@ -58,7 +58,7 @@ static void good_urls(void)
         {"http://example.com:0080/", "example.com", 80, "example.com", "/", ' '},
     };
 
-    for (apr_size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(cases); i++) {
         rh_url_t url;
         const char *reason = read_url(cases[i].text, strlen(cases[i].text), &url);
 
@@ -74,6 +74,33 @@ static void good_urls(void)
         ok(url.ipv4_literal == (cases[i].literal == '4') &&
                url.ipv6_literal == (cases[i].literal == '6'),
            "its kind of host");
+    }
+}
+
+/** Hosts beyond ASCII, and what is stored of the URL. */
+static void international_hosts(void)
+{
+    static const char *const cases[][2] = {
+        {"https://m\xc3\xbcnchen.de/in?a=b", "https://xn--mnchen-3ya.de/in?a=b"},
+        {"https://M\xc3\x9cNCHEN.de", "https://xn--mnchen-3ya.de"},
+        {"https://mu\xcc\x88nchen.de/", "https://xn--mnchen-3ya.de/"}, /* u and a diaeresis */
+        {"https://stra\xc3\x9f"
+         "e.example/",
+         "https://xn--strae-oqa.example/"},
+        {"https://\xe4\xbe\x8b\xe3\x80\x82\xe6\xb5\x8b\xe8\xaf\x95:8443/x",
+         "https://xn--fsq.xn--0zwm56d:8443/x"},
+        {"http://ex\xef\xbd\x81mple.com/", "http://example.com/"},
+        {"http://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1/", "http://127.0.0.1/"},
+        {"HTTPS://Example.COM?q", "HTTPS://Example.COM?q"},
+    };
+
+    for (apr_size_t i = 0; i < RH_COUNT_OF(cases); i++) {
+        rh_url_t url = {0};
+        const char *reason = read_url(cases[i][0], strlen(cases[i][0]), &url);
+
+        is(reason ? reason : url.text, cases[i][1], cases[i][1]);
+        ok(!reason && url.ipv4_literal == (strstr(cases[i][1], "127") != NULL),
+           "an address is known as one, however it is written");
     }
 }
 
@@ -111,10 +138,17 @@ static void bad_urls(void)
         {"http://example.com/\r\nX: y", "white space"},
         {"http://exa\tmple.com/", "white space"},
         {"http://example.com/\x7f", "control"},
-        {"http://m\xc3\xbcnchen.de/", "ASCII"},
         {"http://example.com/\xc3\xbc", "ASCII"},
-        {"http://ex\xef\xbd\x81mple.com/", "ASCII"},
         {"http://example.com/\xff", "ASCII"},
+        {"http://example.com:80\xc3\xbc/", "port"},
+        {"http://m\xc3\xbcnchen.de/\xc3\xbc", "ASCII after its host"},
+        {"http://m\xfcnchen.de/", "not UTF-8"},
+        {"http://a\xe2\x84\x80.example/", "bad character"}, /* becomes a/c */
+        {"http://a\xef\xbc\x8f.example/", "bad character"}, /* full-width solidus */
+        {"http://a\xe2\x80\x8d.example/", "UTS #46"},       /* a joiner out of context */
+        {"http://\xe2\x92\x88.example/", "UTS #46"},        /* disallowed */
+        {"http://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.1/", "four decimal"},
+        {"http://\xc2\xad/", "host"}, /* maps to nothing */
         {"http://example.com\\@evil.example/", "percent-encode"},
         {"http://example.com/a\\b", "percent-encode"},
         {"http://example.com/<script>", "percent-encode"},
@@ -172,14 +206,14 @@ static void bad_urls(void)
         {"http://[v1.x]/", "IPv6"},
         {"http://[fe80::1%25eth0]/", "zone"},
         {"http://[fe80::1%20]/", "zone"},
-        {"http://[::1]x/", "behind"},
-        {"http://[::1]]/", "behind"},
+        {"http://[::1]x/", "after the host"},
+        {"http://[::1]]/", "after the host"},
         {"http://[::1]:x/", "port"},
         {"http://[::1:80/]", "IPv6"},
         {"http://[0000000000000000000000000000000000000000000000000000::1]/", "IPv6"},
     };
 
-    for (apr_size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(cases); i++) {
         rh_url_t url;
         const char *reason = read_url(cases[i].text, strlen(cases[i].text), &url);
 
@@ -225,6 +259,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     good_urls();
+    international_hosts();
     bad_urls();
     limits();
     apr_pool_destroy(pool);

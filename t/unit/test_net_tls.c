@@ -64,9 +64,9 @@ static identity_t issue(const identity_t *issuer, const char *name, const char *
                          issuer ? X509_get_subject_name(issuer->certificate) : subject);
     X509V3_set_ctx(&context, issuer ? issuer->certificate : made.certificate, made.certificate,
                    NULL, NULL, 0);
-    if (issuer) {
+    if (issuer && alternatives) {
         extend(made.certificate, &context, NID_subject_alt_name, alternatives);
-    } else {
+    } else if (!issuer) {
         extend(made.certificate, &context, NID_basic_constraints, "critical,CA:TRUE");
     }
     X509_sign(made.certificate, issuer ? issuer->key : made.key, EVP_sha256());
@@ -219,6 +219,62 @@ static void verification(const identity_t *authority, const identity_t *good)
     discard(&other);
     discard(&expired);
     discard(&stranger);
+}
+
+/** A server that has HTTP/2 alone. */
+static int select_nothing(SSL *tls, const unsigned char **selected, unsigned char *len,
+                          const unsigned char *offered, unsigned int offered_len, void *baton)
+{
+    (void)tls;
+    (void)selected;
+    (void)len;
+    (void)offered;
+    (void)offered_len;
+    (void)baton;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static void refusals(const identity_t *authority, const identity_t *good)
+{
+    identity_t bare = issue(authority, "localhost", NULL, 3600);
+    SSL_CTX *context = server_context(&bare, NULL);
+    rh_net_config_t net;
+    net_server_t server;
+    rh_exchange_t *exchange;
+
+    make_net(&net, authority->file, NULL);
+    net_server_start(&server, context);
+    open_client();
+    exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
+    is(exchange->error, "TLS: the certificate has no subjectAltName",
+       "a name that stands in the subject alone is not trusted");
+    exchange = post(&net, url_of("127.0.0.1", &server, "/ok"), "key");
+    is(exchange->error, "TLS: the certificate has no subjectAltName", "nor is it for an address");
+    is_int(net_count(server.requests), 0, "the target has seen nothing");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+    discard(&bare);
+
+    context = server_context(good, NULL);
+    SSL_CTX_set_alpn_select_cb(context, select_nothing, NULL);
+    net_server_start(&server, context);
+    open_client();
+    exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
+    is(exchange->error, "TLS: the target offers HTTP/2 only; HTTP/1.1 is needed",
+       "a target without HTTP/1.1 is told");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
+    context = server_context(good, NULL);
+    net_server_start(&server, context);
+    open_client();
+    exchange = post(&net, url_of("localhost", &server, "/http2"), "key");
+    is(exchange->error, "not a valid answer: it is HTTP/2; HTTP/1.1 is needed",
+       "so is one that just begins to speak it");
+    apr_pool_destroy(loop_pool);
+    net_server_stop(&server);
+    SSL_CTX_free(context);
 }
 
 static void client_certificate(const identity_t *authority, const identity_t *good)
@@ -507,7 +563,7 @@ int main(void)
 {
     identity_t authority, good;
 
-    /* The test's own servers; the client needs it not. */
+    /* APR writes with SIGPIPE. */
     signal(SIGPIPE, SIG_IGN);
     apr_initialize();
     apr_pool_create(&pool, NULL);
@@ -519,6 +575,7 @@ int main(void)
     authority = issue(NULL, "authority", NULL, 3600);
     good = issue(&authority, "good", "DNS:localhost,IP:127.0.0.1", 3600);
     verification(&authority, &good);
+    refusals(&authority, &good);
     client_certificate(&authority, &good);
     resumption(&authority, &good, TLS1_3_VERSION);
     resumption(&authority, &good, TLS1_2_VERSION);
