@@ -40,7 +40,8 @@ static int make_key(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
                RH_HOPS_FIELD);
         return OK;
     }
-    apr_pool_userdata_setn(apr_pmemdup(pool, key, sizeof(key)), KEY_NAME, NULL, pool);
+    /* With a copy of the name: a restart unloads the module, and may load it at another address. */
+    apr_pool_userdata_set(apr_pmemdup(pool, key, sizeof(key)), KEY_NAME, NULL, pool);
     return OK;
 }
 
