@@ -92,7 +92,8 @@ typedef struct rh_settings_t {
     const char *page;                  /**< directory of the page's files; "": RestHooksPage Off */
     int schema_auto;
     const char *db_driver,
-        *db_params; /**< overheard: DBDriver and DBDParams are directives of mod_dbd */
+        *db_params;              /**< overheard: DBDriver and DBDParams are directives of mod_dbd */
+    apr_array_header_t *db_init; /**< overheard, too: DBDInitSQL, of const char *; NULL: none */
 } rh_settings_t;
 
 /** Per server: its settings, and what lives at run time. */

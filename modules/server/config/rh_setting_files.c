@@ -150,3 +150,39 @@ static const char *parse_overheard(cmd_parms *cmd, const rh_setting_t *setting, 
 
 const rh_setting_kind_t rh_kind_overheard = {
     1, 1, parse_overheard, NULL, rh_merge_pointer, rh_same_text, rh_pointer_is_set};
+
+/** A directive of mod_dbd that may be repeated. */
+static const char *parse_overheard_list(cmd_parms *cmd, const rh_setting_t *setting, void *record,
+                                        int argc, char *const argv[])
+{
+    apr_array_header_t **list = &RH_MEMBER(record, setting, apr_array_header_t *);
+
+    (void)argc;
+    if (!*list) {
+        *list = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(*list, const char *) = argv[0];
+    return rh_need_module(cmd, "mod_dbd");
+}
+
+/** As mod_dbd does it: those of the virtual host, then those of the server. */
+static void merge_overheard_list(apr_pool_t *pool, const rh_setting_t *setting, void *merged,
+                                 const void *base, const void *add)
+{
+    apr_array_header_t *first = RH_MEMBER(add, setting, apr_array_header_t *);
+    apr_array_header_t *second = RH_MEMBER(base, setting, apr_array_header_t *);
+
+    RH_MEMBER(merged, setting, apr_array_header_t *) = first && second
+                                                           ? apr_array_append(pool, first, second)
+                                                       : first ? first
+                                                               : second;
+}
+
+static bool same_overheard_list(const rh_setting_t *setting, const void *a, const void *b)
+{
+    return rh_lists_equal(RH_MEMBER(a, setting, apr_array_header_t *),
+                          RH_MEMBER(b, setting, apr_array_header_t *));
+}
+
+const rh_setting_kind_t rh_kind_overheard_list = {
+    1, 1, parse_overheard_list, NULL, merge_overheard_list, same_overheard_list, rh_pointer_is_set};

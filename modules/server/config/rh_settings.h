@@ -135,7 +135,8 @@ struct rh_setting_t {
     ROW(schema_auto, "RestHooksSchema", schema, GLOBAL, SITE, "auto", NULL, NULL,                  \
         "auto: create and upgrade the tables at start; check: only look")                          \
     ROW(db_driver, "DBDriver", overheard, HOST, NET, NULL, NULL, NULL, "mod_dbd's")                \
-    ROW(db_params, "DBDParams", overheard, HOST, NET, NULL, NULL, NULL, "mod_dbd's")
+    ROW(db_params, "DBDParams", overheard, HOST, NET, NULL, NULL, NULL, "mod_dbd's")               \
+    ROW(db_init, "DBDInitSQL", overheard_list, HOST, NET, NULL, NULL, NULL, "mod_dbd's")
 
 #define RH_SETTING_INDEX(member, ...) RH_SETTING_##member,
 /** RH_SETTING_timeout is the row of the member `timeout`. */
@@ -148,7 +149,7 @@ extern const rh_setting_kind_t rh_kind_flag, rh_kind_number, rh_kind_size, rh_ki
     rh_kind_duration_or_never, rh_kind_targets, rh_kind_schema, rh_kind_waits, rh_kind_statuses,
     rh_kind_addresses, rh_kind_tenant, rh_kind_condition, rh_kind_file, rh_kind_key_file,
     rh_kind_directory, rh_kind_page, rh_kind_log, rh_kind_overheard, rh_kind_rules, rh_kind_types,
-    rh_kind_proxy;
+    rh_kind_proxy, rh_kind_overheard_list;
 
 /** The member of a record that a setting is about. */
 #define RH_MEMBER(record, setting, type)                                                           \

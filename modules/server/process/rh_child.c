@@ -65,6 +65,7 @@ static apr_status_t make_queue(rh_child_t *child, const rh_server_config_t *conf
                                         config->settings.db_params, &config->log, &source);
     }
     if (status == APR_SUCCESS) {
+        rh_db_source_set_init(source, config->settings.db_init);
         *queue = rh_queue_make(pool, rh_gate_source(pool, config->gate, source));
     }
     return status;

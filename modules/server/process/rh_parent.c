@@ -79,6 +79,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
         check_folder(config, scratch);
     }
     if (status == APR_SUCCESS) {
+        rh_db_source_set_init(source, config->settings.db_init);
         status = rh_gate_open(config->gate, source, scratch, &problem);
     }
     if (status == APR_SUCCESS) {
@@ -151,6 +152,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     rh_instruments_make(pconf, server);
+    rh_dbd_bound_connects(ptemp);
     if (!rh_spools_prepare(pconf, ptemp, server)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -53,6 +53,11 @@ const unsigned char *rh_hop_key(const server_rec *server);
 /** The source of mod_dbd's pooled connections for a virtual host; thread-safe (rh_dbd.c).
  * @return NULL without mod_dbd, which check_config refuses */
 rh_db_source_t *rh_dbd_source(apr_pool_t *pool, server_rec *server);
+/**
+ * Give libpq a default for connect_timeout, 5 s, by its environment variable: mod_dbd's connections
+ * have none unless DBDParams says so. In the parent, while it has one thread.
+ */
+void rh_dbd_bound_connects(apr_pool_t *scratch);
 
 /** True if another configuration ran before this one: failing now would take down what it serves.
  * In the parent. */

@@ -52,11 +52,23 @@ apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const 
                                     const rh_log_t *log, rh_db_source_t **source);
 
 /**
+ * Run these statements first in each session of a dedicated source. One that fails leaves no usable
+ * session. @param init of const char *, lives as long as the source; NULL: none
+ */
+void rh_db_source_set_init(rh_db_source_t *source, const apr_array_header_t *init);
+
+/**
  * See that the session behind a connection has every setting that the SQL rests on. Costs nothing
  * (PostgreSQL: one system call) while it is the session that was set up before.
  * @return APR_EAGAIN: the database cannot be used through this connection now
  */
 apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch);
+
+/**
+ * Run these statements first in each further session of a connection. `ran`: they have been run in
+ * the session that it has now. To be called before rh_db_prepare_session.
+ */
+void rh_db_set_init(rh_db_t *db, const apr_array_header_t *init, bool ran);
 
 /** One statement of both dialects. `label` is lower case and unique. Parameters are all %s (text):
  * cast in SQL. */

@@ -22,6 +22,7 @@ typedef struct dedicated_t {
     apr_pool_t *connection; /**< NULL: not open */
     const apr_dbd_driver_t *driver;
     const char *params;
+    const apr_array_header_t *init;
     rh_db_t db;
     apr_time_t last_try;
     bool down; /**< an error was logged */
@@ -70,6 +71,7 @@ static apr_status_t open_connection(dedicated_t *source, apr_pool_t *scratch)
     db->log = source->base.log;
     db->owner = source;
     apr_pool_cleanup_register(source->connection, db, close_connection, apr_pool_cleanup_null);
+    rh_db_set_init(db, source->init, false);
     if (rh_db_prepare_session(db, scratch) != APR_SUCCESS) {
         return failed_to_open(source, rh_db_session(db)->error);
     }
@@ -156,4 +158,9 @@ apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const 
     source->params = pgsql ? complete_params(pool, params) : apr_pstrdup(pool, params);
     *result = &source->base;
     return APR_SUCCESS;
+}
+
+void rh_db_source_set_init(rh_db_source_t *source, const apr_array_header_t *init)
+{
+    ((dedicated_t *)source)->init = init;
 }

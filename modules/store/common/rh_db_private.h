@@ -72,7 +72,10 @@ typedef struct rh_sqlite_library_t {
 /** What lives as long as a connection. Used by the thread that has the connection. */
 struct rh_db_session_t {
     const rh_connector_t *connector;
-    bool established;       /**< establish succeeded */
+    bool established; /**< establish succeeded */
+    const apr_array_header_t
+        *init;              /**< SQL to run first in a new session, of const char *; or NULL */
+    bool init_ran;          /**< it was run in the session that the connection has */
     apr_pool_t *statements; /**< what is prepared; cleared when the server has forgotten it */
     unsigned serial;        /**< keeps the names of statements apart */
     bool broken;            /**< the database cannot be reached through this connection */
@@ -111,6 +114,9 @@ void rh_db_note_error(rh_db_t *db, rh_db_session_t *session, int rc, bool prepar
 /** Log the error that was noted last. @return APR_EGENERAL: `what` is refused; APR_EAGAIN: later it
  * may be taken, over another connection if session->broken is set now */
 apr_status_t rh_db_report(rh_db_t *db, rh_db_session_t *session, const char *what);
+
+/** Run the session's init SQL, unless it has been run. @return APR_EAGAIN: a statement failed */
+apr_status_t rh_db_run_init(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch);
 
 /** Drop all prepared statements: the server has forgotten them. */
 void rh_db_forget_statements(rh_db_t *db, rh_db_session_t *session);

@@ -36,6 +36,32 @@ void rh_db_forget_statements(rh_db_t *db, rh_db_session_t *session)
     }
 }
 
+void rh_db_set_init(rh_db_t *db, const apr_array_header_t *init, bool ran)
+{
+    rh_db_session_t *session = rh_db_session(db);
+
+    if (!session->init) {
+        session->init = init;
+        session->init_ran = ran;
+    }
+}
+
+apr_status_t rh_db_run_init(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch)
+{
+    for (int i = 0; session->init && !session->init_ran && i < session->init->nelts; i++) {
+        const char *sql = APR_ARRAY_IDX(session->init, i, const char *);
+
+        /* A select: SQLite's driver takes a PRAGMA that returns a row for an error otherwise. */
+        if (rh_db_query_rows(db, sql, scratch, NULL) != APR_SUCCESS) {
+            session->error =
+                apr_psprintf(session->error_pool, "DBDInitSQL: %s: %s", sql, session->error);
+            return APR_EAGAIN;
+        }
+    }
+    session->init_ran = true;
+    return APR_SUCCESS;
+}
+
 apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch)
 {
     rh_db_session_t *session = rh_db_session(db);

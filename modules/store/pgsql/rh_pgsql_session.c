@@ -202,14 +202,22 @@ static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t 
         session->encoding = apr_pstrdup(db->pool, row[2]);
     }
     follow_clock(db, session, row[3]);
-    session->socket = 0;
     if (library->connection) {
-        session->backend = library->backend(library->connection);
-        session->socket = identify_socket(library);
+        int backend = library->backend(library->connection);
+        apr_uint64_t socket = identify_socket(library);
+
+        if (session->socket != 0 && (backend != session->backend || socket != session->socket)) {
+            session->init_ran = false;
+        }
+        session->backend = backend;
+        session->socket = socket;
         session->shared =
             session->forgotten > MAX_FORGOTTEN || session->backend != rh_db_number(row[0]);
     }
     session->begin = session->shared ? shared_begin : direct_begin;
+    if (rh_db_run_init(db, session, scratch) != APR_SUCCESS) {
+        return APR_EAGAIN;
+    }
     if (!session->shared && rh_db_query(db, session_settings, scratch) != APR_SUCCESS) {
         return APR_EAGAIN;
     }

@@ -85,7 +85,8 @@ static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t 
     if (!session->sqlite.connection) {
         find_library(db, session);
     }
-    if (rh_db_query(db, "PRAGMA foreign_keys = ON", scratch) != APR_SUCCESS) {
+    if (rh_db_run_init(db, session, scratch) != APR_SUCCESS ||
+        rh_db_query(db, "PRAGMA foreign_keys = ON", scratch) != APR_SUCCESS) {
         return APR_EAGAIN;
     }
     for (const char *const *pragma = pragmas; *pragma; pragma++) {
