@@ -2,10 +2,10 @@
 /* Calls of the API, which is below the page's own address. */
 
 const TIMEOUT = 20000;
-/** How long subscriptions are known, ms; of so many that asking takes a while, longer. */
+/** How long subscriptions are cached, in ms; longer if there are enough to make loading slow. */
 const KNOWN_FOR = 10000, MANY_KNOWN_FOR = 120000;
 const PAGE = 500, MANY = 2000;
-/** So many subscriptions have names in lists and pickers: the newest. */
+/** Maximum number of subscriptions (the newest) whose names lists and pickers show. */
 export const MOST_KNOWN = 20000;
 const base = new URL(".", document.location.href.split("#")[0]);
 let tenant = null;
@@ -20,7 +20,7 @@ export class ApiError extends Error {
   }
 }
 
-/** An administrator's choice of whom to act for; null: the login's own tenant. */
+/** The tenant an administrator acts for; null: the login's own. */
 export function actFor(name) {
   tenant = name || null;
 }

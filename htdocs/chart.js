@@ -149,7 +149,7 @@ function chart(stats, shape) {
   return box;
 }
 
-/** The same numbers for whoever wants to read or copy them. */
+/** Show the same numbers as a table, to read or copy. */
 function table(stats, columns) {
   return h("details", { class: "as-table" }, h("summary", null, "As a table"),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Numbers" },

@@ -80,14 +80,14 @@ const ERRORS = [
     "Look at the target's TLS settings: versions, ciphers, certificate."],
   [/not a valid answer/, "Invalid answer", "What came back is not a valid HTTP answer.",
     "Is it a web server that listens at this port?"],
-  [/connection was closed/, "Cut off", "The target closed the connection without a whole answer.",
-    "Did it crash, or did a proxy in between give up? Its log may tell."],
-  [/[Rr]efused/, "Refused", "Nobody listens at the target's port.",
+  [/connection was closed/, "Cut off", "The target closed the connection before its response was "
+    + "complete.", "Did it crash, or did a proxy in between give up? Its log may tell."],
+  [/[Rr]efused/, "Refused", "No service listens on the target's port.",
     "Is the service running, and the port in the target URL right?"],
-  [/reset/i, "Reset", "The target broke the connection off.",
+  [/reset/i, "Reset", "The target reset the connection.",
     "Did it crash, or does a firewall forbid it? Its log may tell."],
-  [/unreach|route/i, "Unreachable", "There is no way through the network to the target.",
-    "Check the host's address, and routes and firewalls in between."],
+  [/unreach|route/i, "Unreachable", "The network has no route to the target.",
+    "Check the host's address, and the routes and firewalls in between."],
 ];
 
 /** A status in a word or two, "" for one that needs none. */
@@ -121,14 +121,14 @@ export function explain({ status_code: status, error, headers }) {
       todo: "Is it running, and can it be reached from this server?" };
 }
 
-/** What a state of a subscription means that sends nothing. */
+/** Explains each state of a subscription in which nothing is sent. */
 export const REASONS = {
-  paused: ["Paused", "Nothing is sent. What happens meanwhile is in the log of events, and can be "
+  paused: ["Paused", "Nothing is sent. Events are still recorded in the log, and can be "
     + "replayed once it is revived."],
   gone: ["Stopped: the target said that it is gone", "Nothing is sent any more. Revive it once the "
-    + "target is back; what happened meanwhile can be replayed."],
+    + "target is back; the events missed until then can be replayed."],
   disabled: ["Stopped: it failed for too long", "Nothing is sent any more. Repair the target, "
-    + "revive the subscription, then replay what happened meanwhile."],
+    + "revive the subscription, then replay the events it missed."],
   pending: ["Waiting", "Nothing is sent before the target has confirmed that it wants these "
     + "events."],
 };

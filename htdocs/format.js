@@ -126,7 +126,7 @@ export function called(one) {
   return one.description || one.target_url.replace(/^https?:\/\//, "");
 }
 
-/** A text of at most so many characters. */
-export function cut(text, most) {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+/** Cut a text to at most `max` characters. */
+export function cut(text, max) {
+  return text.length > max ? `${text.slice(0, max - 1)}…` : text;
 }

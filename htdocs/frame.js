@@ -167,7 +167,7 @@ function finder() {
           input.value = "";
           location.hash = found;
         } else {
-          say("There is no delivery, event or subscription with this id.");
+          say("No delivery, event or subscription has this id.");
         }
       } catch (error) {
         say(error.message);

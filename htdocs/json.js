@@ -104,7 +104,7 @@ export function readable(token) {
   });
 }
 
-/** The same text on many lines; what is no JSON stays as it is. */
+/** Indent JSON text; return text that is not JSON unchanged. */
 export function pretty(text) {
   try {
     JSON.parse(text);

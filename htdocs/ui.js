@@ -5,7 +5,7 @@ import { button, fill, h, icon } from "./dom.js";
 import { number, size } from "./format.js";
 import { parts, pretty } from "./json.js";
 
-/** Above this many characters of a payload only so many are put on the page; copied are all. */
+/** Maximum number of a payload's characters on the page; "Copy" still copies all of them. */
 const SHOWN = 300000;
 const COLOURED = 60000;
 
@@ -136,7 +136,7 @@ export function loading(lines = 4) {
 /** A name and its value, in a list of such. */
 export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
-/** Run something for a button, which can't be pressed again meanwhile; errors are shown. */
+/** Run a button's work with the button disabled until it is done; show errors. */
 export async function busy(control, work) {
   control.disabled = true;
   control.setAttribute("aria-busy", "true");

@@ -28,7 +28,7 @@ export function urlProblem(text) {
   return new TextEncoder().encode(text).length > MOST ? "Longer than 2,048 bytes." : "";
 }
 
-/** What is no mistake, but may surprise. */
+/** Return a hint about a URL that is valid but may not do what was meant. */
 export function urlHint(text) {
   let host = "", scheme = "";
   try {

@@ -127,7 +127,7 @@ int ctl_duration(ctl_t *ctl, ctl_option_t option, apr_interval_time_t none, bool
 int ctl_number(ctl_t *ctl, ctl_option_t option, int none, int least, int most, int *number);
 
 /**
- * Read an option's time: RFC 3339, or a duration, which is so long ago.
+ * Read an option's time: RFC 3339, or a duration, which is subtracted from now.
  * @param text receives RFC 3339, NULL where it was not given @return as ctl_duration
  */
 int ctl_time(ctl_t *ctl, ctl_option_t option, const char **text);
@@ -138,8 +138,8 @@ int ctl_secrets(ctl_t *ctl, apr_array_header_t **secrets);
 
 /* ---- ctl_print.c ---- */
 
-/** Text without control characters: they, and what turns the direction of writing, become escapes
- * (\n, \u009b; \xff for what is no UTF-8). @param lines newlines stay */
+/** Make text safe for a terminal: control characters and those that change the direction of writing
+ * become escapes (\n, \u009b), bytes that are not UTF-8 become \xff. @param lines keep newlines */
 const char *ctl_safe(apr_pool_t *pool, const char *data, apr_size_t len, bool lines);
 
 /** Print JSON as it came; to a terminal, with the escapes of ctl_safe. */

@@ -177,7 +177,7 @@ static void done(rh_exchange_t *exchange, void *baton)
     *(bool *)baton = true;
 }
 
-/** Any address: whoever runs this may reach what he may reach. */
+/** Allow every address: the tool has no more access to the network than the user who runs it. */
 static const rh_egress_policy_t *any_address(apr_pool_t *pool)
 {
     rh_egress_policy_t *policy = rh_egress_make(pool);
@@ -266,7 +266,7 @@ int ctl_ask(ctl_t *ctl, const char *method, const char *path, struct json_object
         exchange->body.data = rh_json_text(ctl->pool, body, &exchange->body.len);
     }
     if (rh_root_pool_make(&loop, RH_POOL_KEEP, false) != APR_SUCCESS) {
-        return ctl_fail(ctl, "there is no memory");
+        return ctl_fail(ctl, "out of memory");
     }
     exchange->pool = loop;
     status = exchange_it(ctl, exchange, loop, &net);

@@ -116,7 +116,7 @@ static int add_field(void *baton, const char *name, const char *value)
     return 1;
 }
 
-/** One line of JSON a request. What is no UTF-8 is replaced in it. */
+/** Print one line of JSON per request. Bytes that are not UTF-8 are replaced. */
 static void print_json(ctl_t *ctl, const ctl_message_t *message, const char *signature, int status,
                        const char *file)
 {

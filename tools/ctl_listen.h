@@ -2,7 +2,7 @@
 /**
  * @file ctl_listen.h
  * @brief A receiver of webhooks on loopback: one thread, some connections at once, each for one
- * request. Who is slow holds nobody up, and is cut off.
+ * request. A slow client delays no other one and is cut off.
  */
 #ifndef CTL_LISTEN_H
 #define CTL_LISTEN_H
@@ -11,8 +11,8 @@
 
 /** Connections at once; more wait in the kernel. */
 #define LISTENER_CONNECTIONS 64
-/** A request has to be here, and its answer taken, in so long. */
-#define LISTENER_PATIENCE apr_time_from_sec(30)
+/** Time-out of one connection: the whole request has arrived and the response has been sent. */
+#define LISTENER_TIMEOUT apr_time_from_sec(30)
 
 typedef struct listener_t listener_t;
 

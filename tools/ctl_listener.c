@@ -209,7 +209,7 @@ static void accept_ready(listener_t *listener)
     }
     listener->connection[i].state = READING;
     listener->connection[i].descriptor = descriptor;
-    listener->connection[i].until = apr_time_now() + LISTENER_PATIENCE;
+    listener->connection[i].until = apr_time_now() + LISTENER_TIMEOUT;
     apr_pool_create(&listener->connection[i].pool, listener->pool);
 }
 
@@ -225,7 +225,7 @@ static apr_time_t look_at_clock(listener_t *listener, apr_time_t now)
 
         if (connection->state == WAITING && now >= connection->until) {
             connection->state = WRITING;
-            connection->until = now + LISTENER_PATIENCE;
+            connection->until = now + LISTENER_TIMEOUT;
         } else if (connection->state != FREE && now >= connection->until) {
             close_connection(connection);
         }

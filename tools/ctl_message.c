@@ -42,7 +42,7 @@ static const char *read_field(apr_pool_t *pool, char *line, ctl_message_t *messa
     char *colon = strchr(line, ':'), *value, *end;
 
     if (!colon || colon == line || apr_isspace(*line)) {
-        return apr_psprintf(pool, "a line of its head is no field: %s", line);
+        return apr_psprintf(pool, "a header line is not a field: %s", line);
     }
     *colon = '\0';
     value = colon + 1 + strspn(colon + 1, " \t");
@@ -63,7 +63,7 @@ static const char *read_length(ctl_message_t *message)
         return NULL;
     }
     if (len == 0 || len > 15 || strspn(text, "0123456789") != len) {
-        return "its Content-Length is no number";
+        return "its Content-Length is not a number";
     }
     message->content_length = apr_atoi64(text);
     return NULL;
@@ -80,7 +80,7 @@ const char *ctl_message_read(apr_pool_t *pool, const char *data, apr_size_t len,
     memset(message, 0, sizeof(*message));
     message->headers = apr_table_make(pool, 16);
     if (!head) {
-        return "there is no empty line between its headers and its body";
+        return "the empty line between its headers and its body is missing";
     }
     if (memchr(data, '\0', head)) {
         return "there is a NUL in its headers";

@@ -22,34 +22,34 @@ static const option_t options[CTL_OPTIONS] = {
     [CTL_TENANT] = {"tenant", "NAME", false, "act for this tenant (administrators, publishers)"},
     [CTL_CACERT] = {"cacert", "FILE", false, "trust these CAs (PEM), not the system's"},
     [CTL_TIMEOUT] = {"timeout", "TIME", false,
-                     "give up after so long (default 30s; listen: never)"},
+                     "give up after this time (default 30s; listen: never)"},
     [CTL_JSON] = {"json", NULL, false, "print JSON"},
-    [CTL_LIMIT] = {"limit", "N", false, "so many at most: 1-500 (default 50)"},
-    [CTL_BEFORE] = {"before", "ID", false, "only what is older than this"},
+    [CTL_LIMIT] = {"limit", "N", false, "maximum number of results: 1-500 (default 50)"},
+    [CTL_BEFORE] = {"before", "ID", false, "only those older than this one"},
     [CTL_ACTIVE] = {"active", "true|false", false, "only active ones, or only the others"},
     [CTL_SUBSCRIPTION] = {"subscription", "ID", false, "only of this subscription"},
     [CTL_STATE] = {"state", "STATE", false,
                    "pending, delivered, failed, cancelled; replay: failed (default) or any"},
-    [CTL_STATUS] = {"status", "CODE", false, "last answer: 404, 5xx, or none"},
+    [CTL_STATUS] = {"status", "CODE", false, "last response: 404, 5xx, or none"},
     [CTL_EVENT] = {"event", "TYPE", true, "of this event type; create: also employee.* or *"},
     [CTL_TYPE] = {"type", "TYPE", false, "of this event type"},
     [CTL_FROM] = {"from", "TIME", false, "since: RFC 3339, or 2h for two hours ago"},
     [CTL_TO] = {"to", "TIME", false, "until, likewise"},
-    [CTL_DRY_RUN] = {"dry-run", NULL, false, "only say how many it would be"},
+    [CTL_DRY_RUN] = {"dry-run", NULL, false, "only print how many would be sent"},
     [CTL_DESCRIPTION] = {"description", "TEXT", false, "what it is for"},
     [CTL_FORMAT] = {"format", "FORMAT", false, "array (default), envelope, cloudevents, skinny"},
     [CTL_ORDERED] = {"ordered", NULL, false, "events of one key one after the other"},
-    [CTL_OVERLAP] = {"overlap", "TIME", false, "the old secret signs as well for so long (24h)"},
-    [CTL_SECRET] = {"secret", "SECRET", true, "whsec_…; verify, listen: repeated, any of them"},
+    [CTL_OVERLAP] = {"overlap", "TIME", false, "how long the old secret still signs (24h)"},
+    [CTL_SECRET] = {"secret", "SECRET", true, "whsec_…; verify, listen: repeat to accept any"},
     [CTL_KEY] = {"key", "KEY", false, "the resource that the event is about"},
     [CTL_ID] = {"id", "ID", false, "idempotency key: publishing it again does nothing"},
     [CTL_TIME] = {"time", "TIME", false, "when it happened: RFC 3339, or 2h for two hours ago"},
-    [CTL_TOLERANCE] = {"tolerance", "TIME", false, "age of a timestamp (default 5m; never: any)"},
-    [CTL_PORT] = {"port", "N", false, "of 127.0.0.1 (default 8090; 0: a free one)"},
-    [CTL_FAIL] = {"fail", "STATUS", false, "answer this, not 200: 500, 410, …"},
-    [CTL_DELAY] = {"delay", "TIME", false, "answer so much later"},
+    [CTL_TOLERANCE] = {"tolerance", "TIME", false, "maximum age (default 5m; never: any age)"},
+    [CTL_PORT] = {"port", "N", false, "port on 127.0.0.1 (default 8090; 0: a free one)"},
+    [CTL_FAIL] = {"fail", "STATUS", false, "respond with this, not 200: 500, 410, …"},
+    [CTL_DELAY] = {"delay", "TIME", false, "wait before each response"},
     [CTL_SAVE] = {"save", "DIR", false, "write each request to a file there"},
-    [CTL_COUNT] = {"count", "N", false, "end after so many"},
+    [CTL_COUNT] = {"count", "N", false, "exit after this many requests"},
     [CTL_DB] = {"db", "DRIVER:PARAMS", false, "pgsql:conninfo, or sqlite3:/path/of/file"},
     [CTL_PATHS] = {"paths", NULL, false, "print where the nodes are, not what they hold"},
     [CTL_HELP] = {"help", NULL, true, "print this"},
@@ -76,7 +76,7 @@ static int read_option(ctl_t *ctl, int argc, const char *const *argv, int *at)
     if (strcmp(argv[*at], "-h") == 0) {
         option = CTL_HELP;
     } else if (argv[*at][1] != '-' || option < 0) {
-        return ctl_misuse(ctl, "there is no option %s", argv[*at]);
+        return ctl_misuse(ctl, "unknown option %s", argv[*at]);
     }
     if (options[option].value) {
         value = equals                                                   ? equals + 1
@@ -118,7 +118,7 @@ static int match(ctl_t *ctl, const ctl_command_t *command)
     return strcmp(second + 1, "list") == 0 ? 1 : 0;
 }
 
-/** "a, b, c" of a group's commands; NULL: there is no such group. */
+/** Return a group's commands as "a, b, c"; NULL if the group does not exist. */
 static const char *members_of_group(ctl_t *ctl, const char *group)
 {
     const char *members = NULL;
@@ -157,7 +157,7 @@ static int find_command(ctl_t *ctl)
     if (members) {
         return ctl_misuse(ctl, "%s: which of %s?", first, members);
     }
-    return ctl_misuse(ctl, "there is no command %s", first);
+    return ctl_misuse(ctl, "unknown command %s", first);
 }
 
 static int check_command(ctl_t *ctl)

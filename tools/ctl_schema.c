@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* schema check, upgrade, print: on the database itself, for whom httpd shall not do it. */
+/* schema check, upgrade, print: work on the database itself, for sites where httpd must not. */
 #include "ctl.h"
 
 #include "rh_schema.h"
@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/** What the store has to say meanwhile. */
+/** What the store logged while it connected and set up its tables. */
 typedef struct account_t {
     ctl_t *ctl;
     const char *made;   /**< what was done to the tables; NULL: nothing */
-    const char *reason; /**< why there is no connection; NULL: not told */
+    const char *reason; /**< why the connection failed; NULL: not logged */
 } account_t;
 
 static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
@@ -52,7 +52,7 @@ static int read_db(ctl_t *ctl, const char **driver, const char **params)
         return ctl_misuse(ctl, "--db must begin with pgsql: or sqlite3:");
     }
     if (!**params) {
-        return ctl_misuse(ctl, "--db %s: needs %s behind it", *driver,
+        return ctl_misuse(ctl, "--db %s: must be followed by %s", *driver,
                           strcmp(*driver, "pgsql") == 0 ? "a conninfo" : "a file");
     }
     return CTL_DONE;
@@ -65,7 +65,7 @@ static int look_at_file(ctl_t *ctl, const char *file, bool upgrade)
         return CTL_DONE;
     }
     if (!upgrade) {
-        return ctl_fail(ctl, "there is no file %s", file);
+        return ctl_fail(ctl, "no such file: %s", file);
     }
     if (geteuid() == 0) {
         fprintf(stderr,

@@ -175,7 +175,7 @@ int ctl_verify(ctl_t *ctl)
     }
     error = ctl_message_read(ctl->pool, content.data, content.len, &message);
     if (error) {
-        return ctl_fail(ctl, "%s is no saved request: %s", ctl_argument(ctl, 0), error);
+        return ctl_fail(ctl, "%s is not a saved request: %s", ctl_argument(ctl, 0), error);
     }
     ctl_check(ctl->pool, &message, secrets, tolerance, &check);
     if (ctl_has(ctl, CTL_JSON)) {

@@ -12,12 +12,12 @@ import { deliveryHeads, deliveryRow } from "./rows.js";
 
 const PAGE = 50;
 const EVERY = 3000;
-/** Scrolled down further than this, the list is being read: what is new waits above. */
+/** Scrolled down further than this (px), the list is being read: new rows wait above it. */
 const READING = 160;
-/** So long after the pointer moved over the list nothing is put in between, ms. */
+/** No row is inserted for this long after the pointer moved over the list, ms. */
 const POINTING = 2000;
-/** So long the list waits for the subscriptions' names, ms; meanwhile their targets stand there. */
-const PATIENCE = 400;
+/** How long the list waits for the names of subscriptions, ms; it shows their targets until then. */
+const NAMES_TIMEOUT = 400;
 const STATES = [["", "All"], ["pending", "Pending"], ["delivered", "Delivered"],
   ["failed", "Failed"], ["cancelled", "Cancelled"]];
 const ANSWERS = ["2xx", "3xx", "4xx", "5xx", "none", "400", "401", "403", "404", "410", "429",
@@ -181,7 +181,7 @@ export async function deliveries({ root, query, signal, ask }) {
     h("div", { class: "actions" }, note, !before && follow)), filters(query, ask), body, foot);
   signal.addEventListener("abort", () => clearTimeout(live.timer));
   const named = subscriptionsById().then((map) => { names = map; });
-  await load(true, Promise.race([named, later(PATIENCE)]));
+  await load(true, Promise.race([named, later(NAMES_TIMEOUT)]));
   tick();
   if (names.size === 0) {
     await named;

@@ -11,7 +11,7 @@ import { busy, code, copy, copyable, fact, loading, payload, toast, verdict } fr
 
 const SOONEST = 2000, LATEST = 15000;
 
-/** Headers whose values open doors: shown when they are asked for, not to whoever looks on. */
+/** Headers whose values are credentials: hidden until the user asks for them. */
 const GUARDED = /authorization|cookie|token|secret|password|api-?key/i;
 
 /** What the API shows instead of a subscription's credentials. */
@@ -142,7 +142,7 @@ function sent(one, subscription, event, version) {
     "User-Agent": `mod_resthooks/${version}`, "webhook-id": one.event_id,
     "webhook-timestamp": last ? `${Math.floor(Date.parse(last.time) / 1000)} (attempt ${last.number})`
       : "the seconds of the attempt",
-    "webhook-signature": "v1,… (made anew for each attempt; not kept)",
+    "webhook-signature": "v1,… (computed for each attempt; not kept)",
     "X-Hook-Event": one.type, "X-Hook-Subscription": one.subscription_id,
     ...(event && event.traceparent ? { traceparent: event.traceparent } : {}) };
 }

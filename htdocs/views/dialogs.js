@@ -13,7 +13,7 @@ const DAY = 86400000;
 export function showSecret(secret, text) {
   return dialog("Signing secret", (close) => h("div", null, h("p", null, text),
     code(secret, { label: "Secret" }), h("p", { class: "faint" },
-      "Whoever has it can sign as this server does: keep it where your other secrets are."),
+      "Anyone who has it can sign as this server does: keep it where your other secrets are."),
     h("div", { class: "actions" }, button("Done", () => close(), { class: "primary" }))));
 }
 

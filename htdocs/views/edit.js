@@ -166,8 +166,8 @@ export async function edit({ root, id, signal, go, title }) {
       }
       const left = place(form, error);
       rest.textContent = error.status === 412
-        ? "Somebody else has changed this subscription meanwhile. Open it again in another tab, and "
-          + "change what you need to." : left.join(" ") || (error.fields.length ? "" : error.message);
+        ? "Someone else has changed this subscription since you opened it. Open it again in another "
+          + "tab and repeat your changes." : left.join(" ") || (error.fields.length ? "" : error.message);
     }));
   };
   const open = Boolean(one.ordered || one.rate_limit || Object.keys(one.headers).length);
@@ -180,7 +180,7 @@ export async function edit({ root, id, signal, go, title }) {
           h("span", { class: "faint" }, " Events of one key come one at a time, as they happened; "
             + "one that fails holds up the next."))),
         h("p", { class: "wrong", id: "ordered-error" })),
-      field("rate", "At most so many POSTs a second", rate, "No limit, if empty."))),
+      field("rate", "Maximum number of POSTs per second", rate, "Leave empty for no limit."))),
     rest, h("div", { class: "actions" }, submit, h("a", { class: "button quiet",
       href: id ? `#/subscriptions/${id}` : "#/subscriptions" }, "Cancel")));
   title(id ? `Edit ${called(one)}` : "New subscription");

@@ -54,12 +54,12 @@ const around = ({ type, time }) => ({ event: type, from: new Date(Date.parse(tim
 
 function judge(one) {
   if (one.observed) {
-    return verdict("off", "Observed only", h("p", null, "A rule of this server tries this type "
-      + "out: the event is recorded and counted, and sent to nobody."));
+    return verdict("off", "Observed only", h("p", null, "A rule of this server only tries this "
+      + "type out: the event is recorded and counted, but not sent."));
   }
   if (one.deliveries.length === 0) {
-    return verdict("warn", "No subscription matched", h("p", null, "Nobody was subscribed to ",
-      h("code", null, one.type), " when it happened, so nothing was sent. Whoever subscribes now "
+    return verdict("warn", "No subscription matched", h("p", null, "No subscription asked for ",
+      h("code", null, one.type), " when it happened, so nothing was sent. A new subscription "
       + "can have it replayed."));
   }
   const failed = one.deliveries.filter(({ state }) => state === "failed").length;

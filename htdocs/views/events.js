@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The log of events: what happened, and whom it concerned. */
+/* The log of events: what happened, and which subscriptions got it. */
 import { get, once } from "../api.js";
 import { button, fill, h, select } from "../dom.js";
 import { badge, cut, number, when } from "../format.js";
@@ -11,9 +11,9 @@ import { empty, loading } from "../ui.js";
 import { heads } from "./rows.js";
 
 const PAGE = 50;
-/** Of a page whose data is larger than this no line of it is shown. */
+/** A page whose response is longer than this (in characters) is shown without previews of the data. */
 const MOST_PREVIEWED = 2000000;
-/** So many deliveries of an event the API tells of. */
+/** Maximum number of an event's deliveries that the API lists. */
 export const MOST_SENT = 100;
 export const SOURCES = { capture: "captured from a request", publish: "published through the API",
   sql: "published in the database", test: "a test" };
@@ -22,7 +22,7 @@ export const SOURCES = { capture: "captured from a request", publish: "published
 export function matched(one) {
   if (one.observed) {
     return h("span", { class: "chips" }, h("span", { class: "badge is-paused",
-      title: "A rule observes this type: it is recorded, and sent to nobody" },
+      title: "A rule only observes this type: events are recorded, but not sent" },
     h("i", { "aria-hidden": "true" }), "observed only"));
   }
   if (one.deliveries.length === 0) {

@@ -4,9 +4,9 @@ import { h } from "../dom.js";
 import { explain, statusName } from "../explain.js";
 import { badge, called, code, when } from "../format.js";
 
-/** What a pending one waits for, where that is no time. A word before the time, otherwise. */
+/** What a pending delivery waits for, unless that is a time; otherwise a word before the time. */
 const WAITS = { attempt: "being sent", turn: "due now", rate_limit: "rate limit",
-  order: "behind its key", subscription: "not active" };
+  order: "after its key", subscription: "not active" };
 
 /** The last answer in a word, or when it is tried again. */
 function answer(one) {

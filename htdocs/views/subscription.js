@@ -67,7 +67,7 @@ export async function subscription(view) {
     !signal.aborted && toast(error.message, "bad"));
   const change = (active) => (event) => busy(event.currentTarget, async () => {
     await call("PATCH", path, { body: { active }, headers: MERGE });
-    toast(active ? "It is active again. What happened meanwhile can be replayed." : "Paused");
+    toast(active ? "It is active again. The events it missed can be replayed." : "Paused");
     await again();
     const next = [...root.querySelectorAll("button")].find((control) =>
       control.textContent === (active ? "Pause" : "Revive"));

@@ -12,9 +12,9 @@ import { silence } from "../why.js";
 import { heads } from "./rows.js";
 
 const PAGE = 50;
-/** So many of what was found are shown. */
+/** Maximum number of search results shown. */
 const MOST_FOUND = 100;
-/** So many are named in the box above; the list has them all. */
+/** Maximum number named in the box above; the list has them all. */
 const NAMED = 5;
 const STATES = [["", "All"], ["true", "Active"], ["false", "Not active"]];
 const HEADS = ["Target", "State", "Last answer", ["Waiting"], ["Failed"], "Last 24 hours"];
