@@ -13,8 +13,8 @@ static rh_calls_t *calls_of(rh_transport_t *transport)
     return &((client_t *)transport)->calls;
 }
 
-/** Tell of those that ended. What they were in may be gone as soon as they are told. */
-static void tell(rh_calls_t *calls)
+/** Call `done` of the ended exchanges. It may destroy the pool that the call is in. */
+static void report_ended(rh_calls_t *calls)
 {
     while (!APR_RING_EMPTY(&calls->ended, rh_call_t, link)) {
         rh_call_t *call = APR_RING_FIRST(&calls->ended);
@@ -41,7 +41,7 @@ static apr_status_t client_poll(rh_transport_t *self, apr_interval_time_t timeou
     }
     status = rh_reactor_wait(calls->reactor, timeout);
     rh_reactor_expire(calls->reactor);
-    tell(calls);
+    report_ended(calls);
     return status;
 }
 
@@ -57,7 +57,7 @@ static void client_cancel_all(rh_transport_t *self)
     while (!APR_RING_EMPTY(&calls->active, rh_call_t, link)) {
         rh_call_end(APR_RING_FIRST(&calls->active), RH_EXCHANGE_CANCELLED, "cancelled");
     }
-    tell(calls);
+    report_ended(calls);
 }
 
 apr_status_t rh_client_make(apr_pool_t *pool, const rh_client_limits_t *limits, const rh_log_t *log,

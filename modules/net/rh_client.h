@@ -28,19 +28,19 @@ typedef struct rh_net_config_t {
 
 /**
  * Load CA, certificate and key into an SSL_CTX (TLS 1.2 or later, VERIFY_PEER, no
- * renegotiation, session cache for clients), and read what is said of the proxy; freed with `pool`.
+ * renegotiation, session cache for clients), and read the settings of the proxy; freed with `pool`.
  * @param error receives a line that names the file or the setting at fault
  */
 apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const char **error);
 
 /** Limits of one client (one event loop). */
 typedef struct rh_client_limits_t {
-    int max_idle; /**< keep-alive connections kept, all keys together */
+    int max_idle; /**< maximum of idle connections, all keys together */
     int max_idle_per_key;
-    apr_interval_time_t idle_timeout; /**< how long one is kept */
-    /** How long one is used, so that a name's new address is gone to; 0: without end. */
+    apr_interval_time_t idle_timeout; /**< how long an idle connection is kept */
+    /** How long a connection is reused, so that a name's new address is noticed; 0: no limit. */
     apr_interval_time_t connection_life;
-    /** How long after the target's certificate was verified its TLS sessions are resumed. */
+    /** How long TLS sessions are resumed after the target's certificate was verified. */
     apr_interval_time_t session_life;
 } rh_client_limits_t;
 
@@ -51,7 +51,7 @@ typedef struct rh_client_limits_t {
 apr_status_t rh_client_make(apr_pool_t *pool, const rh_client_limits_t *limits, const rh_log_t *log,
                             rh_transport_t **transport);
 
-/** Once a process, before threads: c-ares' global initialisation. Idempotent. */
+/** Initialise c-ares; once per process, before threads. Idempotent. */
 apr_status_t rh_client_global_init(apr_pool_t *pool);
 
 #endif

@@ -5,20 +5,20 @@
 #include <openssl/sha.h>
 #include <sys/socket.h>
 
-/** Origins that are remembered for nothing but their TLS session. */
-#define SESSIONS 512
+/** Maximum of origins that are remembered for their TLS session alone. */
+#define MAX_SESSIONS 512
 
 APR_RING_HEAD(rh_connection_head_t, rh_connection_t);
 
 struct rh_origin_t {
-    APR_RING_ENTRY(rh_origin_t) link; /**< of those nobody uses (oldest first), or spare */
+    APR_RING_ENTRY(rh_origin_t) link; /**< in the ring of unused (oldest first) or spare ones */
     rh_connections_t *home;
     unsigned char key[SHA256_DIGEST_LENGTH];
-    int users; /**< calls and connections */
+    int users; /**< count of calls and connections */
     int idle_count;
     struct rh_connection_head_t idle;
     SSL_SESSION *session;
-    apr_time_t verified; /**< when the certificate was that the session stands for */
+    apr_time_t verified; /**< when the certificate behind the session was verified */
 };
 
 APR_RING_HEAD(rh_origin_head_t, rh_origin_t);
@@ -39,7 +39,7 @@ struct rh_connections_t {
 rh_origin_t *rh_origin_use(rh_connections_t *connections, apr_pool_t *scratch,
                            const rh_net_config_t *net, const char *reuse_key, const rh_url_t *url)
 {
-    /* A digest makes all keys one size, so that origins can be used again in place. */
+    /* A digest gives all keys one size, so that memory of origins can be reused in place. */
     const char *text =
         apr_psprintf(scratch, "%pp\n%s\n%s://%s", (const void *)net, reuse_key ? reuse_key : "",
                      url->https ? "https" : "http", url->authority);
@@ -78,7 +78,7 @@ static void set_session(rh_origin_t *origin, SSL_SESSION *session)
     origin->session = session;
 }
 
-static void forget(rh_origin_t *origin)
+static void forget_origin(rh_origin_t *origin)
 {
     set_session(origin, NULL);
     apr_hash_set(origin->home->origins, origin->key, sizeof(origin->key), NULL);
@@ -93,15 +93,15 @@ void rh_origin_leave(rh_origin_t *origin)
         return;
     }
     if (!origin->session) {
-        forget(origin);
+        forget_origin(origin);
         return;
     }
     APR_RING_INSERT_TAIL(&connections->unused, origin, rh_origin_t, link);
-    if (++connections->unused_count > SESSIONS) {
+    if (++connections->unused_count > MAX_SESSIONS) {
         origin = APR_RING_FIRST(&connections->unused);
         APR_RING_REMOVE(origin, link);
         connections->unused_count--;
-        forget(origin);
+        forget_origin(origin);
     }
 }
 
@@ -110,7 +110,7 @@ static void keep_session(void *baton, SSL_SESSION *session)
     rh_connection_t *connection = baton;
 
     set_session(connection->origin, session);
-    /* One that comes of another stands for the certificate that was seen with the first. */
+    /* A session that was resumed from another rests on the certificate of the first one. */
     connection->origin->verified =
         SSL_session_reused(connection->tls) ? connection->verified : rh_monotonic_now();
 }
@@ -120,7 +120,8 @@ void rh_connection_distrust(rh_connection_t *connection)
     set_session(connection->origin, NULL);
 }
 
-/** The session to try, which the caller frees; of TLS 1.3 each serves once (RFC 8446 §C.4). */
+/** Take the session to try, which the caller frees. A TLS 1.3 session serves once (RFC 8446 §C.4).
+ */
 static SSL_SESSION *take_session(rh_origin_t *origin)
 {
     SSL_SESSION *session = origin->session;
@@ -188,7 +189,7 @@ bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *ne
     return true;
 }
 
-/** What the failure of a call on a plain socket means. */
+/** Map the failure of a call on a plain socket. */
 static rh_io_t judge_failure(rh_connection_t *connection, apr_status_t status, rh_io_t would_block)
 {
     if (APR_STATUS_IS_EAGAIN(status)) {
@@ -278,7 +279,7 @@ void rh_connection_close(rh_connection_t *connection)
 
 /* ---- idle ones ---- */
 
-/** True while neither an end nor an unexpected response has come. */
+/** True while neither the end nor an unexpected response has arrived. */
 static bool is_quiet(rh_connection_t *connection)
 {
     char byte;
@@ -307,7 +308,8 @@ static void idle_too_long(void *baton)
     rh_connection_t *connection = baton;
     rh_connections_t *connections = connection->home;
 
-    /* The timer says that it is idle: what was disarmed is not any more. */
+    /* The fired timer is disarmed already, by which rh_connection_close would see that it is idle.
+     */
     APR_RING_REMOVE(connection, same);
     connection->origin->idle_count--;
     connections->idle_count--;
@@ -389,7 +391,7 @@ static apr_status_t connections_cleanup(void *data)
     while (!APR_RING_EMPTY(&connections->busy, rh_connection_t, link)) {
         rh_connection_close(APR_RING_FIRST(&connections->busy));
     }
-    /* Those that calls still use: nobody will leave them any more. */
+    /* Calls that still use origins will not leave them any more. */
     for (apr_hash_index_t *at = apr_hash_first(NULL, connections->origins); at;
          at = apr_hash_next(at)) {
         set_session(apr_hash_this_val(at), NULL);

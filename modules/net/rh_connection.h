@@ -3,9 +3,9 @@
  * @file rh_connection.h
  * @brief The connections of one event loop: in use, or idle until the next request of their origin.
  *
- * An origin is who may share connections and TLS sessions: one subscription's one host, port and
- * scheme, under one virtual host's settings. It stays known while somebody uses it, while it has
- * an idle connection, and as long as the bounded memory for TLS sessions has a place for its own.
+ * An origin is the scope within which connections and TLS sessions are shared: one subscription's
+ * host, port and scheme, under one virtual host's settings. It stays known while a call uses it,
+ * while it has an idle connection, and while the bounded cache of TLS sessions holds its own.
  */
 #ifndef RH_CONNECTION_H
 #define RH_CONNECTION_H
@@ -21,16 +21,17 @@ typedef struct rh_connections_t rh_connections_t;
 typedef struct rh_origin_t rh_origin_t;
 
 typedef struct rh_connection_t {
-    APR_RING_ENTRY(rh_connection_t) link; /**< of those in use, idle (oldest first), or spare */
+    APR_RING_ENTRY(rh_connection_t)
+    link; /**< in the ring of busy, idle (oldest first) or spare ones */
     APR_RING_ENTRY(rh_connection_t) same; /**< idle ones of the origin, newest first */
     rh_connections_t *home;
     rh_origin_t *origin;
     rh_watch_t *watch;
-    SSL *tls;                       /**< NULL: plain */
-    apr_time_t made;                /**< when it was connected */
-    apr_time_t verified;            /**< when the certificate of the session to resume was */
-    apr_status_t status;            /**< of the last RH_IO_RESET */
-    const struct rh_proxy_t *proxy; /**< it goes through; NULL: direct */
+    SSL *tls;            /**< NULL: plain */
+    apr_time_t made;     /**< when it was connected */
+    apr_time_t verified; /**< when the certificate behind the session to resume was verified */
+    apr_status_t status; /**< of the last RH_IO_RESET */
+    const struct rh_proxy_t *proxy; /**< the proxy that it goes through; NULL: direct */
     bool via_address;               /**< the proxy was given the address `target`, not a name */
     rh_address_t target;
     rh_timer_t idle_timer;
@@ -41,19 +42,20 @@ typedef struct rh_connection_t {
 rh_connections_t *rh_connections_make(apr_pool_t *pool, rh_reactor_t *reactor,
                                       const rh_client_limits_t *limits);
 
-/** The origin of a request, to be left again. @param scratch a pool for the key */
+/** Find or make the origin of a request; call rh_origin_leave after use.
+ * @param scratch a pool for the key */
 rh_origin_t *rh_origin_use(rh_connections_t *connections, apr_pool_t *scratch,
                            const rh_net_config_t *net, const char *reuse_key, const rh_url_t *url);
 
 void rh_origin_leave(rh_origin_t *origin);
 
-/** An idle connection that is still open, or NULL. */
+/** Take an idle connection that is still open; NULL: there is none. */
 rh_connection_t *rh_connection_take(rh_origin_t *origin);
 
-/** A connection over a socket just connected, whose watch it takes over. */
+/** Make a connection of a connected socket, whose watch it takes over. */
 rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch);
 
-/** Begin TLS, resuming the origin's session if there is one. False: there is no memory. */
+/** Begin TLS, resuming the origin's session if there is one. False: memory is short. */
 bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *net,
                           const rh_url_t *url);
 
@@ -62,13 +64,13 @@ rh_io_t rh_connection_read(rh_connection_t *connection, char *buffer, apr_size_t
 rh_io_t rh_connection_write(rh_connection_t *connection, const char *data, apr_size_t len,
                             apr_size_t *written);
 
-/** What went wrong with the last call, in `pool`: RH_IO_CLOSED, _RESET or _FAILED. */
+/** Why the last call returned RH_IO_CLOSED, _RESET or _FAILED, in `pool`. */
 const char *rh_connection_reason(rh_connection_t *connection, rh_io_t io, apr_pool_t *pool);
 
-/** Its handshake failed: what it tried to resume is not tried again. */
+/** Drop the session that it tried to resume: the handshake failed. */
 void rh_connection_distrust(rh_connection_t *connection);
 
-/** It has answered: keep it for the next request at most so long, within the limits. */
+/** Keep it for the next request, at most for `longest` and within the limits. */
 void rh_connection_keep(rh_connection_t *connection, apr_interval_time_t longest);
 
 void rh_connection_close(rh_connection_t *connection);

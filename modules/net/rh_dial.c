@@ -122,13 +122,13 @@ static void give_up(rh_dial_t *dial)
                                     dial->port, apr_strerror(dial->status, text, sizeof(text))));
         return;
     }
-    /* Which address that is would tell a tenant about the network within. */
+    /* The address itself would show a tenant the internal network. */
     report_failure(
         dial, RH_EXCHANGE_REFUSED_ADDRESS,
         apr_psprintf(dial->pool, "refused: the address of %s is not allowed", dial->host));
 }
 
-/** Go on with the next address that can be tried. */
+/** Try the next address that is allowed and can be tried. */
 static void try_next(rh_dial_t *dial)
 {
     rh_timers_t *timers = rh_reactor_timers(dial->reactor);

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_dial.h
- * @brief From a host to a connected socket: resolve, ask the egress policy, connect.
+ * @brief From a host to a connected socket: resolve, consult the egress policy, connect.
  *
  * Addresses are tried one after the other, the next one 250 ms after the last or as soon as one
  * fails; the first to connect wins (RFC 8305 §5). The policy judges each right before it is
@@ -14,7 +14,7 @@
 #include "rh_resolver.h"
 #include "rh_transport.h"
 
-/** Sockets of one dial that may be connecting at a time. */
+/** Maximum of sockets of one dial that connect at a time. */
 #define RH_DIAL_SOCKETS 4
 
 /** Embedded in its owner; zero-initialised means idle. */
@@ -34,7 +34,7 @@ typedef struct rh_dial_t {
     void (*failed)(void *baton, rh_exchange_result_t result, const char *error);
     void *baton;
 
-    /* Its own. */
+    /* Private to the dial. */
     rh_query_t query;
     rh_addresses_t found;
     int next;

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-/** An address of either family on its own; rules are compared with it. */
+/** An address as rules are compared with it. */
 typedef struct form_t {
     int family;
     unsigned char bytes[16];
@@ -63,7 +63,7 @@ static const unsigned char local_nat64_prefix[6] = {0, 0x64, 0xff, 0x9b, 0, 1};
 static const unsigned char six_to_four_prefix[2] = {0x20, 0x02};
 static const unsigned char teredo_prefix[4] = {0x20, 0x01, 0, 0};
 
-/** What an IPv6 address stands for. */
+/** The forms of an IPv6 address. */
 static forms_t ipv6_forms(const unsigned char *bytes)
 {
     forms_t forms;
@@ -113,7 +113,7 @@ static bool forms_of(const rh_address_t *address, forms_t *forms)
     return false;
 }
 
-/** True for a unicast address that anybody on the Internet may have. */
+/** True for a unicast address of the public Internet. */
 static bool is_public(const form_t *form)
 {
     if (form->family == AF_INET) {
@@ -155,7 +155,7 @@ static bool host_matches(const apr_array_header_t *hosts, const char *host, apr_
     return false;
 }
 
-/** Without the dot of the root: "example.com." and "example.com" are one. */
+/** The length without the dot of the root: "example.com." is "example.com". */
 static apr_size_t host_length(const char *host)
 {
     apr_size_t len = host ? strlen(host) : 0;

@@ -1,7 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_http1.h"
 
-/** Where the reader stands. Those up to TRAILER take lines, those behind it runs of bytes. */
+/** Size of the head of an HTTP/2 frame. */
+#define HTTP2_HEAD_BYTES 9
+
+/** States of the reader. Those up to TRAILER take lines, those after it runs of bytes. */
 enum {
     STATUS,
     FIELD,
@@ -15,7 +18,7 @@ enum {
     BAD
 };
 
-static rh_http1_result_t bad(rh_http1_t *answer, const char *error)
+static rh_http1_result_t fail_with(rh_http1_t *answer, const char *error)
 {
     answer->state = BAD;
     answer->error = error;
@@ -23,7 +26,7 @@ static rh_http1_result_t bad(rh_http1_t *answer, const char *error)
     return RH_HTTP1_BAD;
 }
 
-static rh_http1_result_t done(rh_http1_t *answer, bool whole)
+static rh_http1_result_t finish(rh_http1_t *answer, bool whole)
 {
     answer->state = DONE;
     answer->reusable =
@@ -31,7 +34,7 @@ static rh_http1_result_t done(rh_http1_t *answer, bool whole)
     return RH_HTTP1_DONE;
 }
 
-/** Forget an interim answer, but not what it cost. */
+/** Begin a header section. Counters of what was read so far stay. */
 static void begin_header(rh_http1_t *answer)
 {
     apr_table_clear(answer->headers);
@@ -50,20 +53,20 @@ void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel)
     answer->tunnel = tunnel;
     answer->line.pool = answer->body.pool = pool;
     answer->headers = apr_table_make(pool, 16);
-    answer->most_kept = RH_MAX_ANSWER;
-    answer->most_read = RH_HTTP1_MAX_BODY;
+    answer->max_kept = RH_MAX_ANSWER;
+    answer->max_read = RH_HTTP1_MAX_BODY;
     begin_header(answer);
 }
 
 void rh_http1_keep(rh_http1_t *answer, apr_size_t most)
 {
-    answer->most_kept = most;
-    answer->most_read = most > RH_HTTP1_MAX_BODY / 2 ? 2 * most : RH_HTTP1_MAX_BODY;
+    answer->max_kept = most;
+    answer->max_read = most > RH_HTTP1_MAX_BODY / 2 ? 2 * most : RH_HTTP1_MAX_BODY;
 }
 
 /* ---- fields ---- */
 
-/** RFC 9112 §6.3: the same length over and over is one length. */
+/** RFC 9112 §6.3: equal lengths, repeated, count as one. */
 static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
 {
     rh_bytes_t item;
@@ -82,8 +85,8 @@ static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
 }
 
 /**
- * RFC 9112 §6.1: chunked ends a body only where it is the last coding, and but once. `identity` was
- * the name of no coding (RFC 2616 §3.6): whoever still sends it means what Content-Length says.
+ * RFC 9112 §6.1: chunked delimits a body only as the last coding, and only once. `identity` once
+ * named the absence of a coding (RFC 2616 §3.6): with it Content-Length holds.
  */
 static bool read_transfer_encoding(rh_http1_t *answer, rh_bytes_t value)
 {
@@ -129,17 +132,17 @@ static void read_keep_alive(rh_http1_t *answer, rh_bytes_t value)
     }
 }
 
-/** One field, its folded lines already joined (RFC 9112 §5). */
+/** Read one field whose folded lines are already joined (RFC 9112 §5). */
 static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
 {
     const char *colon = memchr(line.data, ':', line.len);
     rh_bytes_t name, value;
 
     if (++answer->fields > RH_HTTP1_MAX_FIELDS) {
-        return bad(answer, "its header has over 256 fields");
+        return fail_with(answer, "its header has over 256 fields");
     }
     if (!colon) {
-        return bad(answer, "a line of its header has no colon");
+        return fail_with(answer, "a line of its header has no colon");
     }
     name.data = line.data;
     name.len = (apr_size_t)(colon - line.data);
@@ -147,10 +150,10 @@ static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
     value.len = line.len - name.len - 1;
     value = rh_trimmed(value);
     if (!rh_is_token(name)) {
-        return bad(answer, "a field of its header has a bad name");
+        return fail_with(answer, "a field of its header has a bad name");
     }
     if (memchr(value.data, '\0', value.len) || memchr(value.data, '\r', value.len)) {
-        return bad(answer, "a field of its header has a bad value");
+        return fail_with(answer, "a field of its header has a bad value");
     }
     if (answer->state == TRAILER) {
         return RH_HTTP1_MORE;
@@ -159,11 +162,11 @@ static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
                    apr_pstrmemdup(answer->pool, value.data, value.len));
     if (rh_equals_word(name, "Content-Length")) {
         if (!read_content_length(answer, value)) {
-            return bad(answer, "its Content-Length is wrong or contradicts itself");
+            return fail_with(answer, "its Content-Length is wrong or contradicts itself");
         }
     } else if (rh_equals_word(name, "Transfer-Encoding")) {
         if (!read_transfer_encoding(answer, value)) {
-            return bad(answer, "its Transfer-Encoding is chunked twice");
+            return fail_with(answer, "its Transfer-Encoding is chunked twice");
         }
     } else if (rh_equals_word(name, "Connection")) {
         read_connection(answer, value);
@@ -175,7 +178,7 @@ static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
 
 /* ---- lines ---- */
 
-/** RFC 9112 §4; the reason and the blank before it may be missing. */
+/** RFC 9112 §4. The reason and the blank before it are optional here. */
 static rh_http1_result_t read_status(rh_http1_t *answer, rh_bytes_t line)
 {
     const char *text = line.data;
@@ -184,7 +187,7 @@ static rh_http1_result_t read_status(rh_http1_t *answer, rh_bytes_t line)
         text[8] != ' ' || text[9] < '1' || !rh_is_digit(text[9]) || !rh_is_digit(text[10]) ||
         !rh_is_digit(text[11]) || (line.len > 12 && text[12] != ' ') ||
         memchr(text, '\r', line.len)) {
-        return bad(answer, "its status line is malformed");
+        return fail_with(answer, "its status line is malformed");
     }
     answer->http10 = text[7] == '0';
     answer->status_code = (text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0');
@@ -192,11 +195,11 @@ static rh_http1_result_t read_status(rh_http1_t *answer, rh_bytes_t line)
     return RH_HTTP1_MORE;
 }
 
-/** What follows the header (RFC 9112 §6.3). */
+/** Decide what follows the header (RFC 9112 §6.3). */
 static rh_http1_result_t end_header(rh_http1_t *answer)
 {
     if (answer->status_code == 101) {
-        return bad(answer, "it switches to a protocol that nobody asked for");
+        return fail_with(answer, "it switches to a protocol that was not asked for");
     }
     if (answer->status_code < 200) {
         begin_header(answer);
@@ -204,19 +207,20 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
     }
     answer->header_done = true;
     if (answer->status_code == 204 && (answer->encoded || answer->content_length > 0)) {
-        /* Whoever announces a body where none can be may send it (RFC 9110 §8.6). */
+        /* A server that announces a body where none is allowed may send it (RFC 9110 §8.6). */
         answer->close = true;
     }
     if ((answer->tunnel && answer->status_code < 300) || answer->status_code == 204 ||
         answer->status_code == 304) {
-        return done(answer, true);
+        return finish(answer, true);
     }
     if (answer->encoded) {
-        /* One of the two lies, or knows only half of HTTP/1.1: it gets no second request. */
+        /* Both lengths, or HTTP/1.0 with a coding: the framing is doubtful, so no second request.
+         */
         answer->close = answer->close || answer->content_length >= 0 || answer->http10;
         answer->state = answer->chunked ? CHUNK_SIZE : BODY_TO_THE_END;
     } else if (answer->content_length == 0) {
-        return done(answer, true);
+        return finish(answer, true);
     } else if (answer->content_length > 0) {
         answer->left = (apr_uint64_t)answer->content_length;
         answer->state = BODY;
@@ -226,7 +230,7 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
     return RH_HTTP1_MORE;
 }
 
-/** RFC 9112 §7.1; extensions are passed over. */
+/** RFC 9112 §7.1. Extensions are ignored. */
 static rh_http1_result_t read_chunk_size(rh_http1_t *answer, rh_bytes_t line)
 {
     apr_uint64_t size = 0;
@@ -234,18 +238,18 @@ static rh_http1_result_t read_chunk_size(rh_http1_t *answer, rh_bytes_t line)
 
     for (i = 0; i < line.len && rh_hex_value(line.data[i]) >= 0; i++) {
         if (size >> 56) {
-            return bad(answer, "a chunk is too large");
+            return fail_with(answer, "a chunk is too large");
         }
         size = size * 16 + (apr_uint64_t)rh_hex_value(line.data[i]);
     }
     if (i == 0) {
-        return bad(answer, "a chunk has no size");
+        return fail_with(answer, "a chunk has no size");
     }
     while (i < line.len && rh_is_blank(line.data[i])) {
         i++;
     }
     if (i < line.len && line.data[i] != ';') {
-        return bad(answer, "a chunk's size is malformed");
+        return fail_with(answer, "a chunk's size is malformed");
     }
     answer->left = size;
     answer->state = size ? CHUNK_DATA : TRAILER;
@@ -260,10 +264,10 @@ static rh_http1_result_t read_line(rh_http1_t *answer, rh_bytes_t line)
     case FIELD:
         return line.len ? read_field(answer, line) : end_header(answer);
     case TRAILER:
-        return line.len ? read_field(answer, line) : done(answer, true);
+        return line.len ? read_field(answer, line) : finish(answer, true);
     case CHUNK_END:
         if (line.len) {
-            return bad(answer, "a chunk is longer than its size");
+            return fail_with(answer, "a chunk is longer than its size");
         }
         answer->state = CHUNK_SIZE;
         return RH_HTTP1_MORE;
@@ -296,26 +300,26 @@ static bool is_field_state(const rh_http1_t *answer)
     return answer->state == FIELD || answer->state == TRAILER;
 }
 
-/** Count what is read; false where a bound is passed and the answer is now bad. */
+/** Count what is read. False: a limit is exceeded, and the response is now bad. */
 static bool count_line(rh_http1_t *answer, apr_size_t len)
 {
     if (answer->state == CHUNK_SIZE || answer->state == CHUNK_END) {
         answer->body_bytes += len;
         if (answer->line.len + len > RH_HTTP1_MAX_CHUNK_LINE) {
-            (void)bad(answer, "a chunk's extensions are over 4 KiB");
+            (void)fail_with(answer, "a chunk's extensions are over 4 KiB");
             return false;
         }
         return true;
     }
     answer->header_bytes += len;
     if (answer->header_bytes > RH_HTTP1_MAX_HEADER) {
-        (void)bad(answer, "its header is over 64 KiB");
+        (void)fail_with(answer, "its header is over 64 KiB");
         return false;
     }
     return true;
 }
 
-/** What can't become a status line any more is refused at once, not when its line ends. */
+/** True while the line may still become a status line: others are refused before they end. */
 static bool begins_well(const rh_http1_t *answer)
 {
     apr_size_t len = answer->line.len < 7 ? answer->line.len : 7;
@@ -324,19 +328,23 @@ static bool begins_well(const rh_http1_t *answer)
 }
 
 /**
- * True for the first frame of a server that speaks HTTP/2 alone: SETTINGS or GOAWAY on stream 0
- * (RFC 9113 sections 3.4, 4.1). A frame that comes in pieces is taken for anything else.
+ * True while the line may be the head of the first frame of a server that speaks HTTP/2 alone:
+ * SETTINGS or GOAWAY on stream 0 (RFC 9113 sections 3.4, 4.1).
  */
-static bool begins_as_http2(const char *data, apr_size_t len)
+static bool begins_as_http2(const rh_buffer_t *line)
 {
-    static const char stream[4];
+    for (apr_size_t i = 0; i < line->len && i < HTTP2_HEAD_BYTES; i++) {
+        bool type_valid = i != 3 || line->data[i] == 4 || line->data[i] == 7;
 
-    return len >= 9 && data[0] == 0 && (data[3] == 4 || data[3] == 7) &&
-           memcmp(data + 5, stream, sizeof(stream)) == 0;
+        if (((i == 0 || i > 4) && line->data[i] != 0) || !type_valid) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /**
- * Take bytes up to the end of a line. A field's line waits for the byte behind it: a blank there
+ * Take bytes up to the end of a line. A field's line waits for the byte after it: a blank there
  * continues it (obs-fold, RFC 9112 §5.2) and the line's end becomes a blank.
  */
 static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_size_t len,
@@ -360,13 +368,16 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
     if (!count_line(answer, *used)) {
         return RH_HTTP1_BAD;
     }
-    /* One byte more than the line, so that a fold's blank always has room. */
+    /* One byte more than the line, for the blank of a fold. */
     memcpy(rh_buffer_reserve(&answer->line, taken + 1), data, taken);
     answer->line.len += taken;
     if (answer->state == STATUS && !begins_well(answer)) {
-        return bad(answer, answer->line.len == taken && begins_as_http2(data, len)
-                               ? "it is HTTP/2; HTTP/1.1 is needed"
-                               : "it is not HTTP/1.x");
+        if (!begins_as_http2(&answer->line)) {
+            return fail_with(answer, "it is not HTTP/1.x");
+        }
+        if (answer->line.len >= HTTP2_HEAD_BYTES) {
+            return fail_with(answer, "it is HTTP/2; HTTP/1.1 is needed");
+        }
     }
     if (!end) {
         return RH_HTTP1_MORE;
@@ -383,7 +394,7 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
 static rh_http1_result_t take_body(rh_http1_t *answer, const char *data, apr_size_t len,
                                    apr_size_t *used)
 {
-    apr_size_t room = answer->most_kept - answer->body.len, keep;
+    apr_size_t room = answer->max_kept - answer->body.len, keep;
 
     if (answer->state != BODY_TO_THE_END && len > answer->left) {
         len = (apr_size_t)answer->left;
@@ -398,7 +409,7 @@ static rh_http1_result_t take_body(rh_http1_t *answer, const char *data, apr_siz
     answer->left -= len;
     if (answer->left == 0) {
         if (answer->state == BODY) {
-            return done(answer, true);
+            return finish(answer, true);
         }
         answer->state = CHUNK_END;
     }
@@ -420,8 +431,8 @@ rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t
             result = take_body(answer, data + at, len - at, &step);
         }
         at += step;
-        if (result == RH_HTTP1_MORE && answer->body_bytes >= answer->most_read) {
-            result = done(answer, false);
+        if (result == RH_HTTP1_MORE && answer->body_bytes >= answer->max_read) {
+            result = finish(answer, false);
         }
     }
     *used = at;
@@ -437,7 +448,7 @@ rh_http1_result_t rh_http1_end(rh_http1_t *answer)
         return RH_HTTP1_BAD;
     }
     if (answer->state == BODY_TO_THE_END) {
-        return done(answer, false);
+        return finish(answer, false);
     }
     answer->error = answer->header_done    ? "the connection was closed before the answer was whole"
                     : answer->header_bytes ? "the connection was closed within the answer's header"

@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_http1.h
- * @brief HTTP/1.1 as bytes: an answer is read as it arrives, a request is written (RFC 9112).
+ * @brief HTTP/1.1 as bytes: read a response as it arrives, write a request (RFC 9112).
  *
- * No I/O, no global state. What an answer may cost is bounded: its header by RH_HTTP1_MAX_HEADER
- * and RH_HTTP1_MAX_FIELDS, what is kept of its body by RH_MAX_ANSWER, what is read of it by
- * RH_HTTP1_MAX_BODY, after which it counts as read. rh_http1_keep changes the last two.
+ * No I/O, no global state. The cost of a response is bounded: its header by RH_HTTP1_MAX_HEADER and
+ * RH_HTTP1_MAX_FIELDS, the kept part of its body by RH_MAX_ANSWER, the part that is read by
+ * RH_HTTP1_MAX_BODY, after which the body counts as complete. rh_http1_keep changes the last two.
  */
 #ifndef RH_HTTP1_H
 #define RH_HTTP1_H
@@ -13,60 +13,61 @@
 #include "rh_base.h"
 #include "rh_url.h"
 
-/** Bytes of all header sections of an answer: those of interim ones and the trailer too. */
+/** Maximum bytes of all header sections of a response, interim ones and the trailer included. */
 #define RH_HTTP1_MAX_HEADER 65536
-/** Fields of the same. */
+/** Maximum number of fields in them. */
 #define RH_HTTP1_MAX_FIELDS 256
-/** Bytes of a chunk's size and extensions. */
+/** Maximum bytes of a chunk's size and extensions. */
 #define RH_HTTP1_MAX_CHUNK_LINE 4096
-/** Bytes of a body, framing included, after which nothing more is read. */
+/** Bytes of a body, framing included, after which reading stops. */
 #define RH_HTTP1_MAX_BODY (256 * 1024)
 
 typedef enum {
-    RH_HTTP1_MORE, /**< the answer goes on */
-    RH_HTTP1_DONE, /**< it is whole, or as much as is ever read was */
+    RH_HTTP1_MORE, /**< more bytes are needed */
+    RH_HTTP1_DONE, /**< it is complete, or its limit is reached */
     RH_HTTP1_BAD,  /**< it is not HTTP/1.x: `error` says why */
-    RH_HTTP1_CUT   /**< of rh_http1_end alone: it ended too early; `error` says where */
+    RH_HTTP1_CUT   /**< only from rh_http1_end: it ended too early; `error` says where */
 } rh_http1_result_t;
 
-/** An answer being read. */
+/** A response being read. */
 typedef struct rh_http1_t {
     int status_code;          /**< 0 until the final status line was read */
-    apr_table_t *headers;     /**< of the final answer, in order, without its trailer */
+    apr_table_t *headers;     /**< of the final response, in order, without its trailer */
     bool header_done;         /**< the final header was read to its end */
     rh_buffer_t body;         /**< decoded from chunks; at most RH_MAX_ANSWER bytes, or what
                                    rh_http1_keep said */
     bool reusable;            /**< once done: another request may follow on the connection */
-    apr_int64_t idle_seconds; /**< what Keep-Alive promised, -1: nothing */
+    apr_int64_t idle_seconds; /**< promised by Keep-Alive; -1: nothing */
     const char *error;        /**< static */
 
-    /* The reader's own. */
+    /* Private to the reader. */
     apr_pool_t *pool;
     int state;
     bool tunnel, http10, close, keep_alive;
     bool encoded, chunked;
-    bool line_ended; /**< a field's line was read; the next byte says if it is folded */
+    bool line_ended; /**< a field's line was read; the next byte tells if it is folded */
     rh_buffer_t line;
     apr_size_t header_bytes, body_bytes;
-    apr_size_t most_kept, most_read; /**< of the body */
+    apr_size_t max_kept, max_read; /**< of the body */
     int fields;
     apr_int64_t content_length; /**< -1: none */
     apr_uint64_t left;          /**< of the body or the chunk */
 } rh_http1_t;
 
 /**
- * Begin an answer; all that it needs lives in `pool`.
+ * Begin a response; its memory is in `pool`.
  * @param tunnel response to CONNECT: a 2xx has no body
  */
 void rh_http1_begin(rh_http1_t *answer, apr_pool_t *pool, bool tunnel);
 
-/** Keep so many bytes of the body rather than RH_MAX_ANSWER, and read twice as many, but no fewer
- * than RH_HTTP1_MAX_BODY. Before the first byte is fed. */
+/** Keep up to `most` bytes of the body rather than RH_MAX_ANSWER, and read up to twice that, at
+ * least RH_HTTP1_MAX_BODY. Call it before the first byte is fed. */
 void rh_http1_keep(rh_http1_t *answer, apr_size_t most);
 
 /**
  * Take bytes as they arrived.
- * @param used receives how many belong to the answer; fewer than `len` only once it is done or bad
+ * @param used receives how many belong to the response; fewer than `len` only once it is done or
+ * bad
  */
 rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t len,
                                 apr_size_t *used);

@@ -89,7 +89,7 @@ apr_status_t rh_reactor_wait(rh_reactor_t *reactor, apr_interval_time_t timeout)
         timeout = timeout < 0 || left < timeout ? left : timeout;
     }
     if (timeout > 0) {
-        /* The kernel counts milliseconds: rounded down, the last one would be spun away. */
+        /* The kernel counts milliseconds: rounding down would make the last one a busy loop. */
         timeout = (timeout + 999) / 1000 * 1000;
     }
     status = apr_pollset_poll(reactor->pollset, timeout, &count, &events);

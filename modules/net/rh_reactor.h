@@ -39,7 +39,7 @@ void rh_reactor_expire(rh_reactor_t *reactor);
  */
 apr_status_t rh_reactor_wait(rh_reactor_t *reactor, apr_interval_time_t timeout);
 
-/** Make a running or the next wait return at once. From any thread. */
+/** Make the current or the next wait return at once. From any thread. */
 apr_status_t rh_reactor_wakeup(rh_reactor_t *reactor);
 
 /**

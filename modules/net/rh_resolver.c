@@ -5,12 +5,12 @@
 #include <apr_thread_mutex.h>
 #include <ares.h>
 
-/** Names that are remembered, and that may be waited for. */
-#define CACHED 1024
-#define PENDING 4096
-/** How long an answer serves. */
-#define LEAST_TTL apr_time_from_sec(1)
-#define LONGEST_TTL apr_time_from_sec(300)
+/** Maximum of names that are remembered, and of names that are being looked up. */
+#define MAX_CACHED 1024
+#define MAX_PENDING 4096
+/** Bounds on how long an answer is used. */
+#define MIN_TTL apr_time_from_sec(1)
+#define MAX_TTL apr_time_from_sec(300)
 #define NOT_FOUND_TTL apr_time_from_sec(5)
 #define FAILURE_TTL apr_time_from_sec(2)
 /**
@@ -29,23 +29,23 @@
 #define FIRST_TRY_MS 1000
 #define TRIES 2
 #endif
-/** So long both families are waited for; then IPv4 alone will do (RFC 8305 §3). */
-#define BOTH apr_time_from_sec(1)
-/** Sockets of c-ares: two for each server. */
-#define SOCKETS 64
-/** resolv.conf is read again at most so often, once nobody has answered. */
-#define REREAD apr_time_from_sec(30)
+/** How long to wait for both families; then IPv4 alone will do (RFC 8305 §3). */
+#define BOTH_FAMILIES_WAIT apr_time_from_sec(1)
+/** Maximum of c-ares' sockets: two for each server. */
+#define MAX_SOCKETS 64
+/** Minimum time between reads of resolv.conf, which follow a failure of all servers. */
+#define REREAD_INTERVAL apr_time_from_sec(30)
 
 typedef struct entry_t {
-    APR_RING_ENTRY(entry_t) link; /**< known ones, oldest use first, or spare ones */
+    APR_RING_ENTRY(entry_t) link; /**< in the ring of known (oldest use first) or spare ones */
     rh_resolver_t *resolver;
     char host[256];
     bool pending;    /**< queries wait */
-    int outstanding; /**< questions to c-ares that are not answered: it must stay */
+    int outstanding; /**< open questions to c-ares: the entry must stay */
     rh_timer_t both;
     apr_time_t expires;
     rh_addresses_t addresses;
-    APR_RING_HEAD(rh_query_head_t, rh_query_t) queries; /**< who waits */
+    APR_RING_HEAD(rh_query_head_t, rh_query_t) queries; /**< waiting for the answer */
 } entry_t;
 
 APR_RING_HEAD(entry_head_t, entry_t);
@@ -56,11 +56,11 @@ struct rh_resolver_t {
     ares_channel channel;
     const char *servers; /**< NULL: those of resolv.conf */
     apr_time_t opened_at;
-    bool stale; /**< nobody answered: the servers may have changed */
+    bool stale; /**< no server answered: resolv.conf may have changed */
     bool closing;
-    int busy; /**< within c-ares: its channel must stay */
+    int busy; /**< calls of c-ares in progress: its channel must stay */
     rh_timer_t timer;
-    rh_watch_t *watches[SOCKETS];
+    rh_watch_t *watches[MAX_SOCKETS];
     apr_hash_t *names;
     struct entry_head_t known, spare;
     int known_count, outstanding;
@@ -77,7 +77,7 @@ static bool is_localhost(const char *host)
            (len == name_len || host[len - name_len - 1] == '.');
 }
 
-static void loopback(rh_addresses_t *addresses)
+static void fill_loopback(rh_addresses_t *addresses)
 {
     memset(addresses, 0, sizeof(*addresses));
     addresses->count = 2;
@@ -85,12 +85,12 @@ static void loopback(rh_addresses_t *addresses)
     (void)rh_address_read("127.0.0.1", &addresses->address[1]);
 }
 
-/** Take them over, the two families in turn. @return the smallest TTL of them and of the aliases on
- * the way to them, in seconds */
+/** Copy the addresses, the two families in turn.
+ * @return the smallest TTL of them and of the aliases that lead to them, in seconds */
 static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *addresses)
 {
     const struct ares_addrinfo_node *next[2];
-    int ttl = (int)apr_time_sec(LONGEST_TTL), turn = 0;
+    int ttl = (int)apr_time_sec(MAX_TTL), turn = 0;
 
     memset(addresses, 0, sizeof(*addresses));
     next[0] = next[1] = found->nodes;
@@ -116,7 +116,7 @@ static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *add
 
 /* ---- c-ares' sockets and time-outs ---- */
 
-static void rearm(rh_resolver_t *resolver)
+static void rearm_timer(rh_resolver_t *resolver)
 {
     struct timeval space, *left;
     rh_timers_t *timers = rh_reactor_timers(resolver->reactor);
@@ -132,17 +132,17 @@ static void rearm(rh_resolver_t *resolver)
     }
 }
 
-static void process(rh_resolver_t *resolver, ares_socket_t readable, ares_socket_t writable)
+static void run_channel(rh_resolver_t *resolver, ares_socket_t readable, ares_socket_t writable)
 {
     resolver->busy++;
     ares_process_fd(resolver->channel, readable, writable);
     resolver->busy--;
-    rearm(resolver);
+    rearm_timer(resolver);
 }
 
 static void time_passed(void *baton)
 {
-    process(baton, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    run_channel(baton, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
@@ -150,23 +150,23 @@ static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
     ares_socket_t descriptor = rh_watch_descriptor(watch);
     bool in = events & (APR_POLLIN | APR_POLLERR | APR_POLLHUP), out = events & APR_POLLOUT;
 
-    process(baton, in ? descriptor : ARES_SOCKET_BAD, out ? descriptor : ARES_SOCKET_BAD);
+    run_channel(baton, in ? descriptor : ARES_SOCKET_BAD, out ? descriptor : ARES_SOCKET_BAD);
 }
 
-/** c-ares wants to know when a socket is ready, or (neither) is about to close it. */
+/** Called by c-ares: watch a socket for these events, or for none, as it is about to be closed. */
 static void socket_state(void *baton, ares_socket_t descriptor, int readable, int writable)
 {
     rh_resolver_t *resolver = baton;
     apr_int16_t events = (apr_int16_t)((readable ? APR_POLLIN : 0) | (writable ? APR_POLLOUT : 0));
     int i, vacant = -1;
 
-    for (i = 0; i < SOCKETS; i++) {
+    for (i = 0; i < MAX_SOCKETS; i++) {
         if (resolver->watches[i] && rh_watch_descriptor(resolver->watches[i]) == descriptor) {
             break;
         }
         vacant = resolver->watches[i] ? vacant : i;
     }
-    if (i < SOCKETS) {
+    if (i < MAX_SOCKETS) {
         if (!events) {
             rh_watch_close(resolver->watches[i]);
             resolver->watches[i] = NULL;
@@ -174,7 +174,7 @@ static void socket_state(void *baton, ares_socket_t descriptor, int readable, in
             (void)rh_watch_events(resolver->watches[i], events);
         }
     } else if (events && vacant >= 0) {
-        /* One that can't be watched ends by c-ares' own time-out. */
+        /* A question over a socket that can't be watched ends by c-ares' own time-out. */
         (void)rh_watch_foreign(resolver->reactor, descriptor, events, socket_ready, resolver,
                                &resolver->watches[vacant]);
     }
@@ -199,7 +199,7 @@ static int open_channel(rh_resolver_t *resolver)
     which |= ARES_OPT_MAXTIMEOUTMS;
 #endif
 #ifdef ARES_OPT_QUERY_CACHE
-    /* One cache is enough: this one's bounds on the TTL are documented. */
+    /* The cache here is enough, and the bounds of its TTL are documented. */
     options.qcache_max_ttl = 0;
     which |= ARES_OPT_QUERY_CACHE;
 #endif
@@ -209,13 +209,13 @@ static int open_channel(rh_resolver_t *resolver)
     return status;
 }
 
-/** Read resolv.conf again where that may help and disturbs nobody. */
+/** Read resolv.conf again where that may help and no question is open. */
 static void refresh_channel(rh_resolver_t *resolver)
 {
     ares_channel old = resolver->channel;
 
     if (resolver->servers || !resolver->stale || resolver->busy || resolver->outstanding ||
-        rh_monotonic_now() - resolver->opened_at < REREAD) {
+        rh_monotonic_now() - resolver->opened_at < REREAD_INTERVAL) {
         return;
     }
     if (open_channel(resolver) == ARES_SUCCESS) {
@@ -227,7 +227,7 @@ static void refresh_channel(rh_resolver_t *resolver)
 
 /* ---- names ---- */
 
-static void drop(rh_resolver_t *resolver, entry_t *entry)
+static void drop_entry(rh_resolver_t *resolver, entry_t *entry)
 {
     apr_hash_set(resolver->names, entry->host, APR_HASH_KEY_STRING, NULL);
     APR_RING_REMOVE(entry, link);
@@ -235,26 +235,26 @@ static void drop(rh_resolver_t *resolver, entry_t *entry)
     resolver->known_count--;
 }
 
-/** Make room for one more, of those that nothing is asked about. */
+/** Make room for one more by dropping the oldest entry without an open question. */
 static bool make_room(rh_resolver_t *resolver)
 {
     entry_t *entry;
 
-    if (resolver->known_count < CACHED) {
+    if (resolver->known_count < MAX_CACHED) {
         return true;
     }
     for (entry = APR_RING_FIRST(&resolver->known);
          entry != APR_RING_SENTINEL(&resolver->known, entry_t, link);
          entry = APR_RING_NEXT(entry, link)) {
         if (!entry->outstanding) {
-            drop(resolver, entry);
+            drop_entry(resolver, entry);
             return true;
         }
     }
-    return resolver->known_count < PENDING;
+    return resolver->known_count < MAX_PENDING;
 }
 
-static entry_t *add(rh_resolver_t *resolver, const char *host)
+static entry_t *add_entry(rh_resolver_t *resolver, const char *host)
 {
     entry_t *entry;
 
@@ -276,7 +276,7 @@ static entry_t *add(rh_resolver_t *resolver, const char *host)
     return entry;
 }
 
-static void refuse(rh_query_t *query, const char *error)
+static void refuse_query(rh_query_t *query, const char *error)
 {
     rh_addresses_t none;
 
@@ -295,21 +295,21 @@ static const char *reason_of(int status)
     case ARES_ETIMEOUT:
         return "no name server answers";
     case ARES_EBADNAME:
-        return "this can't be a name";
+        return "this is not a valid name";
     default:
         return "the name servers failed";
     }
 }
 
-/** Remember what was found, or that nothing was. */
-static void remember(entry_t *entry, int status, const struct ares_addrinfo *found)
+/** Store what was found, or the reason that nothing was. */
+static void store_answer(entry_t *entry, int status, const struct ares_addrinfo *found)
 {
     apr_interval_time_t ttl;
 
     memset(&entry->addresses, 0, sizeof(entry->addresses));
     if (status == ARES_SUCCESS) {
         ttl = apr_time_from_sec(copy_addresses(found, &entry->addresses));
-        ttl = ttl < LEAST_TTL ? LEAST_TTL : ttl;
+        ttl = ttl < MIN_TTL ? MIN_TTL : ttl;
         if (entry->addresses.count == 0) {
             status = ARES_ENODATA;
         }
@@ -322,10 +322,10 @@ static void remember(entry_t *entry, int status, const struct ares_addrinfo *fou
     entry->expires = rh_monotonic_now() + ttl;
 }
 
-static void tell(entry_t *entry)
+static void answer_queries(entry_t *entry)
 {
     rh_timers_disarm(rh_reactor_timers(entry->resolver->reactor), &entry->both);
-    /* Pending until all were told: what they ask meanwhile must not take this entry's place. */
+    /* Pending until all have their answer: what they ask from within must not reuse this entry. */
     while (!APR_RING_EMPTY(&entry->queries, rh_query_t, link)) {
         rh_query_t *query = APR_RING_FIRST(&entry->queries);
 
@@ -336,18 +336,18 @@ static void tell(entry_t *entry)
     entry->pending = false;
 }
 
-/** What came serves: to those who wait; else, where it is new, to those who will ask. */
-static void serve(entry_t *entry, int status, const struct ares_addrinfo *found, bool useful)
+/** Use an answer: for the queries that wait, or, where it is useful, for later ones. */
+static void use_answer(entry_t *entry, int status, const struct ares_addrinfo *found, bool useful)
 {
     if (entry->pending || useful) {
-        remember(entry, status, found);
+        store_answer(entry, status, found);
     }
     if (entry->pending) {
-        tell(entry);
+        answer_queries(entry);
     }
 }
 
-/** Both families have answered, or did not in time. */
+/** Called by c-ares when both families have answered, or did not in time. */
 static void both_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
 {
     entry_t *entry = baton;
@@ -355,14 +355,14 @@ static void both_answered(void *baton, int status, int timeouts, struct ares_add
 
     (void)timeouts;
     if (!resolver->closing) {
-        serve(entry, status, found, status == ARES_SUCCESS);
+        use_answer(entry, status, found, status == ARES_SUCCESS);
         entry->outstanding--;
         resolver->outstanding--;
     }
     ares_freeaddrinfo(found);
 }
 
-/** IPv4 alone; that it has nothing is not the whole answer. */
+/** Called by c-ares for IPv4 alone. If it has nothing, IPv6 is still waited for. */
 static void ipv4_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
 {
     entry_t *entry = baton;
@@ -371,7 +371,7 @@ static void ipv4_answered(void *baton, int status, int timeouts, struct ares_add
     (void)timeouts;
     if (!resolver->closing) {
         if (status == ARES_SUCCESS && found->nodes) {
-            serve(entry, status, found, entry->addresses.count == 0);
+            use_answer(entry, status, found, entry->addresses.count == 0);
         }
         entry->outstanding--;
         resolver->outstanding--;
@@ -393,10 +393,10 @@ static void ask_servers(entry_t *entry, int family, ares_addrinfo_callback answe
     resolver->busy++;
     ares_getaddrinfo(resolver->channel, entry->host, NULL, &hints, answered, entry);
     resolver->busy--;
-    rearm(resolver);
+    rearm_timer(resolver);
 }
 
-/** There are name servers that leave questions for IPv6 unanswered. */
+/** Some name servers leave questions for IPv6 unanswered: ask for IPv4 alone. */
 static void both_too_long(void *baton)
 {
     ask_servers(baton, AF_INET, ipv4_answered);
@@ -408,7 +408,8 @@ static void look_up(rh_resolver_t *resolver, entry_t *entry)
     entry->pending = true;
     entry->both.fire = both_too_long;
     entry->both.baton = entry;
-    rh_timers_arm(rh_reactor_timers(resolver->reactor), &entry->both, rh_monotonic_now() + BOTH);
+    rh_timers_arm(rh_reactor_timers(resolver->reactor), &entry->both,
+                  rh_monotonic_now() + BOTH_FAMILIES_WAIT);
     ask_servers(entry, AF_UNSPEC, both_answered);
 }
 
@@ -425,12 +426,12 @@ void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *quer
         return;
     }
     if (is_localhost(host)) {
-        loopback(&given);
+        fill_loopback(&given);
         query->answered(query->baton, &given);
         return;
     }
     if (strlen(host) >= sizeof(entry->host)) {
-        refuse(query, "the name is too long");
+        refuse_query(query, "the name is too long");
         return;
     }
     entry = apr_hash_get(resolver->names, host, APR_HASH_KEY_STRING);
@@ -441,8 +442,8 @@ void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *quer
         query->answered(query->baton, &given);
         return;
     }
-    if (!entry && (entry = add(resolver, host)) == NULL) {
-        refuse(query, "too many names are being looked up");
+    if (!entry && (entry = add_entry(resolver, host)) == NULL) {
+        refuse_query(query, "too many names are being looked up");
         return;
     }
     query->asked = true;
@@ -496,7 +497,7 @@ apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolv
     if (status != ARES_SUCCESS) {
         return status == ARES_ENOMEM ? APR_ENOMEM : APR_EGENERAL;
     }
-    /* While the reactor can still close watches. */
+    /* Before the cleanup of the reactor, which closes the watches. */
     apr_pool_pre_cleanup_register(pool, made, resolver_cleanup);
     *resolver = made;
     return APR_SUCCESS;
@@ -518,7 +519,7 @@ static apr_status_t library_cleanup(void *data)
 
 apr_status_t rh_resolver_global_init(apr_pool_t *pool)
 {
-    /* c-ares counts how often it was called. */
+    /* c-ares counts calls, so each has its cleanup. */
     if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
         return APR_EGENERAL;
     }

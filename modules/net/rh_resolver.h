@@ -7,7 +7,8 @@
  * asked for beside it, and serves until both have answered (RFC 8305 §3). Targets are absolute
  * names: search domains of resolv.conf are not tried. `localhost` and what is below it are
  * loopback, never asked for (RFC 6761 §6.3). Answers are kept as long as their TTL says, within 1 s
- * ... 5 min; that a name isn't, 5 s; that nobody answered, 2 s. One thread only, the reactor's.
+ * ... 5 min; that a name does not exist, 5 s; that no server answered, 2 s. One thread only, the
+ * reactor's.
  */
 #ifndef RH_RESOLVER_H
 #define RH_RESOLVER_H
@@ -16,7 +17,7 @@
 
 #include <apr_ring.h>
 
-/** Addresses of one name that are looked at. */
+/** Maximum of addresses of one name that are used. */
 #define RH_MAX_ADDRESSES 16
 
 /** The outcome for one name. */
@@ -28,7 +29,7 @@ typedef struct rh_addresses_t {
 
 typedef struct rh_resolver_t rh_resolver_t;
 
-/** A question, part of whom asks: it must stay until it was answered or rh_resolver_forget. */
+/** A question, embedded in its owner: it must stay until it is answered or forgotten. */
 typedef struct rh_query_t {
     APR_RING_ENTRY(rh_query_t) link;
     /** Called once. The addresses, whose ports are 0, stay only as long as the call. */
@@ -37,22 +38,22 @@ typedef struct rh_query_t {
     bool asked; /**< and not answered yet */
 } rh_query_t;
 
-/** In the reactor's pool, whose destruction ends it without calling anyone. */
+/** Make a resolver in the reactor's pool, whose destruction ends it without calling back. */
 apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolver_t **resolver);
 
-/** Ask for a host: a name, or a literal address without brackets. May be answered at once. */
+/** Look up a host: a name, or a literal address without brackets. May call back at once. */
 void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *query);
 
-/** The answer is not wanted any more. Nothing when it was given. */
+/** Give up a query. Does nothing when it was answered. */
 void rh_resolver_forget(rh_query_t *query);
 
-/** Why a host has no address, for a person, in `pool`. */
+/** The reason that a host has no address, as an error text in `pool`. */
 const char *rh_resolver_error(apr_pool_t *pool, const char *host, const rh_addresses_t *addresses);
 
-/** Ask these instead of those of resolv.conf: "127.0.0.1:5353,…", as tests do. */
+/** For tests: ask these servers instead of those of resolv.conf: "127.0.0.1:5353,…". */
 apr_status_t rh_resolver_set_servers(rh_resolver_t *resolver, const char *servers);
 
-/** Once a process, before threads. Idempotent; undone with the pool. */
+/** Initialise c-ares; once per process, before threads. Idempotent; undone with the pool. */
 apr_status_t rh_resolver_global_init(apr_pool_t *pool);
 
 #endif

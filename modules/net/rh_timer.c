@@ -11,7 +11,7 @@ apr_time_t rh_monotonic_now(void)
     return (apr_time_t)now.tv_sec * APR_USEC_PER_SEC + now.tv_nsec / 1000;
 }
 
-/** One heap of two; the result has no sibling. */
+/** Merge two heaps; the result has no sibling. */
 static rh_timer_t *merge(rh_timer_t *a, rh_timer_t *b)
 {
     if (!a || !b) {
@@ -33,7 +33,7 @@ static rh_timer_t *merge(rh_timer_t *a, rh_timer_t *b)
     return a;
 }
 
-/** One heap of a list of siblings: pairs from left to right, then these from right to left. */
+/** Merge a list of siblings into one heap: in pairs from the left, then these from the right. */
 static rh_timer_t *merge_siblings(rh_timer_t *first)
 {
     rh_timer_t *pairs = NULL, *heap = NULL;

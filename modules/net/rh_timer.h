@@ -11,7 +11,7 @@
 
 #include "rh_base.h"
 
-/** Part of what it belongs to, which must disarm it before it goes. All zero: not armed. */
+/** Embedded in its owner, which must disarm it before it ends. Zero-initialised: not armed. */
 typedef struct rh_timer_t {
     void (*fire)(void *baton);
     void *baton;
@@ -27,16 +27,16 @@ typedef struct rh_timers_t {
     rh_timer_t *root;
 } rh_timers_t;
 
-/** Microseconds of a clock that never jumps; its zero means nothing. */
+/** Microseconds of a monotonic clock with an arbitrary zero. */
 apr_time_t rh_monotonic_now(void);
 
 /** Fire at `due`; an armed timer is moved. */
 void rh_timers_arm(rh_timers_t *timers, rh_timer_t *timer, apr_time_t due);
 
-/** Nothing when it is not armed. */
+/** Does nothing when it is not armed. */
 void rh_timers_disarm(rh_timers_t *timers, rh_timer_t *timer);
 
-/** The one that is due first, NULL when there is none. */
+/** The timer that is due first; NULL: there is none. */
 const rh_timer_t *rh_timers_first(const rh_timers_t *timers);
 
 /**

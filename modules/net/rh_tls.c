@@ -8,13 +8,13 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-/** A verification error of our own. */
+/** Our own verification error. */
 #define NO_ALTERNATIVE_NAME X509_V_ERR_APPLICATION_VERIFICATION
 
 /* ---- the context of a virtual host ---- */
 
 /** httpd starts without a terminal: a key with a passphrase is an error, never a prompt. */
-static int no_passphrase(char *buffer, int size, int writing, void *baton)
+static int refuse_passphrase(char *buffer, int size, int writing, void *baton)
 {
     (void)buffer;
     (void)size;
@@ -23,7 +23,7 @@ static int no_passphrase(char *buffer, int size, int writing, void *baton)
     return 0;
 }
 
-static int session_made(SSL *tls, SSL_SESSION *session)
+static int pass_session_on(SSL *tls, SSL_SESSION *session)
 {
     rh_tls_sink_t *sink = SSL_get_app_data(tls);
 
@@ -35,8 +35,8 @@ static int session_made(SSL *tls, SSL_SESSION *session)
 }
 
 /**
- * Tell a certificate without any subjectAltName from one for another name, which its issuer, who
- * put the name into the subject, could not. Its subject is never looked at (RFC 9525 section 2).
+ * Called by OpenSSL for each result of verification. Give a certificate without any subjectAltName
+ * an error of its own: its subject may well have the right name, but is never used (RFC 9525 §2).
  */
 static int certificate_checked(int valid, X509_STORE_CTX *store)
 {
@@ -51,7 +51,7 @@ static int certificate_checked(int valid, X509_STORE_CTX *store)
     return valid;
 }
 
-/** The context's application data is how its connections reach their sockets. */
+/** The context's app data is the BIO method of its connections. */
 static apr_status_t free_context(void *data)
 {
     BIO_METHOD *method = SSL_CTX_get_app_data(data);
@@ -73,7 +73,7 @@ static apr_status_t report_refusal(apr_pool_t *pool, const char *what, const cha
 
         reason = apr_pstrdup(pool, apr_strerror(ERR_GET_REASON(code), text, sizeof(text)));
     }
-    *error = apr_psprintf(pool, "%s: %s", what, reason ? reason : "OpenSSL can't use it");
+    *error = apr_psprintf(pool, "%s: %s", what, reason ? reason : "OpenSSL does not accept it");
     ERR_clear_error();
     return APR_EINVAL;
 }
@@ -117,16 +117,16 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
         return report_refusal(pool, "OpenSSL", error);
     }
     SSL_CTX_set_app_data(context, rh_wire_method());
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, certificate_checked);
-    /* What closes without a close_notify is judged by the length that HTTP announced. */
+    /* After an end without close_notify, the length that HTTP announced decides. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
-    /* Sessions are kept by each loop, apart for each subscription. */
+    /* Each loop keeps sessions, separately for each subscription. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(context, session_made);
+    SSL_CTX_sess_set_new_cb(context, pass_session_on);
     if (!SSL_CTX_get_app_data(context) ||
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_alpn_protos(context, protocol, sizeof(protocol)) != 0) {
@@ -181,8 +181,8 @@ apr_status_t rh_tls_status(SSL *tls)
     return rh_wire_status(SSL_get_rbio(tls));
 }
 
-/** What a call that did not succeed waits for, or how it failed. */
-static rh_io_t outcome(SSL *tls, int returned)
+/** Map the result of a call that did not succeed. */
+static rh_io_t map_result(SSL *tls, int returned)
 {
     switch (SSL_get_error(tls, returned)) {
     case SSL_ERROR_WANT_READ:
@@ -210,7 +210,7 @@ rh_io_t rh_tls_handshake(SSL *tls)
 
     begin_call(tls);
     returned = SSL_do_handshake(tls);
-    return returned == 1 ? RH_IO_OK : outcome(tls, returned);
+    return returned == 1 ? RH_IO_OK : map_result(tls, returned);
 }
 
 rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len)
@@ -220,7 +220,7 @@ rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len)
     begin_call(tls);
     returned = SSL_read(tls, buffer, size > INT_MAX ? INT_MAX : (int)size);
     *len = returned > 0 ? (apr_size_t)returned : 0;
-    return returned > 0 ? RH_IO_OK : outcome(tls, returned);
+    return returned > 0 ? RH_IO_OK : map_result(tls, returned);
 }
 
 rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *written)
@@ -230,7 +230,7 @@ rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *wri
     begin_call(tls);
     returned = SSL_write(tls, data, len > INT_MAX ? INT_MAX : (int)len);
     *written = returned > 0 ? (apr_size_t)returned : 0;
-    return returned > 0 ? RH_IO_OK : outcome(tls, returned);
+    return returned > 0 ? RH_IO_OK : map_result(tls, returned);
 }
 
 bool rh_tls_is_idle(SSL *tls)
@@ -240,7 +240,7 @@ bool rh_tls_is_idle(SSL *tls)
 
     begin_call(tls);
     returned = SSL_peek(tls, &byte, 1);
-    return returned <= 0 && outcome(tls, returned) == RH_IO_WANT_READ &&
+    return returned <= 0 && map_result(tls, returned) == RH_IO_WANT_READ &&
            !rh_wire_spent(SSL_get_rbio(tls));
 }
 

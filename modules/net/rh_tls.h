@@ -3,7 +3,7 @@
  * @file rh_tls.h
  * @brief TLS of outgoing connections over a non-blocking socket, by OpenSSL.
  *
- * TLS 1.2 or later; the certificate and the name or address in it are always verified. Every call
+ * TLS 1.2 or later; the certificate and its name or address are always verified. Every call
  * clears the thread's error queue first, as httpd's own modules may have left something there, and
  * reads no more than its share (rh_wire.h), whatever the other side sends.
  */
@@ -14,7 +14,7 @@
 
 #include <openssl/ssl.h>
 
-/** How a step of a connection went. */
+/** Result of a call on a connection. */
 typedef enum {
     RH_IO_OK,
     RH_IO_WANT_READ,  /**< call again once the socket is readable */
@@ -34,10 +34,10 @@ typedef struct rh_tls_sink_t {
 } rh_tls_sink_t;
 
 /**
- * A client's side of a connection.
+ * Make the client's side of a connection.
  * @param host what the certificate must be for: a name, or an address without brackets
  * @param session one to resume, or NULL; stays the caller's
- * @return NULL if there is no memory for it
+ * @return NULL if memory is short
  */
 SSL *rh_tls_open(const rh_net_config_t *net, apr_socket_t *socket, const char *host,
                  bool is_address, SSL_SESSION *session);
@@ -46,7 +46,7 @@ rh_io_t rh_tls_handshake(SSL *tls);
 rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len);
 rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *written);
 
-/** True if nothing but a few of TLS's own messages (tickets) waits on an idle connection. */
+/** True if an idle connection has received nothing but a few TLS messages of its own (tickets). */
 bool rh_tls_is_idle(SSL *tls);
 
 /** Why the last call failed: "TLS: certificate has expired", in `pool`. */

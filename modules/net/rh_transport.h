@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_transport.h
- * @brief Port: what the engine needs of the network. Tests give it a scripted one.
+ * @brief Port: what the engine needs of the network. Tests implement a scripted one.
  *
  * One transport serves one event-loop thread: all calls but wakeup come from that thread, and
  * so do the callbacks, from inside poll. Nothing here blocks but poll.
@@ -11,17 +11,17 @@
 
 #include "rh_base.h"
 
-/** Why an exchange ended without a usable answer. */
+/** How an exchange ended. */
 typedef enum {
     RH_EXCHANGE_OK, /**< a final status line and headers were read */
     RH_EXCHANGE_BAD_URL,
     RH_EXCHANGE_RESOLVE,
-    RH_EXCHANGE_REFUSED_ADDRESS, /**< the egress policy said no */
+    RH_EXCHANGE_REFUSED_ADDRESS, /**< by the egress policy */
     RH_EXCHANGE_CONNECT,
     RH_EXCHANGE_TLS,
     RH_EXCHANGE_SEND,
     RH_EXCHANGE_PROTOCOL, /**< not HTTP/1.x, conflicting lengths, headers over the cap */
-    RH_EXCHANGE_RESET,    /**< closed before the answer was whole */
+    RH_EXCHANGE_RESET,    /**< closed before the response was complete */
     RH_EXCHANGE_TIMEOUT,
     RH_EXCHANGE_CANCELLED /**< by cancel_all */
 } rh_exchange_result_t;
@@ -42,17 +42,17 @@ struct rh_net_config_t;
 
 /** One request to make. Everything must stay until `done` was called. */
 typedef struct rh_exchange_t {
-    apr_pool_t *pool;   /**< for what belongs to this exchange, the answer too */
-    const char *method; /**< NULL: POST. Not HEAD, whose answer would be waited for */
+    apr_pool_t *pool;   /**< of this exchange and its response */
+    const char *method; /**< NULL: POST. Not HEAD: a body would be waited for */
     const char *url;
     apr_table_t *headers; /**< without Host, Content-Length, Connection */
     rh_bytes_t body;
     apr_interval_time_t timeout;         /**< the whole of it */
     apr_interval_time_t connect_timeout; /**< its part up to the connection (and TLS) */
     const struct rh_net_config_t *net;   /**< of the virtual host */
-    apr_size_t most_answer;              /**< bytes of the answer that are kept; 0: RH_MAX_ANSWER */
-    const char *reuse_key; /**< connections are reused within one key only: the subscription's
-                                id, so that no client certificate or tenant is shared */
+    apr_size_t most_answer; /**< bytes of the response that are kept; 0: RH_MAX_ANSWER */
+    const char *reuse_key;  /**< connections are reused within one key only: the subscription's
+                                 id, so that no client certificate or tenant is shared */
 
     /* Filled in before `done`. */
     rh_exchange_result_t result;
@@ -76,13 +76,13 @@ typedef struct rh_transport_t rh_transport_t;
 
 /** The table of functions of a transport. */
 struct rh_transport_t {
-    /** Begin an exchange. Every failure, bad URL too, is told through `done`. */
+    /** Begin an exchange. Every failure, a bad URL too, is reported by `done`. */
     void (*send)(rh_transport_t *self, rh_exchange_t *exchange);
-    /** Wait at most `timeout` microseconds for something to happen, and let it happen. */
+    /** Wait at most `timeout` microseconds for events, and handle them. */
     apr_status_t (*poll)(rh_transport_t *self, apr_interval_time_t timeout);
-    /** Make a running or the next poll return at once. From any thread. */
+    /** Make the current or the next poll return at once. From any thread. */
     void (*wakeup)(rh_transport_t *self);
-    /** End all exchanges as RH_EXCHANGE_CANCELLED; done is called for each from within. */
+    /** End all exchanges as RH_EXCHANGE_CANCELLED; calls `done` for each before it returns. */
     void (*cancel_all)(rh_transport_t *self);
 };
 

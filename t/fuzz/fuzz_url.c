@@ -57,6 +57,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         demand(inet_pton(AF_INET6, url.host, &address) == 1);
     }
+    for (const char *at = url.text; *at; at++) {
+        demand((unsigned char)*at > ' ' && (unsigned char)*at < 0x7f);
+    }
+    demand(rh_url_parse(pool, url.text, strlen(url.text), &again, &reread_reason) == APR_SUCCESS);
+    demand(strcmp(again.host, url.host) == 0 && strcmp(again.path, url.path) == 0);
+    demand(strcmp(again.text, url.text) == 0 && again.port == url.port);
     text = apr_pstrcat(pool, url.https ? "https://" : "http://", url.authority, url.path, NULL);
     if (strlen(text) <= RH_MAX_URL) {
         demand(rh_url_parse(pool, text, strlen(text), &again, &reread_reason) == APR_SUCCESS);

@@ -310,7 +310,8 @@ static void deliveries(void)
                                          "{\"Retry-After\":\"5\"}",
                                          "busy\n\"x\"",
                                          NULL,
-                                         RH_FORMAT_ARRAY};
+                                         RH_FORMAT_ARRAY,
+                                         NULL};
     static const rh_attempt_t failure = {"a2",
                                          2,
                                          APR_INT64_C(1769900400000000),
@@ -319,7 +320,8 @@ static void deliveries(void)
                                          NULL,
                                          NULL,
                                          "connect: connection refused",
-                                         RH_FORMAT_ARRAY};
+                                         RH_FORMAT_ARRAY,
+                                         NULL};
     rh_delivery_t delivery;
     rh_delivery_state_t state = RH_DELIVERY_PENDING;
     apr_size_t len;

@@ -142,7 +142,7 @@ static const case_t cases[] = {
     {"status 099", "HTTP/1.1 099 OK\r\n\r\n", false, RH_HTTP1_BAD, 0,
      "its status line is malformed", false, -1},
     {"a switch of protocols", "HTTP/1.1 101 X\r\nUpgrade: h2c\r\n\r\n", false, RH_HTTP1_BAD, 101,
-     "it switches to a protocol that nobody asked for", false, -1},
+     "it switches to a protocol that was not asked for", false, -1},
     {"no colon", H11 "foo\r\n\r\n", false, RH_HTTP1_BAD, 200, "a line of its header has no colon",
      false, -1},
     {"a blank before the colon", H11 "Content-Length : 2\r\n\r\nok", false, RH_HTTP1_BAD, 200,
@@ -283,8 +283,13 @@ static void check_http2(void)
     rh_http1_feed(&answer, data, sizeof(data) - 1, &used);
     is(answer.error, "it is not HTTP/1.x", "other bytes are not taken for it");
     rh_http1_begin(&answer, pool, false);
-    rh_http1_feed(&answer, settings, 3, &used);
-    is(answer.error, "it is not HTTP/1.x", "nor are a few");
+    for (apr_size_t i = 0; i < sizeof(settings) - 1 && !answer.error; i++) {
+        rh_http1_feed(&answer, settings + i, 1, &used);
+    }
+    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "a frame may come in pieces");
+    rh_http1_begin(&answer, pool, false);
+    rh_http1_feed(&answer, settings, 8, &used);
+    is_int(rh_http1_end(&answer), RH_HTTP1_CUT, "and end too early");
 }
 
 static void check_tunnel(void)
