@@ -11,6 +11,7 @@ from rhtest import *  # noqa: E402,F403
 receiver = Receiver()
 httpd = Httpd(extra='RestHooksEventType order.paid "an order was paid"')
 api, app = httpd.api(), httpd.api(role="app")
+TOKEN = "t" * 8190
 DATA = '{"id": 7, "text":"\\u00e9 é", "n": 1.50, "list":[1,2 , 3]}'
 
 
@@ -22,7 +23,7 @@ def publish(**fields):
 subscriptions = {name: api.subscribe(receiver.url + "/" + name, ["order.paid"], format=name)
                  for name in ("array", "envelope", "cloudevents", "skinny")}
 own = api.subscribe(receiver.url + "/own", ["order.paid"],
-                    headers={"X-Own": "mine", "Authorization": "Bearer t"})
+                    headers={"X-Own": "mine", "Authorization": "Bearer t", "X-Token": TOKEN})
 event_id = publish()
 got = {name: receiver.wait_for(1, "/" + name)[0] for name in subscriptions}
 
@@ -52,6 +53,7 @@ for name, subscription in subscriptions.items():
 post = receiver.wait_for(1, "/own")[0]
 is_((post.headers.get("X-Own"), post.headers.get("Authorization")), ("mine", "Bearer t"),
     "the subscription's own headers are sent")
+is_(post.headers.get("X-Token"), TOKEN, "a value of 8,190 bytes is sent whole")
 for name in ("webhook-id", "Content-Length", "Transfer-Encoding", "Connection", "Host",
              "X-Hook-Event", "User-Agent", "Content-Type", "bad name", ""):
     answer = api.post("/subscriptions", {"target_url": receiver.url + "/x", "events": ["*"],

@@ -89,8 +89,7 @@ static int add_headers(ctl_t *ctl, apr_table_t *headers)
 
 static bool is_plain(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("-._~", c));
+    return rh_is_alphanumeric(c) || (c && strchr("-._~", c));
 }
 
 /** Percent-encode all but unreserved characters (RFC 3986 §2.3). */

@@ -3,8 +3,8 @@
  * @file rh_base.h
  * @brief What every room shares: limits, the log callback, text checks.
  *
- * Layers 0-4 include APR, json-c and OpenSSL, never httpd.h. They report
- * through an rh_log_t that the server layer (or a test) supplies.
+ * Layers 0-4 include APR and the libraries of docs/design.md ("by library"), never httpd.h. They
+ * report through an rh_log_t that the server layer (or a test) supplies.
  */
 #ifndef RH_BASE_H
 #define RH_BASE_H

@@ -85,7 +85,7 @@ static bool random_bits(apr_uint64_t *bits)
         if (RAND_bytes((unsigned char *)store.bits, sizeof(store.bits)) != 1) {
             return false;
         }
-        store.left = (int)(sizeof(store.bits) / sizeof(*store.bits));
+        store.left = (int)(RH_COUNT_OF(store.bits));
         store.process = getpid();
     }
     *bits = store.bits[--store.left];

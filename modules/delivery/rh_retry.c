@@ -35,7 +35,7 @@ static bool read_seconds(const char *value, apr_size_t len, apr_interval_time_t 
     apr_size_t i;
 
     for (i = 0; i < len; i++) {
-        if (!apr_isdigit(value[i])) {
+        if (!rh_is_digit(value[i])) {
             return false;
         }
         if (seconds < apr_time_sec(MAX_WAIT)) {

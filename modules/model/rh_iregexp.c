@@ -61,7 +61,7 @@ static bool translate_category(translator_t *translator)
         return false;
     }
     close = memchr(name, '}', (size_t)(translator->end - name));
-    for (size_t i = 0; close && i < sizeof(categories) / sizeof(categories[0]); i++) {
+    for (size_t i = 0; close && i < RH_COUNT_OF(categories); i++) {
         if (strlen(categories[i]) == (size_t)(close - name) &&
             memcmp(categories[i], name, (size_t)(close - name)) == 0) {
             while (translator->at <= close) {

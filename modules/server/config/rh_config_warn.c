@@ -74,7 +74,7 @@ static bool is_constant(const char *text)
         return false;
     }
     for (dollar = strchr(text, '$'); dollar; dollar = strchr(dollar + 1, '$')) {
-        if (dollar[1] >= '0' && dollar[1] <= '9') {
+        if (rh_is_digit(dollar[1])) {
             return false;
         }
     }
