@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
--- mod_resthooks on PostgreSQL 13 or later, version 2. `RestHooksSchema auto` creates and upgrades
+-- mod_resthooks on PostgreSQL 13 or later, version 3. `RestHooksSchema auto` creates and upgrades
 -- it at start; `RestHooksSchema check` expects it there: psql -1 -f schema-pgsql.sql
 --
 -- Every key is led by the tenant. Times are milliseconds since the epoch by this server's clock.
@@ -11,13 +11,15 @@
 -- needs no more than
 --     GRANT USAGE ON SCHEMA resthooks TO backend;
 --     GRANT EXECUTE ON FUNCTION resthooks.publish(text, text, text, text, text) TO backend;
+--     GRANT EXECUTE ON FUNCTION resthooks.publish(text, text, text, json, text, text) TO backend;
 -- Whoever has that may publish for every tenant.
 --
 -- Locks. The row of subscription_stat is the mutex of a subscription: a statement that changes
 -- more than one row of a subscription locks it first, several in the order (tenant, id), so no
 -- two of them wait for each other. Who claims waits for nobody (SKIP LOCKED).
 
--- An upgrade runs its own changes of tables, then every statement here that creates or replaces.
+-- An upgrade runs its own changes of tables, then every statement here that creates or replaces, or
+-- revokes.
 
 CREATE SCHEMA IF NOT EXISTS resthooks;
 
@@ -26,6 +28,16 @@ CREATE TABLE resthooks.schema_version (
     installed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (version)
 );
+
+-- What is the database's own, the same for all hosts: hop_key signs the number of deliveries that led to
+-- a request, database_id names this database.
+CREATE TABLE resthooks.setting (
+    name  text PRIMARY KEY,
+    value text NOT NULL
+);
+INSERT INTO resthooks.setting (name, value) VALUES
+    ('hop_key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')),
+    ('database_id', gen_random_uuid()::text);
 
 -- ---- small functions ----
 
@@ -58,8 +70,7 @@ CREATE TABLE resthooks.subscription (
     id               uuid NOT NULL,
     target_url       text NOT NULL,
     description      text NOT NULL DEFAULT '',
-    format           text NOT NULL DEFAULT 'array'
-                     CHECK (format IN ('array', 'envelope', 'cloudevents', 'skinny')),
+    format           text NOT NULL DEFAULT 'array',
     headers          text NOT NULL DEFAULT '{}',
     ordered          boolean NOT NULL DEFAULT false,
     rate_limit       integer NOT NULL DEFAULT 0,      -- a second; 0: none
@@ -116,6 +127,9 @@ CREATE TABLE resthooks.event (
     time        bigint NOT NULL,
     source      text NOT NULL,
     data        text NOT NULL,
+    previous    text,      -- RFC 7396 patch from the data back to what was there before
+    reason      text,      -- why it is not sent, or its data is not what was asked for
+    hops        integer NOT NULL DEFAULT 0,   -- deliveries that led to it
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.event (tenant, type, id);
@@ -148,6 +162,7 @@ CREATE TABLE resthooks.attempt (
     headers     text,
     answer      text,
     error       text,
+    sent        text,   -- JSON: url, headers, address, times; secrets masked
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.attempt (tenant, delivery_id);
@@ -438,9 +453,10 @@ SELECT resthooks.ensure_partitions(36000000);
 
 -- An event of a tenant, committed or rolled back with the caller's transaction and sent soon after
 -- the commit. `id` is an idempotency key: seen before, the first one's id is returned and nothing
--- is sent twice. No key given: the `id` of the data.
+-- is sent twice. No key given: the `id` of the data. `previous`: the members that have changed, with
+-- their earlier values (an RFC 7396 patch that leads back).
 CREATE OR REPLACE FUNCTION resthooks.publish(
-    tenant text, type text, data text, key text DEFAULT NULL, id text DEFAULT NULL)
+    tenant text, type text, data text, previous json, key text DEFAULT NULL, id text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -472,6 +488,10 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE =
             'resthooks.publish: data must be one JSON text of at most 4 MiB';
     END IF;
+    IF json_typeof(publish.previous) <> 'object' OR octet_length(publish.previous::text) > 4194304 THEN
+        RAISE invalid_parameter_value USING MESSAGE =
+            'resthooks.publish: previous must be a JSON object of at most 4 MiB';
+    END IF;
     tree := publish.data::json;
     IF event_key IS NULL AND json_typeof(tree) = 'object'
        AND json_typeof(tree -> 'id') IN ('string', 'number')
@@ -493,8 +513,9 @@ BEGIN
     IF at >= (SELECT p.covered_until FROM resthooks.partitioning p) THEN
         PERFORM resthooks.ensure_partitions(NULL);
     END IF;
-    INSERT INTO resthooks.event (tenant, id, type, key, client_id, time, source, data)
-    VALUES (publish.tenant, new_id, publish.type, event_key, publish.id, at, 'sql', publish.data);
+    INSERT INTO resthooks.event (tenant, id, type, key, client_id, time, source, data, previous)
+    VALUES (publish.tenant, new_id, publish.type, event_key, publish.id, at, 'sql', publish.data,
+            publish.previous::text);
     WITH target AS MATERIALIZED (
         SELECT s.id, s.ordered, resthooks.uuidv7() AS delivery_id
         FROM resthooks.subscription s
@@ -513,6 +534,14 @@ BEGIN
     RETURN new_id::text;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION resthooks.publish(text, text, text, text, text) FROM PUBLIC;
+-- Without what was there before.
+CREATE OR REPLACE FUNCTION resthooks.publish(
+    tenant text, type text, data text, key text DEFAULT NULL, id text DEFAULT NULL)
+RETURNS text LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT resthooks.publish(publish.tenant, publish.type, publish.data, NULL::json, publish.key,
+                            publish.id) $$;
 
-INSERT INTO resthooks.schema_version (version) VALUES (2);
+REVOKE EXECUTE ON FUNCTION resthooks.publish(text, text, text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION resthooks.publish(text, text, text, json, text, text) FROM PUBLIC;
+
+INSERT INTO resthooks.schema_version (version) VALUES (3);

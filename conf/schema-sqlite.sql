@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
--- mod_resthooks on SQLite 3.38 or later, version 2: the tables of schema-pgsql.sql without
+-- mod_resthooks on SQLite 3.38 or later, version 3: the tables of schema-pgsql.sql without
 -- partitions; what is past RestHooksRetention is deleted in chunks. Made at start by
 -- `RestHooksSchema auto`. Times are milliseconds since the epoch; ids are UUIDv7 as text.
 
@@ -9,13 +9,22 @@ CREATE TABLE resthooks_schema_version (
     installed_at text NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
 
+CREATE TABLE resthooks_setting (
+    name  text PRIMARY KEY,
+    value text NOT NULL
+) WITHOUT ROWID;
+INSERT INTO resthooks_setting (name, value) VALUES
+    ('hop_key', lower(hex(randomblob(32)))),
+    ('database_id', lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4'
+        || substr(hex(randomblob(2)), 2) || '-a' || substr(hex(randomblob(2)), 2) || '-'
+        || hex(randomblob(6))));
+
 CREATE TABLE resthooks_subscription (
     tenant           text NOT NULL,
     id               text NOT NULL,
     target_url       text NOT NULL,
     description      text NOT NULL DEFAULT '',
-    format           text NOT NULL DEFAULT 'array'
-                     CHECK (format IN ('array', 'envelope', 'cloudevents', 'skinny')),
+    format           text NOT NULL DEFAULT 'array',
     headers          text NOT NULL DEFAULT '{}',
     ordered          integer NOT NULL DEFAULT 0,
     rate_limit       integer NOT NULL DEFAULT 0,
@@ -70,6 +79,9 @@ CREATE TABLE resthooks_event (
     time        integer NOT NULL,
     source      text NOT NULL,
     data        text NOT NULL,
+    previous    text,      -- RFC 7396 patch from the data back to what was there before
+    reason      text,      -- why it is not sent, or its data is not what was asked for
+    hops        integer NOT NULL DEFAULT 0,   -- deliveries that led to it
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX resthooks_event_type ON resthooks_event (tenant, type, id);
@@ -103,6 +115,7 @@ CREATE TABLE resthooks_attempt (
     headers     text,
     answer      text,
     error       text,
+    sent        text,   -- JSON: url, headers, address, times; secrets masked
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX resthooks_attempt_delivery ON resthooks_attempt (tenant, delivery_id);
@@ -139,4 +152,4 @@ CREATE TABLE resthooks_idempotency (
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_idempotency_age ON resthooks_idempotency (created_at);
 
-INSERT INTO resthooks_schema_version (version) VALUES (2);
+INSERT INTO resthooks_schema_version (version) VALUES (3);

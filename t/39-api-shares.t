@@ -5,13 +5,14 @@
 import os
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
 
 LIMIT = 3
 receiver = Receiver()
-one = Vhost(name="one", extra=f"RestHooksTenantRequests {LIMIT}")
+one = Vhost(name="one", extra=f"RestHooksTenantRequests {LIMIT}\nRestHooksMaxSubscriptions 3")
 other = Vhost(name="other", extra=f"RestHooksTenantRequests {LIMIT}")
 # A single child, since the share is one of each child.
 httpd = Httpd(vhosts=[one, other],
@@ -46,6 +47,37 @@ else:
         sock.close()
     ok(wait_until(lambda: one.api("greedy").get("/subscriptions").status == 200),
        "calls that end make room")
+
+# How many subscriptions a tenant has, also where many are made at once.
+many, target = one.api("many"), receiver.url + "/many"
+with ThreadPoolExecutor(LIMIT) as pool:
+    statuses = [a.status for a in pool.map(
+        lambda n: many.post("/subscriptions", {"target_url": target, "events": ["*"]}), range(8))]
+is_((statuses.count(201), set(statuses) - {201, 403, 429}), (3, set()),
+    f"a tenant has no more subscriptions than the maximum ({statuses})")
+answer = many.post("/subscriptions", {"target_url": target, "events": ["*"]})
+is_((answer.status, answer.json["detail"]), (403, "The tenant has the maximum of 3 subscriptions."),
+    "one more is refused, and why is said")
+is_(one.api("few").post("/subscriptions", {"target_url": target, "events": ["*"]}).status, 201,
+    "another tenant has its own")
+many.delete("/subscriptions/" + many.get("/subscriptions").json[0]["id"])
+is_(many.post("/subscriptions", {"target_url": target, "events": ["*"]}).status, 201,
+    "when one is gone there is room again")
+
+# Lists of large events.
+app = one.api("large", "app")
+large = {"id": 1, "text": "ä" * 35000}
+ids = app.post("/events", [{"type": "employee.created", "data": large}] * 20).json["ids"]
+small = app.post("/events", {"type": "employee.created", "data": {"id": 2}}).json["id"]
+listed = app.get("/events?limit=500")
+ok(len(listed.body) < 100000, f"a list of 4 MB of events is small ({len(listed.body)} bytes)")
+shown = {row["id"]: row for row in listed.json}
+is_(shown[small]["data"], {"id": 2}, "a small event is shown whole")
+is_((shown[ids[0]]["data"], shown[ids[0]]["data_bytes"]),
+    (None, len(json.dumps(large).encode())), "of a large one, its size")
+ok(json.dumps(large).startswith(shown[ids[0]]["preview"]) and len(shown[ids[0]]["preview"]) == 1024,
+   "and its beginning")
+is_(app.get("/events/" + ids[0]).json["data"], large, "one event is shown whole")
 
 # CloudEvents 1.0: source and id identify an event, whatever name its subscriber called us by.
 for path, host in (("/a", "a.example"), ("/b", "b.example")):

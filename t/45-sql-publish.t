@@ -60,4 +60,11 @@ ok(receiver.quiet(1), "and nothing of it is sent")
 statement = f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}');"
 database.sql("BEGIN;" + statement * 200 + "COMMIT;")
 is_(len(receiver.wait_for(202, "/in")), 202, "two hundred of one transaction all arrive")
+
+# What was there before, too.
+database.sql("SELECT resthooks.publish('acme', 'payroll.closed', '{\"id\":9,\"role\":\"b\"}',"
+             " previous => '{\"role\":\"a\"}', key => 'nine')")
+shown = wait_until(lambda: [e for e in api.get("/events").json if e["key"] == "nine"])
+is_((shown[0]["data"], shown[0]["previous"]), ({"id": 9, "role": "b"}, {"role": "a"}),
+    "an event may say what was there before")
 done_testing()

@@ -27,12 +27,14 @@ typedef struct rh_event_t {
     const char *client_id;   /**< the publisher's idempotency key, NULL when none */
     const char *traceparent; /**< NULL when none */
     apr_time_t time;
-    rh_bytes_t data;     /**< one valid JSON text, byte for byte as it came */
-    rh_bytes_t previous; /**< RFC 7396 patch from the data back to what was there before: a JSON
-                              object; data NULL: unknown */
-    const char *reason;  /**< why it is not sent, or its data is not what was asked for
-                              ("truncated"); NULL: nothing to say */
-    int hops;            /**< how many deliveries led to it, one causing the next; 0: none */
+    rh_bytes_t data;       /**< one valid JSON text, byte for byte as it came */
+    apr_size_t data_bytes; /**< read from a store: length of all data, of which a list has the
+                                beginning; otherwise 0 */
+    rh_bytes_t previous;   /**< RFC 7396 patch from the data back to what was there before: a JSON
+                                object; data NULL: unknown */
+    const char *reason;    /**< why it is not sent, or its data is not what was asked for
+                                ("truncated"); NULL: nothing to say */
+    int hops;              /**< how many deliveries led to it, one causing the next; 0: none */
     rh_event_source_t source;
 } rh_event_t;
 

@@ -50,9 +50,12 @@ typedef struct rh_page_t {
 
 /* ---- subscriptions (API) ---- */
 
-/** Insert; created_at, updated_at and revision 1 are set here. */
+/**
+ * Insert; created_at, updated_at and revision 1 are set here.
+ * @param max how many subscriptions the tenant may have @return APR_ENOSPC: it has them already
+ */
 apr_status_t rh_store_subscription_create(rh_store_t *store, rh_subscription_t *subscription,
-                                          apr_pool_t *pool);
+                                          int max, apr_pool_t *pool);
 
 /** Read one with its stats. */
 apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, const char *id,
@@ -118,11 +121,15 @@ apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
 
 /* ---- events and deliveries (API) ---- */
 
+/** Characters of an event's data that lists show of one that has more bytes. */
+#define RH_EVENT_PREVIEW 1024
+
 /** @param row event with data */
 apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool, rh_event_t **row);
 
-/** @param type NULL: all. from/to: microseconds, 0: open. Rows are rh_event_t * with data. */
+/** @param type NULL: all. from/to: microseconds, 0: open. Rows are rh_event_t *, with
+ * RH_EVENT_PREVIEW characters of data where `data_bytes` is larger than that. */
 apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant, const char *type,
                                  apr_time_t from, apr_time_t to, const rh_page_t *page,
                                  apr_pool_t *pool, apr_array_header_t **rows);
@@ -171,6 +178,14 @@ apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
  */
 apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const char *subscription_id,
                            apr_pool_t *pool, const char **delivery_id);
+
+/**
+ * Read a value that is the database's own, the same for all hosts: "hop_key", 64 hexadecimal digits
+ * that were drawn when the tables were made; "database_id", a UUID.
+ * @return APR_NOTFOUND: there is no such setting
+ */
+apr_status_t rh_store_setting_get(rh_store_t *store, const char *name, apr_pool_t *pool,
+                                  const char **value);
 
 /** A cheap round trip: APR_SUCCESS when the database answers and the schema is current. */
 apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **problem);

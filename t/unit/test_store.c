@@ -57,7 +57,8 @@ static rh_subscription_t *subscribe(const char *tenant, const char *pattern, boo
     subscription->rate_limit = rate_limit;
     subscription->base_url = "https://api.example.com/hooks";
     rh_secret_make(pool, &subscription->secret);
-    succeeded(rh_store_subscription_create(store, subscription, pool), "a subscription is made");
+    succeeded(rh_store_subscription_create(store, subscription, 100000, pool),
+              "a subscription is made");
     return subscription;
 }
 

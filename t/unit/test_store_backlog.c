@@ -34,7 +34,7 @@ static rh_subscription_t *subscribe(const char *pattern, bool ordered)
     subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
     subscription->base_url = "https://api.example.com/hooks";
     subscription->ordered = ordered;
-    ok(rh_store_subscription_create(store, subscription, pool) == APR_SUCCESS,
+    ok(rh_store_subscription_create(store, subscription, 100000, pool) == APR_SUCCESS,
        "%s: a subscription is made", database);
     return subscription;
 }

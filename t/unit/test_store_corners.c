@@ -75,7 +75,7 @@ static rh_subscription_t *subscribe(const char *tenant, bool ordered, int rate_l
     subscription->base_url = "https://api.example.com/hooks";
     subscription->ordered = ordered;
     subscription->rate_limit = rate_limit;
-    ok(rh_store_subscription_create(store, subscription, pool) == APR_SUCCESS,
+    ok(rh_store_subscription_create(store, subscription, 100000, pool) == APR_SUCCESS,
        "%s: a subscription is made", database);
     return subscription;
 }

@@ -10,6 +10,12 @@
 /** Deliveries of one event that are shown. */
 #define MOST_DELIVERIES 100
 
+/** A page of the list ends when its events have about so many bytes: the next one goes on. */
+#define MAX_PAGE_BYTES (1024 * 1024)
+/** About what an event takes beside its data, and each of its deliveries. */
+#define EVENT_BYTES 500
+#define DELIVERY_BYTES 450
+
 static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
 {
     struct json_object *tree = json_object_new_object();
@@ -23,7 +29,20 @@ static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
     json_object_object_add(tree, "source", json_object_new_string(rh_event_source_name(source)));
     json_object_object_add(tree, "observed", json_object_new_boolean(observed));
     json_object_object_add(tree, "traceparent", rh_json_new_text(event->traceparent));
-    json_object_object_add(tree, "data", rh_json_raw(event->data.data, event->data.len));
+    json_object_object_add(tree, "reason", rh_json_new_text(event->reason));
+    json_object_object_add(tree, "hops", json_object_new_int(event->hops));
+    json_object_object_add(tree, "data_bytes",
+                           json_object_new_int64((apr_int64_t)event->data_bytes));
+    if (event->data.len < event->data_bytes) {
+        json_object_object_add(tree, "data", NULL);
+        json_object_object_add(tree, "preview",
+                               json_object_new_string_len(event->data.data, (int)event->data.len));
+    } else {
+        json_object_object_add(tree, "data", rh_json_raw(event->data.data, event->data.len));
+    }
+    json_object_object_add(
+        tree, "previous",
+        event->previous.data ? rh_json_raw(event->previous.data, event->previous.len) : NULL);
     return tree;
 }
 
@@ -61,6 +80,7 @@ int rh_api_events_list(rh_api_t *api)
     struct json_object *array;
     apr_array_header_t *rows;
     apr_status_t status;
+    apr_size_t bytes = 0;
     int i;
 
     if (type && event) {
@@ -80,7 +100,7 @@ int rh_api_events_list(rh_api_t *api)
         return rh_api_store_error(api, status);
     }
     array = rh_json_own(api->r->pool, json_object_new_array());
-    for (i = 0; i < rows->nelts && i < page.limit - 1; i++) {
+    for (i = 0; i < rows->nelts && i < page.limit - 1 && bytes < MAX_PAGE_BYTES; i++) {
         struct json_object *tree;
 
         last = APR_ARRAY_IDX(rows, i, rh_event_t *);
@@ -89,9 +109,12 @@ int rh_api_events_list(rh_api_t *api)
             return rh_api_store_error(api, status);
         }
         json_object_array_add(array, tree);
+        bytes +=
+            last->data.len + last->previous.len + EVENT_BYTES +
+            DELIVERY_BYTES * json_object_array_length(json_object_object_get(tree, "deliveries"));
     }
     return rh_api_list(api, json_object_get(array), last ? last->id : NULL,
-                       rows->nelts == page.limit);
+                       rows->nelts == page.limit || i < rows->nelts);
 }
 
 int rh_api_event_get(rh_api_t *api)

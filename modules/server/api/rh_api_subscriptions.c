@@ -139,7 +139,13 @@ int rh_api_subscriptions_create(rh_api_t *api)
     rh_uuid_make(id);
     subscription->id = id;
     subscription->base_url = rh_api_canonical_url(api, "");
-    status = rh_store_subscription_create(api->store, subscription, pool);
+    status = rh_store_subscription_create(api->store, subscription,
+                                          api->config->settings.max_subscriptions, pool);
+    if (status == APR_ENOSPC) {
+        return rh_api_error(api, 403,
+                            apr_psprintf(pool, "The tenant has the maximum of %d subscriptions.",
+                                         api->config->settings.max_subscriptions));
+    }
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }

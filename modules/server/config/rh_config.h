@@ -110,7 +110,8 @@ typedef struct rh_server_config_t {
     /* Made in post_config (rh_parent.c, rh_spools.c): shared by the servers of one database. */
     struct rh_spool_owner_t *spool_owner; /**< NULL: RestHooks is Off here */
     struct rh_gate_t *gate;
-    const rh_metrics_t *metrics; /**< of this host (rh_instruments.h); NULL: nothing is counted */
+    const unsigned char *hop_key; /**< the database's (rh_hop.c); NULL: it was not reached */
+    const rh_metrics_t *metrics;  /**< of this host (rh_instruments.h); NULL: nothing is counted */
 
     /* Made in child_init (rh_child.c). */
     rh_store_t *store;   /**< NULL: RestHooks is Off here */

@@ -3,22 +3,46 @@
  * Loops: a request that deliveries led to (rh_hops.h) makes events that count their hops, and
  * beyond RestHooksMaxHops events that are recorded and not sent.
  *
- * The key of the counts is made by the parent when httpd starts, and kept over restarts, so that
- * all its children have it.
+ * The key of the counts is the database's, the same for all hosts that share it. Where that was not
+ * reached at start, it is one that the parent made when httpd started.
  */
 #include "rh_server.h"
 
 #include "rh_hops.h"
 
 #include <openssl/rand.h>
+#include <stdlib.h>
 
 #define KEY_NAME "resthooks_hop_key"
 
 const unsigned char *rh_hop_key(const server_rec *server)
 {
+    const rh_server_config_t *config =
+        ap_get_module_config(server->module_config, &resthooks_module);
     void *key = NULL;
 
+    if (config->hop_key) {
+        return config->hop_key;
+    }
     apr_pool_userdata_get(&key, KEY_NAME, server->process->pool);
+    return key;
+}
+
+const unsigned char *rh_hop_key_read(rh_store_t *store, apr_pool_t *pool)
+{
+    unsigned char *key = apr_palloc(pool, RH_HOP_KEY_BYTES);
+    const char *text;
+
+    if (rh_store_setting_get(store, "hop_key", pool, &text) != APR_SUCCESS ||
+        strlen(text) != 2 * RH_HOP_KEY_BYTES ||
+        strspn(text, "0123456789abcdef") != 2 * RH_HOP_KEY_BYTES) {
+        return NULL;
+    }
+    for (int i = 0; i < RH_HOP_KEY_BYTES; i++) {
+        char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+        key[i] = (unsigned char)strtol(digits, NULL, 16);
+    }
     return key;
 }
 

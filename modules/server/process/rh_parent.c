@@ -6,6 +6,8 @@
 #include "rh_server.h"
 #include "rh_spools.h"
 
+#include "rh_hops.h"
+
 #include <apr_hash.h>
 #include <http_core.h>
 #include <http_log.h>
@@ -66,9 +68,11 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 /**
  * Bring the tables of one database up. A database that is down keeps nobody from starting: the
  * children open the gate once it is back.
+ * @param hop_key receives the database's, in `scratch`; NULL: it was not reached
  * @return false when httpd must not start
  */
-static bool prepare_tables(const rh_server_config_t *config, const char *name, apr_pool_t *scratch)
+static bool prepare_tables(const rh_server_config_t *config, const char *name, apr_pool_t *scratch,
+                           const unsigned char **hop_key)
 {
     rh_db_source_t *source;
     const char *problem = "no reason given";
@@ -83,6 +87,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
         status = rh_gate_open(config->gate, source, scratch, &problem);
     }
     if (status == APR_SUCCESS) {
+        *hop_key = rh_hop_key_read(rh_store_make(scratch, source), scratch);
         return true;
     }
     if (!APR_STATUS_IS_EMISMATCH(status)) {
@@ -114,6 +119,8 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
     for (; server && start; server = server->next) {
         rh_server_config_t *config = rh_server_config(server);
         const char *name = rh_server_name(pconf, server), *database;
+        const unsigned char *key = NULL;
+        const rh_server_config_t *first;
         apr_pool_t *own;
 
         if (!config->settings.enabled) {
@@ -121,13 +128,17 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
         }
         database =
             apr_pstrcat(scratch, config->settings.db_driver, " ", config->settings.db_params, NULL);
-        config->gate = apr_hash_get(gates, database, APR_HASH_KEY_STRING);
-        if (!config->gate) {
+        first = apr_hash_get(gates, database, APR_HASH_KEY_STRING);
+        if (first) {
+            config->gate = first->gate;
+            config->hop_key = first->hop_key;
+        } else {
             config->gate =
                 rh_gate_make(pconf, config->settings.schema_auto != 0, name, &config->log);
-            apr_hash_set(gates, database, APR_HASH_KEY_STRING, config->gate);
+            apr_hash_set(gates, database, APR_HASH_KEY_STRING, config);
             apr_pool_create(&own, scratch);
-            start = prepare_tables(config, name, own);
+            start = prepare_tables(config, name, own, &key);
+            config->hop_key = key ? apr_pmemdup(pconf, key, RH_HOP_KEY_BYTES) : NULL;
             /* No connection may cross the fork. */
             apr_pool_destroy(own);
         }

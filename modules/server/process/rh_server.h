@@ -49,6 +49,8 @@ void rh_server_wake(request_rec *r);
 void rh_server_count_hops(request_rec *r, rh_event_t *event);
 /** RH_HOP_KEY_BYTES that all children of this httpd share; NULL: there is none. */
 const unsigned char *rh_hop_key(const server_rec *server);
+/** Read the key of a database, in `pool`; NULL where that can't be done. */
+const unsigned char *rh_hop_key_read(rh_store_t *store, apr_pool_t *pool);
 
 /** The source of mod_dbd's pooled connections for a virtual host; thread-safe (rh_dbd.c).
  * @return NULL without mod_dbd, which check_config refuses */

@@ -67,6 +67,11 @@ static rh_job_t *make_job(const char **row, apr_int64_t lease, apr_time_t lease_
     job->event.time = rh_db_number(row[18]) * 1000;
     job->event.data.data = apr_pstrdup(pool, row[20]);
     job->event.data.len = strlen(job->event.data.data);
+    if (rh_db_text(row[21])) {
+        job->event.previous.data = apr_pstrdup(pool, row[21]);
+        job->event.previous.len = strlen(job->event.previous.data);
+    }
+    job->event.hops = (int)rh_db_number(row[22]);
     job->lease = lease;
     job->lease_until = lease_until;
     return job;

@@ -37,6 +37,13 @@ static const char *items_json(rh_commit_t *const *items, int count, apr_pool_t *
         rh_rows_number(&rows, "time", rh_store_ms(event->time));
         rh_rows_text(&rows, "source", rh_event_source_name(event->source));
         rh_rows_bytes(&rows, "data", event->data.data, event->data.len);
+        if (event->previous.data) {
+            rh_rows_bytes(&rows, "previous", event->previous.data, event->previous.len);
+        }
+        rh_rows_optional(&rows, "reason", event->reason);
+        if (event->hops > 0) {
+            rh_rows_number(&rows, "hops", event->hops);
+        }
     }
     return rh_rows_end(&rows);
 }
@@ -116,6 +123,10 @@ static rh_job_t *make_job(const char **row, const rh_event_t *event, const commi
     job->event.hops = event->hops;
     job->event.data.data = apr_pstrmemdup(pool, event->data.data, event->data.len);
     job->event.data.len = event->data.len;
+    if (event->previous.data) {
+        job->event.previous.data = apr_pstrmemdup(pool, event->previous.data, event->previous.len);
+        job->event.previous.len = event->previous.len;
+    }
     job->target_url = apr_pstrdup(pool, row[3]);
     job->headers = apr_pstrdup(pool, row[4]);
     job->secret = apr_pstrdup(pool, row[5]);
@@ -156,22 +167,6 @@ static apr_status_t commit_pgsql(rh_db_t *db, void *baton, apr_pool_t *pool)
         }
     }
     return status;
-}
-
-/** Set what the tables don't have: how many deliveries led to the jobs' events. */
-static void set_hops(const commit_t *commit)
-{
-    for (int i = 0; i < commit->count; i++) {
-        const rh_event_t *event = commit->items[i]->event;
-
-        for (int n = 0; event->hops > 0 && n < commit->jobs->nelts; n++) {
-            rh_job_t *job = APR_ARRAY_IDX(commit->jobs, n, rh_job_t *);
-
-            if (strcmp(job->event.id, event->id) == 0) {
-                job->event.hops = event->hops;
-            }
-        }
-    }
 }
 
 /** The same in steps, in a transaction. */
@@ -219,9 +214,7 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
             commit->waiting++;
         }
     }
-    status = rh_queue_jobs(db, mine, claim->lease, commit->lease_until, pool, commit->jobs, NULL);
-    set_hops(commit);
-    return status;
+    return rh_queue_jobs(db, mine, claim->lease, commit->lease_until, pool, commit->jobs, NULL);
 }
 
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,

@@ -40,6 +40,7 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_po
             rh_rows_text(&rows, "headers", attempt->headers);
             rh_rows_text(&rows, "answer", attempt->answer);
             rh_rows_text(&rows, "error", attempt->error);
+            rh_rows_optional(&rows, "sent", attempt->sent);
         }
     }
     return rh_rows_end(&rows);

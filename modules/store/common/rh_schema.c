@@ -66,11 +66,11 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     return APR_INCOMPLETE;
 }
 
-/** Functions and views, of the text of the whole schema: the statements that replace what there is.
- */
+/** Extract the statements of the whole schema that can be run again, to do so on an upgrade: those
+ * that create or replace functions and views, and revoke rights. */
 static const char *replacing(const char *schema, apr_pool_t *pool)
 {
-    static const char begin[] = "CREATE OR REPLACE ";
+    static const char begin[] = "CREATE OR REPLACE ", revoke[] = "REVOKE ";
     apr_array_header_t *statements = apr_array_make(pool, 16, sizeof(const char *));
     const char *line, *next, *start = NULL, *at;
     bool quoted = false;
@@ -78,7 +78,8 @@ static const char *replacing(const char *schema, apr_pool_t *pool)
     for (line = schema; *line; line = next) {
         next = strchr(line, '\n');
         next = next ? next + 1 : line + strlen(line);
-        if (!start && strncmp(line, begin, sizeof(begin) - 1) == 0) {
+        if (!start && (strncmp(line, begin, sizeof(begin) - 1) == 0 ||
+                       strncmp(line, revoke, sizeof(revoke) - 1) == 0)) {
             start = line;
         }
         for (at = strstr(line, "$$"); start && at && at < next; at = strstr(at + 2, "$$")) {

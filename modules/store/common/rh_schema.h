@@ -9,7 +9,7 @@
 #include "rh_db.h"
 
 /** The version that this build works with. */
-#define RH_SCHEMA_VERSION 2
+#define RH_SCHEMA_VERSION 3
 
 /**
  * Bring the tables up to RH_SCHEMA_VERSION, all or nothing, guarded against other hosts doing the

@@ -77,7 +77,11 @@ extern const rh_statement_t rh_sql_test_event;
 /** (tenant, id, event id, subscription, type) */
 extern const rh_statement_t rh_sql_test_delivery;
 /** rows: version */
+/** (tenant); rows: how many subscriptions */
+extern const rh_statement_t rh_sql_subscription_count;
 extern const rh_statement_t rh_sql_version;
+/** (name); rows: value */
+extern const rh_statement_t rh_sql_setting_get;
 
 /* ---- rh_sql_stats.c ---- */
 

@@ -199,7 +199,7 @@ const rh_statement_t rh_sql_claim_unpark = {
     " CASE WHEN s.ordered THEN 1 ELSE 0 END, s.rate_limit,"                                        \
     " CASE WHEN t.failing_since IS NULL THEN 0 ELSE " GREATEST "(" AT                              \
     " - t.failing_since, 1) END,"                                                                  \
-    " e.type, e.key, e.traceparent, e.time, e.source, e.data"                                      \
+    " e.type, e.key, e.traceparent, e.time, e.source, e.data, e.previous, e.hops"                  \
     " FROM " ROWS " JOIN " S "subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id"  \
     " LEFT JOIN " S "subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id"      \
     " LEFT JOIN " S "event e ON e.tenant = q.tenant AND e.id = q.event_id"                         \

@@ -14,7 +14,7 @@ const rh_statement_t rh_sql_commit = {
     "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
     " item AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS i(n integer, id uuid,"
     " tenant text, type text, key text, client_id text, traceparent text, time bigint,"
-    " source text, data text)),"
+    " source text, data text, previous text, reason text, hops integer)),"
     " fresh AS (INSERT INTO resthooks.idempotency (tenant, client_id, event_id, created_at)"
     " SELECT DISTINCT ON (i.tenant COLLATE \"C\", i.client_id COLLATE \"C\")"
     " i.tenant, i.client_id, i.id, clock.at"
@@ -22,8 +22,9 @@ const rh_statement_t rh_sql_commit = {
     " ORDER BY i.tenant COLLATE \"C\", i.client_id COLLATE \"C\", i.n"
     " ON CONFLICT DO NOTHING RETURNING event_id),"
     " stored AS (INSERT INTO resthooks.event"
-    " (tenant, id, type, key, client_id, traceparent, time, source, data)"
-    " SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent, i.time, i.source, i.data"
+    " (tenant, id, type, key, client_id, traceparent, time, source, data, previous, reason, hops)"
+    " SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent, i.time, i.source, i.data,"
+    " i.previous, i.reason, coalesce(i.hops, 0)"
     " FROM item i WHERE i.client_id IS NULL OR i.id IN (SELECT event_id FROM fresh)"
     " ON CONFLICT DO NOTHING RETURNING id),"
     " target AS MATERIALIZED (SELECT DISTINCT p.tenant, p.type, e.subscription_id"
@@ -42,7 +43,8 @@ const rh_statement_t rh_sql_commit = {
     " a.at_once AND count(*) FILTER (WHERE a.at_once)"
     " OVER (ORDER BY i.n ROWS UNBOUNDED PRECEDING) <= %s::bigint AS leased"
     " FROM stored JOIN item i ON i.id = stored.id"
-    " JOIN active a ON a.tenant = i.tenant AND a.type = i.type AND i.source <> 'observed'),"
+    " JOIN active a ON a.tenant = i.tenant AND a.type = i.type AND i.source <> 'observed' AND "
+    "coalesce(i.reason, '') <> 'hops'),"
     " delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)"
     " SELECT m.tenant, m.delivery_id, m.event_id, m.id, m.type FROM made m),"
     " queued AS (INSERT INTO resthooks.queue"
@@ -65,7 +67,9 @@ const rh_statement_t rh_sql_commit = {
     "(SELECT value ->> 'n' AS n, value ->> 'id' AS id, value ->> 'tenant' AS tenant,"              \
     " value ->> 'type' AS type, value ->> 'key' AS key, value ->> 'client_id' AS client_id,"       \
     " value ->> 'traceparent' AS traceparent, value ->> 'time' AS time,"                           \
-    " value ->> 'source' AS source, value ->> 'data' AS data FROM json_each(%s)) AS i"
+    " value ->> 'source' AS source, value ->> 'data' AS data,"                                     \
+    " value ->> 'previous' AS previous, value ->> 'reason' AS reason,"                             \
+    " coalesce(value ->> 'hops', 0) AS hops FROM json_each(%s)) AS i"
 
 const rh_statement_t rh_sql_commit_keys = {
     "commit_keys", NULL,
@@ -76,8 +80,9 @@ const rh_statement_t rh_sql_commit_keys = {
 const rh_statement_t rh_sql_commit_events = {
     "commit_events", NULL,
     "INSERT INTO resthooks_event"
-    " (tenant, id, type, key, client_id, traceparent, time, source, data)"
-    " SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent, i.time, i.source, i.data"
+    " (tenant, id, type, key, client_id, traceparent, time, source, data, previous, reason, hops)"
+    " SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent, i.time, i.source, i.data,"
+    " i.previous, i.reason, i.hops"
     " FROM " ITEMS " WHERE i.client_id IS NULL OR EXISTS (SELECT 1 FROM resthooks_idempotency k"
     " WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id)"
     " ON CONFLICT DO NOTHING"};
@@ -88,7 +93,7 @@ const rh_statement_t rh_sql_commit_deliveries = {
     " SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
     " || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type"
     " FROM " ITEMS " JOIN resthooks_subscription s ON s.tenant = i.tenant AND s.state = 'active'"
-    " WHERE i.source <> 'observed'"
+    " WHERE i.source <> 'observed' AND coalesce(i.reason, '') <> 'hops'"
     " AND s.id IN (SELECT e.subscription_id FROM json_each(%s) AS p"
     " CROSS JOIN resthooks_subscription_event e ON e.tenant = i.tenant"
     " AND e.pattern = p.value ->> 'pattern'"

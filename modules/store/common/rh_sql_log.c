@@ -1,24 +1,44 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_sql.h"
+#include "rh_store.h"
 
-#define EVENT_COLUMNS                                                                              \
-    "SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.source, e.data"
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define PGSQL_BYTES "octet_length(e.data)"
+#define SQLITE_BYTES "length(CAST(e.data AS blob))"
 
-#define EVENT_GET(S, UUID) EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id = %s" UUID
+#define PGSQL_PREVIOUS_BYTES "octet_length(e.previous)"
+#define SQLITE_PREVIOUS_BYTES "length(CAST(e.previous AS blob))"
+#define SHORT(BYTES) BYTES " <= " TEXT(RH_EVENT_PREVIEW)
 
-const rh_statement_t rh_sql_event_get = {"event_get", EVENT_GET("resthooks.", "::uuid"),
-                                         EVENT_GET("resthooks_", "")};
+#define EVENT_COLUMNS(DATA, BYTES, PREVIOUS)                                                       \
+    "SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.source, " DATA    \
+    ", " BYTES ", " PREVIOUS ", e.reason, e.hops"
 
-#define EVENT_LIST(S, UUID, MORE)                                                                  \
-    EVENT_COLUMNS " FROM " S "event e WHERE e.tenant = %s AND e.id >= %s" UUID                     \
-                  " AND e.id < %s" UUID MORE " ORDER BY e.id DESC LIMIT CAST(%s AS integer)"
+#define EVENT_GET(S, UUID, BYTES)                                                                  \
+    EVENT_COLUMNS("e.data", BYTES, "e.previous")                                                   \
+    " FROM " S "event e WHERE e.tenant = %s AND e.id = %s" UUID
+
+const rh_statement_t rh_sql_event_get = {"event_get",
+                                         EVENT_GET("resthooks.", "::uuid", PGSQL_BYTES),
+                                         EVENT_GET("resthooks_", "", SQLITE_BYTES)};
+
+/* A page of large events would take much memory: of those, lists have the beginning alone. */
+#define EVENT_LIST(S, UUID, MORE, BYTES, PREVIOUS_BYTES)                                           \
+    EVENT_COLUMNS("CASE WHEN " SHORT(BYTES) " THEN e.data ELSE substr(e.data, 1, " TEXT(           \
+                      RH_EVENT_PREVIEW) ") END",                                                   \
+                  BYTES, "CASE WHEN " SHORT(PREVIOUS_BYTES) " THEN e.previous END")                \
+    " FROM " S "event e WHERE e.tenant = %s AND e.id >= %s" UUID " AND e.id < %s" UUID MORE        \
+    " ORDER BY e.id DESC LIMIT CAST(%s AS integer)"
 #define OF_TYPE " AND e.type = %s"
 
-const rh_statement_t rh_sql_event_list = {"event_list", EVENT_LIST("resthooks.", "::uuid", ""),
-                                          EVENT_LIST("resthooks_", "", "")};
-const rh_statement_t rh_sql_event_list_type = {"event_list_type",
-                                               EVENT_LIST("resthooks.", "::uuid", OF_TYPE),
-                                               EVENT_LIST("resthooks_", "", OF_TYPE)};
+const rh_statement_t rh_sql_event_list = {
+    "event_list", EVENT_LIST("resthooks.", "::uuid", "", PGSQL_BYTES, PGSQL_PREVIOUS_BYTES),
+    EVENT_LIST("resthooks_", "", "", SQLITE_BYTES, SQLITE_PREVIOUS_BYTES)};
+const rh_statement_t rh_sql_event_list_type = {
+    "event_list_type",
+    EVENT_LIST("resthooks.", "::uuid", OF_TYPE, PGSQL_BYTES, PGSQL_PREVIOUS_BYTES),
+    EVENT_LIST("resthooks_", "", OF_TYPE, SQLITE_BYTES, SQLITE_PREVIOUS_BYTES)};
 
 /*
  * What a pending delivery waits for; in rh_delivery.h's words. Only one that nobody has the lease
@@ -90,7 +110,7 @@ const rh_statement_t rh_sql_delivery_get = {"delivery_get",
 #define MOST_ATTEMPTS "100"
 
 #define ATTEMPT_LIST(S, UUID)                                                                      \
-    "SELECT id, number, started_at, ms, status_code, headers, answer, error, format FROM " S       \
+    "SELECT id, number, started_at, ms, status_code, headers, answer, error, format, sent FROM " S \
     "attempt"                                                                                      \
     " WHERE tenant = %s AND delivery_id = %s" UUID                                                 \
     " ORDER BY number DESC, started_at DESC LIMIT " MOST_ATTEMPTS

@@ -15,4 +15,31 @@ const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
      "CREATE INDEX resthooks_queue_due_at ON resthooks_queue (due_at);"
      " ALTER TABLE resthooks_attempt ADD COLUMN format text;"
      " UPDATE resthooks_schema_version SET version = 2"},
+    {"upgrade_3",
+     "CREATE TABLE resthooks.setting (name text PRIMARY KEY, value text NOT NULL);"
+     " INSERT INTO resthooks.setting (name, value) VALUES"
+     " ('hop_key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')),"
+     " ('database_id', gen_random_uuid()::text);"
+     " ALTER TABLE resthooks.event ADD COLUMN previous text, ADD COLUMN reason text,"
+     " ADD COLUMN hops integer NOT NULL DEFAULT 0;"
+     " ALTER TABLE resthooks.attempt ADD COLUMN sent text;"
+     " ALTER TABLE resthooks.subscription DROP CONSTRAINT IF EXISTS subscription_format_check;"
+     " UPDATE resthooks.schema_version SET version = 3, installed_at = now()",
+     /* A CHECK of SQLite's goes with its table alone; it fits the formats that there are. */
+     "CREATE TABLE resthooks_setting (name text PRIMARY KEY, value text NOT NULL) WITHOUT ROWID;"
+     " INSERT INTO resthooks_setting (name, value) VALUES"
+     " ('hop_key', lower(hex(randomblob(32)))),"
+     " ('database_id', lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4'"
+     " || substr(hex(randomblob(2)), 2) || '-a' || substr(hex(randomblob(2)), 2) || '-'"
+     " || hex(randomblob(6))));"
+     " ALTER TABLE resthooks_event ADD COLUMN previous text;"
+     " ALTER TABLE resthooks_event ADD COLUMN reason text;"
+     " ALTER TABLE resthooks_event ADD COLUMN hops integer NOT NULL DEFAULT 0;"
+     " ALTER TABLE resthooks_attempt ADD COLUMN sent text;"
+     " UPDATE resthooks_schema_version SET version = 3"},
 };
+
+#define SETTING_GET(S) "SELECT value FROM " S "setting WHERE name = %s"
+
+const rh_statement_t rh_sql_setting_get = {"setting_get", SETTING_GET("resthooks."),
+                                           SETTING_GET("resthooks_")};

@@ -26,7 +26,7 @@ const rh_statement_t rh_sql_settle = {
     " o AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS o(kind text, tenant text,"
     " id uuid, subscription_id uuid, lease bigint, delay bigint, pause bigint, reason text,"
     " attempt_id uuid, number integer, started_at bigint, ms bigint, status_code integer,"
-    " format text, headers text, answer text, error text)),"
+    " format text, headers text, answer text, error text, sent text)),"
     " locked AS MATERIALIZED (SELECT l.tenant, l.subscription_id FROM"
     " (SELECT DISTINCT o.tenant COLLATE \"C\" AS tenant, o.subscription_id FROM o"
     " WHERE o.kind <> 'release' OR o.pause > 0 ORDER BY 1, 2) AS k"
@@ -35,9 +35,9 @@ const rh_statement_t rh_sql_settle = {
     " ready AS MATERIALIZED (SELECT count(*) AS subscriptions FROM locked),"
     " logged AS (INSERT INTO resthooks.attempt"
     " (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,"
-    " error)"
+    " error, sent)"
     " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,"
-    " o.headers, o.answer, o.error FROM ready, o WHERE o.kind <> 'release'"
+    " o.headers, o.answer, o.error, o.sent FROM ready, o WHERE o.kind <> 'release'"
     " ON CONFLICT DO NOTHING RETURNING id),"
     " fresh AS MATERIALIZED (SELECT o.* FROM o JOIN logged l ON l.id = o.attempt_id"
     " UNION ALL SELECT o.* FROM ready, o WHERE o.kind = 'release'),"
@@ -101,15 +101,16 @@ const rh_statement_t rh_sql_settle = {
     " value ->> 'started_at' AS started_at, value ->> 'ms' AS ms,"                                 \
     " value ->> 'status_code' AS status_code, value ->> 'format' AS format,"                       \
     " value ->> 'headers' AS headers,"                                                             \
-    " value ->> 'answer' AS answer, value ->> 'error' AS error FROM json_each(%s)) AS o"
+    " value ->> 'answer' AS answer, value ->> 'error' AS error,"                                   \
+    " value ->> 'sent' AS sent FROM json_each(%s)) AS o"
 
 const rh_statement_t rh_sql_settle_attempts = {
     "settle_attempts", NULL,
     "INSERT INTO resthooks_attempt"
     " (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,"
-    " error)"
+    " error, sent)"
     " SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,"
-    " o.headers, o.answer, o.error FROM " OUTCOMES
+    " o.headers, o.answer, o.error, o.sent FROM " OUTCOMES
     " WHERE o.kind <> 'release' ON CONFLICT DO NOTHING"};
 
 /* The last attempt's time and status code travel as one number. Before the attempts are logged:

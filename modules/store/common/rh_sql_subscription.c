@@ -18,6 +18,11 @@ const rh_statement_t rh_sql_subscription_insert = {
     "subscription_insert", INSERT("resthooks.subscription", "::uuid", "::boolean", "bigint"),
     INSERT("resthooks_subscription", "", "", "integer")};
 
+#define COUNT_OF(TABLE) "SELECT count(*) FROM " TABLE " WHERE tenant = %s"
+
+const rh_statement_t rh_sql_subscription_count = {
+    "subscription_count", COUNT_OF("resthooks.subscription"), COUNT_OF("resthooks_subscription")};
+
 const rh_statement_t rh_sql_subscription_events_insert = {
     "subscription_events_insert",
     "INSERT INTO resthooks.subscription_event (tenant, subscription_id, pattern, position)"

@@ -119,3 +119,19 @@ apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **pro
     }
     return status;
 }
+
+apr_status_t rh_store_setting_get(rh_store_t *store, const char *name, apr_pool_t *pool,
+                                  const char **value)
+{
+    apr_array_header_t *rows;
+    apr_status_t status =
+        rh_store_select(store->source, &rh_sql_setting_get, 1, &name, pool, &rows);
+
+    if (status == APR_SUCCESS && rows->nelts == 0) {
+        status = APR_NOTFOUND;
+    }
+    if (status == APR_SUCCESS) {
+        *value = rh_row(rows, 0)[0];
+    }
+    return status;
+}

@@ -27,6 +27,13 @@ static rh_event_t *read_event(const char **row, apr_pool_t *pool)
     event->source = read_source(row[7]);
     event->data.data = row[8] ? row[8] : "null";
     event->data.len = strlen(event->data.data);
+    event->data_bytes = (apr_size_t)rh_db_number(row[9]);
+    if (rh_db_text(row[10])) {
+        event->previous.data = row[10];
+        event->previous.len = strlen(row[10]);
+    }
+    event->reason = rh_db_text(row[11]);
+    event->hops = (int)rh_db_number(row[12]);
     return event;
 }
 
@@ -150,6 +157,7 @@ static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)
     attempt->headers = rh_db_text(row[5]);
     attempt->answer = row[6];
     attempt->error = rh_db_text(row[7]);
+    attempt->sent = rh_db_text(row[9]);
     return attempt;
 }
 

@@ -50,9 +50,41 @@ static apr_status_t insert_events(rh_db_t *db, const rh_subscription_t *subscrip
     return rh_db_execute(db, &rh_sql_subscription_events_insert, 3, args, pool, NULL);
 }
 
+/** A subscription to insert, and how many the tenant may have. */
+typedef struct creation_t {
+    const rh_subscription_t *subscription;
+    int max;
+} creation_t;
+
+/** Let no other process insert one of this tenant until the end of the transaction. A writing
+ * transaction of SQLite has no other beside it. */
+static apr_status_t lock_tenant(rh_db_t *db, const char *tenant, apr_pool_t *pool)
+{
+    const char *args[] = {tenant, "subscriptions"};
+    apr_array_header_t *rows;
+
+    return db->dialect == RH_DIALECT_PGSQL
+               ? rh_db_select(db, &rh_sql_replay_lock, 2, args, pool, &rows)
+               : APR_SUCCESS;
+}
+
+/** Check the number of the tenant's subscriptions, the new one included. */
+static apr_status_t check_count(rh_db_t *db, const creation_t *creation, apr_pool_t *pool)
+{
+    const char *args[] = {creation->subscription->tenant};
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_select(db, &rh_sql_subscription_count, 1, args, pool, &rows);
+
+    if (status == APR_SUCCESS && rh_db_number(rh_row(rows, 0)[0]) > creation->max) {
+        status = APR_ENOSPC;
+    }
+    return status;
+}
+
 static apr_status_t create_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
-    const rh_subscription_t *subscription = baton;
+    const creation_t *creation = baton;
+    const rh_subscription_t *subscription = creation->subscription;
     const char *now = rh_store_number(pool, rh_store_ms(subscription->created_at));
     const char *args[] = {subscription->tenant,
                           subscription->id,
@@ -68,8 +100,14 @@ static apr_status_t create_work(rh_db_t *db, void *baton, apr_pool_t *pool)
                           subscription->base_url,
                           now,
                           now};
-    apr_status_t status = rh_db_execute(db, &rh_sql_subscription_insert, 14, args, pool, NULL);
+    apr_status_t status = lock_tenant(db, subscription->tenant, pool);
 
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_subscription_insert, 14, args, pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = check_count(db, creation, pool);
+    }
     if (status == APR_SUCCESS) {
         status = rh_db_execute(db, &rh_sql_subscription_stat_insert, 2, args, pool, NULL);
     }
@@ -80,12 +118,14 @@ static apr_status_t create_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 }
 
 apr_status_t rh_store_subscription_create(rh_store_t *store, rh_subscription_t *subscription,
-                                          apr_pool_t *pool)
+                                          int max, apr_pool_t *pool)
 {
+    creation_t creation = {subscription, max};
+
     /* As the row will show it. */
     subscription->created_at = subscription->updated_at = rh_store_ms(apr_time_now()) * 1000;
     subscription->revision = 1;
-    return rh_store_run(store->source, true, create_work, subscription, pool);
+    return rh_store_run(store->source, true, create_work, &creation, pool);
 }
 
 apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, const char *id,
