@@ -293,14 +293,14 @@ ok("\x9b" in done.out and done.json == [row], "elsewhere it is as the API sent i
 before = len(receiver.received())
 there = Ctl()
 for arguments, said in (
-        ([], "which command"), (["frobnicate"], "no command frobnicate"),
+        ([], "which command"), (["frobnicate"], "unknown command frobnicate"),
         (["subscriptions", "frob"], "which of subscriptions list"), (["deliveries", "show"], "needs ID"),
         (["deliveries", "show", "../../x"], "is not an id"), (["redeliver"], "needs ID"),
         (["replay", subscription["id"]], "since when"),
         (["replay", subscription["id"], "--from", "yesterday"], "must be a time"),
         (["subscriptions", "--limit", "0"], "1-500"), (["subscriptions", "--limit", "501"], "1-500"),
         (["subscriptions", "--fail", "500"], "has no option --fail"),
-        (["subscriptions", "--frob"], "no option --frob"), (["subscriptions", "-x"], "no option -x"),
+        (["subscriptions", "--frob"], "unknown option --frob"), (["subscriptions", "-x"], "unknown option -x"),
         (["subscriptions", "--json=1"], "takes no value"), (["subscriptions", "--limit"], "needs a value"),
         (["subscriptions", "list", "more"], "what is more"),
         (["subscriptions", "create", "http://x/"], "which events"),

@@ -113,7 +113,7 @@ for what, name, problem, said in (
 done = check(os.path.join(folder, "nothing"))
 ok(done.status == 1 and "No such file" in done.err, "a file that is not there is said to be so")
 done = check(__file__)
-ok(done.status == 1 and "is no saved request" in done.err, "a file that is no request, too")
+ok(done.status == 1 and "is not a saved request" in done.err, "a file that is not a request, too")
 for arguments, said in ((["verify", vector], "whose signature"),
                         (["verify", vector, "--secret", "whsec_short"], "whsec_ and the base64"),
                         (["verify", "--secret", SECRET], "needs FILE"),

@@ -135,7 +135,7 @@ else:
 for arguments, said in ((["schema", "check"], "which database"), (["schema"], "which of schema check"),
                         (["schema", "check", "--db", "mysql:x"], "must begin with"),
                         (["schema", "check", "--db", "pgsql"], "must begin with"),
-                        (["schema", "check", "--db", "pgsql:"], "needs a conninfo"),
+                        (["schema", "check", "--db", "pgsql:"], "must be followed by a conninfo"),
                         (["schema", "print"], "needs pgsql|sqlite3"),
                         (["schema", "print", "oracle"], "pgsql or sqlite3, not oracle"),
                         (["schema", "print", "pgsql", "--db", db], "has no option --db")):
