@@ -134,7 +134,7 @@ static void make_locale(void)
 }
 
 /** The double of a number's text. httpd, or a module of it, may have set any locale. */
-static double to_double(rh_bytes_t number)
+double rh_json_double(rh_bytes_t number)
 {
     char text[MAX_DOUBLE_TEXT + 1];
     apr_size_t len = number.len < MAX_DOUBLE_TEXT ? number.len : MAX_DOUBLE_TEXT;
@@ -152,8 +152,8 @@ int rh_json_compare_numbers(rh_bytes_t a, rh_bytes_t b)
     if (is_integer(a) && is_integer(b)) {
         return compare_integers(a, b);
     }
-    left = to_double(a);
-    right = to_double(b);
+    left = rh_json_double(a);
+    right = rh_json_double(b);
     return left < right ? -1 : left > right;
 }
 
@@ -342,8 +342,7 @@ int rh_json_tree_walk(const rh_json_tree_t *tree, int top, int node)
     return RH_JSON_NO_NODE;
 }
 
-/** The member of an object with a name; RH_JSON_NO_NODE: none. */
-static int find_member(const rh_json_tree_t *tree, int object, rh_bytes_t name)
+int rh_json_tree_member(const rh_json_tree_t *tree, int object, rh_bytes_t name)
 {
     int child = tree->nodes[object].first;
 
@@ -371,7 +370,7 @@ bool rh_json_same(const rh_json_tree_t *left, int a, const rh_json_tree_t *right
         int pair = j;
 
         if (one->kind == RH_JSON_OBJECT && !same_bytes(left->nodes[i].name, right->nodes[j].name)) {
-            pair = find_member(right, b, left->nodes[i].name);
+            pair = rh_json_tree_member(right, b, left->nodes[i].name);
         }
         if (pair == RH_JSON_NO_NODE || !rh_json_same(left, i, right, pair)) {
             return false;

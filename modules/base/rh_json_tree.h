@@ -56,11 +56,17 @@ apr_status_t rh_json_tree_parse(apr_pool_t *pool, const char *data, apr_size_t l
  * after the last one. */
 int rh_json_tree_walk(const rh_json_tree_t *tree, int top, int node);
 
+/** The member of an object with a name, which is decoded; RH_JSON_NO_NODE: none. */
+int rh_json_tree_member(const rh_json_tree_t *tree, int object, rh_bytes_t name);
+
 /**
  * Decode the inside of a JSON string, without its quotes, in `pool`. The text must be valid.
  * @return UTF-8, NUL-terminated beyond its length
  */
 rh_bytes_t rh_json_decode(apr_pool_t *pool, const char *raw, apr_size_t len);
+
+/** The double nearest to a JSON number, in any locale; infinite where it is out of range. */
+double rh_json_double(rh_bytes_t number);
 
 /** Compare two JSON numbers exactly where both are integers, else as doubles (RFC 8259 §6).
  * @return less than, equal to, or greater than 0 */

@@ -268,18 +268,36 @@ static apr_status_t free_code(void *code)
     return APR_SUCCESS;
 }
 
-static pcre2_code *compile(apr_pool_t *pool, const char *text)
+static pcre2_code *compile(apr_pool_t *pool, const char *text, uint32_t options)
 {
     PCRE2_SIZE offset;
     int error;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
-                                     PCRE2_UTF | PCRE2_NO_AUTO_CAPTURE | PCRE2_DOLLAR_ENDONLY,
-                                     &error, &offset, NULL);
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | options, &error, &offset, NULL);
 
     if (code) {
         apr_pool_cleanup_register(pool, code, free_code, apr_pool_cleanup_null);
     }
     return code;
+}
+
+static bool is_text(rh_bytes_t pattern)
+{
+    return pattern.len <= RH_IREGEXP_MAX_LEN && !memchr(pattern.data, '\0', pattern.len) &&
+           rh_utf8_valid(pattern.data, pattern.len);
+}
+
+apr_status_t rh_iregexp_compile_ecma(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp_t **regexp)
+{
+    rh_iregexp_t *made = apr_pcalloc(pool, sizeof(*made));
+
+    if (is_text(pattern)) {
+        made->part = compile(pool, apr_pstrmemdup(pool, pattern.data, pattern.len),
+                             PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C);
+    }
+    *regexp = made;
+    return made->part ? APR_SUCCESS : APR_EINVAL;
 }
 
 apr_status_t rh_iregexp_compile(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp_t **regexp)
@@ -288,8 +306,7 @@ apr_status_t rh_iregexp_compile(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp
     rh_iregexp_t *made = apr_palloc(pool, sizeof(*made));
     char *text;
 
-    if (pattern.len > RH_IREGEXP_MAX_LEN || memchr(pattern.data, '\0', pattern.len) ||
-        !rh_utf8_valid(pattern.data, pattern.len)) {
+    if (!is_text(pattern)) {
         return APR_EINVAL;
     }
     text = translator.to = apr_palloc(pool, pattern.len * 8 + 1);
@@ -297,8 +314,9 @@ apr_status_t rh_iregexp_compile(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp
         return APR_EINVAL;
     }
     *translator.to = '\0';
-    made->part = compile(pool, text);
-    made->whole = compile(pool, apr_pstrcat(pool, "\\A(?:", text, ")\\z", NULL));
+    made->part = compile(pool, text, PCRE2_NO_AUTO_CAPTURE);
+    made->whole =
+        compile(pool, apr_pstrcat(pool, "\\A(?:", text, ")\\z", NULL), PCRE2_NO_AUTO_CAPTURE);
     if (!made->part || !made->whole) {
         return APR_EINVAL;
     }
