@@ -38,6 +38,7 @@ typedef enum {
     RH_COUNT_EVENTS_SPOOLED,
     RH_COUNT_EVENTS_REFUSED,
     RH_COUNT_EVENTS_LOOPED, /**< not sent because of RestHooksMaxHops */
+    RH_COUNT_EVENTS_UNFIT,  /**< their data break the schema of their type */
     RH_COUNT_LOG_LOST,      /**< lines of RestHooksLog */
     RH_COUNT_CLAIMS,
     RH_COUNT_CLAIMED, /**< deliveries */

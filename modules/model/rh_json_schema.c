@@ -65,15 +65,6 @@ static bool compile_patterns(compiler_t *compiler, int node)
     return compile_children(compiler, node);
 }
 
-/** The value of a hexadecimal digit; -1: it is not one. */
-static int hex_value(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *digit = c ? strchr(digits, c | 0x20) : NULL;
-
-    return digit ? (int)(digit - digits) : -1;
-}
-
 /** Decode one reference token of a JSON Pointer in a fragment (RFC 6901 §4, §6). */
 static rh_bytes_t decode_token(apr_pool_t *pool, const char *at, const char *end)
 {
@@ -81,8 +72,8 @@ static rh_bytes_t decode_token(apr_pool_t *pool, const char *at, const char *end
     rh_bytes_t token;
 
     while (at < end) {
-        if (end - at > 2 && *at == '%' && hex_value(at[1]) >= 0 && hex_value(at[2]) >= 0) {
-            *to++ = (char)(hex_value(at[1]) << 4 | hex_value(at[2]));
+        if (end - at > 2 && *at == '%' && rh_hex_value(at[1]) >= 0 && rh_hex_value(at[2]) >= 0) {
+            *to++ = (char)(rh_hex_value(at[1]) << 4 | rh_hex_value(at[2]));
             at += 3;
         } else {
             *to++ = *at++;

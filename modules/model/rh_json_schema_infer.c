@@ -294,7 +294,7 @@ static void put_types(struct json_object *tree, unsigned int types)
     if (types & RH_SCHEMA_KIND(RH_JSON_NUMBER)) {
         types &= ~RH_SCHEMA_INTEGER; /* a number may be an integer */
     }
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < RH_COUNT_OF(names); i++) {
         rh_bytes_t name = {names[i], strlen(names[i])};
 
         if (types & rh_schema_type(name)) {

@@ -53,7 +53,7 @@ unsigned int rh_schema_type(rh_bytes_t name)
                  {"array", ARRAYS},
                  {"object", OBJECTS}};
 
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+    for (size_t i = 0; i < RH_COUNT_OF(types); i++) {
         if (strlen(types[i].name) == name.len && memcmp(types[i].name, name.data, name.len) == 0) {
             return types[i].bits;
         }
@@ -478,7 +478,7 @@ static const rh_schema_keyword_t keywords[] = {
 
 const rh_schema_keyword_t *rh_schema_keyword(rh_bytes_t name)
 {
-    for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+    for (size_t i = 0; i < RH_COUNT_OF(keywords); i++) {
         if (strlen(keywords[i].name) == name.len &&
             memcmp(keywords[i].name, name.data, name.len) == 0) {
             return &keywords[i];

@@ -27,6 +27,7 @@ static const rh_api_route_t routes[] = {
     {"GET", "/event-types", rh_api_event_types_list, 0, ""},
     {"GET", "/event-types/{}", rh_api_event_type_get, 0, ""},
     {"GET", "/event-types/{}/sample", rh_api_event_type_sample, 0, "format"},
+    {"GET", "/event-types/{}/schema", rh_api_event_type_schema, 0, ""},
     {"GET", "/events", rh_api_events_list, 0, "limit before type event from to"},
     {"POST", "/events", rh_api_events_publish, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
     {"GET", "/events/{}", rh_api_event_get, 0, ""},

@@ -139,7 +139,8 @@ rh_api_function_t rh_api_subscription_get, rh_api_subscription_put, rh_api_subsc
     rh_api_subscription_deliveries;
 rh_api_function_t rh_api_secret_get, rh_api_secret_rotate;
 rh_api_function_t rh_api_deliveries_list, rh_api_delivery_get, rh_api_delivery_redeliver;
-rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_type_sample;
+rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_type_sample,
+    rh_api_event_type_schema;
 rh_api_function_t rh_api_events_list, rh_api_events_publish, rh_api_event_get;
 rh_api_function_t rh_api_stats_get, rh_api_stats_subscriptions;
 rh_api_function_t rh_api_metrics_get;

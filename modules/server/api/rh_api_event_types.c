@@ -12,24 +12,10 @@ static const char made_up[] = "{\"id\":\"1\",\"sample\":true}";
 
 const rh_catalogue_type_t *rh_api_find_type(const rh_server_config_t *config, const char *type)
 {
-    int low = 0, high = config->settings.types->nelts - 1;
+    int found = rh_catalogue_find(config, type);
 
-    while (low <= high) {
-        int middle = (low + high) / 2;
-        const rh_catalogue_type_t *entry =
-            APR_ARRAY_IDX(config->settings.types, middle, rh_catalogue_type_t *);
-        int order = strcmp(type, entry->type);
-
-        if (order == 0) {
-            return entry;
-        }
-        if (order < 0) {
-            high = middle - 1;
-        } else {
-            low = middle + 1;
-        }
-    }
-    return NULL;
+    return found < 0 ? NULL
+                     : APR_ARRAY_IDX(config->settings.types, found, const rh_catalogue_type_t *);
 }
 
 rh_bytes_t rh_api_sample(const rh_server_config_t *config, const char *type)
@@ -47,12 +33,15 @@ rh_bytes_t rh_api_sample(const rh_server_config_t *config, const char *type)
 static struct json_object *type_json(rh_api_t *api, const rh_catalogue_type_t *entry)
 {
     struct json_object *tree = json_object_new_object();
-    const char *path = apr_pstrcat(api->r->pool, "/event-types/", entry->type, "/sample", NULL);
+    const char *path = apr_pstrcat(api->r->pool, "/event-types/", entry->type, NULL);
+    const char *sample = apr_pstrcat(api->r->pool, path, "/sample", NULL);
+    const char *schema = apr_pstrcat(api->r->pool, path, "/schema", NULL);
 
     json_object_object_add(tree, "type", json_object_new_string(entry->type));
     json_object_object_add(tree, "description", json_object_new_string(entry->description));
     json_object_object_add(tree, "captured", json_object_new_boolean(entry->captured));
-    json_object_object_add(tree, "sample_url", json_object_new_string(rh_api_url(api, path)));
+    json_object_object_add(tree, "sample_url", json_object_new_string(rh_api_url(api, sample)));
+    json_object_object_add(tree, "schema_url", json_object_new_string(rh_api_url(api, schema)));
     return tree;
 }
 

@@ -196,15 +196,3 @@ int rh_api_index_get(rh_api_t *api)
     json_object_object_add(tree, "admin", json_object_new_boolean(admin));
     return rh_api_json(api, HTTP_OK, tree);
 }
-
-int rh_api_openapi_get(rh_api_t *api)
-{
-    static const char mark[] = "@BASE@";
-    const char *at = strstr(rh_openapi_json, mark), *text;
-    apr_size_t before = at ? (apr_size_t)(at - rh_openapi_json) : strlen(rh_openapi_json);
-
-    text =
-        apr_pstrcat(api->r->pool, apr_pstrmemdup(api->r->pool, rh_openapi_json, before),
-                    at ? *api->base ? api->base : "/" : "", at ? at + sizeof(mark) - 1 : "", NULL);
-    return rh_api_text(api, HTTP_OK, "application/json", text, strlen(text));
-}

@@ -9,6 +9,7 @@
 #define RH_CONFIG_H
 
 #include "rh_engine.h"
+#include "rh_json_schema.h"
 #include "rh_store_open.h"
 
 #include <ap_expr.h>
@@ -50,7 +51,8 @@ typedef struct rh_catalogue_type_t {
     apr_size_t sample_len;
     const char *schema; /**< JSON Schema of its data: an object, true or false; NULL: none */
     apr_size_t schema_len;
-    bool captured; /**< a rule of this host produces it */
+    rh_json_schema_t *rules; /**< the schema, compiled; NULL: none */
+    bool captured;           /**< a rule of this host produces it */
 } rh_catalogue_type_t;
 
 /** Whether a database has the tables that this build needs (rh_gate.h). */
@@ -160,6 +162,9 @@ const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, serve
 
 /** True if both make deliveries in the same way, so that one site can serve both. */
 bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b);
+
+/** The position of a type in the catalogue, settings.types; -1: it is not there. */
+int rh_catalogue_find(const rh_server_config_t *config, const char *type);
 
 rh_server_config_t *rh_server_config(server_rec *server);
 /** True if any server in the list, from `server` on, has RestHooks On. Valid after

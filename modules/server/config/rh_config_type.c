@@ -72,16 +72,17 @@ static const char *read_json(cmd_parms *cmd, const char *name, const char **text
     return NULL;
 }
 
-/** A JSON Schema (2020-12, section 4.3) is an object or a boolean. */
+/** Read and compile a schema; rh_json_schema.h says what of JSON Schema is known. */
 static const char *read_schema(cmd_parms *cmd, const char *name, rh_catalogue_type_t *type)
 {
-    const char *complaint = read_json(cmd, name, &type->schema, &type->schema_len);
+    const char *complaint = read_json(cmd, name, &type->schema, &type->schema_len), *reason;
 
     if (complaint) {
         return complaint;
     }
-    if (*type->schema != '{' && strcmp(type->schema, "true") && strcmp(type->schema, "false")) {
-        return rh_complaint(cmd, "schema=%s: not a JSON Schema (an object, true or false)", name);
+    if (rh_json_schema_compile(cmd->pool, type->schema, type->schema_len, &type->rules, &reason) !=
+        APR_SUCCESS) {
+        return rh_complaint(cmd, "schema=%s: %s", name, reason);
     }
     return NULL;
 }
@@ -143,6 +144,27 @@ static int compare_types(const void *a, const void *b)
     const rh_catalogue_type_t *const *left = a, *const *right = b;
 
     return strcmp((*left)->type, (*right)->type);
+}
+
+int rh_catalogue_find(const rh_server_config_t *config, const char *type)
+{
+    const apr_array_header_t *types = config->settings.types;
+    int low = 0, high = types->nelts;
+
+    while (low < high) {
+        int middle = (low + high) / 2;
+        int order = strcmp(APR_ARRAY_IDX(types, middle, const rh_catalogue_type_t *)->type, type);
+
+        if (order == 0) {
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return -1;
 }
 
 /** Add a type unless the catalogue has it. @return the catalogue's entry */

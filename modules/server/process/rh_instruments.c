@@ -307,27 +307,9 @@ apr_int64_t rh_instruments_gauge(const rh_instruments_host_t *host, rh_gauge_t g
 
 void rh_instruments_event(const rh_server_config_t *config, const char *type, int source)
 {
-    int low = 0, high = config->settings.types->nelts;
-
-    if (!config->metrics) {
-        return;
+    if (config->metrics) {
+        rh_metrics_event(config->metrics, rh_catalogue_find(config, type), source);
     }
-    while (low < high) {
-        int middle = (low + high) / 2;
-        int order = strcmp(
-            APR_ARRAY_IDX(config->settings.types, middle, const rh_catalogue_type_t *)->type, type);
-
-        if (order == 0) {
-            rh_metrics_event(config->metrics, middle, source);
-            return;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    rh_metrics_event(config->metrics, -1, source);
 }
 
 void rh_instruments_register(apr_pool_t *pool)

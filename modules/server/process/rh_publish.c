@@ -51,9 +51,11 @@ apr_status_t rh_server_commit(request_rec *r, rh_commit_t *items, int count)
     rh_engine_t *engine;
     apr_status_t status = APR_EAGAIN;
     sigset_t before;
-    bool held = hold_signals(&before);
+    bool held;
     int i;
 
+    rh_server_check_schemas(r, items, count);
+    held = hold_signals(&before);
     engine = engine_of(r);
     if (engine) {
         status = rh_engine_commit(engine, config->site, items, count, RH_COMMIT_TIMEOUT, r->pool);
@@ -62,6 +64,8 @@ apr_status_t rh_server_commit(request_rec *r, rh_commit_t *items, int count)
     for (i = 0; i < count && status == APR_SUCCESS; i++) {
         if (items[i].status == APR_SUCCESS && !items[i].duplicate) {
             rh_instruments_event(config, items[i].event->type, items[i].event->source);
+            rh_metrics_add(config->metrics, RH_COUNT_EVENTS_UNFIT,
+                           rh_server_breaks_schema(items[i].event));
         }
     }
     return status;

@@ -47,6 +47,14 @@ void rh_server_wake(request_rec *r);
  * RestHooksMaxHops the event becomes one that is recorded and not sent (rh_hop.c).
  */
 void rh_server_count_hops(request_rec *r, rh_event_t *event);
+/**
+ * Check events against the schemas of their types. One that breaks its schema is replaced by a copy
+ * in r->pool that has this as its reason (rh_type_schema.c).
+ */
+void rh_server_check_schemas(request_rec *r, rh_commit_t *items, int count);
+/** True if the reason of an event is that it breaks its schema. */
+bool rh_server_breaks_schema(const rh_event_t *event);
+
 /** RH_HOP_KEY_BYTES that all children of this httpd share; NULL: there is none. */
 const unsigned char *rh_hop_key(const server_rec *server);
 /** Read the key of a database, in `pool`; NULL where that can't be done. */
