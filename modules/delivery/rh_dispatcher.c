@@ -1,27 +1,95 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_engine_private.h"
+#include "rh_dispatcher.h"
 
-/** Between claims while each brings something but none brings all that was asked for. */
-#define BUSY_SPACING apr_time_from_msec(5)
-/** Between claims for want of room in memory. */
-#define FULL_SPACING apr_time_from_msec(20)
-/** Between claims while targets that hang crowd the loops. */
-#define CROWDED_SPACING apr_time_from_msec(100)
-/** Between claims that commits ask for: doubles from the one to the other while they bring none. */
-#define LEAST_SPACING apr_time_from_msec(2)
-#define MOST_SPACING apr_time_from_msec(100)
-/** Between looks for something in the spool. */
-#define DRAIN_SPACING apr_time_from_msec(200)
-/** Between tries of a database that is down, or that refused a statement. */
-#define DOWN_SPACING apr_time_from_msec(500)
-#define REFUSED_SPACING apr_time_from_sec(10)
-/** Ordered subscriptions wait for the spool so long at most. */
-#define LONGEST_HOLD apr_time_from_sec(60)
+#include "rh_pool.h"
+#include "rh_random.h"
+
+#include <apr_thread_cond.h>
+#include <apr_thread_mutex.h>
+
+/** Maximum of outcomes of one settle, and of jobs of one claim. */
+#define SETTLE_BATCH 256
+#define CLAIM_BATCH 256
+
+/** Interval between claims while each brings something but none brings all that was asked for. */
+#define BUSY_INTERVAL apr_time_from_msec(5)
+/** Interval between claims while there is no memory for jobs. */
+#define FULL_INTERVAL apr_time_from_msec(20)
+/** Interval between claims while targets that hang crowd the loops. */
+#define CROWDED_INTERVAL apr_time_from_msec(100)
+/** Interval between claims that commits ask for: doubles from the one to the other while they bring
+ * nothing. */
+#define MIN_ASKED_INTERVAL apr_time_from_msec(2)
+#define MAX_ASKED_INTERVAL apr_time_from_msec(100)
+/** Interval between checks of the spool. */
+#define DRAIN_INTERVAL apr_time_from_msec(200)
+/** Interval between tries of a database that is down, or that refused a statement. */
+#define DOWN_INTERVAL apr_time_from_msec(500)
+#define REFUSED_INTERVAL apr_time_from_sec(10)
+/** How long ordered subscriptions wait for the spool. */
+#define MAX_HOLD apr_time_from_sec(60)
 #define MAINTENANCE_INTERVAL apr_time_from_sec(60)
 /** What the store gets beyond the grace, when the process stops. */
 #define LAST_TRIES apr_time_from_sec(1)
-/** Between tries for a slot. */
-#define SLOT_SPACING apr_time_from_sec(2)
+
+struct rh_dispatcher_t {
+    const rh_site_parts_t *parts;
+    const rh_site_t *site;
+    apr_pool_t *pool; /**< the thread's */
+    apr_thread_mutex_t *mutex;
+    apr_thread_cond_t *cond;
+    rh_work_head_t outcomes; /**< guarded by mutex, as are these: */
+    int outcome_count;
+    bool woken;   /**< look for due deliveries now */
+    bool waiting; /**< a commit left some: look, but not more often than it pays */
+
+    /* The thread's own. */
+    apr_time_t next_claim, next_maintenance, last_claim;
+    apr_interval_time_t asked_interval; /**< between claims that commits ask for */
+    int per_subscription;
+    bool starved; /**< the last claim wanted more than it could hold */
+    apr_uint32_t random;
+    bool maintenance_failed;
+    bool claims_ended; /**< it has left RH_ROLE_CLAIM */
+    bool draining;     /**< the spool has more */
+    apr_time_t held;   /**< since when ordered ones wait for the spool; 0: they don't */
+    apr_time_t next_drain;
+};
+
+apr_status_t rh_dispatcher_make(apr_pool_t *pool, const rh_site_parts_t *parts,
+                                rh_dispatcher_t **result)
+{
+    rh_dispatcher_t *dispatcher = apr_pcalloc(pool, sizeof(*dispatcher));
+    apr_status_t status;
+
+    *result = dispatcher;
+    dispatcher->parts = parts;
+    dispatcher->site = parts->site;
+    dispatcher->random = rh_random_seed();
+    APR_RING_INIT(&dispatcher->outcomes, rh_work_t, link);
+    status = rh_root_pool_make(&dispatcher->pool, RH_POOL_KEEP, false);
+    if (status == APR_SUCCESS) {
+        status = apr_thread_mutex_create(&dispatcher->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
+    }
+    return status == APR_SUCCESS ? apr_thread_cond_create(&dispatcher->cond, pool) : status;
+}
+
+void rh_dispatcher_destroy(rh_dispatcher_t *dispatcher)
+{
+    if (dispatcher && dispatcher->pool) {
+        apr_pool_destroy(dispatcher->pool);
+    }
+}
+
+const rh_site_t *rh_dispatcher_site(const rh_dispatcher_t *dispatcher)
+{
+    return dispatcher->site;
+}
+
+int rh_dispatcher_index(const rh_dispatcher_t *dispatcher)
+{
+    return dispatcher->parts->index;
+}
 
 void rh_dispatcher_push(rh_dispatcher_t *dispatcher, rh_work_head_t *works, int count)
 {
@@ -46,6 +114,11 @@ void rh_dispatcher_wake(rh_dispatcher_t *dispatcher, bool now_due)
     apr_thread_mutex_unlock(dispatcher->mutex);
 }
 
+void rh_dispatcher_signal(rh_dispatcher_t *dispatcher)
+{
+    apr_thread_cond_signal(dispatcher->cond);
+}
+
 static void claim_at(rh_dispatcher_t *dispatcher, apr_time_t when)
 {
     if (when < dispatcher->next_claim) {
@@ -53,48 +126,45 @@ static void claim_at(rh_dispatcher_t *dispatcher, apr_time_t when)
     }
 }
 
-/** When the process stops: say once that this thread will claim no more. */
+/** Whether the process stops. Then this thread gives up, once, to claim. */
 static bool is_stopping(rh_dispatcher_t *dispatcher)
 {
-    rh_engine_t *engine = dispatcher->engine;
+    const rh_parts_t *all = dispatcher->parts->all;
 
-    if (!rh_atomic_get(engine->stopping)) {
+    if (!rh_shutdown_begun(all->shutdown)) {
         return false;
     }
     if (!dispatcher->claims_ended) {
         dispatcher->claims_ended = true;
-        if (dispatcher->index == 0) {
-            /* What is in flight may take long: another one delivers meanwhile. */
-            rh_slot_give_back(&engine->slot);
+        if (dispatcher->parts->index == 0) {
+            /* What is in flight may take long: let another process deliver. */
+            rh_duty_end(all->duty);
         }
-        if (rh_atomic_add(engine->claimers_left, -1) == 0) {
-            rh_engine_wake_loops(engine);
-        }
+        rh_shutdown_leave(all->shutdown, RH_ROLE_CLAIM);
     }
     return true;
 }
 
-/** Sleep until there is something to do; at most RH_LONGEST_SLEEP. Called with the mutex held. */
+/** Sleep until there is something to do; at most RH_MAX_SLEEP. Called with the mutex held. */
 static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
 {
-    rh_engine_t *engine = dispatcher->engine;
-    apr_time_t now = apr_time_now(), until = now + RH_LONGEST_SLEEP;
+    apr_time_t now = apr_time_now(), until = now + RH_MAX_SLEEP;
 
     if (dispatcher->outcome_count > 0) {
         return;
     }
     if (stopping) {
-        if (rh_atomic_get(engine->loops_left) == 0) {
+        if (rh_shutdown_left(dispatcher->parts->all->shutdown, RH_ROLE_LOOP) == 0) {
             return;
         }
     } else {
         if (dispatcher->woken) {
             dispatcher->woken = false;
-            dispatcher->empty_spacing = LEAST_SPACING;
+            dispatcher->asked_interval = MIN_ASKED_INTERVAL;
             dispatcher->next_claim = now;
         }
         if (dispatcher->waiting) {
-            apr_time_t spaced = dispatcher->last_claim + dispatcher->empty_spacing;
+            apr_time_t spaced = dispatcher->last_claim + dispatcher->asked_interval;
 
             dispatcher->waiting = false;
             claim_at(dispatcher, spaced > now ? spaced : now);
@@ -105,8 +175,8 @@ static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
         if (dispatcher->next_maintenance < until) {
             until = dispatcher->next_maintenance;
         }
-        if (dispatcher->spooler &&
-            (dispatcher->draining || rh_spooler_pending(dispatcher->spooler)) &&
+        if (dispatcher->parts->spooler &&
+            (dispatcher->draining || rh_spooler_pending(dispatcher->parts->spooler)) &&
             dispatcher->next_drain < until) {
             until = dispatcher->next_drain;
         }
@@ -123,7 +193,7 @@ static int take_outcomes(rh_dispatcher_t *dispatcher, bool stopping, rh_work_t *
 
     apr_thread_mutex_lock(dispatcher->mutex);
     sleep_until_needed(dispatcher, stopping);
-    while (count < RH_SETTLE_BATCH && dispatcher->outcome_count > 0) {
+    while (count < SETTLE_BATCH && dispatcher->outcome_count > 0) {
         rh_work_t *work = APR_RING_FIRST(&dispatcher->outcomes);
 
         APR_RING_REMOVE(work, link);
@@ -150,16 +220,16 @@ static apr_status_t settle_until_stored(rh_dispatcher_t *dispatcher, rh_settle_t
         rh_health_note(dispatcher->site->metrics, RH_HEALTH_SETTLE, status);
         if (status == APR_SUCCESS) {
             rh_metrics_observe(dispatcher->site->metrics, RH_HISTOGRAM_OUTCOMES, count);
-            rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, APR_SUCCESS);
+            rh_outage_report(dispatcher->parts->outage, RH_OUTAGE_DISPATCHER, APR_SUCCESS);
             return APR_SUCCESS;
         }
         rh_metrics_count(dispatcher->site->metrics, RH_COUNT_ERROR_SETTLE);
         if (!APR_STATUS_IS_EAGAIN(status)) {
             return APR_EGENERAL;
         }
-        rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, status);
+        rh_outage_report(dispatcher->parts->outage, RH_OUTAGE_DISPATCHER, status);
         is_stopping(dispatcher);
-        if (rh_engine_overdue(dispatcher->engine, LAST_TRIES)) {
+        if (rh_shutdown_overdue(dispatcher->parts->all->shutdown, LAST_TRIES)) {
             return APR_EAGAIN;
         }
         apr_sleep(wait);
@@ -197,7 +267,7 @@ static void settle_one_by_one(rh_dispatcher_t *dispatcher, rh_settle_t *const *o
 }
 
 /** What an outcome means for the time of the next claim. */
-static void expect(rh_dispatcher_t *dispatcher, const rh_work_t *work, apr_time_t now)
+static void plan_after(rh_dispatcher_t *dispatcher, const rh_work_t *work, apr_time_t now)
 {
     const rh_settle_t *settle = &work->settle;
     apr_interval_time_t wait = settle->delay > settle->pause ? settle->delay : settle->pause;
@@ -212,7 +282,7 @@ static void expect(rh_dispatcher_t *dispatcher, const rh_work_t *work, apr_time_
 
 static void settle(rh_dispatcher_t *dispatcher, rh_work_t **works, int count, apr_pool_t *scratch)
 {
-    rh_settle_t *outcomes[RH_SETTLE_BATCH];
+    rh_settle_t *outcomes[SETTLE_BATCH];
     apr_time_t now;
     int i;
 
@@ -225,10 +295,10 @@ static void settle(rh_dispatcher_t *dispatcher, rh_work_t **works, int count, ap
     rh_metrics_move(dispatcher->site->metrics, RH_GAUGE_UNSETTLED, -count);
     now = apr_time_now();
     for (i = 0; i < count; i++) {
-        expect(dispatcher, works[i], now);
+        plan_after(dispatcher, works[i], now);
         rh_job_destroy(works[i]->job);
     }
-    rh_engine_jobs_gone(dispatcher->engine, count);
+    rh_capacity_return(dispatcher->parts->all->capacity, count);
 }
 
 static apr_interval_time_t jittered(rh_dispatcher_t *dispatcher, apr_interval_time_t wait)
@@ -244,55 +314,38 @@ static void plan_claim(rh_dispatcher_t *dispatcher, int got, int limit, apr_time
     dispatcher->starved = got >= limit;
     dispatcher->last_claim = now;
     if (got == 0) {
-        apr_interval_time_t poll = dispatcher->engine->config.poll;
+        apr_interval_time_t poll = dispatcher->parts->all->poll;
 
         /* Never sooner: this is what an idle process costs the database. */
         dispatcher->next_claim = now + poll + rh_random_next(&dispatcher->random) % (poll / 4 + 1);
         dispatcher->per_subscription = concurrency;
-        if (dispatcher->empty_spacing < MOST_SPACING) {
-            dispatcher->empty_spacing *= 2;
+        if (dispatcher->asked_interval < MAX_ASKED_INTERVAL) {
+            dispatcher->asked_interval *= 2;
         }
         return;
     }
-    dispatcher->empty_spacing = LEAST_SPACING;
+    dispatcher->asked_interval = MIN_ASKED_INTERVAL;
     if (got >= limit) {
         dispatcher->next_claim = now;
         dispatcher->per_subscription = concurrency;
     } else {
         /* Few subscriptions have anything due: more of each delays nobody else. */
-        dispatcher->next_claim = now + BUSY_SPACING;
+        dispatcher->next_claim = now + BUSY_INTERVAL;
         if (dispatcher->per_subscription < 4 * concurrency) {
             dispatcher->per_subscription *= 2;
         }
     }
-    if (rh_atomic_get(dispatcher->engine->crowded_until) > now) {
-        dispatcher->next_claim = now + CROWDED_SPACING;
+    if (rh_capacity_is_crowded(dispatcher->parts->all->capacity, now)) {
+        dispatcher->next_claim = now + CROWDED_INTERVAL;
     }
 }
 
-/** Whether this child delivers; if not, it tries now and then to become one that does. */
+/** Whether this process delivers; if not, the first dispatcher tries to become one that does. */
 static bool is_deliverer(rh_dispatcher_t *dispatcher, apr_time_t now, apr_pool_t *scratch)
 {
-    rh_engine_t *engine = dispatcher->engine;
-    const rh_engine_config_t *config = &engine->config;
+    rh_duty_t *duty = dispatcher->parts->all->duty;
 
-    if (!rh_atomic_get(engine->delivers) && dispatcher->index == 0 &&
-        (now >= dispatcher->next_slot || dispatcher->next_slot > now + SLOT_SPACING)) {
-        apr_status_t status =
-            rh_slot_take(config->slots, config->deliverers, scratch, &engine->slot);
-
-        dispatcher->next_slot = now + SLOT_SPACING;
-        if (status != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(status)) {
-            rh_log(config->log, RH_LOG_ERR, status, "RH0314",
-                   "RestHooksSpool: who delivers can't be told in %s, so this process does",
-                   config->slots);
-            status = APR_SUCCESS;
-        }
-        if (status == APR_SUCCESS) {
-            rh_atomic_set(engine->delivers, 1);
-        }
-    }
-    return rh_atomic_get(engine->delivers) != 0;
+    return dispatcher->parts->index == 0 ? rh_duty_seek(duty, now, scratch) : rh_duty_has(duty);
 }
 
 /**
@@ -304,19 +357,19 @@ static bool hold_ordered(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     apr_time_t now = apr_time_now();
 
-    if (!dispatcher->spooler || !rh_spooler_waits(dispatcher->spooler, scratch)) {
+    if (!dispatcher->parts->spooler || !rh_spooler_waits(dispatcher->parts->spooler, scratch)) {
         dispatcher->held = 0;
         return false;
     }
     if (dispatcher->held == 0 || dispatcher->held > now) {
         dispatcher->held = now;
     }
-    return now - dispatcher->held < LONGEST_HOLD;
+    return now - dispatcher->held < MAX_HOLD;
 }
 
 static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
-    rh_engine_t *engine = dispatcher->engine;
+    rh_capacity_t *capacity = dispatcher->parts->all->capacity;
     const rh_site_t *site = dispatcher->site;
     rh_queue_t *queue = site->dispatch_queue;
     apr_array_header_t *jobs;
@@ -324,20 +377,21 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     rh_claim_t what;
     int limit, least, got, i;
 
-    least = engine->capacity / 16 < RH_CLAIM_BATCH / 4 ? engine->capacity / 16 : RH_CLAIM_BATCH / 4;
-    limit = rh_engine_reserve(engine, RH_CLAIM_BATCH);
+    least = rh_capacity_max(capacity) / 16;
+    least = least < CLAIM_BATCH / 4 ? least : CLAIM_BATCH / 4;
+    limit = rh_capacity_reserve(capacity, CLAIM_BATCH);
     if (limit < least || limit == 0) {
-        rh_engine_jobs_gone(engine, limit);
+        rh_capacity_return(capacity, limit);
         dispatcher->starved = true;
-        dispatcher->next_claim = apr_time_now() + FULL_SPACING;
+        dispatcher->next_claim = apr_time_now() + FULL_INTERVAL;
         return;
     }
     what.limit = limit;
     what.per_subscription = dispatcher->per_subscription;
-    what.lease = dispatcher->lease;
+    what.lease = dispatcher->parts->lease;
     what.lease_for = site->timeout + RH_LEASE_MARGIN;
     what.again = 0;
-    what.spare_leased = apr_time_now() < rh_atomic_get(dispatcher->spare_until);
+    what.spare_leased = rh_outage_spares_leases(dispatcher->parts->outage, apr_time_now());
     what.hold_ordered = hold_ordered(dispatcher, scratch);
     jobs = apr_array_make(scratch, 64, sizeof(rh_job_t *));
     status = queue->claim(queue, &what, scratch, jobs);
@@ -347,25 +401,26 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
         for (i = 0; i < got; i++) {
             rh_job_destroy(APR_ARRAY_IDX(jobs, i, rh_job_t *));
         }
-        rh_engine_jobs_gone(engine, limit);
+        rh_capacity_return(capacity, limit);
         rh_metrics_count(site->metrics, RH_COUNT_ERROR_CLAIM);
         dispatcher->last_claim = apr_time_now();
         if (APR_STATUS_IS_EAGAIN(status)) {
-            rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, status);
+            rh_outage_report(dispatcher->parts->outage, RH_OUTAGE_DISPATCHER, status);
             dispatcher->held = 0;
-            dispatcher->next_claim = dispatcher->last_claim + jittered(dispatcher, DOWN_SPACING);
+            dispatcher->next_claim = dispatcher->last_claim + jittered(dispatcher, DOWN_INTERVAL);
         } else {
-            dispatcher->next_claim = dispatcher->last_claim + jittered(dispatcher, REFUSED_SPACING);
+            dispatcher->next_claim =
+                dispatcher->last_claim + jittered(dispatcher, REFUSED_INTERVAL);
         }
         return;
     }
-    rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, APR_SUCCESS);
+    rh_outage_report(dispatcher->parts->outage, RH_OUTAGE_DISPATCHER, APR_SUCCESS);
     rh_metrics_count(site->metrics, RH_COUNT_CLAIMS);
     rh_metrics_add(site->metrics, RH_COUNT_CLAIMED, (apr_uint64_t)got);
     if (limit > got) {
-        rh_engine_jobs_gone(engine, limit - got);
+        rh_capacity_return(capacity, limit - got);
     }
-    rh_engine_hand_over(dispatcher, jobs, false);
+    rh_inboxes_hand_over(dispatcher->parts->all->inboxes, site, dispatcher, jobs, false);
     plan_claim(dispatcher, got, limit, apr_time_now());
     if (what.again > 0) {
         claim_at(dispatcher, dispatcher->last_claim + what.again);
@@ -376,8 +431,9 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 static void drain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     int stored;
-    apr_status_t status = rh_spooler_drain(dispatcher->spooler, dispatcher->site->dispatch_queue,
-                                           dispatcher->lease, scratch, &stored);
+    apr_status_t status =
+        rh_spooler_drain(dispatcher->parts->spooler, dispatcher->site->dispatch_queue,
+                         dispatcher->parts->lease, scratch, &stored);
     apr_time_t now = apr_time_now();
 
     dispatcher->draining = status == APR_SUCCESS && stored > 0;
@@ -385,10 +441,10 @@ static void drain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     if (dispatcher->draining) {
         claim_at(dispatcher, now);
     } else {
-        dispatcher->next_drain += status == APR_SUCCESS ? DRAIN_SPACING : DOWN_SPACING;
+        dispatcher->next_drain += status == APR_SUCCESS ? DRAIN_INTERVAL : DOWN_INTERVAL;
     }
     if (APR_STATUS_IS_EAGAIN(status)) {
-        rh_engine_store_is(dispatcher, RH_DOWN_DISPATCHER, status);
+        rh_outage_report(dispatcher->parts->outage, RH_OUTAGE_DISPATCHER, status);
     }
 }
 
@@ -409,7 +465,7 @@ static void maintain(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     dispatcher->next_maintenance = apr_time_now() + jittered(dispatcher, MAINTENANCE_INTERVAL);
 }
 
-/** Count what waits in the database, while somebody wants to know and no other process does it. */
+/** Count what waits in the database, while it is asked for and no other process does it. */
 static void count_backlog(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     rh_queue_t *queue = dispatcher->site->dispatch_queue;
@@ -431,9 +487,10 @@ static void give_leases_back(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     rh_queue_t *queue = dispatcher->site->dispatch_queue;
     apr_status_t status;
 
-    while ((status = queue->release(queue, dispatcher->lease, scratch)) != APR_SUCCESS) {
+    while ((status = queue->release(queue, dispatcher->parts->lease, scratch)) != APR_SUCCESS) {
         apr_pool_clear(scratch);
-        if (!APR_STATUS_IS_EAGAIN(status) || rh_engine_overdue(dispatcher->engine, LAST_TRIES)) {
+        if (!APR_STATUS_IS_EAGAIN(status) ||
+            rh_shutdown_overdue(dispatcher->parts->all->shutdown, LAST_TRIES)) {
             rh_log(dispatcher->site->log, RH_LOG_INFO, status, "RH0313",
                    "leases of %s could not be given back; they end by themselves",
                    dispatcher->site->name);
@@ -443,8 +500,8 @@ static void give_leases_back(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
 }
 
-/** When the clock was set back, times that are too far away would stop everything. */
-static void mind_the_clock(rh_dispatcher_t *dispatcher, apr_time_t now)
+/** If the clock was set back, bring times near that would otherwise stop everything. */
+static void follow_clock(rh_dispatcher_t *dispatcher, apr_time_t now)
 {
     if (dispatcher->last_claim > now) {
         dispatcher->last_claim = dispatcher->next_claim = now;
@@ -452,31 +509,28 @@ static void mind_the_clock(rh_dispatcher_t *dispatcher, apr_time_t now)
     if (dispatcher->next_maintenance > now + 2 * MAINTENANCE_INTERVAL) {
         dispatcher->next_maintenance = now;
     }
-    if (rh_atomic_get(dispatcher->spare_until) > now + RH_SPARE_LEASES) {
-        rh_atomic_set(dispatcher->spare_until, now);
-    }
-    if (dispatcher->next_drain > now + DOWN_SPACING) {
+    if (dispatcher->next_drain > now + DOWN_INTERVAL) {
         dispatcher->next_drain = now;
     }
 }
 
 void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
 {
-    rh_engine_t *engine = dispatcher->engine;
-    rh_work_t *works[RH_SETTLE_BATCH];
+    rh_work_t *works[SETTLE_BATCH];
     apr_pool_t *scratch;
     apr_time_t now = apr_time_now();
 
     dispatcher->per_subscription = dispatcher->site->endpoint_concurrency;
-    dispatcher->empty_spacing = LEAST_SPACING;
+    dispatcher->asked_interval = MIN_ASKED_INTERVAL;
     dispatcher->next_claim = now;
-    rh_atomic_set(dispatcher->spare_until, now + RH_SPARE_LEASES);
+    rh_outage_begin(dispatcher->parts->outage, now);
     dispatcher->next_maintenance = now + rh_random_next(&dispatcher->random) % APR_USEC_PER_SEC;
     apr_pool_create(&scratch, dispatcher->pool);
     for (;;) {
         bool stopping = is_stopping(dispatcher);
         /* Looked at first: loops push their last outcomes before they count themselves out. */
-        bool last = stopping && rh_atomic_get(engine->loops_left) == 0;
+        bool last =
+            stopping && rh_shutdown_left(dispatcher->parts->all->shutdown, RH_ROLE_LOOP) == 0;
         int count = take_outcomes(dispatcher, stopping, works);
 
         if (count > 0) {
@@ -489,15 +543,15 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
             continue;
         }
         now = apr_time_now();
-        mind_the_clock(dispatcher, now);
+        follow_clock(dispatcher, now);
         if (!is_deliverer(dispatcher, now, scratch)) {
-            dispatcher->next_claim = dispatcher->next_maintenance = now + RH_LONGEST_SLEEP;
+            dispatcher->next_claim = dispatcher->next_maintenance = now + RH_MAX_SLEEP;
         }
         if (now >= dispatcher->next_claim) {
             claim(dispatcher, scratch);
             apr_pool_clear(scratch);
         }
-        if (dispatcher->spooler && now >= dispatcher->next_drain) {
+        if (dispatcher->parts->spooler && now >= dispatcher->next_drain) {
             drain(dispatcher, scratch);
             apr_pool_clear(scratch);
         }

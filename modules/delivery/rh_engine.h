@@ -15,36 +15,10 @@
 #ifndef RH_ENGINE_H
 #define RH_ENGINE_H
 
-#include "rh_attempt_log.h"
-#include "rh_client.h"
-#include "rh_metrics.h"
-#include "rh_retry.h"
-#include "rh_store.h"
+#include "rh_site.h"
 #include "rh_transport.h"
 
 typedef struct rh_engine_t rh_engine_t;
-
-/** What the engine needs of one virtual host. Everything outlives the engine. */
-typedef struct rh_site_t {
-    const char *name; /**< for the log */
-    const rh_log_t *log;
-    rh_queue_t *intake_queue;   /**< used by the writer thread alone */
-    rh_queue_t *helper_queue;   /**< by a second writer, where much comes in; NULL: there is none */
-    rh_queue_t *dispatch_queue; /**< used by the dispatcher thread alone */
-    const unsigned char *hop_key; /**< RH_HOP_KEY_BYTES of rh_hops.h; NULL: hops are not sent */
-    const rh_net_config_t *net;
-    rh_retry_policy_t retry;
-    apr_interval_time_t timeout;                /**< RestHooksTimeout */
-    apr_interval_time_t connect_timeout;        /**< RestHooksConnectTimeout */
-    int endpoint_concurrency;                   /**< RestHooksEndpointConcurrency */
-    int host_concurrency;                       /**< RestHooksHostConcurrency; 0: without limit */
-    apr_interval_time_t retention;              /**< RestHooksRetention */
-    const char *spool;                          /**< RestHooksSpool, NULL: there is none */
-    const struct rh_spool_owner_t *spool_owner; /**< whose files; NULL without a spool */
-    const rh_metrics_t *metrics;                /**< NULL: nothing is counted */
-    bool record_sent;               /**< the store keeps what was sent (rh_attempt_t.sent) */
-    rh_attempt_log_t *log_attempts; /**< RestHooksLog, NULL: there is none */
-} rh_site_t;
 
 /** Settings of the process. */
 typedef struct rh_engine_config_t {
@@ -62,12 +36,11 @@ typedef struct rh_engine_config_t {
 } rh_engine_config_t;
 
 /**
- * Start the threads. `pool` belongs to the caller's thread; the engine makes pools with
- * allocators of its own for its threads.
- * @param sites array of rh_site_t *, not empty
+ * Start the threads, in pools with allocators of the engine's own.
+ * @param sites array of rh_site_t *, not empty; they outlive the engine
  */
-apr_status_t rh_engine_start(apr_pool_t *pool, const rh_engine_config_t *config,
-                             const apr_array_header_t *sites, rh_engine_t **engine);
+apr_status_t rh_engine_start(const rh_engine_config_t *config, const apr_array_header_t *sites,
+                             rh_engine_t **engine);
 
 /**
  * Commit events and wait until they are stored, or `timeout` has passed. Called from request
@@ -80,12 +53,6 @@ apr_status_t rh_engine_commit(rh_engine_t *engine, const rh_site_t *site, rh_com
 
 /** Make the dispatcher of a site look for due deliveries now (after redeliver, replay, test). */
 void rh_engine_wake(rh_engine_t *engine, const rh_site_t *site);
-
-/** Counters of the process, for server-status and tests. Read without locks: approximate. */
-typedef struct rh_engine_stats_t {
-    apr_uint32_t in_flight, queued, commits, committed_events, attempts, delivered, failed;
-} rh_engine_stats_t;
-void rh_engine_stats(const rh_engine_t *engine, rh_engine_stats_t *stats);
 
 /** Begin to stop: no new claims; sets flags and wakes only, so it is safe from any thread, twice.
  */

@@ -1,32 +1,75 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_engine_private.h"
+#include "rh_loop.h"
 
+#include "rh_attempt.h"
 #include "rh_hops.h"
 #include "rh_payload.h"
+#include "rh_pool.h"
+#include "rh_random.h"
 
-/** Between two sweeps of the schedule. */
+/** Interval between sweeps of the schedule. */
 #define SWEEP_INTERVAL apr_time_from_sec(1)
-/** How long claims hold back after a job found no room. */
+/** How long claims hold back after a job found no slot. */
 #define CROWDED_FOR apr_time_from_sec(1)
+/** Maximum of endpoints that a loop remembers while they have no work. */
+#define ENDPOINTS_KEPT 16384
 
-void rh_loop_push(rh_loop_t *loop, rh_work_head_t *works)
+struct rh_loop_t {
+    rh_loop_config_t config;
+    apr_pool_t *pool; /**< used by the loop's thread alone once that runs */
+    rh_transport_t *transport;
+    rh_inbox_t *inbox;
+    rh_schedule_t *schedule;
+    rh_work_head_t *finished; /**< by site: what the next flush gives to its dispatcher */
+    rh_log_lines_t **lines;   /**< by site: what the next flush writes; NULL: it has no log */
+    apr_uint32_t random;
+};
+
+apr_status_t rh_loop_make(const rh_loop_config_t *config, rh_loop_t **result)
 {
-    bool was_empty;
+    const rh_parts_t *parts = config->parts;
+    apr_pool_t *pool;
+    rh_loop_t *loop;
+    apr_status_t status = rh_root_pool_make(&pool, RH_POOL_KEEP, false);
+    int i;
 
-    apr_thread_mutex_lock(loop->mutex);
-    was_empty = APR_RING_EMPTY(&loop->inbox, rh_work_t, link);
-    APR_RING_CONCAT(&loop->inbox, works, rh_work_t, link);
-    apr_thread_mutex_unlock(loop->mutex);
-    /* The loop empties the inbox after every poll: only the first job must end one. */
-    if (was_empty) {
-        loop->transport->wakeup(loop->transport);
+    *result = NULL;
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    *result = loop = apr_pcalloc(pool, sizeof(*loop));
+    loop->config = *config;
+    loop->pool = pool;
+    loop->random = rh_random_seed();
+    loop->finished = apr_pcalloc(pool, config->dispatcher_count * sizeof(*loop->finished));
+    loop->lines = apr_pcalloc(pool, config->dispatcher_count * sizeof(*loop->lines));
+    for (i = 0; i < config->dispatcher_count; i++) {
+        APR_RING_INIT(&loop->finished[i], rh_work_t, link);
+        if (rh_dispatcher_site(config->dispatchers[i])->log_attempts) {
+            loop->lines[i] = apr_pcalloc(pool, sizeof(**loop->lines));
+        }
+    }
+    loop->schedule = rh_schedule_make(pool, config->slots, rh_capacity_max(parts->capacity),
+                                      config->memory, ENDPOINTS_KEPT);
+    rh_schedule_share_hosts(loop->schedule, config->hosts, config->number);
+    status = config->make_transport(pool, config->log, config->baton, &loop->transport);
+    if (status == APR_SUCCESS) {
+        loop->inbox = rh_inboxes_open(parts->inboxes, config->number, loop->transport);
+    }
+    return status;
+}
+
+void rh_loop_destroy(rh_loop_t *loop)
+{
+    if (loop) {
+        rh_schedule_destroy(loop->schedule);
+        apr_pool_destroy(loop->pool);
     }
 }
 
 /** Set aside for the dispatcher of the work's site. */
 static void settle_later(rh_loop_t *loop, rh_work_t *work)
 {
-    rh_dispatcher_t *dispatcher = work->site;
     rh_settle_t *settle = &work->settle;
 
     settle->tenant = work->job->tenant;
@@ -34,7 +77,7 @@ static void settle_later(rh_loop_t *loop, rh_work_t *work)
     settle->subscription_id = work->job->subscription_id;
     settle->lease = work->job->lease;
     rh_metrics_move(work->metrics, RH_GAUGE_UNSETTLED, 1);
-    APR_RING_INSERT_TAIL(&loop->finished[dispatcher->index], work, rh_work_t, link);
+    APR_RING_INSERT_TAIL(&loop->finished[rh_dispatcher_index(work->owner)], work, rh_work_t, link);
 }
 
 /** One that was never started. */
@@ -54,22 +97,21 @@ static void flush(rh_loop_t *loop)
         give_back(loop, work);
     }
     if (rh_schedule_was_crowded(loop->schedule)) {
-        rh_atomic_set(loop->engine->crowded_until, apr_time_now() + CROWDED_FOR);
+        rh_capacity_crowd(loop->config.parts->capacity, apr_time_now() + CROWDED_FOR);
     }
-    for (i = 0; i < loop->engine->site_count; i++) {
-        const rh_site_t *site = loop->engine->dispatchers[i].site;
+    for (i = 0; i < loop->config.dispatcher_count; i++) {
+        rh_dispatcher_t *dispatcher = loop->config.dispatchers[i];
         int count = 0;
 
         if (loop->lines[i]) {
-            rh_attempt_log_flush(site->log_attempts, loop->lines[i]);
+            rh_attempt_log_flush(rh_dispatcher_site(dispatcher)->log_attempts, loop->lines[i]);
         }
-
         APR_RING_FOREACH(work, &loop->finished[i], rh_work_t, link)
         {
             count++;
         }
         if (count > 0) {
-            rh_dispatcher_push(&loop->engine->dispatchers[i], &loop->finished[i], count);
+            rh_dispatcher_push(dispatcher, &loop->finished[i], count);
         }
     }
 }
@@ -93,12 +135,12 @@ static const char *what_came(apr_pool_t *pool, const rh_exchange_t *exchange)
                            : apr_psprintf(pool, "status %d", exchange->status_code);
 }
 
-static void tell(const rh_work_t *work)
+/** Log what came of an attempt. */
+static void log_outcome(const rh_work_t *work)
 {
     const rh_settle_t *settle = &work->settle;
     const rh_exchange_t *exchange = &work->exchange;
-    const rh_dispatcher_t *dispatcher = work->site;
-    const rh_log_t *log = dispatcher->site->log;
+    const rh_log_t *log = rh_dispatcher_site(work->owner)->log;
     const rh_job_t *job = work->job;
 
     switch (settle->kind) {
@@ -136,20 +178,21 @@ static void tell(const rh_work_t *work)
 /** A line for an attempt that was made. */
 static void log_attempt(rh_loop_t *loop, const rh_work_t *work)
 {
-    const rh_dispatcher_t *dispatcher = work->site;
+    const rh_site_t *site = rh_dispatcher_site(work->owner);
+    rh_log_lines_t *lines = loop->lines[rh_dispatcher_index(work->owner)];
     const rh_settle_t *settle = &work->settle;
     rh_log_entry_t entry;
 
-    if (!loop->lines[dispatcher->index]) {
+    if (!lines) {
         return;
     }
-    entry.host = dispatcher->site->name;
+    entry.host = site->name;
     entry.job = work->job;
     entry.attempt = &settle->attempt;
     entry.outcome = settle->kind;
     entry.sent = work->exchange.sent_first_byte_at ? work->exchange.body.len : 0;
     entry.answered = work->exchange.answer.len;
-    rh_attempt_log_add(dispatcher->site->log_attempts, loop->lines[dispatcher->index], &entry);
+    rh_attempt_log_add(site->log_attempts, lines, &entry);
 }
 
 /** Count an attempt that was made, and what came of it. */
@@ -171,8 +214,7 @@ static void count_attempt(const rh_work_t *work)
 /** An exchange ended, or could not begin. */
 static void conclude(rh_loop_t *loop, rh_work_t *work)
 {
-    rh_dispatcher_t *dispatcher = work->site;
-    rh_engine_t *engine = loop->engine;
+    const rh_site_t *site = rh_dispatcher_site(work->owner);
     rh_settle_t *settle = &work->settle;
     apr_time_t now = apr_time_now();
     apr_interval_time_t pause;
@@ -180,8 +222,8 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
     if (work->endpoint->delivered_at >= work->added_at) {
         work->job->failing_for = 0; /* The store did not know that when it gave the job. */
     }
-    rh_retry_judge(&dispatcher->site->retry, work->job, &work->exchange, now,
-                   rh_random_next(&loop->random), work->job->pool, settle);
+    rh_retry_judge(&site->retry, work->job, &work->exchange, now, rh_random_next(&loop->random),
+                   work->job->pool, settle);
     pause = rh_schedule_finished(loop->schedule, work, verdict_of(&work->exchange),
                                  work->exchange.duration, settle->pause, now);
     if (settle->kind == RH_SETTLE_RETRY || settle->kind == RH_SETTLE_FAILED) {
@@ -190,23 +232,16 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
     if (settle->kind == RH_SETTLE_DELIVERED) {
         work->endpoint->delivered_at = now;
     }
-    __atomic_sub_fetch(&engine->counters.in_flight, 1, __ATOMIC_RELAXED);
     rh_metrics_move(work->metrics, RH_GAUGE_IN_FLIGHT, -1);
     if (settle->kind != RH_SETTLE_RELEASE) {
         rh_attempt_fill(&settle->attempt, work->job, &work->exchange, work->job->pool);
-        if (dispatcher->site->record_sent) {
+        if (site->record_sent) {
             settle->attempt.sent = rh_attempt_sent(work->job->pool, work->job, &work->exchange);
         }
         count_attempt(work);
         log_attempt(loop, work);
-        __atomic_add_fetch(&engine->counters.attempts, 1, __ATOMIC_RELAXED);
-        if (settle->kind == RH_SETTLE_DELIVERED) {
-            __atomic_add_fetch(&engine->counters.delivered, 1, __ATOMIC_RELAXED);
-        } else if (settle->kind != RH_SETTLE_RETRY) {
-            __atomic_add_fetch(&engine->counters.failed, 1, __ATOMIC_RELAXED);
-        }
     }
-    tell(work);
+    log_outcome(work);
     settle_later(loop, work);
 }
 
@@ -233,11 +268,10 @@ static void start(rh_loop_t *loop, rh_work_t *work)
 {
     rh_exchange_t *exchange = &work->exchange;
     rh_job_t *job = work->job;
-    const rh_site_t *site = ((rh_dispatcher_t *)work->site)->site;
+    const rh_site_t *site = rh_dispatcher_site(work->owner);
     apr_time_t now = apr_time_now();
     apr_status_t status;
 
-    __atomic_add_fetch(&loop->engine->counters.in_flight, 1, __ATOMIC_RELAXED);
     rh_metrics_move(site->metrics, RH_GAUGE_QUEUED, -1);
     rh_metrics_move(site->metrics, RH_GAUGE_IN_FLIGHT, 1);
     if (job->due_at != 0) {
@@ -276,9 +310,7 @@ static void take_inbox(rh_loop_t *loop, bool stopping)
     apr_time_t now = apr_time_now();
 
     APR_RING_INIT(&works, rh_work_t, link);
-    apr_thread_mutex_lock(loop->mutex);
-    APR_RING_CONCAT(&works, &loop->inbox, rh_work_t, link);
-    apr_thread_mutex_unlock(loop->mutex);
+    rh_inbox_take(loop->inbox, &works);
     while (!APR_RING_EMPTY(&works, rh_work_t, link)) {
         rh_work_t *work = APR_RING_FIRST(&works);
 
@@ -291,21 +323,17 @@ static void take_inbox(rh_loop_t *loop, bool stopping)
     }
 }
 
-/** Whether nobody can give this loop anything any more and it has nothing left. */
+/** True if no thread can give this loop anything any more and it has nothing left. */
 static bool is_over(rh_loop_t *loop)
 {
-    rh_engine_t *engine = loop->engine;
-    bool empty;
+    const rh_shutdown_t *shutdown = loop->config.parts->shutdown;
 
-    if (rh_atomic_get(engine->deadline) == 0 || rh_atomic_get(engine->writers_left) > 0 ||
-        rh_atomic_get(engine->claimers_left) > 0) {
+    if (rh_shutdown_deadline(shutdown) == 0 || rh_shutdown_left(shutdown, RH_ROLE_WRITE) > 0 ||
+        rh_shutdown_left(shutdown, RH_ROLE_CLAIM) > 0) {
         return false;
     }
-    /* Looked at last: who pushes does so before it counts itself out. */
-    apr_thread_mutex_lock(loop->mutex);
-    empty = APR_RING_EMPTY(&loop->inbox, rh_work_t, link);
-    apr_thread_mutex_unlock(loop->mutex);
-    return empty && rh_schedule_in_flight(loop->schedule) == 0 &&
+    /* Looked at after the roles: writers and dispatchers push before they leave them. */
+    return rh_inbox_is_empty(loop->inbox) && rh_schedule_in_flight(loop->schedule) == 0 &&
            rh_schedule_waiting(loop->schedule) == 0;
 }
 
@@ -313,7 +341,7 @@ static apr_interval_time_t time_to_sleep(rh_loop_t *loop, apr_time_t next_sweep)
 {
     apr_time_t now = apr_time_now(), until = next_sweep,
                wake_at = rh_schedule_wake_at(loop->schedule),
-               deadline = rh_atomic_get(loop->engine->deadline);
+               deadline = rh_shutdown_deadline(loop->config.parts->shutdown);
 
     if (wake_at != 0 && wake_at < until) {
         until = wake_at;
@@ -325,18 +353,18 @@ static apr_interval_time_t time_to_sleep(rh_loop_t *loop, apr_time_t next_sweep)
         return 0;
     }
     /* Also when the clock was set back. */
-    return until - now < RH_LONGEST_SLEEP ? until - now : RH_LONGEST_SLEEP;
+    return until - now < RH_MAX_SLEEP ? until - now : RH_MAX_SLEEP;
 }
 
 void rh_loop_run(rh_loop_t *loop)
 {
-    rh_engine_t *engine = loop->engine;
+    rh_shutdown_t *shutdown = loop->config.parts->shutdown;
     apr_time_t next_sweep = apr_time_now() + SWEEP_INTERVAL;
     bool poll_failed = false;
     apr_status_t status;
 
     for (;;) {
-        bool stopping = rh_atomic_get(engine->stopping) != 0;
+        bool stopping = rh_shutdown_begun(shutdown);
         apr_time_t now;
         rh_work_t *work;
 
@@ -352,7 +380,7 @@ void rh_loop_run(rh_loop_t *loop)
         while ((work = rh_schedule_next(loop->schedule, now)) != NULL) {
             start(loop, work);
         }
-        if (rh_engine_overdue(engine, 0) && rh_schedule_in_flight(loop->schedule) > 0) {
+        if (rh_shutdown_overdue(shutdown, 0) && rh_schedule_in_flight(loop->schedule) > 0) {
             loop->transport->cancel_all(loop->transport);
         }
         flush(loop);
@@ -363,12 +391,13 @@ void rh_loop_run(rh_loop_t *loop)
         if (status != APR_SUCCESS && !APR_STATUS_IS_TIMEUP(status) &&
             !APR_STATUS_IS_EINTR(status)) {
             if (!poll_failed) {
-                rh_log(engine->config.log, RH_LOG_ERR, status, "RH0307",
-                       "the event loop can't wait for its sockets; trying on");
+                rh_log(loop->config.log, RH_LOG_ERR, status, "RH0307",
+                       "poll failed in a delivery loop; retrying");
             }
             poll_failed = true;
             apr_sleep(apr_time_from_msec(50));
         }
         flush(loop);
     }
+    rh_shutdown_leave(shutdown, RH_ROLE_LOOP);
 }

@@ -27,6 +27,9 @@
 #include "rh_store.h"
 #include "rh_transport.h"
 
+struct rh_dispatcher_t;
+struct rh_loop_t;
+
 /** A job on its way through the engine. Lives in the job's pool. */
 typedef struct rh_work_t rh_work_t;
 struct rh_work_t {
@@ -43,9 +46,9 @@ struct rh_work_t {
     bool probe;
     rh_exchange_t exchange;
     rh_settle_t settle;
-    const rh_metrics_t *metrics; /**< of its site; may be NULL */
-    void *site;                  /**< struct rh_dispatcher_t: who settles it */
-    void *loop;                  /**< struct rh_loop_t: who runs it */
+    const rh_metrics_t *metrics;   /**< of its site; may be NULL */
+    struct rh_dispatcher_t *owner; /**< settles it */
+    struct rh_loop_t *loop;        /**< runs it */
 };
 
 APR_RING_HEAD(rh_work_head_t, rh_work_t);

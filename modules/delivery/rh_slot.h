@@ -24,4 +24,22 @@ apr_status_t rh_slot_take(const char *folder, int count, apr_pool_t *scratch, in
 
 void rh_slot_give_back(int *slot);
 
+/** Whether this process delivers. */
+typedef struct rh_duty_t rh_duty_t;
+
+/**
+ * @param folder where slots are; NULL, or `deliverers` 0: every process delivers
+ * @param deliverers how many processes of this host deliver; the duty lives in `pool`
+ */
+rh_duty_t *rh_duty_make(apr_pool_t *pool, const char *folder, int deliverers, const rh_log_t *log);
+
+/** From any thread. */
+bool rh_duty_has(const rh_duty_t *duty);
+
+/** Try for a slot, some seconds apart, until there is one. From one thread. @return rh_duty_has */
+bool rh_duty_seek(rh_duty_t *duty, apr_time_t now, apr_pool_t *scratch);
+
+/** Another process may deliver. From the thread that seeks, or once that has ended. */
+void rh_duty_end(rh_duty_t *duty);
+
 #endif

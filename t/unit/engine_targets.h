@@ -213,7 +213,7 @@ WORLD_HELPER void start_engine(world_t *world)
     apr_array_header_t *sites = apr_array_make(world->pool, 1, sizeof(rh_site_t *));
 
     APR_ARRAY_PUSH(sites, rh_site_t *) = &world->site;
-    if (rh_engine_start(world->pool, &world->config, sites, &world->engine) != APR_SUCCESS) {
+    if (rh_engine_start(&world->config, sites, &world->engine) != APR_SUCCESS) {
         ok(false, "an engine starts");
         exit(1);
     }

@@ -11,7 +11,8 @@ typedef struct loops_t {
     rh_hosts_t *hosts;
     rh_schedule_t *schedules[2];
     int woken[2];
-    rh_work_t *works[20000]; /**< all that were added */
+    rh_work_t *works[20000];        /**< all that were added … */
+    rh_schedule_t *added_to[20000]; /**< … and to which */
     int count;
 } loops_t;
 
@@ -46,7 +47,7 @@ static void destroy_loops(loops_t *loops)
     }
     for (int i = 0; i < loops->count; i++) {
         if (loops->works[i]->host) {
-            finish(loops->works[i]->loop, loops->works[i], RH_VERDICT_ANSWERED);
+            finish(loops->added_to[i], loops->works[i], RH_VERDICT_ANSWERED);
         }
     }
     for (int i = 0; i < 2; i++) {
@@ -62,7 +63,7 @@ static rh_work_t *add_to(rh_schedule_t *schedule, const char *id, const char *ur
     work->job->pool = pool;
     work->job->target_url = url;
     work->per_host = per_host;
-    work->loop = schedule;
+    loops_now->added_to[loops_now->count] = schedule;
     loops_now->works[loops_now->count++] = work;
     rh_schedule_add(schedule, work, now);
     return work;

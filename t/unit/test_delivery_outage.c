@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "engine_targets.h"
-#include "rh_engine_private.h"
+#include "rh_engine_test.h"
+#include "rh_slot.h"
+#include "rh_spool.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -191,7 +193,7 @@ static void test_slot_of_a_stopping_process(void)
     world->config.slots = folder;
     world->subscriptions[0].hangs = true;
     start_engine(world);
-    while (!rh_atomic_get(world->engine->delivers) && apr_time_now() < until) {
+    while (!rh_engine_delivers(world->engine) && apr_time_now() < until) {
         usleep(5000);
     }
     ok(APR_STATUS_IS_EAGAIN(rh_slot_take(folder, 1, world->pool, &slot)),
@@ -431,21 +433,17 @@ static void test_stop_stores_what_is_queued(void)
     world_t *world = make_world(6);
     caller_t callers[6];
     pthread_t stopper;
-    rh_intake_t *intake;
     tally_t tally;
     int queued = 0, well;
 
     world->hold_commits = true;
     start_engine(world);
-    intake = &world->engine->intakes[0];
     start_callers(world, callers, 6, 1);
-    for (int i = 0; i < 2000 && rh_atomic_get(world->engine->callers) < 6; i++) {
+    for (int i = 0; i < 2000 && rh_engine_callers(world->engine) < 6; i++) {
         usleep(10000);
     }
-    ok(rh_atomic_get(world->engine->callers) == 6, "calls wait for a commit that hangs");
-    apr_thread_mutex_lock(intake->mutex);
-    queued = intake->queued_events;
-    apr_thread_mutex_unlock(intake->mutex);
+    ok(rh_engine_callers(world->engine) == 6, "calls wait for a commit that hangs");
+    queued = rh_engine_queued(world->engine);
     pthread_create(&stopper, NULL, stop, world);
     usleep(100000);
     hold_commits(world, false);

@@ -8,6 +8,7 @@
 #ifndef RH_CONFIG_H
 #define RH_CONFIG_H
 
+#include "rh_client.h"
 #include "rh_engine.h"
 #include "rh_json_schema.h"
 #include "rh_store_open.h"

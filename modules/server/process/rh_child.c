@@ -180,8 +180,7 @@ static apr_status_t make_client(apr_pool_t *pool, const rh_log_t *log, void *bat
     return rh_client_make(pool, &child->limits, log, transport);
 }
 
-static apr_status_t start_engine(rh_child_t *child, apr_pool_t *pchild,
-                                 const apr_array_header_t *sites)
+static apr_status_t start_engine(rh_child_t *child, const apr_array_header_t *sites)
 {
     const rh_server_config_t *main_config = rh_server_config(child->server);
     rh_engine_config_t config;
@@ -206,7 +205,7 @@ static apr_status_t start_engine(rh_child_t *child, apr_pool_t *pchild,
     child->limits.idle_timeout = IDLE_TIMEOUT;
     child->limits.connection_life = CONNECTION_LIFE;
     child->limits.session_life = SESSION_LIFE;
-    status = rh_engine_start(pchild, &config, sites, &child->engine);
+    status = rh_engine_start(&config, sites, &child->engine);
     for (server = child->server; server && status == APR_SUCCESS; server = server->next) {
         rh_server_config_t *each = rh_server_config(server);
 
@@ -258,7 +257,7 @@ static void child_init(apr_pool_t *pchild, server_rec *server)
     status = make_sites(child, pchild, sites);
     if (status == APR_SUCCESS) {
         apr_pool_pre_cleanup_register(pchild, child, stop_engine);
-        status = start_engine(child, pchild, sites);
+        status = start_engine(child, sites);
     }
     if (status != APR_SUCCESS) {
         rh_log(&rh_server_config(server)->log, RH_LOG_ERR, status, "RH0710",

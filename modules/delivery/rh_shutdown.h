@@ -1,0 +1,66 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_shutdown.h
+ * @brief How an engine ends: each step waits for the one before.
+ *
+ *   1  stopping: dispatchers claim no more; commits hand over nothing; loops give back what waits
+ *   2  writers refuse new calls, commit what is queued, end
+ *   3  loops finish what is in flight, cancel it at the deadline, end
+ *   4  dispatchers settle what is left, end; each has its site's leases given back
+ *
+ * Threads are counted before they start, by what they still may do, and leave that count when they
+ * won't do it again. Whoever waits for a count to reach zero looks at it, then at what these
+ * threads give it: they gave it before they left, so an empty queue that is looked at after a zero
+ * stays empty. All functions may be called from any thread.
+ */
+#ifndef RH_SHUTDOWN_H
+#define RH_SHUTDOWN_H
+
+#include "rh_base.h"
+
+/** What threads may do until they leave. */
+typedef enum {
+    RH_ROLE_WRITE, /**< commit, and hand over jobs to loops */
+    RH_ROLE_CLAIM, /**< claim, and hand over jobs to loops */
+    RH_ROLE_LOOP,  /**< make attempts, and give their outcomes to dispatchers */
+    RH_ROLE_COUNT
+} rh_role_t;
+
+typedef struct rh_shutdown_t rh_shutdown_t;
+
+/**
+ * @param pool where it lives; it has a mutex
+ * @param wake wakes every loop and dispatcher: something that they may wait for has happened
+ */
+apr_status_t rh_shutdown_make(apr_pool_t *pool, void (*wake)(void *baton), void *baton,
+                              rh_shutdown_t **shutdown);
+
+/** `count` more threads are about to start, of which each has `role`. */
+void rh_shutdown_expect(rh_shutdown_t *shutdown, rh_role_t role, int count);
+/** A thread gives up its role; the last one wakes all. */
+void rh_shutdown_leave(rh_shutdown_t *shutdown, rh_role_t role);
+/** How many have it. */
+int rh_shutdown_left(const rh_shutdown_t *shutdown, rh_role_t role);
+
+/** A thread's task ends, or did not start: it touches nothing of the engine after this. */
+void rh_shutdown_thread_ended(rh_shutdown_t *shutdown);
+/** Wait until all threads have ended, or until `until`. @return how many have not */
+int rh_shutdown_wait(rh_shutdown_t *shutdown, apr_time_t until);
+
+/** Begin to stop. Sets a flag and wakes: safe in any thread, and more than once. */
+void rh_shutdown_begin(rh_shutdown_t *shutdown);
+bool rh_shutdown_begun(const rh_shutdown_t *shutdown);
+
+/** Attempts in flight end until then. */
+void rh_shutdown_set_deadline(rh_shutdown_t *shutdown, apr_time_t deadline);
+/** 0: none was set. */
+apr_time_t rh_shutdown_deadline(const rh_shutdown_t *shutdown);
+/** True if the deadline was set and passed `extra` ago. */
+bool rh_shutdown_overdue(const rh_shutdown_t *shutdown, apr_interval_time_t extra);
+
+/** Threads of others that are within the engine. */
+void rh_shutdown_enter(rh_shutdown_t *shutdown);
+void rh_shutdown_exit(rh_shutdown_t *shutdown);
+int rh_shutdown_callers(const rh_shutdown_t *shutdown);
+
+#endif
