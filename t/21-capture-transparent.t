@@ -234,7 +234,7 @@ backend.on("/override/404", pieces(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\
 backend.on("/override/503", pieces(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"))
 backend.on("/override/500", pieces(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"))
 backend.on("/instead", pieces(HEAD + b'Content-Length: 11\r\n\r\n{"error":1}'))
-for status, data in ((200, b"{}"), (404, b'{"error":1}'), (503, b'{"key":"503"}'), (500, None)):
+for status, data in ((200, b"{}"), (404, b'{"error":1}'), (503, b'{"content_type":"text/html; charset=iso-8859-1","text":"not now"}'), (500, None)):
     answers = [raw(port, "POST", f"/override/{status}", BODY) for port in
                (captured.port, plain.port)]
     for answer in answers:  # the port is in the signature of httpd's own page

@@ -194,6 +194,7 @@ def streaming(content_type, piece, arrived, ended):
                 ended.append(True)
                 break
         exchange.send(b"0\r\n\r\n")
+        return True
     return script
 
 

@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_body.h"
 
+#include "rh_form.h"
+
 #include <string.h>
 
 #define FIRST_SIZE 4096
@@ -79,6 +81,7 @@ rh_body_t rh_copy_body(const rh_copy_t *copy, bool complete, const char *content
 
     if (copy->over || !complete) {
         body.state = RH_BODY_CUT;
+        body.reason = RH_REASON_TRUNCATED;
     } else if (copy->len == 0) {
         body.state = RH_BODY_ABSENT;
     }
@@ -105,6 +108,7 @@ static bool decode_body(const rh_body_use_t *use, rh_body_t *body)
                "key",
                use->what, use->method, use->uri);
         body->state = RH_BODY_ABSENT;
+        body->reason = RH_REASON_NOT_JSON;
         return false;
     }
     if (body->coding == RH_CODING_NONE) {
@@ -113,6 +117,7 @@ static bool decode_body(const rh_body_use_t *use, rh_body_t *body)
     status = rh_inflate(use->pool, body->bytes, use->cap, &body->bytes);
     if (status == APR_ENOSPC || status == APR_INCOMPLETE) {
         body->state = RH_BODY_CUT;
+        body->reason = RH_REASON_TRUNCATED;
         return false;
     }
     if (status != APR_SUCCESS) {
@@ -120,9 +125,28 @@ static bool decode_body(const rh_body_use_t *use, rh_body_t *body)
                "cannot inflate the %s to %s %s; events get only their key", use->what, use->method,
                use->uri);
         body->state = RH_BODY_ABSENT;
+        body->reason = RH_REASON_NOT_JSON;
         return false;
     }
     body->coding = RH_CODING_NONE;
+    return true;
+}
+
+/** Make JSON of a body that is not. @return false: it was said to be JSON, or its type is unknown
+ */
+static bool convert_body(const rh_body_use_t *use, rh_body_t *body)
+{
+    rh_bytes_t form;
+
+    if (!body->content_type || rh_form_type_is_json(body->content_type)) {
+        return false;
+    }
+    form = rh_form_read(use->pool, body->content_type, body->bytes);
+    body->bytes = form.data ? form : rh_form_wrap(use->pool, body->content_type, body->bytes);
+    if (body->bytes.len > use->cap) {
+        body->state = RH_BODY_CUT;
+        body->reason = RH_REASON_TRUNCATED;
+    }
     return true;
 }
 
@@ -138,7 +162,8 @@ void rh_body_settle(const rh_body_use_t *use, rh_body_t *body)
         return;
     }
     skip_byte_order_mark(&body->bytes);
-    if (rh_json_check(body->bytes.data, body->bytes.len, &error) == APR_SUCCESS) {
+    if (rh_json_check(body->bytes.data, body->bytes.len, &error) == APR_SUCCESS ||
+        convert_body(use, body)) {
         return;
     }
     rh_log(
@@ -146,4 +171,17 @@ void rh_body_settle(const rh_body_use_t *use, rh_body_t *body)
         "the %s to %s %s is not JSON (%s at byte %" APR_SIZE_T_FMT "); events get only their key",
         use->what, use->method, use->uri, error.reason ? error.reason : "malformed", error.offset);
     body->state = RH_BODY_ABSENT;
+    body->reason = RH_REASON_NOT_JSON;
+}
+
+const rh_json_tree_t *rh_body_tree(const rh_body_use_t *use, rh_body_t *body)
+{
+    if (!body->parsed) {
+        body->parsed = true;
+        if (rh_json_tree_parse(use->pool, body->bytes.data, body->bytes.len, &body->tree, NULL) !=
+            APR_SUCCESS) {
+            body->tree = NULL;
+        }
+    }
+    return body->tree;
 }

@@ -9,21 +9,33 @@
 
 #include "rh_base.h"
 #include "rh_inflate.h"
-#include "rh_json.h"
+#include "rh_json_tree.h"
 
 /** What is known of a body that can be an event's data. */
 typedef enum {
-    RH_BODY_ABSENT, /**< none, or none that is JSON: the event has only its key */
+    RH_BODY_ABSENT, /**< none, or none that can be data: the event has only its key */
     RH_BODY_CUT,    /**< too large, or it broke off: "truncated" */
     RH_BODY_WHOLE
 } rh_body_state_t;
 
 typedef struct rh_body_t {
     rh_body_state_t state;
-    rh_bytes_t bytes;   /**< when WHOLE */
-    rh_coding_t coding; /**< of `bytes`, until rh_body_settle */
-    bool settled;       /**< rh_body_settle has judged it */
+    rh_bytes_t bytes;         /**< when WHOLE */
+    rh_coding_t coding;       /**< of `bytes`, until rh_body_settle */
+    const char *content_type; /**< NULL: not known */
+    const char *reason;       /**< why it is not WHOLE, for the event; NULL: there is no body */
+    bool settled;             /**< rh_body_settle has judged it */
+    bool parsed;              /**< rh_body_tree has made `tree` */
+    rh_json_tree_t *tree;     /**< NULL: none, or too many nodes */
 } rh_body_t;
+
+/** Reasons of events without the data that their rule asks for. */
+#define RH_REASON_TRUNCATED "truncated"
+#define RH_REASON_NOT_JSON "not_json"
+#define RH_REASON_NO_RESOURCE "no_resource"
+#define RH_REASON_NO_ITEM "no_item"
+#define RH_REASON_TOO_COMPLEX "too_complex"
+#define RH_REASON_TOO_MANY_ITEMS "too_many_items"
 
 /** A buffer that grows up to a cap. */
 typedef struct rh_copy_t {
@@ -47,9 +59,15 @@ void rh_copy_append(rh_copy_t *copy, apr_pool_t *pool, const char *data, apr_siz
                     apr_size_t cap);
 /** What was copied, as a body: whole if `complete` and not over the cap; absent when empty. */
 rh_body_t rh_copy_body(const rh_copy_t *copy, bool complete, const char *content_encoding);
-/** Undo the coding and check that it is JSON, once: afterwards a WHOLE body is fit to be data. A
- * byte order mark before the JSON is skipped. */
+/**
+ * Undo the coding and make the body JSON, once: afterwards a WHOLE body is fit to be data. A byte
+ * order mark before JSON is skipped; forms become objects, and what is neither JSON nor said to be
+ * becomes an object with its content type (rh_form.h).
+ */
 void rh_body_settle(const rh_body_use_t *use, rh_body_t *body);
+
+/** The nodes of a body that is settled and WHOLE, in use->pool; NULL: there are too many. */
+const rh_json_tree_t *rh_body_tree(const rh_body_use_t *use, rh_body_t *body);
 
 /** True for a content type that is not JSON and may come without an end, like Server-Sent Events.
  * NULL is no such type. */

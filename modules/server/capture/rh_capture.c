@@ -33,16 +33,30 @@ apr_size_t rh_capture_cap(const rh_capture_t *capture)
     return (apr_size_t)capture->config->settings.max_data;
 }
 
+static rh_body_use_t make_use(const rh_capture_t *capture, const char *what)
+{
+    return (rh_body_use_t){.log = &capture->config->log,
+                           .pool = capture->r->pool,
+                           .cap = rh_capture_cap(capture),
+                           .what = what,
+                           .method = capture->r->method,
+                           .uri = capture->r->uri};
+}
+
 void rh_capture_settle(const rh_capture_t *capture, rh_body_t *body, const char *what)
 {
-    rh_body_use_t use = {.log = &capture->config->log,
-                         .pool = capture->r->pool,
-                         .cap = rh_capture_cap(capture),
-                         .what = what,
-                         .method = capture->r->method,
-                         .uri = capture->r->uri};
+    rh_body_use_t use = make_use(capture, what);
 
     rh_body_settle(&use, body);
+}
+
+const rh_json_tree_t *rh_capture_tree(const rh_capture_t *capture, rh_body_t *body,
+                                      const char *what)
+{
+    rh_body_use_t use = make_use(capture, what);
+
+    rh_body_settle(&use, body);
+    return body->state == RH_BODY_WHOLE ? rh_body_tree(&use, body) : NULL;
 }
 
 /** First in translate_name: r->uri is decoded, and nobody has rewritten it yet. */
@@ -73,7 +87,11 @@ static int match_request(request_rec *r)
     capture->config = config;
     capture->matches = matches;
     for (int i = 0; i < matches->nelts; i++) {
-        capture->sources[APR_ARRAY_IDX(matches, i, rh_match_t).rule->data] = true;
+        const rh_rule_t *rule = APR_ARRAY_IDX(matches, i, rh_match_t).rule;
+
+        for (int source = 0; source < RH_DATA_COUNT; source++) {
+            capture->sources[source] = capture->sources[source] || rule->needs[source];
+        }
     }
     if (capture->sources[RH_DATA_BEFORE] || capture->sources[RH_DATA_AFTER]) {
         capture->environment = apr_table_copy(r->pool, r->subprocess_env);
@@ -91,16 +109,21 @@ static bool is_our_api(const request_rec *r)
 static int fetch_before(request_rec *r)
 {
     rh_capture_t *capture = rh_capture_of(r);
-    const char *uri;
 
     if (!capture || capture->r != r || !capture->sources[RH_DATA_BEFORE] || capture->before_done ||
         is_our_api(r)) {
         return DECLINED;
     }
     capture->before_done = true;
-    uri = rh_capture_self(capture);
-    if (uri) {
-        rh_capture_fetch(capture, r, uri, &capture->before);
+    for (int i = 0; i < capture->matches->nelts; i++) {
+        rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
+        const char *uri;
+
+        if (!match->rule->needs[RH_DATA_BEFORE]) {
+            continue;
+        }
+        uri = match->rule->url ? rh_match_url(capture, match, r) : rh_capture_self(capture);
+        match->before = uri ? rh_capture_resource(capture, r, 0, uri) : NULL;
     }
     return DECLINED;
 }
@@ -172,6 +195,7 @@ void rh_capture_register(apr_pool_t *pool)
     rh_capture_input_handle = ap_register_input_filter("RESTHOOKS_CAPTURE_IN", rh_capture_input,
                                                        NULL, AP_FTYPE_CONTENT_SET - 1);
     rh_capture_fetch_register();
+    rh_rule_functions_register(rh_item_evaluate);
     ap_hook_translate_name(match_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(fetch_before, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_handler(around_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -29,19 +29,28 @@
 #include "rh_body.h"
 #include "rh_server.h"
 
+#include <apr_hash.h>
 #include <util_filter.h>
 
 /** An answer is held so long after its first byte: clients and what is between expect to see
  * something. Only what comes can end the wait. */
 #define RH_LONGEST_HOLD apr_time_from_sec(10)
 
+/** What an internal GET has shown. */
+typedef struct rh_resource_t {
+    const char *uri;
+    rh_body_t body;
+} rh_resource_t;
+
 /** A rule whose methods and regex fit. */
 typedef struct rh_match_t {
     const rh_rule_t *rule;
     const char **values; /**< of the named groups, at the indexes of rule->names; NULL: no part */
     int count;           /**< how many `values` */
-    bool live;           /**< status, when= and tenant fit as well */
-    const char *tenant;  /**< when live */
+    bool live; /**< the status fits and, unless they are judged by item, when= and tenant */
+    const char *tenant;            /**< when live; NULL: it is judged by item */
+    rh_resource_t *before, *after; /**< NULL: not needed, or there is no URI to ask for */
+    apr_hash_t *before_items; /**< rh_json_tree_t * by key, with each=; NULL: not looked at yet */
 } rh_match_t;
 
 /** An internal GET under way (rh_capture_fetch.c). */
@@ -51,7 +60,7 @@ typedef struct rh_capture_t {
     request_rec *r; /**< the client's request, before any internal redirect */
     rh_server_config_t *config;
     apr_array_header_t *matches; /**< of rh_match_t, in the order of the rules */
-    bool sources[4];             /**< by rh_data_source_t: some match wants it */
+    bool sources[RH_DATA_COUNT]; /**< some match needs it */
     bool judged, done;
     int no_cache; /**< r->no_cache when the answer began */
 
@@ -69,9 +78,13 @@ typedef struct rh_capture_t {
     rh_fetch_t *fetch;        /**< NULL: none */
     rh_copy_t request_copy;
     bool request_complete;
+    rh_body_t request, response; /**< once the answer is here */
+    const request_rec *answered; /**< whose answer it is */
     bool before_done;
-    rh_body_t before;
-    const char *accept_encoding; /**< the client's, while it is replaced; NULL: it is not */
+    apr_array_header_t *resources[2]; /**< before and after: of rh_resource_t *; NULL: none */
+    const rh_match_t *item_match;     /**< whose item the functions of expressions are about */
+    struct rh_item_t *item;           /**< NULL: none */
+    const char *accept_encoding;      /**< the client's, while it is replaced; NULL: it is not */
 } rh_capture_t;
 
 /* rh_capture.c */
@@ -80,23 +93,69 @@ extern ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
 rh_capture_t *rh_capture_of(request_rec *r);
 /** Largest data of this host, bytes. */
 apr_size_t rh_capture_cap(const rh_capture_t *capture);
-/** Undo the coding of one of the request's bodies and check that it is JSON: afterwards a WHOLE
- * body is fit to be data.
- * @param what for the log: "response" */
+/** rh_body_settle for one of the request's bodies. @param what for the log: "response" */
 void rh_capture_settle(const rh_capture_t *capture, rh_body_t *body, const char *what);
+/** The nodes of one of the request's bodies once it is settled; NULL: it is not JSON, or too large.
+ */
+const rh_json_tree_t *rh_capture_tree(const rh_capture_t *capture, rh_body_t *body,
+                                      const char *what);
 
 /* rh_capture_rule.c */
 /** Rules that fit method and URI; NULL when none does, and then nothing was allocated.
  * @return array of rh_match_t in r->pool */
 apr_array_header_t *rh_rules_match(request_rec *r, const rh_server_config_t *config);
 /**
- * Decide by the final status, when= and the tenant which matches live.
+ * Decide by the final status, when= and the tenant which matches live. Those that are judged by
+ * item live until then.
  * @param r the request whose answer it is
  * @return how many live
  */
 int rh_rules_judge(rh_capture_t *capture, request_rec *r);
-/** The event's key by the group `key`; NULL: no such group, or an unfit value (logged). */
-const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match);
+/** The request that expressions see: the client's, with the response that `r` has brought. */
+request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r);
+/** Set a rule's MATCH_ variables. @return what they hide, for rh_match_leave */
+const char **rh_match_enter(const rh_match_t *match, request_rec *r);
+/** Filters below and the access log see the environment that they would see without us. */
+void rh_match_leave(const rh_match_t *match, request_rec *r, const char **hidden);
+/** Whether when= is true, in the rule's environment. Counts and logs what it refuses. */
+bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r);
+/**
+ * The tenant by tenant=, else by the group, else by RestHooksTenant, in the rule's environment.
+ * @param given of the item, where tenant= is a query
+ * @return NULL: none, or not a valid one; counted and logged
+ */
+const char *rh_match_tenant(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                            const char *given);
+/** The event's key by key= or the group `key`, in the rule's environment; NULL: there is none, or
+ * it is not a valid name (logged). @param given of the item, where key= is a query */
+const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                         const char *given);
+/** What url= says; NULL: nothing usable. In r->pool. */
+const char *rh_match_url(const rh_capture_t *capture, const rh_match_t *match, request_rec *r);
+
+/* rh_capture_item.c */
+/** What one event may be made of. */
+typedef struct rh_item_t {
+    rh_bytes_t data;            /**< JSON; data NULL: there is none */
+    const rh_json_tree_t *tree; /**< of `data`; NULL: not made yet */
+    const char *reason;         /**< for the event; NULL: nothing to say */
+} rh_item_t;
+/** The items of a match that lives: of rh_item_t, never more than RH_MAX_BATCH. One without data
+ * where its source has none. */
+apr_array_header_t *rh_items_select(rh_capture_t *capture, const rh_match_t *match);
+/** The nodes of an item; NULL: none. */
+const rh_json_tree_t *rh_item_tree(const rh_capture_t *capture, rh_item_t *item);
+/** The value at a query's one node, as text; NULL: there is none. */
+const char *rh_item_text(const rh_capture_t *capture, const rh_json_tree_t *tree,
+                         const rh_jsonpath_t *query);
+/**
+ * What was there before, in the item's place: of several items, the one with the same key.
+ * @return false: it was not there, or is not known
+ */
+bool rh_item_before(rh_capture_t *capture, rh_match_t *match, const char *key,
+                    const rh_json_tree_t **tree);
+/** Evaluates the functions of expressions (rh_rule.h). */
+const char *rh_item_evaluate(request_rec *r, rh_subject_t subject, const rh_jsonpath_t *query);
 
 /* rh_capture_output.c */
 apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade);
@@ -126,9 +185,16 @@ const char *rh_capture_self(const rh_capture_t *capture);
 /** Where a Location field leads on this virtual host; NULL: elsewhere. In r->pool. */
 const char *rh_capture_location(request_rec *r, const char *location);
 
+/**
+ * What an internal GET of a URI shows, once for all rules that ask for it.
+ * @param when 0: before the request runs; 1: afterwards
+ */
+rh_resource_t *rh_capture_resource(rh_capture_t *capture, request_rec *r, int when,
+                                   const char *uri);
+
 /* rh_capture_event.c */
-/** Make the events of every live match and commit them, together. Logs what is lost. */
-void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *response,
-                       rh_body_t *after);
+/** Make the events of every live match and commit them, together. Logs what is lost.
+ * @param r the request whose answer it is */
+void rh_capture_finish(rh_capture_t *capture, request_rec *r);
 
 #endif

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_capture.h"
 
+#include "rh_json_diff.h"
 #include "rh_uuid.h"
 
 #include <string.h>
@@ -14,34 +15,138 @@ static rh_bytes_t stand_in(apr_pool_t *pool, const char *key, bool truncated)
     return (rh_bytes_t){text, strlen(text)};
 }
 
-static void make_event(const rh_capture_t *capture, const rh_match_t *match, const rh_body_t *body,
-                       rh_event_t *event)
+/** What a rule's item is judged and made an event with. */
+typedef struct making_t {
+    rh_capture_t *capture;
+    request_rec *r; /**< what expressions see */
+    rh_match_t *match;
+    rh_item_t *item;
+    int index; /**< of the item, among those of the match */
+    const char *key, *tenant;
+    const rh_json_tree_t *before; /**< what was there before; NULL: nothing, or not known */
+} making_t;
+
+/** The value of an option that is a query on the item; NULL: it is not, or selects nothing. */
+static const char *query_item(const making_t *making, const rh_rule_value_t *value)
 {
+    return value->query ? rh_item_text(making->capture, rh_item_tree(making->capture, making->item),
+                                       value->query)
+                        : NULL;
+}
+
+/** Judge an item, and find what its event is about. @return whether there is an event */
+static bool judge_item(making_t *making)
+{
+    const rh_rule_t *rule = making->match->rule;
+    rh_capture_t *capture = making->capture;
+    rh_item_t *item = making->item;
+    const rh_json_tree_t *tree;
+
+    if (rule->by_item && !rh_match_when(capture, making->match, making->r)) {
+        return false;
+    }
+    making->tenant = making->match->tenant;
+    if (!making->tenant) {
+        making->tenant =
+            rh_match_tenant(capture, making->match, making->r, query_item(making, &rule->tenant));
+        if (!making->tenant) {
+            return false;
+        }
+    }
+    making->key = rh_match_key(capture, making->match, making->r, query_item(making, &rule->key));
+    if (!making->key && item->data.data) {
+        making->key = rh_event_key(capture->r->pool, item->data.data, item->data.len);
+    }
+    if (!rule->with_before && !rule->unless_unchanged) {
+        return true;
+    }
+    tree = rh_item_tree(capture, item);
+    if (!tree || !rh_item_before(capture, making->match, making->key, &making->before)) {
+        return true;
+    }
+    return !rule->unless_unchanged || !rh_json_same(tree, 0, making->before, 0);
+}
+
+/** True if an earlier rule that fits has given its event the same idempotency key. */
+static bool is_second_id(const rh_capture_t *capture, const rh_match_t *match)
+{
+    for (int i = 0; i < capture->matches->nelts; i++) {
+        const rh_match_t *other = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
+
+        if (other == match) {
+            break;
+        }
+        if (other->rule->id.expression || other->rule->id.query) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/**
+ * The idempotency key. Where one request makes several events, those after the first have the type
+ * or the number of the item behind it: it must say the same of each when the request comes again.
+ */
+static const char *find_id(const making_t *making)
+{
+    const rh_rule_t *rule = making->match->rule;
+    apr_pool_t *pool = making->capture->r->pool;
+    const char *id = query_item(making, &rule->id), *error = NULL;
+
+    if (rule->id.expression) {
+        id = ap_expr_str_exec(making->r, rule->id.expression, &error);
+    }
+    if (!id || !*id || error) {
+        return NULL;
+    }
+    if (is_second_id(making->capture, making->match)) {
+        id = apr_pstrcat(pool, id, "/", rule->type, NULL);
+    }
+    if (rule->each && rule->id.expression && making->index > 0) {
+        id = apr_psprintf(pool, "%s/%d", id, making->index);
+    }
+    if (rh_name_valid(id, strlen(id))) {
+        return id;
+    }
+    rh_log(&making->capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0614",
+           "%s: the id of a %s is not a valid name; the event has none", rule->type,
+           making->capture->r->method);
+    return NULL;
+}
+
+static void make_event(const making_t *making, rh_event_t *event)
+{
+    rh_capture_t *capture = making->capture;
     apr_pool_t *pool = capture->r->pool;
+    const rh_rule_t *rule = making->match->rule;
+    rh_item_t *item = making->item;
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);
 
     rh_uuid_make(id);
     event->id = id;
-    event->tenant = match->tenant;
-    event->type = match->rule->type;
-    event->key = rh_match_key(capture, match);
+    event->tenant = making->tenant;
+    event->type = rule->type;
+    event->key = making->key;
+    event->client_id = find_id(making);
     event->traceparent = rh_request_traceparent(capture->r);
     event->time = apr_time_now();
-    event->source = match->rule->observe ? RH_SOURCE_OBSERVED : RH_SOURCE_CAPTURE;
+    event->source = rule->observe ? RH_SOURCE_OBSERVED : RH_SOURCE_CAPTURE;
+    event->reason = item->reason;
+    event->data = item->data;
     rh_server_count_hops(capture->r, event);
-    if (body->state == RH_BODY_WHOLE) {
-        event->data = body->bytes;
-        if (!event->key) {
-            event->key = rh_event_key(pool, body->bytes.data, body->bytes.len);
-        }
-        return;
+    if (rule->with_before && making->before && item->tree) {
+        event->previous = rh_json_diff(pool, item->tree, 0, making->before, 0);
     }
-    event->data = stand_in(pool, event->key, body->state == RH_BODY_CUT);
-    if (body->state == RH_BODY_CUT) {
-        rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0611",
-               "event %s (%s): the data is larger than RestHooksMaxData, too slow or broke off; "
-               "the event has only its key",
-               event->id, event->type);
+    if (!event->data.data) {
+        bool truncated = item->reason && strcmp(item->reason, RH_REASON_TRUNCATED) == 0;
+
+        event->data = stand_in(pool, event->key, truncated);
+        if (truncated) {
+            rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0611",
+                   "event %s (%s): the data is larger than RestHooksMaxData, too slow or broke "
+                   "off; the event has only its key",
+                   event->id, event->type);
+        }
     }
 }
 
@@ -95,38 +200,52 @@ static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_
     }
 }
 
-void rh_capture_finish(rh_capture_t *capture, request_rec *r, rh_body_t *response, rh_body_t *after)
+/** Make the events of one match. @param items of rh_commit_t, which are added to */
+static void make_events(rh_capture_t *capture, rh_match_t *match, request_rec *r,
+                        apr_array_header_t *items)
 {
-    rh_body_t request = rh_copy_body(&capture->request_copy, capture->request_complete,
-                                     apr_table_get(capture->r->headers_in, "Content-Encoding"));
-    rh_body_t *bodies[] = {[RH_DATA_RESPONSE] = response,
-                           [RH_DATA_REQUEST] = &request,
-                           [RH_DATA_BEFORE] = &capture->before,
-                           [RH_DATA_AFTER] = after};
-    static const char *const names[] = {[RH_DATA_RESPONSE] = "response",
-                                        [RH_DATA_REQUEST] = "request",
-                                        [RH_DATA_BEFORE] = "GET before",
-                                        [RH_DATA_AFTER] = "GET after"};
-    bool settled[4] = {false};
-    int most = capture->matches->nelts, count = 0;
-    rh_commit_t *items = apr_pcalloc(r->pool, sizeof(*items) * (apr_size_t)most);
-    rh_event_t *events = apr_pcalloc(r->pool, sizeof(*events) * (apr_size_t)most);
+    apr_array_header_t *selected = rh_items_select(capture, match);
+    const char **hidden = rh_match_enter(match, r);
 
-    for (int i = 0; i < most; i++) {
-        const rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
-        rh_data_source_t source = match->rule->data;
-        if (!match->live) {
-            continue;
+    capture->item_match = match;
+    for (int i = 0; i < selected->nelts; i++) {
+        making_t making = {.capture = capture,
+                           .r = r,
+                           .match = match,
+                           .item = &APR_ARRAY_IDX(selected, i, rh_item_t),
+                           .index = i};
+
+        capture->item = making.item;
+        if (judge_item(&making)) {
+            rh_event_t *event = apr_pcalloc(capture->r->pool, sizeof(*event));
+            rh_commit_t *item = apr_array_push(items);
+
+            make_event(&making, event);
+            item->event = event;
         }
-        if (!settled[source]) {
-            rh_capture_settle(capture, bodies[source], names[source]);
-        }
-        settled[source] = true;
-        make_event(capture, match, bodies[source], &events[count]);
-        items[count].event = &events[count];
-        count++;
     }
-    if (count > 0) {
-        store_events(capture, r, items, count);
+    capture->item_match = NULL;
+    capture->item = NULL;
+    rh_match_leave(match, r, hidden);
+}
+
+void rh_capture_finish(rh_capture_t *capture, request_rec *answered)
+{
+    apr_array_header_t *items = apr_array_make(capture->r->pool, 1, sizeof(rh_commit_t));
+    request_rec *r = rh_capture_merged(capture, answered);
+
+    capture->answered = answered;
+    capture->request = rh_copy_body(&capture->request_copy, capture->request_complete,
+                                    apr_table_get(capture->r->headers_in, "Content-Encoding"));
+    capture->request.content_type = apr_table_get(capture->r->headers_in, "Content-Type");
+    for (int i = 0; i < capture->matches->nelts; i++) {
+        rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
+
+        if (match->live) {
+            make_events(capture, match, r, items);
+        }
+    }
+    if (items->nelts > 0) {
+        store_events(capture, answered, (rh_commit_t *)(void *)items->elts, items->nelts);
     }
 }

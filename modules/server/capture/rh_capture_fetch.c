@@ -387,7 +387,7 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
     set_script_variables(fetch, r, script_variables);
     last = get = look_up(fetch, r);
     status = get->status;
-    body->state = RH_BODY_ABSENT;
+    *body = (rh_body_t){.state = RH_BODY_ABSENT, .reason = RH_REASON_NO_RESOURCE};
     if (status == HTTP_OK && get->handler && strcmp(get->handler, "resthooks") == 0) {
         status = HTTP_FORBIDDEN;
     }
@@ -409,6 +409,7 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
         *body =
             rh_copy_body(&fetch->copy, status != HTTP_PARTIAL_CONTENT,
                          apr_pstrdup(capture->r->pool, coding ? coding : last->content_encoding));
+        body->content_type = apr_pstrdup(capture->r->pool, last->content_type);
     } else {
         rh_log(&capture->config->log, RH_LOG_INFO, APR_SUCCESS, "RH0610",
                "the internal GET of %s for %s was answered %d%s; events get only their key", uri,
@@ -416,6 +417,27 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
                fetch->stream ? " with a stream" : (fetch->late ? " and takes too long" : ""));
     }
     ap_destroy_sub_req(get);
+}
+
+rh_resource_t *rh_capture_resource(rh_capture_t *capture, request_rec *r, int when, const char *uri)
+{
+    apr_array_header_t **list = &capture->resources[when];
+    rh_resource_t *resource;
+
+    if (!*list) {
+        *list = apr_array_make(capture->r->pool, 1, sizeof(rh_resource_t *));
+    }
+    for (int i = 0; i < (*list)->nelts; i++) {
+        resource = APR_ARRAY_IDX(*list, i, rh_resource_t *);
+        if (strcmp(resource->uri, uri) == 0) {
+            return resource;
+        }
+    }
+    resource = apr_pcalloc(capture->r->pool, sizeof(*resource));
+    resource->uri = uri;
+    rh_capture_fetch(capture, r, uri, &resource->body);
+    APR_ARRAY_PUSH(*list, rh_resource_t *) = resource;
+    return resource;
 }
 
 /** Path and query of a parsed URI, as they are written. */

@@ -172,6 +172,7 @@ static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_
     rh_copy_t copy = {0};
     apr_status_t status = APR_SUCCESS;
     const char *coding = apr_table_get(r->headers_out, "Content-Encoding");
+    rh_body_t body;
 
     if (capture->held_bytes > 0) {
         copy.data = apr_palloc(capture->r->pool, capture->held_bytes);
@@ -184,8 +185,10 @@ static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_
     if (status == APR_SUCCESS) {
         status = append_brigade(capture, &copy, last);
     }
-    return rh_copy_body(&copy, status == APR_SUCCESS && r->status != HTTP_PARTIAL_CONTENT,
+    body = rh_copy_body(&copy, status == APR_SUCCESS && r->status != HTTP_PARTIAL_CONTENT,
                         coding ? coding : r->content_encoding);
+    body.content_type = r->content_type;
+    return body;
 }
 
 /**
@@ -198,9 +201,11 @@ static void doubt_end(rh_capture_t *capture, rh_body_t *body)
     if (body->state != RH_BODY_WHOLE) {
         return;
     }
+    body->content_type = NULL; /* no end can be seen in a text of another type */
     rh_capture_settle(capture, body, "response");
     if (body->state == RH_BODY_ABSENT) {
         body->state = RH_BODY_CUT;
+        body->reason = RH_REASON_TRUNCATED;
     }
 }
 
@@ -236,17 +241,36 @@ static const char *find_changed(const rh_capture_t *capture, request_rec *r)
     return r->status == HTTP_SEE_OTHER ? NULL : rh_capture_self(capture);
 }
 
-static void fetch_after(rh_capture_t *capture, request_rec *r, rh_body_t *after)
+/** The resources that rules with `after` are about. */
+static void fetch_after(rh_capture_t *capture, request_rec *r)
 {
-    const char *uri = find_changed(capture, r);
+    for (int i = 0; i < capture->matches->nelts; i++) {
+        rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
+        const char *uri;
 
-    if (uri) {
-        rh_capture_fetch(capture, capture->r, uri, after);
-    } else {
-        rh_log(&capture->config->log, RH_LOG_INFO, APR_SUCCESS, "RH0609",
-               "the response to %s %s names no resource of this host (Location, "
-               "Content-Location); events get only their key",
-               capture->r->method, capture->r->uri);
+        if (!match->live || !match->rule->needs[RH_DATA_AFTER]) {
+            continue;
+        }
+        uri = match->rule->url ? rh_match_url(capture, match, rh_capture_merged(capture, r))
+                               : find_changed(capture, r);
+        match->after = uri ? rh_capture_resource(capture, capture->r, 1, uri) : NULL;
+        if (!uri) {
+            rh_log(&capture->config->log, RH_LOG_INFO, APR_SUCCESS, "RH0609",
+                   "the response to %s %s names no resource of this host (Location, "
+                   "Content-Location); events get only their key",
+                   capture->r->method, capture->r->uri);
+        }
+    }
+}
+
+/** `after` was not looked for: the backend still sends. */
+static void cut_after(rh_capture_t *capture)
+{
+    rh_resource_t *cut = apr_pcalloc(capture->r->pool, sizeof(*cut));
+
+    cut->body = (rh_body_t){.state = RH_BODY_CUT, .reason = RH_REASON_TRUNCATED};
+    for (int i = 0; i < capture->matches->nelts; i++) {
+        APR_ARRAY_IDX(capture->matches, i, rh_match_t).after = cut;
     }
 }
 
@@ -254,7 +278,7 @@ static bool lives(const rh_capture_t *capture, rh_data_source_t source)
 {
     for (int i = 0; i < capture->matches->nelts; i++) {
         const rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
-        if (match->live && match->rule->data == source) {
+        if (match->live && match->rule->needs[source]) {
             return true;
         }
     }
@@ -266,25 +290,25 @@ static void finish(rh_capture_t *capture, request_rec *r, part_t part,
                    const apr_bucket_brigade *last)
 {
     bool ended = part == PART_END || part == PART_RESET;
-    rh_body_t response = {.state = part == PART_STREAM ? RH_BODY_ABSENT : RH_BODY_CUT};
-    rh_body_t after = {.state = RH_BODY_ABSENT};
 
     capture->done = true;
+    capture->response.state = part == PART_STREAM ? RH_BODY_ABSENT : RH_BODY_CUT;
+    capture->response.reason = part == PART_STREAM ? RH_REASON_NOT_JSON : RH_REASON_TRUNCATED;
     if (ended && lives(capture, RH_DATA_RESPONSE)) {
-        response = gather(capture, r, last);
+        capture->response = gather(capture, r, last);
         if (part == PART_RESET || r->connection->aborted) {
-            doubt_end(capture, &response);
+            doubt_end(capture, &capture->response);
         }
     }
     /* Not while the backend still sends: its connection would be waited for while it is held. */
     if (lives(capture, RH_DATA_AFTER)) {
         if (ended || capture->passing) {
-            fetch_after(capture, r, &after);
+            fetch_after(capture, r);
         } else {
-            after.state = RH_BODY_CUT;
+            cut_after(capture);
         }
     }
-    rh_capture_finish(capture, r, &response, &after);
+    rh_capture_finish(capture, r);
 }
 
 /**

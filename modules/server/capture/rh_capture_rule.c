@@ -100,27 +100,26 @@ static bool status_fits(const rh_rule_t *rule, int status)
     return false;
 }
 
-/** Set a rule's MATCH_ variables and remember what they hide. */
-static const char **enter_environment(const rh_match_t *match, request_rec *r)
+const char **rh_match_enter(const rh_match_t *match, request_rec *r)
 {
     const char **hidden = apr_pcalloc(r->pool, sizeof(*hidden) * (apr_size_t)(match->count + 1));
 
     for (int i = 0; i < match->count; i++) {
         const char *name = APR_ARRAY_IDX(match->rule->names, i, const char *);
-        if (!name || !match->values[i]) {
-            continue;
+
+        if (name && match->values[i]) {
+            hidden[i] = apr_table_get(r->subprocess_env, name);
+            apr_table_setn(r->subprocess_env, name, match->values[i]);
         }
-        hidden[i] = apr_table_get(r->subprocess_env, name);
-        apr_table_setn(r->subprocess_env, name, match->values[i]);
     }
     return hidden;
 }
 
-/** Filters below and the access log see the environment that they would see without us. */
-static void leave_environment(const rh_match_t *match, request_rec *r, const char **hidden)
+void rh_match_leave(const rh_match_t *match, request_rec *r, const char **hidden)
 {
     for (int i = 0; i < match->count; i++) {
         const char *name = APR_ARRAY_IDX(match->rule->names, i, const char *);
+
         if (!name || !match->values[i]) {
             continue;
         }
@@ -132,49 +131,63 @@ static void leave_environment(const rh_match_t *match, request_rec *r, const cha
     }
 }
 
-static bool when_fits(const rh_capture_t *capture, const rh_rule_t *rule, request_rec *r)
+bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r)
 {
     const char *error = NULL;
     int result;
 
-    if (!rule->when) {
+    if (!match->rule->when) {
         return true;
     }
-    result = ap_expr_exec(r, rule->when, &error);
+    result = ap_expr_exec(r, match->rule->when, &error);
     if (result < 0) {
         rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0601",
-               "%s: when= can't be evaluated for %s %s: %s; no event", rule->type,
+               "%s: when= cannot be evaluated for %s %s: %s; no event", match->rule->type,
                capture->r->method, capture->r->uri, error ? error : "unknown reason");
     }
     return result > 0;
 }
 
-/** Tenant by tenant=, else by the group, else by RestHooksTenant. Logs and gives NULL when none. */
-static const char *find_tenant(const rh_capture_t *capture, const rh_match_t *match, request_rec *r)
+/** The string of an option's expression; NULL: it failed (logged). */
+static const char *evaluate(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                            const ap_expr_info_t *expression, const char *option)
 {
-    const char *error = NULL, *tenant;
+    const char *error = NULL;
+    const char *text = ap_expr_str_exec(r, expression, &error);
 
-    if (match->rule->tenant) {
-        tenant = ap_expr_str_exec(r, match->rule->tenant, &error);
-    } else if ((tenant = group_value(match, "MATCH_TENANT")) == NULL) {
-        tenant = rh_request_tenant(r);
-    }
     if (error) {
         rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0602",
-               "%s: tenant= can't be evaluated for %s %s: %s; no event", match->rule->type,
+               "%s: %s= cannot be evaluated for %s %s: %s", match->rule->type, option,
                capture->r->method, capture->r->uri, error);
-    } else if (!tenant || !*tenant) {
-        rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0603",
-               "%s: %s %s has no tenant; no event", match->rule->type, capture->r->method,
-               capture->r->uri);
-    } else if (!rh_name_valid(tenant, strlen(tenant))) {
-        rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0604",
-               "%s: the tenant of %s is not a valid name; no event", match->rule->type,
-               capture->r->method);
-    } else {
-        return tenant;
+        return NULL;
     }
-    return NULL;
+    return text;
+}
+
+const char *rh_match_tenant(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                            const char *given)
+{
+    const rh_rule_t *rule = match->rule;
+    const char *tenant = given;
+
+    if (rule->tenant.expression) {
+        tenant = evaluate(capture, match, r, rule->tenant.expression, "tenant");
+    } else if (!rule->tenant.query && (tenant = group_value(match, "MATCH_TENANT")) == NULL) {
+        tenant = rh_request_tenant(r);
+    }
+    if (!tenant || !*tenant) {
+        rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0603",
+               "%s: %s %s has no tenant; no event", rule->type, capture->r->method,
+               capture->r->uri);
+        return NULL;
+    }
+    if (!rh_name_valid(tenant, strlen(tenant))) {
+        rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0604",
+               "%s: the tenant of %s is not a valid name; no event", rule->type,
+               capture->r->method);
+        return NULL;
+    }
+    return tenant;
 }
 
 /** Who logged in, as the first of the client's request and its internal redirects knows it. */
@@ -188,11 +201,8 @@ static void copy_login(const rh_capture_t *capture, request_rec *judged)
     }
 }
 
-/**
- * The request that expressions see: the client's, with the response that `r` has brought. After an
- * internal redirect r itself has another method, path, login and environment.
- */
-static request_rec *merge_request(const rh_capture_t *capture, request_rec *r)
+/* After an internal redirect r itself has another method, path, login and environment. */
+request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r)
 {
     request_rec *judged;
 
@@ -217,30 +227,37 @@ static request_rec *merge_request(const rh_capture_t *capture, request_rec *r)
 
 int rh_rules_judge(rh_capture_t *capture, request_rec *answered)
 {
-    request_rec *r = merge_request(capture, answered);
+    request_rec *r = rh_capture_merged(capture, answered);
     int live = 0;
 
     for (int i = 0; i < capture->matches->nelts; i++) {
         rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
-        match->live = false;
-        if (!status_fits(match->rule, r->status)) {
-            continue;
-        }
-        const char **hidden = enter_environment(match, r);
-        if (when_fits(capture, match->rule, r)) {
-            match->tenant = find_tenant(capture, match, r);
+
+        match->live = status_fits(match->rule, r->status);
+        if (match->live && !match->rule->by_item) {
+            const char **hidden = rh_match_enter(match, r);
+
+            match->tenant =
+                rh_match_when(capture, match, r) ? rh_match_tenant(capture, match, r, NULL) : NULL;
             match->live = match->tenant != NULL;
+            rh_match_leave(match, r, hidden);
         }
-        leave_environment(match, r, hidden);
         live += match->live;
     }
     return live;
 }
 
-const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match)
+const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                         const char *given)
 {
-    const char *key = group_value(match, "MATCH_KEY");
+    const rh_rule_t *rule = match->rule;
+    const char *key = given;
 
+    if (rule->key.expression) {
+        key = evaluate(capture, match, r, rule->key.expression, "key");
+    } else if (!rule->key.query) {
+        key = group_value(match, "MATCH_KEY");
+    }
     if (!key || !*key) {
         return NULL;
     }
@@ -248,7 +265,46 @@ const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match)
         return key;
     }
     rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0605",
-           "%s: the key in the URI of a %s is not a valid name; the event has none",
-           match->rule->type, capture->r->method);
+           "%s: the key of a %s is not a valid name; the event has none", rule->type,
+           capture->r->method);
     return NULL;
+}
+
+/** Escape what can't be in a URI; what is escaped already stays so. */
+static const char *escape_rest(apr_pool_t *pool, const char *uri)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *text = apr_palloc(pool, strlen(uri) * 3 + 1), *to = text;
+
+    for (; *uri; uri++) {
+        unsigned char c = (unsigned char)*uri;
+
+        if (c > 0x20 && c < 0x7f && !strchr("\"<>\\^`{|}#", c)) {
+            *to++ = (char)c;
+            continue;
+        }
+        *to++ = '%';
+        *to++ = digits[c >> 4];
+        *to++ = digits[c & 0xf];
+    }
+    *to = '\0';
+    return text;
+}
+
+const char *rh_match_url(const rh_capture_t *capture, const rh_match_t *match, request_rec *r)
+{
+    rh_match_t escaped = *match;
+    const char **hidden, *uri;
+
+    /* Groups are decoded: a question mark in a key must not begin a query. */
+    escaped.values = apr_pcalloc(r->pool, sizeof(*escaped.values) * (apr_size_t)(match->count + 1));
+    for (int i = 0; i < match->count; i++) {
+        if (match->values[i]) {
+            escaped.values[i] = ap_os_escape_path(r->pool, match->values[i], 1);
+        }
+    }
+    hidden = rh_match_enter(&escaped, r);
+    uri = evaluate(capture, match, r, match->rule->url, "url");
+    rh_match_leave(&escaped, r, hidden);
+    return uri && *uri ? rh_capture_location(r, escape_rest(r->pool, uri)) : NULL;
 }

@@ -11,37 +11,13 @@
 #include "rh_client.h"
 #include "rh_engine.h"
 #include "rh_json_schema.h"
+#include "rh_rule.h"
 #include "rh_store_open.h"
 
-#include <ap_expr.h>
-#include <ap_regex.h>
 #include <http_config.h>
 #include <httpd.h>
 
 extern module AP_MODULE_DECLARE_DATA resthooks_module;
-
-/** Where the data of a captured event comes from. */
-typedef enum { RH_DATA_RESPONSE, RH_DATA_REQUEST, RH_DATA_BEFORE, RH_DATA_AFTER } rh_data_source_t;
-
-/** One status or class of a rule: 201 is {201,201}, 2xx is {200,299}. */
-typedef struct rh_status_range_t {
-    int first, last;
-} rh_status_range_t;
-
-/** A capture rule: one RestHooksEvent. */
-typedef struct rh_rule_t {
-    const char *type;
-    apr_array_header_t *methods; /**< of const char *, upper case; extension methods allowed */
-    const char *pattern;         /**< the regex as written, for the log */
-    ap_regex_t *regex;
-    apr_array_header_t *names; /**< named groups, of const char *: "MATCH_TENANT" at its index; NULL
-                                  where unnamed */
-    apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */
-    rh_data_source_t data;
-    bool observe;           /**< what matches is recorded and counted, but not sent */
-    ap_expr_info_t *tenant; /**< NULL: the group `tenant`, or else RestHooksTenant */
-    ap_expr_info_t *when;   /**< NULL: always */
-} rh_rule_t;
 
 /** One entry of the catalogue (GET /event-types): from RestHooksEventType, or the type of a rule.
  */
@@ -200,7 +176,7 @@ bool rh_request_is_protected(request_rec *r);
 const char *rh_request_base(request_rec *r);
 
 /**
- * Parse the arguments of RestHooksEvent (rh_config_parse.c).
+ * Parse the arguments of RestHooksEvent (rh_rule_parse.c).
  * @return NULL, or the complaint
  */
 const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **rule);

@@ -1,6 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The arguments of RestHooksEvent: type methods regex [status=…] [data=…] [tenant=…] [when=…]
- * [observe]. */
+/* The arguments of RestHooksEvent: type methods regex [option…]. */
 #include "rh_config.h"
 
 #include "rh_event_type.h"
@@ -94,6 +93,18 @@ static const char *read_statuses(cmd_parms *cmd, const char *list, rh_rule_t *ru
     return NULL;
 }
 
+static const char *read_query(cmd_parms *cmd, const char *option, const char *text,
+                              rh_jsonpath_t **query)
+{
+    rh_jsonpath_error_t error = {0};
+
+    if (rh_jsonpath_compile(cmd->pool, text, strlen(text), query, &error) == APR_SUCCESS) {
+        return NULL;
+    }
+    return rh_complaint(cmd, "%s=%s: %s at byte %" APR_SIZE_T_FMT, option, text, error.reason,
+                        error.offset);
+}
+
 static const char *read_data(cmd_parms *cmd, const char *word, rh_rule_t *rule)
 {
     static const char *const words[] = {
@@ -102,15 +113,20 @@ static const char *read_data(cmd_parms *cmd, const char *word, rh_rule_t *rule)
         [RH_DATA_BEFORE] = "before",
         [RH_DATA_AFTER] = "after",
     };
-    apr_size_t i;
+    apr_size_t i, len = strcspn(word, ":");
 
     for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
-        if (!strcasecmp(word, words[i])) {
+        if (len == strlen(words[i]) && !strncasecmp(word, words[i], len)) {
             rule->data = (rh_data_source_t)i;
-            return NULL;
+            return word[len] ? read_query(cmd, "data", word + len + 1, &rule->query) : NULL;
         }
     }
     return rh_complaint(cmd, "data=%s is none of response, request, before, after", word);
+}
+
+static const char *read_each(cmd_parms *cmd, const char *text, rh_rule_t *rule)
+{
+    return read_query(cmd, "each", text, &rule->each);
 }
 
 static const char *read_expression(cmd_parms *cmd, const char *option, const char *text,
@@ -122,9 +138,49 @@ static const char *read_expression(cmd_parms *cmd, const char *option, const cha
     return error ? rh_complaint(cmd, "%s=%s: %s", option, text, error) : NULL;
 }
 
+/** An expression, or a query on the item, which begins with $. */
+static const char *read_value(cmd_parms *cmd, const char *option, const char *text,
+                              rh_rule_value_t *value)
+{
+    const char *complaint;
+
+    if (*text != '$') {
+        return read_expression(cmd, option, text, RH_EXPR_TEXT, &value->expression);
+    }
+    complaint = read_query(cmd, option, text, &value->query);
+    if (!complaint && !rh_jsonpath_is_singular(value->query)) {
+        complaint =
+            rh_complaint(cmd, "%s=%s: the query can select more than one value", option, text);
+    }
+    return complaint;
+}
+
+/* A key and an id do not decide whether there is an event: they leave by_item as it is. */
+
+static const char *read_key(cmd_parms *cmd, const char *text, rh_rule_t *rule)
+{
+    bool by_item = rule->by_item;
+    const char *complaint = read_value(cmd, "key", text, &rule->key);
+
+    rule->by_item = by_item;
+    return complaint;
+}
+
+static const char *read_id(cmd_parms *cmd, const char *text, rh_rule_t *rule)
+{
+    bool by_item = rule->by_item;
+    const char *complaint = read_value(cmd, "id", text, &rule->id);
+
+    rule->by_item = by_item;
+    return complaint;
+}
+
 static const char *read_tenant(cmd_parms *cmd, const char *text, rh_rule_t *rule)
 {
-    return read_expression(cmd, "tenant", text, RH_EXPR_TEXT, &rule->tenant);
+    const char *complaint = read_value(cmd, "tenant", text, &rule->tenant);
+
+    rule->by_item = rule->by_item || rule->tenant.query;
+    return complaint;
 }
 
 static const char *read_when(cmd_parms *cmd, const char *text, rh_rule_t *rule)
@@ -132,64 +188,120 @@ static const char *read_when(cmd_parms *cmd, const char *text, rh_rule_t *rule)
     return read_expression(cmd, "when", text, RH_EXPR_CONDITION, &rule->when);
 }
 
+static const char *read_url(cmd_parms *cmd, const char *text, rh_rule_t *rule)
+{
+    bool by_item = rule->by_item;
+    const char *complaint;
+
+    rule->by_item = false;
+    complaint = read_expression(cmd, "url", text, RH_EXPR_TEXT, &rule->url);
+    if (!complaint && rule->by_item) {
+        complaint = rh_complaint(cmd, "url=%s: it cannot look at bodies", text);
+    }
+    rule->by_item = by_item;
+    return complaint;
+}
+
+static const char *read_with(cmd_parms *cmd, const char *word, rh_rule_t *rule)
+{
+    rule->with_before = true;
+    return strcasecmp(word, "before") ? rh_complaint(cmd, "with=%s is not with=before", word)
+                                      : NULL;
+}
+
+static const char *read_unless(cmd_parms *cmd, const char *word, rh_rule_t *rule)
+{
+    rule->unless_unchanged = true;
+    return strcasecmp(word, "unchanged")
+               ? rh_complaint(cmd, "unless=%s is not unless=unchanged", word)
+               : NULL;
+}
+
+static const char *read_observe(cmd_parms *cmd, const char *nothing, rh_rule_t *rule)
+{
+    (void)cmd;
+    (void)nothing;
+    rule->observe = true;
+    return NULL;
+}
+
 static const struct option_t {
-    const char *name;
+    const char *name; /**< with an equals sign where it has a value */
     const char *(*read)(cmd_parms *cmd, const char *value, rh_rule_t *rule);
 } options[] = {
-    {"status", read_statuses},
-    {"data", read_data},
-    {"tenant", read_tenant},
-    {"when", read_when},
+    {"status=", read_statuses}, {"data=", read_data},      {"each=", read_each},
+    {"key=", read_key},         {"id=", read_id},          {"tenant=", read_tenant},
+    {"when=", read_when},       {"with=", read_with},      {"unless=", read_unless},
+    {"url=", read_url},         {"observe", read_observe},
 };
 
 #define OPTION_COUNT (sizeof(options) / sizeof(*options))
+
+static const char *refuse_option(cmd_parms *cmd, const char *word)
+{
+    const char *list = "";
+    apr_size_t i;
+
+    for (i = 0; i < OPTION_COUNT; i++) {
+        list = apr_pstrcat(cmd->pool, list, i > 0 ? ", " : "", options[i].name, NULL);
+    }
+    return rh_complaint(cmd, "\"%s\" is none of %s", word, list);
+}
 
 static const char *read_option(cmd_parms *cmd, const char *word, rh_rule_t *rule,
                                unsigned int *seen)
 {
     const char *equals = strchr(word, '=');
-    apr_size_t i, len = equals ? (apr_size_t)(equals - word) : 0;
+    apr_size_t i, len = equals ? (apr_size_t)(equals - word) + 1 : strlen(word);
 
     for (i = 0; i < OPTION_COUNT; i++) {
-        if (len == strlen(options[i].name) && !strncasecmp(word, options[i].name, len)) {
-            if (*seen & (1u << i)) {
-                return rh_complaint(cmd, "%s= is given twice", options[i].name);
-            }
-            *seen |= 1u << i;
-            return options[i].read(cmd, equals + 1, rule);
+        if (len != strlen(options[i].name) || strncasecmp(word, options[i].name, len) != 0) {
+            continue;
         }
+        if (*seen & (1u << i)) {
+            return rh_complaint(cmd, "%s is given twice", options[i].name);
+        }
+        *seen |= 1u << i;
+        return options[i].read(cmd, equals ? equals + 1 : NULL, rule);
     }
-    if (!strcasecmp(word, "observe")) {
-        rule->observe = true;
-        return NULL;
+    return refuse_option(cmd, word);
+}
+
+static const char *read_options(cmd_parms *cmd, const char *args, rh_rule_t *rule)
+{
+    const char *complaint = NULL;
+    unsigned int seen = 0;
+
+    rh_rule_functions_enter(rule);
+    while (*args && !complaint) {
+        complaint = read_option(cmd, ap_getword_conf(cmd->pool, &args), rule, &seen);
     }
-    return rh_complaint(cmd, "\"%s\" is none of status=, data=, tenant=, when=, observe", word);
+    rh_rule_functions_enter(NULL);
+    rule->needs[rule->data] = true;
+    if (rule->with_before || rule->unless_unchanged) {
+        rule->needs[RH_DATA_BEFORE] = true;
+    }
+    return complaint;
 }
 
 const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **result)
 {
     rh_rule_t *rule = apr_pcalloc(cmd->pool, sizeof(*rule));
     const char *methods, *pattern, *complaint;
-    unsigned int seen = 0;
 
     rule->type = ap_getword_conf(cmd->pool, &args);
     methods = ap_getword_conf(cmd->pool, &args);
     pattern = ap_getword_conf(cmd->pool, &args);
     if (!*pattern) {
-        return rh_complaint(cmd, "needs an event type, methods and a regular expression");
+        return rh_complaint(cmd, "takes an event type, methods and a regular expression");
     }
     if (!rh_event_type_valid(rule->type, strlen(rule->type))) {
         return rh_complaint(cmd, "\"%s\" is not an event type like employee.created", rule->type);
     }
     if ((complaint = read_methods(cmd, methods, rule)) != NULL ||
-        (complaint = read_regex(cmd, pattern, rule)) != NULL) {
+        (complaint = read_regex(cmd, pattern, rule)) != NULL ||
+        (complaint = read_options(cmd, args, rule)) != NULL) {
         return complaint;
-    }
-    while (*args) {
-        complaint = read_option(cmd, ap_getword_conf(cmd->pool, &args), rule, &seen);
-        if (complaint) {
-            return complaint;
-        }
     }
     if (!rule->statuses) {
         complaint = read_statuses(cmd, "2xx", rule);

@@ -1,0 +1,82 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_rule.h
+ * @brief A capture rule, as RestHooksEvent gives it, and the functions of its expressions.
+ */
+#ifndef RH_RULE_H
+#define RH_RULE_H
+
+#include "rh_jsonpath.h"
+
+#include <ap_expr.h>
+#include <ap_regex.h>
+
+/** Where the data of a captured event comes from. */
+typedef enum {
+    RH_DATA_RESPONSE,
+    RH_DATA_REQUEST,
+    RH_DATA_BEFORE,
+    RH_DATA_AFTER,
+    RH_DATA_COUNT
+} rh_data_source_t;
+
+/** One status or class of a rule: 201 is {201,201}, 2xx is {200,299}. */
+typedef struct rh_status_range_t {
+    int first, last;
+} rh_status_range_t;
+
+/** A value of each event: an expression, or a singular query on the item. Both NULL: not given. */
+typedef struct rh_rule_value_t {
+    ap_expr_info_t *expression;
+    rh_jsonpath_t *query;
+} rh_rule_value_t;
+
+/** A capture rule: one RestHooksEvent. */
+typedef struct rh_rule_t {
+    const char *type;
+    apr_array_header_t *methods; /**< of const char *, upper case; extension methods allowed */
+    const char *pattern;         /**< the regex as written, for the log */
+    ap_regex_t *regex;
+    apr_array_header_t *names; /**< named groups, of const char *: "MATCH_TENANT" at its index; NULL
+                                  where unnamed */
+    apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */
+    rh_data_source_t data;
+    rh_jsonpath_t *query;      /**< the part of the source that is the data; NULL: all of it */
+    rh_jsonpath_t *each;       /**< within the data: an event for each node; NULL: one event */
+    rh_rule_value_t key;       /**< not given: the group `key`, else the item's `id` */
+    rh_rule_value_t id;        /**< the tenant's idempotency key; not given: none */
+    rh_rule_value_t tenant;    /**< not given: the group `tenant`, or else RestHooksTenant */
+    ap_expr_info_t *when;      /**< NULL: always */
+    ap_expr_info_t *url;       /**< what internal GETs ask for; NULL: the request's own URL */
+    bool observe;              /**< what matches is recorded and counted, but not sent */
+    bool with_before;          /**< events have `previous` */
+    bool unless_unchanged;     /**< no event where the item is what was there before */
+    bool needs[RH_DATA_COUNT]; /**< bodies that the rule looks at */
+    bool by_item;              /**< when= or tenant= look at bodies: judged per item, at the end */
+} rh_rule_t;
+
+/** Functions of a rule's expressions: what their query is run on. */
+typedef enum {
+    RH_SUBJECT_RESPONSE = RH_DATA_RESPONSE,
+    RH_SUBJECT_REQUEST = RH_DATA_REQUEST,
+    RH_SUBJECT_BEFORE = RH_DATA_BEFORE,
+    RH_SUBJECT_AFTER = RH_DATA_AFTER,
+    RH_SUBJECT_ITEM,
+    RH_SUBJECT_CHANGED /**< before and after */
+} rh_subject_t;
+
+/**
+ * The value of a function in a rule's expression.
+ * @param r the request that the expression is evaluated for
+ * @return a string of r's pool, "" where there is nothing
+ */
+typedef const char *(*rh_rule_evaluate_t)(request_rec *r, rh_subject_t subject,
+                                          const rh_jsonpath_t *query);
+
+/** Give ap_expr the functions item, request, response, before, after and changed, which only
+ * options of RestHooksEvent may use. */
+void rh_rule_functions_register(rh_rule_evaluate_t evaluate);
+/** Name the rule whose options are being parsed; NULL: none. For rh_rule_parse.c. */
+void rh_rule_functions_enter(rh_rule_t *rule);
+
+#endif
