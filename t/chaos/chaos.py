@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
+# Packages: locales pgbouncer
 """Faults at random under load, and a ledger of what was promised and what came of it.
 
-    t/chaos/chaos.py [--seconds N] [--seed N] [--db pgsql|sqlite3]
+    t/chaos/chaos.py [--seconds N] [--seed N] [--db pgsql|sqlite3] [--variant V]
 
 On PostgreSQL two httpd share a database, one of them through a relay that can be cut; on SQLite
 there is one. Clients change employees through the proxy and publish, each at one host. Meanwhile
@@ -23,10 +24,12 @@ from collections import Counter, defaultdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+sys.path.insert(0, HERE)
 
 parser = argparse.ArgumentParser(description="Faults at random under load.")
 parser.add_argument("--seconds", type=float, default=30, help="of faults and load")
 parser.add_argument("--seed", type=int, default=None)
+parser.add_argument("--variant", default="plain", help="of PostgreSQL; \"list\" shows them")
 parser.add_argument("--db", choices=("pgsql", "sqlite3"), default=os.environ.get("RH_DB", "pgsql"))
 options = parser.parse_args()
 os.environ["RH_DB"] = options.db
@@ -34,7 +37,12 @@ os.environ["RH_TEST_TIMEOUT"] = str(int(options.seconds) + 600)
 
 from rhtest import *  # noqa: E402,F403
 from load import Ledger, Load  # noqa: E402
-from relay import Relay  # noqa: E402
+from variants import VARIANTS, Setting  # noqa: E402
+
+if options.variant not in VARIANTS or options.db != "pgsql" and options.variant != "plain":
+    for name, what in VARIANTS.items():
+        print(f"{name:22} {what}")
+    sys.exit(0 if options.variant == "list" else 2)
 
 TIMEOUT = 2  # RestHooksTimeout
 LEASE = TIMEOUT + 30
@@ -85,25 +93,10 @@ def tell(text):
 
 # The hosts.
 
-relay = None
+relay, setting, databases = None, None, [None]
 if options.db == "pgsql":
-    cluster = Cluster()
-    at_end(cluster.remove)
-    database = Pgsql(cluster)
-    relay = Relay(os.path.join(cluster.root, ".s.PGSQL.5432"))
-    at_end(relay.stop)
-
-    def shared(base):
-        one = Pgsql.__new__(Pgsql)
-        one.__dict__.update(database.__dict__)
-        one.params = f"{base} dbname={database.name}"
-        one.remove = lambda: None
-        return one
-
-    databases = [database,
-                 shared(f"host=127.0.0.1 port={relay.port} user=postgres connect_timeout=3")]
-else:
-    databases = [None]
+    setting = Setting(options.variant)
+    cluster, relay, databases = setting.cluster, setting.relay, setting.databases
 hosts = [Httpd(backend=backend, database=one, extra=EXTRA, expect=EXPECT,
                retry="1s 1s 1s 1s 1s 1s 1s 1s") for one in databases]
 database = hosts[0].database
@@ -198,9 +191,43 @@ def kill_in_outage():
     tell(f"host {hosts.index(host)} is killed while the database is away")
 
 
+def reconfigure():
+    """While the database is away, a virtual host comes or goes in front of a host's own."""
+    host = dice.choice(hosts)
+    cluster.stop("immediate")
+    started = time.time()
+    time.sleep(dice.uniform(1, 3))
+    host.stop()
+    if len(host.vhosts) == 1:
+        host.vhosts.insert(0, Vhost(enabled=False, database=False))
+    else:
+        del host.vhosts[0]
+    host.write_config()
+    kills.append(time.time())
+    host.start(wait=False)
+    time.sleep(dice.uniform(1, 3))
+    cluster.start()
+    outages.append((started, time.time()))
+    host.wait_ready()
+    tell(f"host {hosts.index(host)} has {len(host.vhosts)} virtual hosts, after an outage")
+
+
+def more_faults(name, fault):
+    def begin():
+        seconds = dice.uniform(2, LONGEST)
+        started = time.time()
+        fault(seconds)
+        outages.append((started, time.time()))
+        tell(f"{name} for {time.time() - started:.1f} s")
+    return begin
+
+
 faults = [kill_child, kill_host, graceful]
 if options.db == "pgsql":
     faults += [crash_database, stop_database, cut_off, swallow, kill_in_outage]
+    faults += [more_faults(*one) for one in setting.faults.items()]
+    if options.variant == "reconfigured":
+        faults += [reconfigure]
 
 loads = []
 for host in hosts:
@@ -312,5 +339,5 @@ is_(int(wrong[0][0]), 0, "every event has a delivery to every subscription, bad 
 waiting = [path for path in paths
            if api.deliveries(subscriptions[path]["id"], "?state=pending&limit=5")]
 is_(waiting, [], "nothing waits for a good target any more")
-diag(f"{len(kills)} kills, {len(outages)} outages, {len(told) - 3} faults; seed {seed}")
+diag(f"{options.variant}: {len(kills)} kills, {len(outages)} outages, {len(told) - 3} faults; seed {seed}")
 done_testing()

@@ -37,7 +37,11 @@ def unprivileged(*names):
 class Cluster:
     """A PostgreSQL of its own in a temporary folder, reached by a Unix socket there only."""
 
-    def __init__(self, options=""):
+    _environment = {}
+
+    def __init__(self, options="", environment=None):
+        """`options` are lines of postgresql.conf, `environment` more variables of the server."""
+        self._environment = environment or {}
         if not pg_tool("initdb"):
             raise RuntimeError("no PostgreSQL server: apt-get install postgresql")
         self.root = tempfile.mkdtemp(prefix="rhpg-", dir="/tmp")
@@ -69,7 +73,7 @@ class Cluster:
         done = subprocess.run([pg_tool("pg_ctl"), "-D", self._data, "-l", self._log, "-w", "-t",
                                "60", "start"], stdin=subprocess.DEVNULL, cwd="/",
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-                              **self._user)
+                              env={**os.environ, **self._environment}, **self._user)
         if done.returncode != 0:
             with open(self._log, encoding="utf-8", errors="replace") as file:
                 raise RuntimeError("PostgreSQL did not start: " + file.read()[-2000:])

@@ -24,12 +24,13 @@ class PgBouncer:
         self.root = tempfile.mkdtemp(prefix="rhpb-", dir="/tmp")
         self._user = unprivileged("postgres")
         self.port = free_port()
+        self.socket = os.path.join(self.root, f".s.PGSQL.{self.port}")
         self.conninfo = f"host=127.0.0.1 port={self.port} user=postgres connect_timeout=3"
         with open(os.path.join(self.root, "users"), "w", encoding="utf-8") as file:
             file.write('"postgres" ""\n')
         with open(os.path.join(self.root, "pgbouncer.ini"), "w", encoding="utf-8") as file:
             file.write(f"[databases]\n* = host={cluster.root}\n[pgbouncer]\n"
-                       f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+                       f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir = {self.root}\n"
                        f"auth_type = trust\nauth_file = {self.root}/users\npool_mode = {mode}\n"
                        f"logfile = {self.root}/log\n{settings}")
         if self._user:
@@ -61,10 +62,9 @@ class PgBouncer:
     def kill(self, number=signal.SIGKILL):
         self.process.send_signal(number)
         self.process.wait(30)
-        try:
-            os.remove(os.path.join(self.root, "log"))
-        except OSError:
-            pass
+        for path in (os.path.join(self.root, "log"), self.socket, self.socket + ".lock"):
+            if os.path.exists(path):
+                os.remove(path)
 
     def remove(self):
         if self.process and self.process.poll() is None:

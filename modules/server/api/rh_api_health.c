@@ -73,6 +73,9 @@ static const char *database_problem(rh_api_t *api)
     if (rh_store_ping(api->store, api->r->pool, &problem) == APR_SUCCESS) {
         return NULL;
     }
+    if (rh_gate_problem(api->config->gate)) {
+        return rh_gate_problem(api->config->gate);
+    }
     return problem ? problem : "the database does not answer as it should";
 }
 

@@ -90,10 +90,27 @@ apr_status_t rh_db_query(rh_db_t *db, const char *sql, apr_pool_t *pool)
     return rc == 0 ? APR_SUCCESS : APR_EGENERAL;
 }
 
+/**
+ * A statement's text for PostgreSQL without PREPARE, in which the driver declares each parameter as
+ * varchar: say so in the text, as the server cannot infer the type of `%s IS NULL`.
+ */
+static const char *declare_types(apr_pool_t *pool, const char *sql)
+{
+    const char *typed = "";
+
+    for (const char *at = strstr(sql, "%s"); at; at = strstr(sql, "%s")) {
+        typed = apr_pstrcat(pool, typed, apr_pstrmemdup(pool, sql, (apr_size_t)(at - sql)),
+                            "%s::varchar", NULL);
+        sql = at + 2;
+    }
+    return apr_pstrcat(pool, typed, sql, NULL);
+}
+
 /** The prepared form of a statement on this connection. @return the driver's code */
 static int get_prepared(rh_db_t *db, rh_db_session_t *session, const rh_statement_t *statement,
                         apr_dbd_prepared_t **prepared)
 {
+    const char *sql = db->dialect == RH_DIALECT_PGSQL ? statement->pgsql : statement->sqlite;
     const char *name = NULL;
     int rc;
 
@@ -101,13 +118,13 @@ static int get_prepared(rh_db_t *db, rh_db_session_t *session, const rh_statemen
     if (*prepared) {
         return 0;
     }
-    if (!session->shared) {
+    if (session->shared) {
+        sql = declare_types(session->statements, sql);
+    } else {
         /* A name is never used twice, so that one the server still knows is not in the way. */
         name = apr_psprintf(session->statements, "%s_%u", statement->label, ++session->serial);
     }
-    rc = apr_dbd_prepare(db->driver, session->statements, db->handle,
-                         db->dialect == RH_DIALECT_PGSQL ? statement->pgsql : statement->sqlite,
-                         name, prepared);
+    rc = apr_dbd_prepare(db->driver, session->statements, db->handle, sql, name, prepared);
     if (rc == 0) {
         apr_hash_set(db->prepared, statement->label, APR_HASH_KEY_STRING, *prepared);
     }
