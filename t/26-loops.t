@@ -116,6 +116,15 @@ first = app.post("/events", {"type": "some.thing", "tenant": "acme", "data": 2},
                  headers={"X-Hook-Hops": hops})
 is_(first.status, 202, "an event that is published because of a delivery is taken")
 ok(sink.quiet(2) and sink.count("/in") == 1, "RestHooksMaxHops 0: and not sent")
-is_(place.api.get("/events/" + first.json["ids"][0]).json["observed"], True,
-    "it is recorded as one that is only observed")
+event = place.api.get("/events/" + first.json["ids"][0]).json
+is_((event["source"], event["reason"], event["hops"], event["deliveries"]),
+    ("publish", "hops", 1, []), "it is recorded, with the reason")
+place.httpd.stop()
+
+# Deliveries that are claimed, not handed over: the number is the event's.
+
+place = Place()
+place.api.subscribe(place.url, ["employee.created"], ordered=True)
+place.post()
+is_(place.calls(4), 4, "a subscription in order ends as soon")
 done_testing()

@@ -105,6 +105,37 @@ for code in (410, 409):
     is_((answer.status, answer.json.get("state")), (200, "active"), f"{code}: it can be revived")
     api.delete("/subscriptions/" + subscription["id"])
 
+# Gone, while another delivery waits for its time: nobody would look at that for an hour.
+patient = Httpd(retry="1h", extra='RestHooksEventType some.thing "something"')
+two_answers = [500, 410]
+receiver.on("/leaving", lambda received, number: (two_answers.pop(0),))
+subscription = patient.api().subscribe(receiver.url + "/leaving?a=b", ["some.thing"],
+                                       headers={"Authorization": "Bearer abc", "X-Plain": "yes"})
+events = patient.api(role="app")
+for number in range(2):
+    events.post("/events", {"type": "some.thing", "data": {"n": number}})
+    ok(wait_until(lambda: [d["attempt_count"] for d in
+                           patient.api().deliveries(subscription["id"])].count(1) == number + 1),
+       f"attempt {number + 1} ended")
+ok(wait_until(lambda: sorted(d["state"] for d in patient.api().deliveries(subscription["id"])) ==
+              ["cancelled", "failed"], 20), "what waits for an hour is cancelled at once by Gone")
+
+# What was sent then is on record.
+table = "resthooks.attempt" if DB == "pgsql" else "resthooks_attempt"
+sent = json.loads(patient.database.sql(f"SELECT sent FROM {table} ORDER BY id LIMIT 1")[0][0])
+is_((sent["url"], sent["format"], sent["address"]),
+    (receiver.url + "/leaving?a=b", "array", f"127.0.0.1:{receiver.port}"),
+    "an attempt's record says to where it went, and in which format")
+first = receiver.received("/leaving")[0]
+is_({name: sent["headers"].get(name) for name in ("webhook-id", "webhook-signature", "X-Plain",
+                                                  "X-Hook-Hops", "Authorization")},
+    {**{name: first.headers[name] for name in ("webhook-id", "webhook-signature", "X-Plain",
+                                               "X-Hook-Hops")}, "Authorization": "********"},
+    "with the header as it arrived, but for a secret's value")
+ok(all(sent["times"][name] >= 0 for name in ("connect_ms", "first_byte_ms", "total_ms")),
+   "and how long its parts took")
+patient.stop()
+
 # Retry-After, for the whole subscription
 receiver.on("/busy", lambda received, number:
             (429, [("Retry-After", "3")], b"") if number == 1 else (200,))

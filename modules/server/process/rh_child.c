@@ -95,6 +95,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     site->spool = config->settings.spool;
     site->spool_owner = config->spool_owner;
     site->metrics = config->metrics;
+    site->record_sent = true;
     site->log_attempts = config->attempt_log;
     if (site->log_attempts) {
         site->log_attempts->metrics = config->metrics;
