@@ -25,10 +25,13 @@ rh_bytes_t rh_bytes_of(const char *text)
 
 bool rh_is_token(rh_bytes_t text)
 {
-    for (apr_size_t i = 0; i < text.len; i++) {
-        char c = text.data[i];
+    /* A bit for each character up to 0x7f: "!#$%&'*+-.^_`|~", digits, letters. */
+    static const apr_uint32_t allowed[4] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
 
-        if (!rh_is_alphanumeric(c) && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))) {
+    for (apr_size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.data[i];
+
+        if (c >= 0x80 || !(allowed[c / 32] >> c % 32 & 1)) {
             return false;
         }
     }

@@ -15,6 +15,8 @@
 
 /** Size of the text of an address, brackets and NUL included. */
 #define RH_ADDRESS_TEXT_BYTES 48
+/** The same with a port. */
+#define RH_ADDRESS_PORT_TEXT_BYTES 56
 
 typedef struct rh_address_t {
     int family;              /**< APR_INET or APR_INET6 */
@@ -30,6 +32,10 @@ bool rh_address_of_os(const void *os_address, rh_address_t *address);
 
 /** Write the address as it stands in an authority: IPv6 in brackets. @return `text` */
 const char *rh_address_write(const rh_address_t *address, char text[RH_ADDRESS_TEXT_BYTES]);
+
+/** Write "192.0.2.1:443" or "[2001:db8::1]:443". @return `text` */
+const char *rh_address_write_port(const rh_address_t *address, apr_port_t port,
+                                  char text[RH_ADDRESS_PORT_TEXT_BYTES]);
 
 /**
  * Fill an APR address with all that apr_socket_connect reads of it. It points into itself: a copy

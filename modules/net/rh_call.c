@@ -21,11 +21,7 @@ void rh_call_drop_connection(rh_call_t *call)
 /** Note an address for the exchange, unless it is the proxy's own. */
 static void note_address(rh_call_t *call, const rh_address_t *address, unsigned short port)
 {
-    rh_exchange_t *exchange = call->exchange;
-    char text[RH_ADDRESS_TEXT_BYTES];
-
-    apr_snprintf(exchange->address, sizeof(exchange->address), "%s:%hu",
-                 rh_address_write(address, text), port);
+    (void)rh_address_write_port(address, port, call->exchange->address);
 }
 
 /** Note what the connection goes to. */

@@ -32,11 +32,16 @@ static void addresses(void)
     struct sockaddr other = {.sa_family = AF_UNIX};
     apr_sockaddr_t filled;
     rh_address_t address;
-    char *ip = NULL;
+    char with_port[RH_ADDRESS_PORT_TEXT_BYTES], *ip = NULL;
 
     is(written("192.0.2.1"), "192.0.2.1", "an IPv4 address");
     is(written("2001:DB8::1"), "[2001:db8::1]", "one of IPv6, in brackets");
     is(written(longest), "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]", "the longest there is");
+    rh_address_read("203.0.113.255", &address);
+    is(rh_address_write_port(&address, 65535, with_port), "203.0.113.255:65535", "with a port");
+    rh_address_read("::", &address);
+    is(rh_address_write_port(&address, 1, with_port), "[::]:1", "one of IPv6 likewise");
+    is(written("0.10.200.9"), "0.10.200.9", "octets have no leading zeros");
     is(written("example.com"), "none", "a name is not an address");
     is(written("1.2.3"), "none", "nor are three octets");
     is(written("fe80::1%eth0"), "none", "nor is one with a zone");
