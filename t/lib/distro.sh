@@ -64,7 +64,7 @@ rm -rf build autom4te.cache
 unset RH_PGSQL
 dpkg-buildpackage -us -uc -b >/tmp/package 2>&1 </dev/null &&
     echo "package     $(cd / && ls *.deb | grep -v dbgsym | tr '\n' ' ')" ||
-    { tail -n 30 /tmp/package; echo "package     failed"; }
+    { grep -E 'error:|\*\*\*|^(not ok|FAIL)' /tmp/package | head -n 20; echo "package     failed"; }
 TEXT
 }
 
@@ -86,7 +86,7 @@ distro_check() {
     distro_run "$root" bash /run.sh </dev/null 2>&1 | tee "$log" || true
     passed=$(sed -n 's/^# PASS: *//p' "$log" | tail -n 1)
     passed=${passed:-0}
-    failed=$(($(sed -n 's/^# \(FAIL\|ERROR\): *//p' "$log" | paste -sd+ | sed 's/^$/1/')))
+    failed=$(($(sed -n 's/^# FAIL: *//p' "$log" | tail -n 1) + $(sed -n 's/^# ERROR: *//p' "$log" | tail -n 1)))
     grep -q '^package     .*\.deb' "$log" && passed=$((passed + 1)) || failed=$((failed + 1))
     [ "$passed" -gt 1 ] || failed=$((failed + 1))
     section "end"
