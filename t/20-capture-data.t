@@ -34,7 +34,7 @@ RULES = r"""
 
 backend = RawBackend()
 httpd = Httpd(config="RegisterHttpMethod PURGE", backend=backend, rules=RULES,
-              extra="RestHooksMaxData 5000")
+              extra="RestHooksMaxData 5000", expect=["RH0615"])
 events = Events(httpd, ("acme", "other"))
 BASE = "/employers/acme"
 

@@ -165,6 +165,25 @@ for _ in range(2):
     send("POST", BASE + "/once", b"{}", answer=b'{"id":1}')
 is_(len(seen()), 4, "and without an id each request is one")
 
+# What fits but is no event is counted.
+send("PATCH", BASE + "/orders/8", status=404)
+before = httpd.api("acme").get("/event-types/order.paid").json["not_captured"]
+send("PATCH", BASE + "/orders/8", status=404)
+after = httpd.api("acme").get("/event-types/order.paid").json["not_captured"]
+is_(after, {**before, "status": before["status"] + 1}, "not_captured counts what has another status")
+ok(before["when"] >= 2, f"and what when= refuses ({before})")
+is_(sorted(httpd.api("acme").get("/event-types/order.changed").json["not_captured"]), ["status", "unchanged"],
+    "and what has not changed")
+is_(httpd.api("acme").get("/event-types/bulk.made").json["not_captured"], {"no_item": 1, "when": 1},
+    "and lists without items")
+metrics = httpd.request("GET", "/hooks/metrics", headers={"X-Tenant": "acme"}).body.decode()
+like(metrics, r'resthooks_not_captured_total\{host="[^"]*",rule="4",type="order.paid",reason="status"\} %d'
+     % after["status"], "as a metric by rule, type and reason")
+is_(events.new(), [], "none of them is an event")
+send("POST", BASE + "/tenants", b'{"z":{}}')
+httpd.wait_log(r"RH0615: POST /employers/acme/tenants fits RestHooksEvent bulk.tenant \(rule 3\)")
+httpd.expect("RH0615")
+
 # What httpd -t refuses.
 for option, reason in (
         ("data=response:$.a[", "data=$.a[: not a selector at byte 4"), ("each=x", "each=x"),

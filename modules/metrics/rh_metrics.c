@@ -94,6 +94,25 @@ void rh_metrics_event(const rh_metrics_t *metrics, int type, int source)
     }
 }
 
+static bool has_miss(const rh_metrics_t *metrics, int rule, int reason)
+{
+    return metrics && rule >= 0 && rule < metrics->rules && reason >= 0 &&
+           reason < metrics->reasons;
+}
+
+void rh_metrics_miss(const rh_metrics_t *metrics, int rule, int reason)
+{
+    if (has_miss(metrics, rule, reason)) {
+        ADD(metrics->missed[rule * metrics->reasons + reason], 1);
+    }
+}
+
+apr_uint64_t rh_metrics_read_miss(const rh_metrics_t *metrics, int rule, int reason)
+{
+    return has_miss(metrics, rule, reason) ? GET(metrics->missed[rule * metrics->reasons + reason])
+                                           : 0;
+}
+
 apr_uint64_t rh_metrics_read(const rh_metrics_t *metrics, rh_count_t counter)
 {
     return GET(metrics->host->counters[counter]);

@@ -107,6 +107,8 @@ typedef struct rh_metrics_t {
     rh_metrics_host_t *host;
     apr_uint64_t *events; /**< stored ones: a row for each type and one for others, by source */
     int types, sources;
+    apr_uint64_t *missed; /**< what rules fitted but did not capture: a row for each, by reason */
+    int rules, reasons;
     apr_int64_t *gauges; /**< RH_GAUGE_COUNT, of this process; NULL: it found no room */
 } rh_metrics_t;
 
@@ -121,10 +123,14 @@ void rh_metrics_observe(const rh_metrics_t *metrics, rh_histogram_t histogram, a
 /** An event was stored. @param type its place in the catalogue; anything else: others */
 void rh_metrics_event(const rh_metrics_t *metrics, int type, int source);
 
+/** A rule fitted, but made no event. @param rule its index in the host's rules */
+void rh_metrics_miss(const rh_metrics_t *metrics, int rule, int reason);
+
 /* ---- reading ---- */
 
 apr_uint64_t rh_metrics_read(const rh_metrics_t *metrics, rh_count_t counter);
 apr_uint64_t rh_metrics_read_event(const rh_metrics_t *metrics, int type, int source);
+apr_uint64_t rh_metrics_read_miss(const rh_metrics_t *metrics, int rule, int reason);
 /** Copy a histogram. @return the number of values */
 apr_uint64_t rh_metrics_read_histogram(const rh_metrics_t *metrics, rh_histogram_t histogram,
                                        rh_buckets_t *buckets);

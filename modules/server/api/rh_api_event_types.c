@@ -62,11 +62,42 @@ static int no_such_type(rh_api_t *api)
     return rh_api_error(api, 404, "This server has no such event type.");
 }
 
+/** What the type's rules fitted but did not capture: counts by reason, of all processes. */
+static struct json_object *misses_json(rh_api_t *api, const char *type)
+{
+    struct json_object *tree = json_object_new_object();
+    const apr_array_header_t *rules = api->config->settings.rules;
+    int rule, reason;
+
+    for (reason = 0; reason < RH_MISS_COUNT; reason++) {
+        apr_uint64_t count = 0;
+
+        for (rule = 0; rule < rules->nelts; rule++) {
+            if (strcmp(APR_ARRAY_IDX(rules, rule, const rh_rule_t *)->type, type) == 0) {
+                count += rh_metrics_read_miss(api->config->metrics, rule, reason);
+            }
+        }
+        if (count > 0) {
+            json_object_object_add(tree, rh_miss_name((rh_miss_t)reason),
+                                   json_object_new_int64((apr_int64_t)count));
+        }
+    }
+    return tree;
+}
+
 int rh_api_event_type_get(rh_api_t *api)
 {
     const rh_catalogue_type_t *entry = rh_api_find_type(api->config, api->parameter);
+    struct json_object *tree;
 
-    return entry ? rh_api_json(api, HTTP_OK, type_json(api, entry)) : no_such_type(api);
+    if (!entry) {
+        return no_such_type(api);
+    }
+    tree = type_json(api, entry);
+    if (entry->captured) {
+        json_object_object_add(tree, "not_captured", misses_json(api, entry->type));
+    }
+    return rh_api_json(api, HTTP_OK, tree);
 }
 
 /** The sample as an event that could have happened now. */

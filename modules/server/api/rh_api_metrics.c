@@ -180,6 +180,35 @@ static void put_events(scrape_t *scrape)
     }
 }
 
+/** What rules fitted but did not capture: those reasons that there were. */
+static void put_misses(scrape_t *scrape)
+{
+    int i, rule, reason;
+
+    rh_openmetrics_family(&scrape->out, "resthooks_not_captured", RH_FAMILY_COUNTER, NULL,
+                          "Requests and items that a rule fitted but made no event of, by rule (in "
+                          "the order of RestHooksEvent), its type and reason");
+    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+        const rh_instruments_host_t *host = host_at(scrape, i);
+        const apr_array_header_t *rules = host->config->settings.rules;
+
+        for (rule = 0; rule < rules->nelts; rule++) {
+            for (reason = 0; reason < RH_MISS_COUNT; reason++) {
+                apr_uint64_t count = rh_metrics_read_miss(&host->metrics, rule, reason);
+                const char *labels[] = {"host",   host->name,
+                                        "rule",   apr_itoa(scrape->pool, rule + 1),
+                                        "type",   APR_ARRAY_IDX(rules, rule, rh_rule_t *)->type,
+                                        "reason", rh_miss_name((rh_miss_t)reason),
+                                        NULL};
+
+                if (count > 0) {
+                    rh_openmetrics_sample(&scrape->out, labels, (apr_int64_t)count);
+                }
+            }
+        }
+    }
+}
+
 static void put_counters(scrape_t *scrape, const counters_t *family)
 {
     int i, n;
@@ -352,6 +381,7 @@ int rh_api_metrics_get(rh_api_t *api)
     rh_openmetrics_begin(&scrape.out, api->r->pool, prometheus);
     put_process(&scrape);
     put_events(&scrape);
+    put_misses(&scrape);
     for (i = 0; i < LENGTH(counters); i++) {
         put_counters(&scrape, &counters[i]);
     }

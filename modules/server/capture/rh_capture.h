@@ -47,6 +47,7 @@ typedef struct rh_match_t {
     const rh_rule_t *rule;
     const char **values; /**< of the named groups, at the indexes of rule->names; NULL: no part */
     int count;           /**< how many `values` */
+    bool missed;         /**< that it does not live is counted */
     bool live; /**< the status fits and, unless they are judged by item, when= and tenant */
     const char *tenant;            /**< when live; NULL: it is judged by item */
     rh_resource_t *before, *after; /**< NULL: not needed, or there is no URI to ask for */
@@ -117,12 +118,15 @@ request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r);
 const char **rh_match_enter(const rh_match_t *match, request_rec *r);
 /** Filters below and the access log see the environment that they would see without us. */
 void rh_match_leave(const rh_match_t *match, request_rec *r, const char **hidden);
-/** Whether when= is true, in the rule's environment. Counts and logs what it refuses. */
-bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r);
+/** Whether when= is true, in the rule's environment. @param why receives the reason if not */
+bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                   rh_miss_t *why);
+/** Count that a rule made no event, and warn of the first one that cannot be meant. */
+void rh_match_miss(const rh_capture_t *capture, const rh_match_t *match, rh_miss_t why);
 /**
  * The tenant by tenant=, else by the group, else by RestHooksTenant, in the rule's environment.
  * @param given of the item, where tenant= is a query
- * @return NULL: none, or not a valid one; counted and logged
+ * @return NULL: none, or not a valid one; logged
  */
 const char *rh_match_tenant(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
                             const char *given);

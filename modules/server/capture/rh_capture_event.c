@@ -34,17 +34,18 @@ static const char *query_item(const making_t *making, const rh_rule_value_t *val
                         : NULL;
 }
 
-/** Judge an item, and find what its event is about. @return whether there is an event */
-static bool judge_item(making_t *making)
+/** Judge an item, and find what its event is about. @return whether there is an event; *why not */
+static bool judge_item(making_t *making, rh_miss_t *why)
 {
     const rh_rule_t *rule = making->match->rule;
     rh_capture_t *capture = making->capture;
     rh_item_t *item = making->item;
     const rh_json_tree_t *tree;
 
-    if (rule->by_item && !rh_match_when(capture, making->match, making->r)) {
+    if (rule->by_item && !rh_match_when(capture, making->match, making->r, why)) {
         return false;
     }
+    *why = RH_MISS_NO_TENANT;
     making->tenant = making->match->tenant;
     if (!making->tenant) {
         making->tenant =
@@ -64,6 +65,7 @@ static bool judge_item(making_t *making)
     if (!tree || !rh_item_before(capture, making->match, making->key, &making->before)) {
         return true;
     }
+    *why = RH_MISS_UNCHANGED;
     return !rule->unless_unchanged || !rh_json_same(tree, 0, making->before, 0);
 }
 
@@ -207,6 +209,9 @@ static void make_events(rh_capture_t *capture, rh_match_t *match, request_rec *r
     apr_array_header_t *selected = rh_items_select(capture, match);
     const char **hidden = rh_match_enter(match, r);
 
+    if (selected->nelts == 0) {
+        rh_match_miss(capture, match, RH_MISS_NO_ITEM);
+    }
     capture->item_match = match;
     for (int i = 0; i < selected->nelts; i++) {
         making_t making = {.capture = capture,
@@ -214,9 +219,12 @@ static void make_events(rh_capture_t *capture, rh_match_t *match, request_rec *r
                            .match = match,
                            .item = &APR_ARRAY_IDX(selected, i, rh_item_t),
                            .index = i};
+        rh_miss_t why;
 
         capture->item = making.item;
-        if (judge_item(&making)) {
+        if (!judge_item(&making, &why)) {
+            rh_match_miss(capture, match, why);
+        } else {
             rh_event_t *event = apr_pcalloc(capture->r->pool, sizeof(*event));
             rh_commit_t *item = apr_array_push(items);
 

@@ -131,7 +131,36 @@ void rh_match_leave(const rh_match_t *match, request_rec *r, const char **hidden
     }
 }
 
-bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r)
+static int find_index(const rh_capture_t *capture, const rh_rule_t *rule)
+{
+    const apr_array_header_t *rules = capture->config->settings.rules;
+
+    for (int i = 0; i < rules->nelts; i++) {
+        if (APR_ARRAY_IDX(rules, i, const rh_rule_t *) == rule) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void rh_match_miss(const rh_capture_t *capture, const rh_match_t *match, rh_miss_t why)
+{
+    const rh_rule_t *rule = match->rule;
+    apr_uint32_t bit = 1u << why;
+    int index = find_index(capture, rule);
+
+    rh_metrics_miss(capture->config->metrics, index, (int)why);
+    if ((why == RH_MISS_NO_TENANT || why == RH_MISS_ERROR) &&
+        (__atomic_fetch_or(rule->warned, bit, __ATOMIC_RELAXED) & bit) == 0) {
+        rh_log(&capture->config->log, RH_LOG_WARN, APR_SUCCESS, "RH0615",
+               "%s %s fits RestHooksEvent %s (rule %d) but makes no event: %s; more of these are "
+               "only counted (resthooks_not_captured)",
+               capture->r->method, capture->r->uri, rule->type, index + 1, rh_miss_name(why));
+    }
+}
+
+bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
+                   rh_miss_t *why)
 {
     const char *error = NULL;
     int result;
@@ -140,6 +169,7 @@ bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request
         return true;
     }
     result = ap_expr_exec(r, match->rule->when, &error);
+    *why = result < 0 ? RH_MISS_ERROR : RH_MISS_WHEN;
     if (result < 0) {
         rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0601",
                "%s: when= cannot be evaluated for %s %s: %s; no event", match->rule->type,
@@ -225,6 +255,30 @@ request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r)
     return judged;
 }
 
+/** Judge a match by what is known before bodies are. @return false and *why */
+static bool judge_match(const rh_capture_t *capture, rh_match_t *match, request_rec *r,
+                        rh_miss_t *why)
+{
+    const char **hidden;
+    bool wanted;
+
+    *why = RH_MISS_STATUS;
+    if (!status_fits(match->rule, r->status)) {
+        return false;
+    }
+    if (match->rule->by_item) {
+        return true;
+    }
+    hidden = rh_match_enter(match, r);
+    wanted = rh_match_when(capture, match, r, why);
+    if (wanted) {
+        *why = RH_MISS_NO_TENANT;
+        match->tenant = rh_match_tenant(capture, match, r, NULL);
+    }
+    rh_match_leave(match, r, hidden);
+    return wanted && match->tenant;
+}
+
 int rh_rules_judge(rh_capture_t *capture, request_rec *answered)
 {
     request_rec *r = rh_capture_merged(capture, answered);
@@ -232,15 +286,13 @@ int rh_rules_judge(rh_capture_t *capture, request_rec *answered)
 
     for (int i = 0; i < capture->matches->nelts; i++) {
         rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
+        rh_miss_t why;
 
-        match->live = status_fits(match->rule, r->status);
-        if (match->live && !match->rule->by_item) {
-            const char **hidden = rh_match_enter(match, r);
-
-            match->tenant =
-                rh_match_when(capture, match, r) ? rh_match_tenant(capture, match, r, NULL) : NULL;
-            match->live = match->tenant != NULL;
-            rh_match_leave(match, r, hidden);
+        match->tenant = NULL;
+        match->live = judge_match(capture, match, r, &why);
+        if (!match->live && !match->missed) {
+            match->missed = true; /* an error's response may be judged as well */
+            rh_match_miss(capture, match, why);
         }
         live += match->live;
     }

@@ -52,8 +52,23 @@ typedef struct rh_rule_t {
     bool with_before;          /**< events have `previous` */
     bool unless_unchanged;     /**< no event where the item is what was there before */
     bool needs[RH_DATA_COUNT]; /**< bodies that the rule looks at */
+    apr_uint32_t *warned;      /**< atomic: bits of rh_miss_t that this process has warned of */
     bool by_item;              /**< when= or tenant= look at bodies: judged per item, at the end */
 } rh_rule_t;
+
+/** Why a request that a rule fits is no event. */
+typedef enum {
+    RH_MISS_STATUS,    /**< status= */
+    RH_MISS_WHEN,      /**< when= is false */
+    RH_MISS_UNCHANGED, /**< unless=unchanged */
+    RH_MISS_NO_ITEM,   /**< each= selects nothing */
+    RH_MISS_NO_TENANT,
+    RH_MISS_ERROR, /**< an expression failed */
+    RH_MISS_COUNT
+} rh_miss_t;
+
+/** The reason's name in metrics and the API. */
+const char *rh_miss_name(rh_miss_t reason);
 
 /** Functions of a rule's expressions: what their query is run on. */
 typedef enum {

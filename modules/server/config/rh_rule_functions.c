@@ -20,10 +20,22 @@ typedef struct call_t {
     const rh_jsonpath_t *query;
 } call_t;
 
+/** Names by rh_miss_t. */
+static const char *const miss_names[RH_MISS_COUNT] = {
+    [RH_MISS_STATUS] = "status",       [RH_MISS_WHEN] = "when",
+    [RH_MISS_UNCHANGED] = "unchanged", [RH_MISS_NO_ITEM] = "no_item",
+    [RH_MISS_NO_TENANT] = "no_tenant", [RH_MISS_ERROR] = "error",
+};
+
 static rh_rule_evaluate_t evaluate_call;
 /* One thread reads the configuration. .htaccess files are read by others, but cannot have
  * RestHooksEvent. */
 static rh_rule_t *parsed_rule;
+
+const char *rh_miss_name(rh_miss_t reason)
+{
+    return miss_names[reason];
+}
 
 void rh_rule_functions_enter(rh_rule_t *rule)
 {

@@ -289,6 +289,7 @@ const char *rh_rule_parse(cmd_parms *cmd, const char *args, rh_rule_t **result)
     rh_rule_t *rule = apr_pcalloc(cmd->pool, sizeof(*rule));
     const char *methods, *pattern, *complaint;
 
+    rule->warned = apr_pcalloc(cmd->pool, sizeof(*rule->warned));
     rule->type = ap_getword_conf(cmd->pool, &args);
     methods = ap_getword_conf(cmd->pool, &args);
     pattern = ap_getword_conf(cmd->pool, &args);

@@ -91,7 +91,7 @@ static const char *shape_of(apr_pool_t *pool, const apr_array_header_t *hosts, i
 
     APR_ARRAY_PUSH(parts, const char *) =
         apr_psprintf(pool, "%s %d %d %d %d", RH_VERSION, (int)sizeof(rh_metrics_host_t),
-                     RH_GAUGE_COUNT, RH_SOURCE_COUNT, children);
+                     RH_GAUGE_COUNT, RH_SOURCE_COUNT * RH_MISS_COUNT, children);
     for (i = 0; i < hosts->nelts; i++) {
         const rh_instruments_host_t *host = &APR_ARRAY_IDX(hosts, i, rh_instruments_host_t);
 
@@ -99,6 +99,11 @@ static const char *shape_of(apr_pool_t *pool, const apr_array_header_t *hosts, i
         for (j = 0; j < host->config->settings.types->nelts; j++) {
             APR_ARRAY_PUSH(parts, const char *) =
                 APR_ARRAY_IDX(host->config->settings.types, j, const rh_catalogue_type_t *)->type;
+        }
+        for (j = 0; j < host->config->settings.rules->nelts; j++) {
+            APR_ARRAY_PUSH(parts, const char *) = "rule";
+            APR_ARRAY_PUSH(parts, const char *) =
+                APR_ARRAY_IDX(host->config->settings.rules, j, const rh_rule_t *)->type;
         }
     }
     return apr_array_pstrcat(pool, parts, ' ');
@@ -110,6 +115,12 @@ static apr_size_t events_size(const rh_instruments_host_t *host)
                     sizeof(apr_uint64_t));
 }
 
+static apr_size_t missed_size(const rh_instruments_host_t *host)
+{
+    return in_lines((apr_size_t)host->config->settings.rules->nelts * RH_MISS_COUNT *
+                    sizeof(apr_uint64_t));
+}
+
 static apr_size_t size_of(const apr_array_header_t *hosts, apr_size_t *before_slots)
 {
     apr_size_t size = in_lines(sizeof(head_t));
@@ -117,7 +128,8 @@ static apr_size_t size_of(const apr_array_header_t *hosts, apr_size_t *before_sl
 
     for (i = 0; i < hosts->nelts; i++) {
         size += in_lines(sizeof(rh_metrics_host_t)) +
-                events_size(&APR_ARRAY_IDX(hosts, i, rh_instruments_host_t));
+                events_size(&APR_ARRAY_IDX(hosts, i, rh_instruments_host_t)) +
+                missed_size(&APR_ARRAY_IDX(hosts, i, rh_instruments_host_t));
     }
     *before_slots = size;
     return size + slot_size * (apr_size_t)slot_count;
@@ -176,6 +188,10 @@ static void hand_out(server_rec *server, char *memory)
         memory += events_size(&hosts[i]);
         hosts[i].metrics.types = hosts[i].config->settings.types->nelts;
         hosts[i].metrics.sources = RH_SOURCE_COUNT;
+        hosts[i].metrics.missed = (apr_uint64_t *)(void *)memory;
+        memory += missed_size(&hosts[i]);
+        hosts[i].metrics.rules = hosts[i].config->settings.rules->nelts;
+        hosts[i].metrics.reasons = RH_MISS_COUNT;
         for (each = server; each; each = each->next) {
             rh_server_config_t *config = rh_server_config(each);
 
