@@ -37,6 +37,9 @@ BAD = [
     (dict(rules=rule("PSOT")), "RH0415", "a.b: .*PSOT"),
     (dict(rules=rule("PUT,FOO")), "RH0415", "a.b: .*FOO"),
     (dict(rules=rule("*")), "RH0415", "not a wildcard"),
+    (dict(rules=rule(more="tenant=REMOTE_USER")), "RH0414", "a.b: tenant=REMOTE_USER"),
+    (dict(rules=rule(more="tenant=req:X-Tenant")), "RH0414", "a.b: tenant=req:X-Tenant"),
+    (dict(rules=rule(more="id=Idempotency-Key")), "RH0421", "a.b: id=Idempotency-Key"),
     (dict(rules=rule("get")), None, None),
     (dict(rules=rule(pattern="^a/b$")), "RH0416", r"\^a/b\$"),
     (dict(rules=rule(pattern=r"^\.a")), "RH0416", "no path"),
@@ -67,6 +70,8 @@ BAD = [
 GOOD = [
     dict(rules=rule()), dict(location=LOGIN),
     dict(extra="RestHooksTenant \"x-%{REMOTE_USER}\""), dict(rules=rule(more="tenant=acme")),
+    dict(rules=rule(more="tenant=$.tenant id=$.id key=17")),
+    dict(rules=rule(more='"tenant=%{env:MATCH_TENANT}" "id=%{req:Idempotency-Key}"')),
     dict(rules=rule("PUT,PATCH,DELETE,GET,HEAD,OPTIONS,PROPFIND,REPORT,MKCALENDAR")),
     *(dict(rules=rule(pattern=pattern)) for pattern in (
         "^/a$", "a$", r"^\/a", "^a?/b", "^a*/b", "^(a|/b)", "^a|/b", "^[^a]b", "^./a", "(?i)^/A",

@@ -92,9 +92,36 @@ void rh_warn_constant_tenant(const rh_log_t *log, const char *text, const char *
     }
 }
 
+/** True if a constant is nearly a variable: REMOTE_USER, req:X-Tenant. */
+static bool is_like_variable(const char *text)
+{
+    apr_size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+
+    return (text[len] == '\0' && strchr(text, '_')) || (strchr(text, ':') && !strpbrk(text, " /"));
+}
+
+/** Warn of values that are the same for all events. A constant tenant may be meant. */
+static void warn_values(const rh_log_t *log, const rh_rule_t *rule)
+{
+    const char *tenant = rule->tenant.expression ? rule->tenant.text : NULL;
+
+    if (tenant && is_constant(tenant) && is_like_variable(tenant)) {
+        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0414",
+               RH_NAME_EVENT " %s: tenant=%s has no variable (a variable is written %%{NAME})",
+               rule->type, tenant);
+    }
+    if (rule->id.expression && is_constant(rule->id.text)) {
+        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0421",
+               RH_NAME_EVENT " %s: id=%s has no variable, so all events but a tenant's first are "
+                             "taken for repetitions of it",
+               rule->type, rule->id.text);
+    }
+}
+
 static void warn_rule(const rh_log_t *log, const rh_rule_t *rule)
 {
     warn_methods(log, rule);
+    warn_values(log, rule);
     if (rh_pattern_matches_no_path(rule->pattern)) {
         rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0416",
                RH_NAME_EVENT " %s: no path matches %s: it begins with \"/\" (host and query are "

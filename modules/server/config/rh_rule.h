@@ -29,6 +29,7 @@ typedef struct rh_status_range_t {
 typedef struct rh_rule_value_t {
     ap_expr_info_t *expression;
     rh_jsonpath_t *query;
+    const char *text; /**< as written */
 } rh_rule_value_t;
 
 /** A capture rule: one RestHooksEvent. */

@@ -144,6 +144,7 @@ static const char *read_value(cmd_parms *cmd, const char *option, const char *te
 {
     const char *complaint;
 
+    value->text = text;
     if (*text != '$') {
         return read_expression(cmd, option, text, RH_EXPR_TEXT, &value->expression);
     }
