@@ -3,10 +3,11 @@
  * @file rh_health.h
  * @brief What became of the operations that events depend on, as the processes saw them.
  *
- * Every process notes each operation's outcome in memory that all share. So what is reported is the
- * way that events really take, not a question beside it. The latest outcome counts; a failure that
- * is not repeated is forgotten after a while, as is one whose operation nobody needs any more.
- * Thread-safe, without locks: a reader may see one outcome's time beside another one's status.
+ * Every process records the outcome of each operation in memory that all of them share. The report
+ * therefore reflects what happened to real events, not the result of a separate probe. The latest
+ * outcome counts; a failure expires unless it is repeated, so one of an operation that is no longer
+ * used goes away as well.
+ * Thread-safe, without locks: a reader may see the time of one outcome with the status of another.
  */
 #ifndef RH_HEALTH_H
 #define RH_HEALTH_H

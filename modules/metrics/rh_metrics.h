@@ -3,10 +3,10 @@
  * @file rh_metrics.h
  * @brief Counters, gauges and histograms of one virtual host.
  *
- * They lie in memory that all processes of a httpd share, or in a test's own. Whoever counts has a
- * `const rh_metrics_t *`, which may be NULL: then nothing is counted. Counting takes relaxed atomic
- * additions, no lock and no memory. What is read meanwhile is each number by itself: a histogram's
- * sum may be a moment behind its buckets.
+ * They live in memory that all processes of an httpd share (in a test, in its own). Code that
+ * counts holds a `const rh_metrics_t *`, which may be NULL: then nothing is counted. Counting uses
+ * relaxed atomic additions and neither locks nor allocates. Each number is read by itself, so a
+ * histogram's sum may be older than its buckets.
  *
  *   counters    since the memory was made; never go back
  *   histograms  buckets with fixed bounds, not cumulative here; values in microseconds or pieces

@@ -9,10 +9,10 @@
  *
  *   X-Hook-Hops: 2.9f86d081884c7d659a2feaa0c55ad015
  *
- * the number and a truncated HMAC-SHA256 of it under a key that the processes of one database
- * share. Nobody else can make such a value, so a client can't have another's events dropped, nor
- * claim a number of its own. What a target was once sent it may send again, or leave out: it then
- * deceives nobody but itself, as the number concerns the request in which it stands.
+ * The value is the number and a truncated HMAC-SHA256 of it, under a key that the processes of one
+ * database share. Without the key it can't be forged, so a client can neither get another client's
+ * events dropped nor choose a number of its own. A target may repeat a value it received, or leave
+ * the field out: the number only affects the request that carries it, so that harms only itself.
  */
 #ifndef RH_HOPS_H
 #define RH_HOPS_H

@@ -6,19 +6,19 @@
  * The database is the queue. The tables:
  *
  *   subscription          config and state; primary key (tenant, id)
- *   subscription_event    (tenant, pattern, subscription_id): whom an event concerns
- *   subscription_stat     counters, last answer, since when failing, paused until
+ *   subscription_event    (tenant, pattern, subscription_id): which subscriptions want an event
+ *   subscription_stat     counters, last response, since when failing, paused until
  *   event                 the log; partitioned by range of id on PostgreSQL
  *   delivery              the log of deliveries; partitioned likewise; no index on what changes
  *   attempt               every POST; partitioned likewise
- *   queue                 one row a pending delivery: due_at, lease, tries. Small and hot
+ *   queue                 one row per pending delivery: due_at, lease, tries. Small and hot
  *   idempotency           (tenant, client id) -> event id
  *   schema_version
  *
- * A queue row with lease 0 may be claimed once due_at has come. One with a lease is being
- * worked on; due_at is then the lease's end, after which anybody may claim it. Whoever settles
- * must name the lease; a settle with a lost lease still records the attempt and, on success, the
- * delivery, but does not reschedule.
+ * A queue row with lease 0 may be claimed once due_at has come. One with a lease is being worked
+ * on; due_at is then the end of the lease, after which any process may claim it. A settle must name
+ * the lease; with a lost lease it still records the attempt and, on success, the delivery, but does
+ * not reschedule.
  *
  * Times in the database are milliseconds since the epoch by the database's clock; delays are
  * passed, never absolute times, so hosts' clocks need not agree.
@@ -180,9 +180,9 @@ apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const cha
                            apr_pool_t *pool, const char **delivery_id);
 
 /**
- * Read a value that is the database's own, the same for all hosts: "hop_key", 64 hexadecimal digits
- * that were drawn when the tables were made; "database_id", a UUID.
- * @return APR_NOTFOUND: there is no such setting
+ * Read a value that belongs to the database, so that all hosts have the same one: "hop_key", 64
+ * random hexadecimal digits generated with the tables; "database_id", a UUID.
+ * @return APR_NOTFOUND if the setting does not exist
  */
 apr_status_t rh_store_setting_get(rh_store_t *store, const char *name, apr_pool_t *pool,
                                   const char **value);
@@ -272,7 +272,7 @@ struct rh_queue_t {
      */
     apr_status_t (*maintain)(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch);
     /**
-     * Count what waits, up to RH_BACKLOG_MOST deliveries: so many means that many or more.
+     * Count the deliveries that wait, up to RH_BACKLOG_MOST, which means that many or more.
      * @param backlog receives all but counted_at
      */
     apr_status_t (*backlog)(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog);

@@ -66,7 +66,7 @@ static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path
 
 /**
  * Find the route of a path and method; HEAD is GET's.
- * @param allow receives the methods of the path, NULL where there is no such path
+ * @param allow receives the methods of the path, NULL if the path does not exist
  */
 static const rh_api_route_t *find_route(rh_api_t *api, const char **allow)
 {

@@ -124,9 +124,10 @@ int rh_api_precondition_failed(rh_api_t *api);
 typedef void rh_api_change_t(rh_api_t *api, rh_subscription_t *subscription, void *baton);
 
 /**
- * Read the subscription of api->parameter, check If-Match, change it and write it back; again when
- * somebody else was faster and there is no If-Match. Answers only where that fails.
- * @return OK, and no problem: it is written; *result is it
+ * Read the subscription of api->parameter, check If-Match, change it and write it back. If another
+ * request has changed it in between and If-Match is missing, try again. Send a response only on
+ * failure.
+ * @return OK without a problem set: it is written, and *result receives it
  */
 int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *baton,
                                rh_subscription_t **result);

@@ -10,9 +10,9 @@
 /** Deliveries of one event that are shown. */
 #define MOST_DELIVERIES 100
 
-/** A page of the list ends when its events have about so many bytes: the next one goes on. */
+/** A page of the list ends once its events reach about this size; the next page continues. */
 #define MAX_PAGE_BYTES (1024 * 1024)
-/** About what an event takes beside its data, and each of its deliveries. */
+/** Approximate size of an event without its data, and of each of its deliveries. */
 #define EVENT_BYTES 500
 #define DELIVERY_BYTES 450
 

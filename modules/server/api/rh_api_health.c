@@ -101,7 +101,7 @@ static const char *spool_problem(rh_api_t *api, apr_time_t now)
         return problem;
     }
     if (!folder) {
-        return "there is no spool: its directory could not be used at the last restart";
+        return "the spool is off: its directory could not be used at the last restart";
     }
     if (access(folder, R_OK | W_OK | X_OK) != 0 ||
         rh_spool_usage(folder, api->config->spool_owner, pool, &usage) != APR_SUCCESS) {
@@ -153,7 +153,7 @@ int rh_api_health_live(rh_api_t *api)
 {
     report_t report = begin_report(api);
 
-    /* Whoever asks has the answer: this process serves requests. */
+    /* The response itself is the proof: this process serves requests. */
     add_check(&report, "process", NULL);
     return send_report(&report);
 }
@@ -170,7 +170,7 @@ int rh_api_health_ready(rh_api_t *api)
     const char *spool = rh_health_problem(metrics, RH_HEALTH_SPOOL, now, api->r->pool);
 
     if (!spool && (!folder || access(folder, W_OK | X_OK) != 0)) {
-        spool = "there is no spool that httpd's user can write to";
+        spool = "httpd's user can't write to a spool";
     }
     add_check(&report, "delivery", delivery_problem(api));
     add_check(&report, "events",

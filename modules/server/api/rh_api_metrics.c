@@ -1,8 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * /metrics: the numbers of all processes of this httpd and all its virtual hosts. Whoever gets past
- * httpd's authentication may read them, so there is nothing of a tenant among them: labels are the
- * host, the type and words that stand here.
+ * /metrics: the numbers of all processes of this httpd and all its virtual hosts. Any client that
+ * httpd lets in may read them, so they say nothing about a single tenant: labels are the host, the
+ * type and words that stand here.
  */
 #include "rh_api.h"
 #include "rh_instruments.h"
@@ -299,7 +299,7 @@ static void put_backlog(scrape_t *scrape)
         const char *name, *unit, *help;
     } families[] = {
         {"resthooks_backlog_pending", NULL,
-         "Deliveries in the database that are not settled; 100000: at least so many"},
+         "Deliveries in the database that are not settled; 100000 means that many or more"},
         {"resthooks_backlog_due", NULL, "Those of them that could be attempted now"},
         {"resthooks_backlog_oldest_seconds", "seconds",
          "How long the oldest of these has been due"},

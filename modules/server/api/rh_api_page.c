@@ -12,7 +12,7 @@
 /** Longest name below FILES, bytes. */
 #define LONGEST_NAME 200
 
-/** The page loads nothing from elsewhere, runs nothing inline, and is in nobody's frame. */
+/** The page loads nothing from elsewhere, runs no inline scripts and can't be framed. */
 #define POLICY                                                                                     \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "              \
     "connect-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none'; "                   \

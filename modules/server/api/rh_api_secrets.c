@@ -39,7 +39,7 @@ static void rotate(rh_api_t *api, rh_subscription_t *subscription, void *baton)
     subscription->old_secret = overlap > 0 ? subscription->secret : NULL;
     subscription->old_secret_until = overlap > 0 ? apr_time_now() + overlap : 0;
     if (rh_secret_make(api->r->pool, &subscription->secret) != APR_SUCCESS) {
-        rh_problem_set(api->problem, 500, "There is no randomness for a secret.");
+        rh_problem_set(api->problem, 500, "Could not generate a secret (random source failed).");
     }
 }
 

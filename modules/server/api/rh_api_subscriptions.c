@@ -134,7 +134,7 @@ int rh_api_subscriptions_create(rh_api_t *api)
     }
     generated = !subscription->secret;
     if (generated && rh_secret_make(pool, &subscription->secret) != APR_SUCCESS) {
-        return rh_api_error(api, 500, "There is no randomness for a secret.");
+        return rh_api_error(api, 500, "Could not generate a secret (random source failed).");
     }
     rh_uuid_make(id);
     subscription->id = id;

@@ -59,7 +59,7 @@ const rh_json_tree_t *rh_capture_tree(const rh_capture_t *capture, rh_body_t *bo
     return body->state == RH_BODY_WHOLE ? rh_body_tree(&use, body) : NULL;
 }
 
-/** First in translate_name: r->uri is decoded, and nobody has rewritten it yet. */
+/** Runs first in translate_name: r->uri is decoded, but no module has rewritten it yet. */
 static int match_request(request_rec *r)
 {
     rh_server_config_t *config;

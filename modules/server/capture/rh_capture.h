@@ -32,8 +32,8 @@
 #include <apr_hash.h>
 #include <util_filter.h>
 
-/** An answer is held so long after its first byte: clients and what is between expect to see
- * something. Only what comes can end the wait. */
+/** How long a response may be held back after its first byte; clients and proxies time out without
+ * data. Checked only when more data arrives. */
 #define RH_LONGEST_HOLD apr_time_from_sec(10)
 
 /** What an internal GET has shown. */

@@ -238,7 +238,7 @@ static apr_status_t gather_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
         fetch->broken = fetch->copy.over;
     }
     apr_brigade_cleanup(brigade);
-    /* The handler stops when it is told that nobody listens. */
+    /* The handler stops when it sees an aborted connection. */
     return fetch->stream || fetch->broken ? APR_ECONNABORTED : APR_SUCCESS;
 }
 

@@ -26,7 +26,7 @@
 #define SHORT_GRACE apr_time_from_sec(2)
 /** Children of prefork that deliver: it may have hundreds, with a connection each. */
 #define PREFORK_DELIVERERS 4
-/** Connections of a loop are idle, are used, and their TLS sessions are resumed so long. */
+/** How long a loop's connection may be idle, may live, and its TLS session may be resumed. */
 #define IDLE_TIMEOUT apr_time_from_sec(30)
 #define CONNECTION_LIFE apr_time_from_sec(300)
 #define SESSION_LIFE apr_time_from_sec(3600)

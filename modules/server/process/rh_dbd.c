@@ -51,8 +51,8 @@ typedef struct dbd_use_t {
 } dbd_use_t;
 
 /**
- * Statements of this module only: a reset connection makes rh_db forget all of them, and the hash
- * of mod_dbd holds those of other modules too.
+ * Holds statements of this module only: when a connection is reset, its prepared statements are all
+ * dropped, and mod_dbd's own hash has those of other modules too.
  */
 static apr_hash_t *prepared_of(const ap_dbd_t *record)
 {

@@ -32,7 +32,7 @@ typedef struct head_t {
 
 /** One process; its gauges follow: RH_GAUGE_COUNT for each host. */
 typedef struct slot_t {
-    apr_int64_t pid; /**< atomic; 0: nobody's */
+    apr_int64_t pid; /**< atomic; 0: free */
     apr_int64_t gauges[];
 } slot_t;
 
@@ -78,7 +78,7 @@ static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
         if (same > 0) {
             host->name = apr_psprintf(pool, "%s#%d", host->name, same + 1);
         }
-        config->metrics = &host->metrics; /* set anew below: the array may move */
+        config->metrics = &host->metrics; /* set again below: the array may move */
     }
     return hosts;
 }
@@ -167,7 +167,7 @@ static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_
     kept->memory = (char *)in_lines((apr_size_t)apr_shm_baseaddr_get(shm));
     memset(kept->memory, 0, size);
     ((head_t *)(void *)kept->memory)->since = apr_time_now();
-    /* Not _setn: the key goes with the module, which a restart loads anew. */
+    /* Not _setn: the key is in the module's memory, which a restart unloads. */
     apr_pool_userdata_set(kept, KEPT_KEY, NULL, process);
     *memory = kept->memory;
     return APR_SUCCESS;
@@ -255,9 +255,9 @@ void rh_instruments_enter(void)
     hosts = (rh_instruments_host_t *)(void *)instruments->hosts->elts;
     for (i = 0; i < slot_count; i++) {
         slot_t *slot = slot_at(i);
-        apr_int64_t nobody = 0;
+        apr_int64_t unused = 0;
 
-        if (__atomic_compare_exchange_n(&slot->pid, &nobody, pid, false, __ATOMIC_SEQ_CST,
+        if (__atomic_compare_exchange_n(&slot->pid, &unused, pid, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST)) {
             for (j = 0; j < instruments->hosts->nelts; j++) {
                 hosts[j].metrics.gauges = slot->gauges + j * RH_GAUGE_COUNT;
@@ -267,7 +267,7 @@ void rh_instruments_enter(void)
     }
 }
 
-/** A child has ended: what it had in hand is nobody's now. In the parent. */
+/** Clear the gauges of a child that has ended. Runs in the parent. */
 static void child_status(server_rec *server, pid_t pid, ap_generation_t generation, int number,
                          mpm_child_status state)
 {

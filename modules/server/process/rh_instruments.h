@@ -5,9 +5,9 @@
  *
  * The parent makes it before it forks. It stays over restarts, graceful or not, as long as the
  * virtual hosts and their types do: the children of an older configuration and those of the new one
- * then count in the same place, and no counter goes back. Where hosts or types change, a new
- * piece begins at 0 (resthooks_counters_start_time_seconds tells when), and the older children
- * count in theirs until they end, seen by nobody.
+ * then count in the same memory, and no counter goes back. If hosts or types change, a new piece
+ * begins at 0 (resthooks_counters_start_time_seconds says when), and the older children count in
+ * the old piece, which is not reported, until they end.
  *
  * Gauges belong to a process: each child takes a slot with a set of them, which the parent clears
  * when the child has ended, however it did. A child that finds no slot has none.

@@ -66,8 +66,8 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 }
 
 /**
- * Bring the tables of one database up. A database that is down keeps nobody from starting: the
- * children open the gate once it is back.
+ * Create or upgrade the tables of one database. One that is down does not keep httpd from starting:
+ * the children open the gate once it is back.
  * @param hop_key receives the database's, in `scratch`; NULL: it was not reached
  * @return false when httpd must not start
  */

@@ -129,8 +129,8 @@ static bool is_in_group(gid_t group)
 
 /**
  * True if the children's user can't change what root's names in a directory mean.
- * @param passing whether a component that is there already, and root's, is all that is wanted: in a
- * directory with the sticky bit nobody else can replace that
+ * @param passing true if the path only passes through a component that exists and belongs to root:
+ * in a directory with the sticky bit no other user can replace it
  */
 static bool is_roots(int dir, bool passing)
 {

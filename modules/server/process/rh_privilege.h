@@ -3,9 +3,9 @@
  * @file rh_privilege.h
  * @brief What the parent, which is root, makes for its children without lending them its rights.
  *
- * The children's user can change what lies in its own directories at any time. So root follows no
- * path through them: what is made at start is made as the children's user; only where that user may
- * not create a directory does root, in a directory that nobody but root can change.
+ * The children's user can change its own directories at any time. So root follows no path through
+ * them: what is created at start is created as the children's user. Only where that user may not
+ * create a directory root does, in a directory that only root can change.
  */
 #ifndef RH_PRIVILEGE_H
 #define RH_PRIVILEGE_H

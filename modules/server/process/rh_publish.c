@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Committing events from a request, whoever makes them: API, capture, other modules. */
+/* Commits events from a request, for all callers: API, capture, other modules. */
 #include "rh_instruments.h"
 #include "rh_server.h"
 

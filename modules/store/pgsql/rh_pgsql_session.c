@@ -115,9 +115,9 @@ static void follow_clock(rh_db_t *db, rh_db_session_t *session, const char *ms)
     session->clock_at = apr_time_now();
     if (ahead != 0) {
         rh_log(db->log, RH_LOG_WARN, 0, "RH0123",
-               "this host's clock is %" APR_INT64_T_FMT " s %s the database's: ids follow that one",
-               (apr_int64_t)apr_time_sec(ahead > 0 ? ahead : -ahead),
-               ahead > 0 ? "ahead of" : "behind");
+               "compared with the database, this host's clock is %" APR_INT64_T_FMT
+               " s %s; ids follow the database's clock",
+               (apr_int64_t)apr_time_sec(ahead > 0 ? ahead : -ahead), ahead > 0 ? "fast" : "slow");
     }
 }
 

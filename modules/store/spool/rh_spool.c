@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/** How often a file that others took before it could be locked is made anew. */
+/** How often creating our file is tried, if other processes adopt it before it is locked. */
 #define CREATE_TRIES 10
 /** How a body begins: the id's length, the id. */
 #define BEGINNING "\0\0\0\x24"
@@ -31,7 +31,7 @@ typedef struct spool_file_t {
     const char *path;
     off_t end;     /**< where the next record goes */
     off_t read_at; /**< the first record that is not forgotten */
-    off_t next_at; /**< behind what was read last */
+    off_t next_at; /**< after the record that was read last */
 } spool_file_t;
 
 struct rh_spool_t {
@@ -170,8 +170,8 @@ static apr_status_t sync_folder(const char *folder)
 }
 
 /**
- * Make our file and hold it. Between the one and the other it is empty and nobody's: somebody who
- * looks for files left behind may have it first, and remove it. Then another is made.
+ * Create and lock our file. Before it is locked it is empty and looks abandoned, so a process that
+ * looks for files of ended ones may adopt and remove it. Then create another.
  */
 static apr_status_t own_open(rh_spool_t *spool)
 {
@@ -292,7 +292,7 @@ static void set_aside(rh_spool_t *spool, spool_file_t *file)
 
 typedef enum { RECORD_OK, RECORD_END, RECORD_DAMAGED, RECORD_ERROR } record_t;
 
-/** Read the record at next_at and go behind it. `status` is set on RECORD_ERROR. */
+/** Read the record at next_at and advance past it. `status` is set on RECORD_ERROR. */
 static record_t read_record(spool_file_t *file, apr_pool_t *pool, rh_event_t *event,
                             apr_status_t *status)
 {
@@ -332,8 +332,8 @@ static record_t read_record(spool_file_t *file, apr_pool_t *pool, rh_event_t *ev
 }
 
 /**
- * Whether a whole record stands somewhere behind one that is not whole. Then that was not torn by
- * the end of its process: its length is damaged, and what follows was acknowledged.
+ * True if a complete record follows the incomplete one. If so, the process did not die while it
+ * appended: the length field is corrupt, and what follows was acknowledged.
  */
 static bool record_follows(const spool_file_t *file, apr_pool_t *pool)
 {
@@ -381,7 +381,7 @@ bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch)
            names->nelts > 0;
 }
 
-/** Take over the oldest file that nobody holds. */
+/** Adopt the oldest file that no process holds. */
 static apr_status_t adopt_file(rh_spool_t *spool)
 {
     apr_array_header_t *names;

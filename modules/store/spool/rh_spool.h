@@ -41,7 +41,7 @@ typedef struct rh_spool_owner_t {
     /** Of const char *: hosts ("name:port") by which version 0.1 named this database's files; NULL:
      * none */
     apr_array_header_t *former;
-    bool any_former; /**< there is no other database, so every file of version 0.1 is this one's */
+    bool any_former; /**< this is the only database, so it owns every file of version 0.1 */
 } rh_spool_owner_t;
 
 /** A spool in a directory. Nothing is created before the first append. Closed with `pool`. */
@@ -65,15 +65,16 @@ bool rh_spool_pending(const rh_spool_t *spool);
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
 
 /**
- * Read the next events in order: of files left behind first (looked for when `adopt`), then of our
- * own. The same ones again until rh_spool_forget.
- * @param max events at most; @param max_bytes stop after so many bytes of data
- * @param events receives rh_event_t *, in `pool`; empty: there is nothing to read
+ * Read the next events in order: first those of files of ended processes (looked for if `adopt`),
+ * then our own. Returns the same ones again until rh_spool_forget.
+ * @param max maximum number of events; @param max_bytes stop after this many bytes of data
+ * @param events receives rh_event_t *, in `pool`; empty if the spool is
  */
 apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t max_bytes,
                            apr_pool_t *pool, apr_array_header_t **events);
 
-/** What rh_spool_read gave last is stored: go on behind it; a file read to its end is removed. */
+/** Advance past what rh_spool_read returned last, as it is stored; remove a file read to its end.
+ */
 apr_status_t rh_spool_forget(rh_spool_t *spool);
 
 /**
