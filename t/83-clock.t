@@ -35,7 +35,8 @@ for shift, words in (("+60d", "fast"), ("-60d", "slow")):
     ok(wait_until(lambda: [d["state"] for d in api.get("/deliveries").json] == ["delivered"] * 5),
        "and are settled")
     like(open(httpd.error_log, encoding="utf-8").read(),
-         rf"RH0123: this host's clock is 51\d{{5}} s {words} the database's", "the clock is named")
+         rf"RH0123: compared with the database, this host.s clock is 51\d{{5}} s {words}",
+         "the clock is named")
     is_(httpd.database.sql(
         "SELECT count(*) FROM resthooks.event WHERE resthooks.uuid_ms(id) BETWEEN "
         "resthooks.now_ms() - 600000 AND resthooks.now_ms() + 5000"), [["5"]],

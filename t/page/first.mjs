@@ -114,7 +114,7 @@ async function change(page, secret) {
   await page.getByLabel("Description").fill("Changed by hand");
   await api("PATCH", `subscriptions/${id}`, { description: "by somebody else" });
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("Somebody else has changed this subscription").waitFor();
+  await page.getByText("Someone else has changed this subscription").waitFor();
   is(await page.getByLabel("Description").inputValue(), "Changed by hand",
     "two people's changes don't overwrite each other");
   await page.goto(`${base}#/subscriptions/${id}`);
