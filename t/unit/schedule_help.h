@@ -7,8 +7,8 @@
 #define RH_SCHEDULE_HELP_H
 
 #include "rh_schedule.h"
-
 #include "tap.h"
+#include "shared_pool.h"
 
 #include <apr_general.h>
 #include <stdlib.h>
@@ -16,103 +16,32 @@
 #define MSEC(number) apr_time_from_msec(number)
 #define SECONDS(number) apr_time_from_sec(number)
 #define SLOW SECONDS(5) /**< a duration that costs an endpoint its trust */
-#define HELPER __attribute__((unused)) static
 
-static apr_pool_t *pool; /**< of the running test */
-static apr_time_t now = SECONDS(1000000);
-static const char *tenant = "acme"; /**< of the jobs to come; NULL: each subscription has its own */
+extern apr_time_t now;
+
+extern const char *tenant; /**< of the jobs to come; NULL: each subscription has its own */
 
 /** A job for a subscription that waits no longer than other jobs do. */
-HELPER rh_work_t *make_work(const char *id, int concurrency)
-{
-    rh_work_t *work = apr_pcalloc(pool, sizeof(*work));
+rh_work_t *make_work(const char *id, int concurrency);
 
-    work->job = apr_pcalloc(pool, sizeof(*work->job));
-    work->job->tenant = tenant ? tenant : id;
-    work->job->subscription_id = apr_pstrdup(pool, id);
-    work->concurrency = concurrency;
-    work->start_by = now + SECONDS(28);
-    return work;
-}
+rh_work_t *add(rh_schedule_t *schedule, const char *id, int concurrency);
 
-HELPER rh_work_t *add(rh_schedule_t *schedule, const char *id, int concurrency)
-{
-    rh_work_t *work = make_work(id, concurrency);
+rh_work_t *add_failing(rh_schedule_t *schedule, const char *id, int concurrency);
 
-    rh_schedule_add(schedule, work, now);
-    return work;
-}
+rh_work_t *add_limited(rh_schedule_t *schedule, const char *id, int rate);
 
-HELPER rh_work_t *add_failing(rh_schedule_t *schedule, const char *id, int concurrency)
-{
-    rh_work_t *work = make_work(id, concurrency);
-
-    work->job->failing_for = SECONDS(1);
-    rh_schedule_add(schedule, work, now);
-    return work;
-}
-
-HELPER rh_work_t *add_limited(rh_schedule_t *schedule, const char *id, int rate)
-{
-    rh_work_t *work = make_work(id, 100);
-
-    work->job->rate_limit = rate;
-    rh_schedule_add(schedule, work, now);
-    return work;
-}
-
-HELPER apr_interval_time_t finish(rh_schedule_t *schedule, rh_work_t *work, rh_verdict_t verdict)
-{
-    return rh_schedule_finished(schedule, work, verdict, MSEC(20), 0, now);
-}
+apr_interval_time_t finish(rh_schedule_t *schedule, rh_work_t *work, rh_verdict_t verdict);
 
 /** Make an endpoint one that answers, and soon. */
-HELPER void make_good(rh_schedule_t *schedule, const char *id)
-{
-    add(schedule, id, 4);
-    finish(schedule, rh_schedule_next(schedule, now), RH_VERDICT_ANSWERED);
-}
+void make_good(rh_schedule_t *schedule, const char *id);
 
 /** Start what may start now. @param works receives them, NULL: they are not wanted */
-HELPER int start_all(rh_schedule_t *schedule, rh_work_t **works)
-{
-    rh_work_t *work;
-    int count = 0;
+int start_all(rh_schedule_t *schedule, rh_work_t **works);
 
-    while ((work = rh_schedule_next(schedule, now)) != NULL) {
-        if (works) {
-            works[count] = work;
-        }
-        count++;
-    }
-    return count;
-}
+int refused_count(rh_schedule_t *schedule);
 
-HELPER int refused_count(rh_schedule_t *schedule)
-{
-    int count = 0;
+const char *name_of(const char *prefix, int number);
 
-    while (rh_schedule_refused(schedule)) {
-        count++;
-    }
-    return count;
-}
-
-HELPER const char *name_of(const char *prefix, int number)
-{
-    return apr_psprintf(pool, "%s%d", prefix, number);
-}
-
-HELPER int run_tests(void (*const tests[])(void), int count)
-{
-    apr_initialize();
-    for (int i = 0; i < count; i++) {
-        apr_pool_create(&pool, NULL);
-        tests[i]();
-        apr_pool_destroy(pool);
-    }
-    apr_terminate();
-    return done_testing();
-}
+int run_tests(void (*const tests[])(void), int count);
 
 #endif

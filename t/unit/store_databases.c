@@ -1,0 +1,40 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+#include "store_databases.h"
+
+int test_databases(const char *name, void (*run)(const char *driver, const char *params))
+{
+    char folder[] = "/tmp/rh-store-XXXXXX", path[100];
+    const char *const tails[] = {"/test.db", "/test.db-wal", "/test.db-shm", ""};
+    const char *cluster = getenv("RH_PGSQL");
+    static rh_log_t quiet;
+
+    apr_initialize();
+    atexit(apr_terminate);
+    apr_pool_create(&pool, NULL);
+    if (mkdtemp(folder) == NULL) {
+        return 1;
+    }
+    run("sqlite3", apr_pstrcat(pool, folder, "/test.db", NULL));
+    apr_pool_clear(pool);
+    if (cluster && *cluster) {
+        const char *one = apr_psprintf(pool, "%s_%d", name, (int)getpid());
+        rh_db_source_t *source;
+        rh_db_t *db;
+
+        if (rh_db_source_dedicated(pool, "pgsql",
+                                   apr_pstrcat(pool, cluster, " dbname=postgres", NULL), &quiet,
+                                   &source) == APR_SUCCESS &&
+            source->acquire(source, pool, &db) == APR_SUCCESS) {
+            rh_db_script(db, apr_pstrcat(pool, "CREATE DATABASE ", one, NULL), pool);
+            run("pgsql", apr_pstrcat(pool, cluster, " dbname=", one, NULL));
+        } else {
+            ok(false, "the cluster of $RH_PGSQL can be reached");
+        }
+    }
+    apr_pool_destroy(pool);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof(path), "%s%s", folder, tails[i]);
+        (void)remove(path);
+    }
+    return done_testing();
+}
