@@ -3,6 +3,7 @@
 
 #include "rh_spool.h"
 
+#include <apr_hash.h>
 #include <apr_thread_mutex.h>
 #include <stdlib.h>
 
@@ -186,6 +187,30 @@ static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
     return status;
 }
 
+/**
+ * Fill items and `list` with the events, each id once: a request whose commit takes too long puts
+ * its events into the spool, and so does the writer when that commit fails in the end. The store
+ * would make deliveries for both in one commit. @return how many there are
+ */
+static int list_events(const apr_array_header_t *events, rh_commit_t *items, rh_commit_t **list,
+                       apr_pool_t *scratch)
+{
+    apr_hash_t *seen = apr_hash_make(scratch);
+    int count = 0;
+
+    for (int i = 0; i < events->nelts; i++) {
+        const rh_event_t *event = APR_ARRAY_IDX(events, i, rh_event_t *);
+
+        if (!apr_hash_get(seen, event->id, APR_HASH_KEY_STRING)) {
+            apr_hash_set(seen, event->id, APR_HASH_KEY_STRING, event);
+            items[count].event = event;
+            list[count] = &items[count];
+            count++;
+        }
+    }
+    return count;
+}
+
 apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int64_t lease,
                               apr_pool_t *scratch, int *stored)
 {
@@ -193,7 +218,7 @@ apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int6
     rh_claim_t claim = {0};
     rh_commit_t *items, **list;
     apr_status_t status = read_events(spooler, scratch, &events);
-    int i;
+    int count;
 
     *stored = 0;
     if (status != APR_SUCCESS || events->nelts == 0) {
@@ -206,12 +231,9 @@ apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int6
     }
     items = apr_pcalloc(scratch, (apr_size_t)events->nelts * sizeof(*items));
     list = apr_palloc(scratch, (apr_size_t)events->nelts * sizeof(*list));
-    for (i = 0; i < events->nelts; i++) {
-        items[i].event = APR_ARRAY_IDX(events, i, rh_event_t *);
-        list[i] = &items[i];
-    }
+    count = list_events(events, items, list, scratch);
     claim.lease = lease;
-    status = commit(spooler, queue, list, events->nelts, &claim, scratch);
+    status = commit(spooler, queue, list, count, &claim, scratch);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -219,7 +241,7 @@ apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int6
     status = rh_spool_forget(spooler->spool);
     __atomic_store_n(&spooler->pending, rh_spool_pending(spooler->spool), __ATOMIC_SEQ_CST);
     apr_thread_mutex_unlock(spooler->mutex);
-    *stored = events->nelts;
-    spooler->total += events->nelts;
+    *stored = count;
+    spooler->total += count;
     return status;
 }

@@ -61,7 +61,7 @@ EXTRA = f"""
     RestHooksConnectTimeout 1s
 """
 EXPECT = [r"RH01\d\d: ", r"RH0309: ", r"RH0705: ", r"RH0711: ", r"\[dbd:", r"AH00098",
-          r"exit signal Killed"]
+          r"exit signal Killed", r"RH0310: "]
 receiver, backend = Receiver(), Backend()
 flaky_tries = Counter()
 accepted = defaultdict(list)  # (path, event id): the POSTs that were accepted

@@ -287,6 +287,22 @@ static void test_outage(void)
     end_process(process);
 }
 
+static void test_twice(void)
+{
+    process_t process = begin_process();
+    database_t *database = make_database();
+    rh_commit_t items[3], *list[3] = {&items[0], &items[1], &items[2]};
+    int stored;
+
+    append(process.spooler, 0, 2, items);
+    rh_spooler_append(process.spooler, list, 3);
+    ok(drain(process.spooler, database, &stored) == APR_SUCCESS && stored == 3,
+       "what is in the spool twice goes in once");
+    ok(in_order(database, 0, 2, -1) && database->duplicates == 0, "and in order");
+    ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "nothing of it waits");
+    end_process(process);
+}
+
 static void test_batches(void)
 {
     process_t process = begin_process();
@@ -545,8 +561,9 @@ static void test_threads(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = {test_outage,   test_batches,    test_refused,
-                                          test_adoption, test_bad_folder, test_threads};
+    static void (*const tests[])(void) = {test_outage,  test_twice,    test_batches,
+                                          test_refused, test_adoption, test_bad_folder,
+                                          test_threads};
 
     apr_initialize();
     if (!mkdtemp(folder)) {
