@@ -84,9 +84,9 @@ distro_check() {
         --exclude=./autom4te.cache .) | tar xf - -C "$root/source" --no-same-owner
     distro_inner >"$root/run.sh"
     distro_run "$root" bash /run.sh </dev/null 2>&1 | tee "$log" || true
-    passed=$(sed -n 's/^# PASS: *//p' "$log" | tail -n 1)
-    passed=${passed:-0}
-    failed=$(($(sed -n 's/^# FAIL: *//p' "$log" | tail -n 1) + $(sed -n 's/^# ERROR: *//p' "$log" | tail -n 1)))
+    distro_count() { sed -n "s/^# $1: *//p" "$log" | tail -n 1 | grep . || echo 0; }
+    passed=$(distro_count PASS)
+    failed=$(($(distro_count FAIL) + $(distro_count ERROR)))
     grep -q '^package     .*\.deb' "$log" && passed=$((passed + 1)) || failed=$((failed + 1))
     [ "$passed" -gt 1 ] || failed=$((failed + 1))
     section "end"
