@@ -144,7 +144,7 @@ int ctl_publish(ctl_t *ctl)
     if (status != CTL_DONE) {
         return status;
     }
-    for (apr_size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(texts); i++) {
         if (texts[i].value) {
             json_object_object_add(body, texts[i].name, json_object_new_string(texts[i].value));
         }

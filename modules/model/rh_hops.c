@@ -51,7 +51,7 @@ static int read_value(const unsigned char key[RH_HOP_KEY_BYTES], const char *val
     int hops = 0;
     apr_size_t i;
 
-    for (i = 0; i < len && i < 3 && value[i] >= '0' && value[i] <= '9'; i++) {
+    for (i = 0; i < len && i < 3 && rh_is_digit(value[i]); i++) {
         hops = hops * 10 + (value[i] - '0');
     }
     if (hops == 0 || write_value(key, hops, expected) != (int)len ||

@@ -204,7 +204,7 @@ static int copy_count(translator_t *translator)
 {
     int value = -1;
 
-    while (translator->at < translator->end && *translator->at >= '0' && *translator->at <= '9') {
+    while (translator->at < translator->end && rh_is_digit(*translator->at)) {
         value = (value < 0 ? 0 : value) * 10 + (*translator->at - '0');
         if (value > MAX_REPEAT) {
             return -1;

@@ -31,7 +31,7 @@ static rh_path_expr_t *make_expr(rh_path_parser_t *parser, rh_path_expr_kind_t k
 
 static bool is_digit(const rh_path_parser_t *parser)
 {
-    return parser->at < parser->end && *parser->at >= '0' && *parser->at <= '9';
+    return parser->at < parser->end && rh_is_digit(*parser->at);
 }
 
 static bool skip_digits(rh_path_parser_t *parser)

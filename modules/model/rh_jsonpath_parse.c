@@ -32,11 +32,6 @@ bool rh_path_take(rh_path_parser_t *parser, const char *text)
     return true;
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 /** The code unit of "\uXXXX" at a position; -1: none is there. */
 static int peek_unit(const rh_path_parser_t *parser, const char *at)
 {
@@ -46,7 +41,7 @@ static int peek_unit(const rh_path_parser_t *parser, const char *at)
         return -1;
     }
     for (int i = 2; i < 6; i++) {
-        if (!is_hex(at[i])) {
+        if (!rh_is_hex(at[i])) {
             return -1;
         }
         unit = unit * 16 + (at[i] <= '9' ? at[i] - '0' : (at[i] | 0x20) - 'a' + 10);
@@ -132,7 +127,7 @@ static bool read_integer(rh_path_parser_t *parser, apr_int64_t *value)
     const char *digits = parser->at;
 
     *value = 0;
-    while (parser->at < parser->end && *parser->at >= '0' && *parser->at <= '9') {
+    while (parser->at < parser->end && rh_is_digit(*parser->at)) {
         *value = *value * 10 + (*parser->at++ - '0');
         if (*value > MAX_INTEGER) {
             rh_path_fail(parser, "an integer is too large");
@@ -150,8 +145,7 @@ static bool read_integer(rh_path_parser_t *parser, apr_int64_t *value)
 
 static bool at_integer(const rh_path_parser_t *parser)
 {
-    return parser->at < parser->end &&
-           (*parser->at == '-' || (*parser->at >= '0' && *parser->at <= '9'));
+    return parser->at < parser->end && (*parser->at == '-' || rh_is_digit(*parser->at));
 }
 
 /** An index, or a slice (start:end:step). */
@@ -254,8 +248,8 @@ static rh_path_selector_t *read_shorthand(rh_path_parser_t *parser)
     if (parser->at >= parser->end || !is_name_first((unsigned char)*parser->at)) {
         return rh_path_fail(parser, "a member's name is missing");
     }
-    while (parser->at < parser->end && (is_name_first((unsigned char)*parser->at) ||
-                                        (*parser->at >= '0' && *parser->at <= '9'))) {
+    while (parser->at < parser->end &&
+           (is_name_first((unsigned char)*parser->at) || rh_is_digit(*parser->at))) {
         parser->at++;
     }
     selector->kind = RH_SELECT_NAME;

@@ -15,7 +15,8 @@
 static rh_metrics_host_t host;
 static apr_uint64_t events[3 * 2];
 static apr_int64_t gauges[RH_GAUGE_COUNT];
-static const rh_metrics_t metrics = {&host, events, 2, 2, gauges};
+static const rh_metrics_t metrics = {
+    .host = &host, .events = events, .types = 2, .sources = 2, .gauges = gauges};
 static apr_pool_t *pool;
 
 static void *count_many(void *data)

@@ -144,7 +144,7 @@ static void test_pipe(void)
 {
     static rh_log_lines_t lines;
     static rh_metrics_host_t host;
-    static const rh_metrics_t metrics = {&host, NULL, 0, 0, NULL};
+    static const rh_metrics_t metrics = {.host = &host};
     static char text[1 << 20];
     rh_attempt_log_t out = {0};
     rh_log_format_t *format;

@@ -8,7 +8,7 @@
 
 static rh_metrics_host_t host;
 static apr_int64_t gauges[RH_GAUGE_COUNT];
-static const rh_metrics_t metrics = {&host, NULL, 0, 0, gauges};
+static const rh_metrics_t metrics = {.host = &host, .gauges = gauges};
 
 static world_t *make_counted(int subscriptions)
 {

@@ -40,7 +40,7 @@ static const rh_api_route_t routes[] = {
     {"GET", "/openapi.json", rh_api_openapi_get, RH_API_NO_TENANT | RH_API_NO_SHARE, ""},
 };
 
-#define ROUTE_COUNT ((int)(sizeof(routes) / sizeof(routes[0])))
+#define ROUTE_COUNT ((int)RH_COUNT_OF(routes))
 
 /** Match a path with a route's; *parameter receives what stands for "{}". */
 static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path,

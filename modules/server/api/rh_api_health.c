@@ -140,7 +140,7 @@ int rh_api_health_get(rh_api_t *api)
 
     add_check(&report, "database", database_problem(api));
     add_check(&report, "delivery", delivery_problem(api));
-    for (apr_size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(seen); i++) {
         add_check(&report, rh_health_name(seen[i]),
                   rh_health_problem(metrics_of(api), seen[i], now, api->r->pool));
     }
@@ -188,7 +188,7 @@ int rh_api_index_get(rh_api_t *api)
     bool publisher = admin || rh_request_is_publisher(api->r);
     apr_size_t i;
 
-    for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+    for (i = 0; i < RH_COUNT_OF(resources); i++) {
         const char *path = apr_pstrcat(api->r->pool, "/", resources[i], NULL);
 
         json_object_object_add(tree, resources[i], json_object_new_string(rh_api_url(api, path)));

@@ -113,7 +113,7 @@ static const histograms_t histograms[] = {
      RH_HISTOGRAM_OUTCOMES},
 };
 
-#define LENGTH(array) ((int)(sizeof(array) / sizeof((array)[0])))
+#define LENGTH(array) ((int)RH_COUNT_OF(array))
 
 /** What one answer is made of. */
 typedef struct scrape_t {

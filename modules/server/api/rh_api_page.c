@@ -35,7 +35,7 @@ static const char *type_of(const char *name)
 {
     apr_size_t i, len = strlen(name);
 
-    for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+    for (i = 0; i < RH_COUNT_OF(types); i++) {
         apr_size_t end = strlen(types[i].end);
 
         if (len > end && strcmp(name + len - end, types[i].end) == 0) {

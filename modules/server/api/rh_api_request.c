@@ -229,7 +229,7 @@ bool rh_api_if_match(rh_api_t *api, apr_int64_t revision)
     if (!field || strcmp(field, "*") == 0) {
         return true;
     }
-    for (i = 0; i < sizeof(codings) / sizeof(codings[0]); i++) {
+    for (i = 0; i < RH_COUNT_OF(codings); i++) {
         const char *tag =
             apr_psprintf(api->r->pool, "\"%" APR_INT64_T_FMT "%s\"", revision, codings[i]);
 

@@ -22,7 +22,7 @@ static const struct {
 
 static int find_stream_type(const char *content_type)
 {
-    int count = (int)(sizeof(stream_types) / sizeof(*stream_types));
+    int count = (int)RH_COUNT_OF(stream_types);
 
     for (int i = 0; content_type && i < count; i++) {
         if (strncasecmp(content_type, stream_types[i].begin, strlen(stream_types[i].begin)) == 0) {

@@ -64,7 +64,7 @@ static bool is_dropped(const char *name)
     if (strncasecmp(name, "Content-", 8) == 0 || strncasecmp(name, "If-", 3) == 0) {
         return true;
     }
-    for (apr_size_t i = 0; i < sizeof(dropped_fields) / sizeof(*dropped_fields); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(dropped_fields); i++) {
         if (strcasecmp(name, dropped_fields[i]) == 0) {
             return true;
         }
@@ -273,7 +273,7 @@ static bool hides_environment(const request_rec *get)
     if (!url || strncmp(url, "proxy:", 6) != 0) {
         return false;
     }
-    for (apr_size_t i = 0; i < sizeof(environment_schemes) / sizeof(*environment_schemes); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(environment_schemes); i++) {
         if (strncasecmp(url + 6, environment_schemes[i], strlen(environment_schemes[i])) == 0) {
             return false;
         }

@@ -90,7 +90,7 @@ static int classify_require(apr_pool_t *scratch, const char *args)
         !strcasecmp(ap_getword_conf(scratch, &args), "granted")) {
         return RH_REQUIRE_NOTHING;
     }
-    for (i = 0; i < sizeof(of_request) / sizeof(*of_request); i++) {
+    for (i = 0; i < RH_COUNT_OF(of_request); i++) {
         if (!strcasecmp(word, of_request[i])) {
             return RH_REQUIRE_REQUEST;
         }

@@ -116,7 +116,7 @@ static const char *read_option(cmd_parms *cmd, const char *word, proxy_t *proxy)
 {
     apr_size_t i;
 
-    for (i = 0; i < sizeof(options) / sizeof(*options); i++) {
+    for (i = 0; i < RH_COUNT_OF(options); i++) {
         apr_size_t len = strlen(options[i].prefix);
 
         if (!strncasecmp(word, options[i].prefix, len)) {

@@ -12,7 +12,7 @@ static const char *const names[] = {
     [RH_SUBJECT_ITEM] = "item",         [RH_SUBJECT_CHANGED] = "changed",
 };
 
-#define NAME_COUNT (sizeof(names) / sizeof(*names))
+#define NAME_COUNT RH_COUNT_OF(names)
 
 /** One call in an expression. */
 typedef struct call_t {

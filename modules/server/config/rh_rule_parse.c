@@ -115,7 +115,7 @@ static const char *read_data(cmd_parms *cmd, const char *word, rh_rule_t *rule)
     };
     apr_size_t i, len = strcspn(word, ":");
 
-    for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
+    for (i = 0; i < RH_COUNT_OF(words); i++) {
         if (len == strlen(words[i]) && !strncasecmp(word, words[i], len)) {
             rule->data = (rh_data_source_t)i;
             return word[len] ? read_query(cmd, "data", word + len + 1, &rule->query) : NULL;
@@ -236,7 +236,7 @@ static const struct option_t {
     {"url=", read_url},         {"observe", read_observe},
 };
 
-#define OPTION_COUNT (sizeof(options) / sizeof(*options))
+#define OPTION_COUNT RH_COUNT_OF(options)
 
 static const char *refuse_option(cmd_parms *cmd, const char *word)
 {

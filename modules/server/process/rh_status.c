@@ -98,7 +98,7 @@ static const column_t columns[] = {
     {"DatabaseUp", "database up", database_up},
 };
 
-#define COLUMN_COUNT ((int)(sizeof(columns) / sizeof(columns[0])))
+#define COLUMN_COUNT ((int)RH_COUNT_OF(columns))
 
 /** Lines of a name and a value; what is not known is left out. */
 static void put_lines(request_rec *r, const rh_instruments_t *instruments)

@@ -89,7 +89,7 @@ static apr_status_t settle_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     apr_array_header_t *gone;
     apr_size_t i;
 
-    for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && status == APR_SUCCESS; i++) {
+    for (i = 0; i < RH_COUNT_OF(steps) && status == APR_SUCCESS; i++) {
         status = rh_db_execute(db, steps[i].statement, steps[i].count, args, pool, NULL);
     }
     if (status == APR_SUCCESS) {

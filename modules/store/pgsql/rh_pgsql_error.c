@@ -68,7 +68,7 @@ void rh_pgsql_find_state(const char *message, char state[RH_SQLSTATE_SIZE])
 
 rh_error_t rh_pgsql_judge_state(const char *state)
 {
-    for (apr_size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+    for (apr_size_t i = 0; i < RH_COUNT_OF(states); i++) {
         apr_size_t len = strlen(states[i].prefix);
 
         if (len == 0 ? *state == '\0' : strncmp(state, states[i].prefix, len) == 0) {

@@ -74,7 +74,7 @@ static void find_library(rh_db_t *db, rh_db_session_t *session)
         {"PQreset", &library->reset},        {"PQsetErrorVerbosity", &library->set_verbosity}};
 
     library->connection = NULL;
-    if (rh_db_library_find(db->driver, symbols, sizeof(symbols) / sizeof(symbols[0]))) {
+    if (rh_db_library_find(db->driver, symbols, RH_COUNT_OF(symbols))) {
         library->connection = apr_dbd_native_handle(db->driver, db->handle);
     } else {
         rh_log(db->log, RH_LOG_ERR, 0, "RH0121",

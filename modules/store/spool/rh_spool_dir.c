@@ -12,7 +12,7 @@
 #define FORMER_LEN 100
 
 static const char *const suffixes[] = {RH_SPOOL_SUFFIX, RH_SPOOL_REFUSED, RH_SPOOL_DAMAGED};
-#define SUFFIX_COUNT ((int)(sizeof(suffixes) / sizeof(suffixes[0])))
+#define SUFFIX_COUNT ((int)RH_COUNT_OF(suffixes))
 
 bool rh_spool_name_parse(apr_pool_t *pool, const char *file, rh_spool_name_t *name)
 {
