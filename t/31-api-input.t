@@ -52,7 +52,8 @@ for target in ("http://0x7f000001/", "http://[::ffff:127.0.0.1]/", "http://127.0
                "http://[::1]/", "http://10.0.0.1/", "http://169.254.169.254/latest/meta-data",
                "http://[fd00::1]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/",
                "http://0.0.0.0/", "http://192.168.1.1:8080/", "http://100.64.0.1/",
-               "http://224.0.0.1/", "http://255.255.255.255/"):
+               "http://224.0.0.1/", "http://255.255.255.255/", "http://168.63.129.16/",
+               "http://[64:ff9b::a83f:8110]/"):
     refused({**good, "target_url": target}, f"address {target}", "target_url", client=plain)
 for target in ("https://example.com", "https://EXAMPLE.com:8443/a?b=c", "https://xn--bcher-kva.example/",
                "https://93.184.216.34/", "https://[2606:2800:220:1:248:1893:25c8:1946]/in",

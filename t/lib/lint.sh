@@ -24,7 +24,7 @@ lint_analyzer() {
 lint_tidy() {
     local flags
     flags="-std=gnu99 $(lint_includes) -DRH_PAGE_DIR=\"\" $(pkg-config --cflags apr-1 apr-util-1 \
-        json-c openssl libcares zlib) -I$(apxs -q INCLUDEDIR)"
+        json-c openssl libcares libidn2 libpcre2-8 zlib) -I$(apxs -q INCLUDEDIR)"
     # shellcheck disable=SC2086
     (cd "$top" && find modules tools mod_resthooks.c -name '*.c' -print0 |
         xargs -0 -n 4 -P "$(nproc)" sh -c 'flags=$0
