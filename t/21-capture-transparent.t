@@ -33,6 +33,13 @@ EXTRA = """
     ProxyPass /instead {backend}/instead
 """
 MORE_RULES = r"""
+    RestHooksEvent every.option GET,HEAD,POST,PUT,DELETE "^/employers/(?<tenant>[^/]+)/every/(?<key>.*)$" \
+        status=1xx,2xx,3xx,4xx,5xx data=after:$ each=$ key=$.id "id=%{req:X-Id}" with=before \
+        unless=unchanged "url=/employers/%{env:MATCH_TENANT}/every/%{env:MATCH_KEY}" \
+        "when=-z item('$.no') && -z request('$.no') && -z response('$.no') && -z before('$.no') && \
+        -z after('$.no') && ! -T changed('$.no')"
+    RestHooksEvent every.answer GET,HEAD,POST,PUT,DELETE "^/employers/(?<tenant>[^/]+)/every/(?<key>.*)$" \
+        status=1xx,2xx,3xx,4xx,5xx data=response:$ each=$ unless=unchanged observe
     RestHooksEvent switch.asked GET "^/switch" tenant=acme
     RestHooksEvent override.seen POST "^/override/(?<key>\d+)$" tenant=acme status=2xx,404,503
 """
@@ -124,6 +131,19 @@ found = events.new()
 is_(len(found), len(KINDS) * (len(SHAPES) - 1), "each was captured, but for the 401")
 data = [e.data for e in found if e.type == "seen.response"][:5]
 is_(data, [JSON] * 5, "with all of its bytes, however they came")
+
+# The same with every option at once.
+for number, (name, script) in enumerate(SHAPES.items()):
+    path = f"/employers/acme/every/{number}"
+    backend.on(path, script)
+    backend.on("GET " + path, pieces(HEAD + b"Content-Length: 8\r\n\r\n" + b'{"a": 1}'))
+    for method in ("POST", "PUT", "DELETE"):
+        compare(f"every option: {method}: {name}", method, path, BODY if method != "DELETE" else b"",
+                [("Content-Type", "application/json"), ("Range", "bytes=0-1"), ("If-Match", '"x"')]
+                if method == "PUT" else [], direct=False)
+kinds = {row["type"] for row in events.rows()}
+ok({"every.option", "every.answer"} <= kinds, "and there are events")
+events.skip()
 
 WIDE = b'{"wide":"' + b"ab" * 500 + b'"}'
 backend.on("/employers/acme/response/deflated",

@@ -313,10 +313,13 @@ static void finish(rh_capture_t *capture, request_rec *r, part_t part,
 
 /**
  * Pass on what was held, a brigade at a time: whether httpd sets a Content-Length or sends
- * chunks, and which, depends on how the answer came in.
+ * chunks, and which, depends on how the answer came in. The filter stays where it is meanwhile:
+ * those below may remove themselves after a brigade (as BYTERANGE does after one without an end),
+ * and only f->next knows.
  */
-static apr_status_t release_held(rh_capture_t *capture, request_rec *r, ap_filter_t *next)
+static apr_status_t release_held(rh_capture_t *capture, ap_filter_t *f)
 {
+    request_rec *r = f->r;
     apr_status_t status = APR_SUCCESS;
     int no_cache = r->no_cache;
 
@@ -324,7 +327,7 @@ static apr_status_t release_held(rh_capture_t *capture, request_rec *r, ap_filte
     r->no_cache = capture->no_cache;
     for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++) {
         apr_bucket_brigade *brigade = APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *);
-        status = ap_pass_brigade(next, brigade);
+        status = ap_pass_brigade(f->next, brigade);
         apr_brigade_cleanup(brigade);
     }
     if (capture->held) {
@@ -334,12 +337,14 @@ static apr_status_t release_held(rh_capture_t *capture, request_rec *r, ap_filte
     return status;
 }
 
-static apr_status_t release(rh_capture_t *capture, request_rec *r, ap_filter_t *next,
-                            apr_bucket_brigade *last)
+/** Pass on what was held and the last brigade, and leave the chain. */
+static apr_status_t release(rh_capture_t *capture, ap_filter_t *f, apr_bucket_brigade *last)
 {
-    apr_status_t status = release_held(capture, r, next);
+    apr_status_t status = release_held(capture, f);
+    ap_filter_t *next = f->next;
 
     rh_capture_rewind(capture);
+    ap_remove_output_filter(f);
     return status == APR_SUCCESS ? ap_pass_brigade(next, last) : status;
 }
 
@@ -398,9 +403,12 @@ static apr_status_t pass_until_end(rh_capture_t *capture, ap_filter_t *f,
         capture->waiting = f;
         return APR_SUCCESS;
     }
-    ap_remove_output_filter(f);
     finish(capture, r, capture->passing_part, last);
-    return status == APR_SUCCESS ? release(capture, r, next, last) : status;
+    if (status != APR_SUCCESS) {
+        ap_remove_output_filter(f);
+        return status;
+    }
+    return release(capture, f, last);
 }
 
 static apr_status_t begin_passing(rh_capture_t *capture, ap_filter_t *f, part_t part,
@@ -410,7 +418,7 @@ static apr_status_t begin_passing(rh_capture_t *capture, ap_filter_t *f, part_t 
 
     capture->passing = true;
     capture->passing_part = (int)part;
-    status = release_held(capture, f->r, f->next);
+    status = release_held(capture, f);
     return status == APR_SUCCESS ? pass_until_end(capture, f, brigade) : status;
 }
 
@@ -469,14 +477,13 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
         capture->passing_part = (int)part;
         return APR_SUCCESS;
     }
-    ap_remove_output_filter(f);
     finish(capture, r, part, brigade);
-    return release(capture, r, next, brigade);
+    return release(capture, f, brigade);
 }
 
 void rh_capture_handled(rh_capture_t *capture, request_rec *r)
 {
-    ap_filter_t *f = capture->waiting, *next;
+    ap_filter_t *f = capture->waiting;
     apr_bucket_brigade *last;
 
     if (!f) {
@@ -486,11 +493,9 @@ void rh_capture_handled(rh_capture_t *capture, request_rec *r)
         }
         return;
     }
-    next = f->next;
     last = *(apr_bucket_brigade **)apr_array_pop(capture->held);
-    ap_remove_output_filter(f);
     finish(capture, f->r, (part_t)capture->passing_part, last);
     /* The handler's own calls were answered with success: a client that has gone is noticed later,
      * as with any answer that is buffered. */
-    (void)release(capture, f->r, next, last);
+    (void)release(capture, f, last);
 }
