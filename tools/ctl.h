@@ -56,6 +56,8 @@ typedef enum {
     CTL_COUNT,
     CTL_DB,
     CTL_PATHS,
+    CTL_PREFIX,
+    CTL_OBSERVE,
     CTL_HELP,
     CTL_VERSION,
     CTL_OPTIONS
@@ -281,6 +283,7 @@ int ctl_health(ctl_t *ctl);
 int ctl_verify(ctl_t *ctl);
 int ctl_listen(ctl_t *ctl);
 int ctl_query_json(ctl_t *ctl);
+int ctl_rules_print(ctl_t *ctl);
 int ctl_schema_check(ctl_t *ctl);
 int ctl_schema_upgrade(ctl_t *ctl);
 int ctl_schema_print(ctl_t *ctl);

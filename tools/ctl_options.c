@@ -48,10 +48,12 @@ static const option_t options[CTL_OPTIONS] = {
     [CTL_PORT] = {"port", "N", false, "port on 127.0.0.1 (default 8090; 0: a free one)"},
     [CTL_FAIL] = {"fail", "STATUS", false, "respond with this, not 200: 500, 410, …"},
     [CTL_DELAY] = {"delay", "TIME", false, "wait before each response"},
-    [CTL_SAVE] = {"save", "DIR", false, "write each request to a file there"},
+    [CTL_SAVE] = {"save", "DIR", false, "write files there: requests; samples and schemas"},
     [CTL_COUNT] = {"count", "N", false, "exit after this many requests"},
     [CTL_DB] = {"db", "DRIVER:PARAMS", false, "pgsql:conninfo, or sqlite3:/path/of/file"},
     [CTL_PATHS] = {"paths", NULL, false, "print where the nodes are, not what they hold"},
+    [CTL_PREFIX] = {"prefix", "PATH", false, "before every path, as httpd sees it: /v1"},
+    [CTL_OBSERVE] = {"observe", NULL, false, "rules that only record what they would capture"},
     [CTL_HELP] = {"help", NULL, true, "print this"},
     [CTL_VERSION] = {"version", NULL, true, "print the version"},
 };

@@ -28,6 +28,7 @@ _resthooksctl_options() {
         ;;
     verify) echo '--secret --tolerance --json' ;;
     query) echo '--paths' ;;
+    rules) echo '--prefix --observe --save' ;;
     'schema check' | 'schema upgrade') echo '--db' ;;
     'schema print') ;;
     'spool list' | spool) echo '--json' ;;
@@ -50,7 +51,7 @@ _resthooksctl() {
         if [[ $skip ]]; then
             skip=''
         elif [[ $word == --json || $word == --ordered || $word == --dry-run || $word == --paths || \
-            $word == --help || $word == --version || $word == --*=* ]]; then
+            $word == --observe || $word == --help || $word == --version || $word == --*=* ]]; then
             :
         elif [[ $word == --* ]]; then
             skip=1
@@ -75,14 +76,14 @@ _resthooksctl() {
         [[ ${words[0]} ]] || choices='--help --version'
     elif [[ ${#words[@]} == 0 ]]; then
         choices='subscriptions deliveries redeliver replay events event-types publish health
-            listen verify query schema spool'
+            listen verify query rules schema spool'
     elif [[ ${#words[@]} == 1 ]]; then
         case ${words[0]} in
         subscriptions) choices='list show create pause revive delete test secret rotate' ;;
         deliveries | events) choices='list show' ;;
         schema) choices='check upgrade print' ;;
         spool) choices='list show retry drop' ;;
-        verify) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+        rules | verify) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         esac
     elif [[ "${words[*]}" == 'schema print' ]]; then
         choices='pgsql sqlite3'

@@ -55,6 +55,8 @@ const ctl_command_t ctl_commands[] = {
      "check the signature of a saved request", ctl_verify},
     {"query", "QUERY FILE", 1, 2, BIT(CTL_PATHS),
      "print what a JSONPath query selects of a file or stdin", ctl_query_json},
+    {"rules", "OPENAPI-FILE", 1, 1, BIT(CTL_PREFIX) | BIT(CTL_OBSERVE) | BIT(CTL_SAVE),
+     "print capture rules for an API by its description", ctl_rules_print},
     {"schema check", "", 0, 0, BIT(CTL_DB), "say whether the database's tables fit",
      ctl_schema_check},
     {"schema upgrade", "", 0, 0, BIT(CTL_DB), "make or upgrade them", ctl_schema_upgrade},

@@ -2,7 +2,7 @@
 # What ./quickstart and ./check share: packages and builds. Sourced by bash with $top set.
 
 BUILD_PACKAGES="build-essential autoconf automake libtool pkg-config apache2-dev libjson-c-dev
-    libssl-dev libc-ares-dev libidn2-dev zlib1g-dev libpcre2-dev"
+    libssl-dev libc-ares-dev libidn2-dev zlib1g-dev libpcre2-dev libyaml-dev"
 RUN_PACKAGES="apache2-bin libaprutil1-dbd-sqlite3 libaprutil1-dbd-pgsql python3 curl openssl"
 
 die() {
