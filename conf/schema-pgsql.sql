@@ -12,11 +12,11 @@
 --     GRANT USAGE ON SCHEMA resthooks TO backend;
 --     GRANT EXECUTE ON FUNCTION resthooks.publish(text, text, text, text, text) TO backend;
 --     GRANT EXECUTE ON FUNCTION resthooks.publish(text, text, text, json, text, text) TO backend;
--- Whoever has that may publish for every tenant.
+-- A role that has both may publish for every tenant.
 --
 -- Locks. The row of subscription_stat is the mutex of a subscription: a statement that changes
 -- more than one row of a subscription locks it first, several in the order (tenant, id), so no
--- two of them wait for each other. Who claims waits for nobody (SKIP LOCKED).
+-- two of them wait for each other. A claim does not wait for locks at all (SKIP LOCKED).
 
 -- An upgrade runs its own changes of tables, then every statement here that creates or replaces, or
 -- revokes.
@@ -223,7 +223,7 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 -- Two claimers at once, without the advisory lock:
 --   1  B (key k) waits in the queue; host one's statement begins
 --   2  A, an older event of k, is sent again by a person: its row appears
---   3  host two's statement begins, sees A and B; A is the first, nobody has k: it takes A
+--   3  host two's statement begins, sees A and B; A is the first, k is not leased: it takes A
 --   4  host one sees B alone, it is the first: it takes B, and both are on their way
 -- With it, host one's statement, whose view of the tables begins after the lock is taken (each
 -- statement in here has its own), comes before A is seen or after A is leased.
@@ -231,15 +231,16 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 -- `spare`: what was leased is left alone though the lease has ended, and keeps its key.
 --
 -- What is due but has to wait is parked (lease -1), so that a long row of one key isn't looked
--- at again and again; whoever settles the first one wakes the next. Parking and that waking:
---   1  A is leased, B is due behind it; claimer looks at B: A is in its way
+-- at again and again; settling the first one wakes the next. Parking and that waking:
+--   1  A is leased, B is due after it; claimer looks at B: A is in its way
 --   2  A is settled, its row deleted, the next of the key woken: B is not parked yet, no change
---   3  claimer parks B: nobody wakes it
--- So who parks locks the row in the way first, and its settling waits, or it is gone and B stays.
--- What was parked until then, the settling finds: see resthooks.wake_ordered.
+--   3  claimer parks B: it is never woken
+-- So the claimer locks A's row before it parks B. Either A's settling waits for that lock and then
+-- finds B parked (see resthooks.wake_ordered), or A is gone already and B is not parked.
 --
 -- An older one may be parked as well: it was sent again while a younger one was leased, whose
--- process then ended. Nobody settles that lease, so who finds the older one in the way takes it.
+-- process then ended. That lease is never settled, so a claimer that finds the older one in the
+-- way takes it.
 CREATE OR REPLACE FUNCTION resthooks.claim_ordered(
     for_tenant text, for_subscription uuid, spare boolean, new_lease bigint, lease_for bigint,
     most integer)
@@ -408,8 +409,8 @@ BEGIN
     RETURN made;
 END $$;
 
--- Partitions, where they begin (null: with all that is older) and end. The bounds are the catalogue's:
--- there is no second truth.
+-- Partitions, where they begin (null: with all that is older) and end. The bounds are read from the
+-- catalogue and stored nowhere else.
 CREATE OR REPLACE VIEW resthooks.partitions AS
 SELECT p.relname::text AS parent, c.relname::text AS name,
        resthooks.uuid_ms(substring(pg_get_expr(c.relpartbound, c.oid)
@@ -422,8 +423,8 @@ JOIN pg_class c ON c.oid = i.inhrelid
 JOIN pg_namespace n ON n.oid = p.relnamespace
 WHERE n.nspname = 'resthooks' AND p.relkind = 'p' AND c.relkind = 'r';
 
--- Drop partitions that ended before the retention. Dropping needs the parent for a moment; who
--- waits for that makes all others wait behind, so it gives up soon and is called again later.
+-- Drop partitions that ended before the retention. Dropping locks the parent for a moment. While it
+-- waits for that lock all later statements wait for it, so it gives up soon and is called again.
 CREATE OR REPLACE FUNCTION resthooks.drop_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$

@@ -142,7 +142,7 @@ is_(len({row.split(" ")[5] for row in rows}), 801, "and of another delivery")
 # A program that reads nothing holds nobody up.
 stuck = Vhost(rules="", name="stuck", extra=TYPES + 'RestHooksLog "|/bin/sleep 1000" '
               '"%u %u %u %u %u %u %u %u %d"')
-deaf = Httpd(vhosts=[stuck], expect=[r"RH0811: RestHooksLog: \|/bin/sleep 1000 can't take lines"])
+deaf = Httpd(vhosts=[stuck], expect=[r"RH0811: RestHooksLog: cannot write to \|/bin/sleep 1000;"])
 stuck.api().subscribe(receiver.url + "/deaf/" + "x" * 1000, ["*"])
 answer = stuck.api(role="app").post("/events", [{"type": "a.made", "data": {"n": n}}
                                                 for n in range(300)])

@@ -24,7 +24,7 @@ version = "resthooks.schema_version" if DB == "pgsql" else "resthooks_schema_ver
 
 done = ctl("schema", "check")
 is_((done.status, done.out), (1, ""), "a database without tables does not pass the check")
-like(done.err, r"^resthooksctl: there are no tables" if DB == "pgsql" else "no such file",
+like(done.err, r"^resthooksctl: the tables do not exist" if DB == "pgsql" else "no such file",
      "and why is said")
 if DB == "sqlite3":
     ok(not os.path.exists(database.params), "the check leaves no file behind")

@@ -255,7 +255,7 @@ typedef struct ctl_check_t {
 
 /**
  * Check as a receiver does (Standard Webhooks 1.0, "Verifying webhook authenticity").
- * @param tolerance how old, or early, the timestamp may be; RH_NEVER: as it likes
+ * @param tolerance how old, or early, the timestamp may be; RH_NEVER: any age is accepted
  */
 void ctl_check(apr_pool_t *pool, const ctl_message_t *message, const apr_array_header_t *secrets,
                apr_interval_time_t tolerance, ctl_check_t *check);

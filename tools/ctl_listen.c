@@ -31,7 +31,7 @@ static void interrupted(int number)
 
 /* ---- files ---- */
 
-/** Write a request as it came to the next free name. The data is somebody's: for the user alone. */
+/** Save a request unchanged to the next free name. Payloads may be confidential: mode 0600. */
 static const char *save(listening_t *listening, rh_bytes_t raw, apr_pool_t *pool)
 {
     apr_status_t status = APR_EEXIST;

@@ -215,7 +215,7 @@ static void accept_ready(listener_t *listener)
 
 /* ---- the loop ---- */
 
-/** What time has come for. @return when the next one comes; 0: never */
+/** Run what is due. @return when the next thing is due; 0: never */
 static apr_time_t look_at_clock(listener_t *listener, apr_time_t now)
 {
     apr_time_t next = 0;

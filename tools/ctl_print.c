@@ -159,7 +159,7 @@ void ctl_print_pretty(ctl_t *ctl, struct json_object *value, int indent)
 
 /* ---- tables ---- */
 
-/** Characters, as far as that can be told without fonts. */
+/** Approximate display width in columns. */
 static int width_of(const char *text)
 {
     int width = 0;

@@ -245,8 +245,8 @@ apr_size_t rh_log_format_line(const rh_log_format_t *format, const rh_log_entry_
 
 /* ---- writing ---- */
 
-/** Lines are lost: count them, and say so now and then. */
-static void complain(rh_attempt_log_t *log, int count, apr_status_t status)
+/** Count lines that are lost, and report the loss once per COMPLAINT_SPACING. */
+static void report_loss(rh_attempt_log_t *log, int count, apr_status_t status)
 {
     apr_time_t now = apr_time_now(), before;
 
@@ -258,7 +258,7 @@ static void complain(rh_attempt_log_t *log, int count, apr_status_t status)
     if (__atomic_compare_exchange_n(&log->complained_at, &before, now, false, __ATOMIC_RELAXED,
                                     __ATOMIC_RELAXED)) {
         rh_log(log->complaints, RH_LOG_ERR, status, "RH0811",
-               "RestHooksLog: %s can't take lines, which are lost until it can", log->name);
+               "RestHooksLog: cannot write to %s; log lines are being dropped", log->name);
     }
 }
 
@@ -273,7 +273,7 @@ void rh_attempt_log_flush(rh_attempt_log_t *log, rh_log_lines_t *lines)
         done = write(log->fd, lines->text, lines->len);
     } while (done < 0 && errno == EINTR);
     if (done < 0 || (apr_size_t)done < lines->len) {
-        complain(log, lines->count, done < 0 ? errno : ENOSPC);
+        report_loss(log, lines->count, done < 0 ? errno : ENOSPC);
     }
     lines->len = 0;
     lines->count = 0;

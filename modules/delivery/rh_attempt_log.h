@@ -11,7 +11,7 @@
  *   %y  type                %u  target URL      %B  bytes of the    %%  a percent sign
  *   %k  key                 %n  attempt number      answer, kept
  *
- * and `\t` for a tab, `\\` for a backslash. What there is none of is "-".
+ * and `\t` for a tab, `\\` for a backslash. Missing values are logged as "-".
  *
  * Values come from others, so they are escaped: control bytes, bytes that are not ASCII, quotes and
  * backslashes become \xhh, \" and \\, and outside of quotes a space becomes \x20. No value can make
@@ -31,7 +31,7 @@
 #define RH_LOG_WRITE 4096
 /** Bytes of one value, escaped. */
 #define RH_LOG_VALUE 1200
-/** The format of whoever names none. */
+/** The format of a RestHooksLog that does not name one. */
 #define RH_LOG_FORMAT "%t %h %T %y %e %d %s %n %c %m %b %o \"%x\""
 
 typedef struct rh_log_format_t rh_log_format_t;
@@ -66,7 +66,7 @@ typedef struct rh_attempt_log_t {
     apr_time_t complained_at; /**< atomic */
 } rh_attempt_log_t;
 
-/** Lines that wait for their write: of one thread and log. Zeroed memory is a good one. */
+/** Buffered lines of one thread for one log. Zero-initialise. */
 typedef struct rh_log_lines_t {
     apr_size_t len;
     int count;

@@ -13,7 +13,7 @@
 
 /** Interval between claims while each brings something but none brings all that was asked for. */
 #define BUSY_INTERVAL apr_time_from_msec(5)
-/** Interval between claims while there is no memory for jobs. */
+/** Interval between claims while the memory for jobs is full. */
 #define FULL_INTERVAL apr_time_from_msec(20)
 /** Interval between claims while targets that hang crowd the loops. */
 #define CROWDED_INTERVAL apr_time_from_msec(100)
@@ -329,7 +329,7 @@ static void plan_claim(rh_dispatcher_t *dispatcher, int got, int limit, apr_time
         dispatcher->next_claim = now;
         dispatcher->per_subscription = concurrency;
     } else {
-        /* Few subscriptions have anything due: more of each delays nobody else. */
+        /* Few subscriptions have anything due, so taking more of each delays no other one. */
         dispatcher->next_claim = now + BUSY_INTERVAL;
         if (dispatcher->per_subscription < 4 * concurrency) {
             dispatcher->per_subscription *= 2;
@@ -349,9 +349,9 @@ static bool is_deliverer(rh_dispatcher_t *dispatcher, apr_time_t now, apr_pool_t
 }
 
 /**
- * Whether ordered subscriptions have to wait: while any process of this host has something in its
- * spool, an event that is in the database may have to come after one that isn't yet. A file that
- * nobody brings in holds them up for a limited time.
+ * True if ordered subscriptions have to wait: while any process of this host has events in its
+ * spool, one that is in the database may have to come after one that isn't yet. A file that no
+ * process reads holds them up for a limited time only.
  */
 static bool hold_ordered(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {

@@ -22,7 +22,7 @@ int rh_dispatcher_index(const rh_dispatcher_t *dispatcher);
 /** Take finished works of this site; empties the list. From the loops. */
 void rh_dispatcher_push(rh_dispatcher_t *dispatcher, rh_work_head_t *works, int count);
 
-/** Have it claim. @param now_due false: a commit left deliveries behind; true: look at once */
+/** Have it claim. @param now_due true to look at once; false if a commit did not hand over all */
 void rh_dispatcher_wake(rh_dispatcher_t *dispatcher, bool now_due);
 /** Have it look at how the engine ends. */
 void rh_dispatcher_signal(rh_dispatcher_t *dispatcher);

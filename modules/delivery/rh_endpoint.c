@@ -9,7 +9,7 @@
 #define DOUBTFUL_FAILURES 3
 /** What is assumed of an attempt before one has ended. */
 #define ASSUMED_DURATION apr_time_from_msec(200)
-/** A pause is in the store when it has been known here for so long. */
+/** Time after which a pause that this process knows is in the store, too. */
 #define TOLD_BY_NOW apr_time_from_sec(30)
 /** Longest that jobs should wait in memory, well within a lease. */
 #define WAIT_IN_MEMORY apr_time_from_sec(10)

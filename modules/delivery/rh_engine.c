@@ -47,7 +47,7 @@ static apr_int64_t lease_token(void)
     return token ? (apr_int64_t)token : 1;
 }
 
-/* ---- what wakes whom ---- */
+/* ---- wake-ups between the parts ---- */
 
 static void wake_all(void *baton)
 {

@@ -7,14 +7,14 @@
  * A receiver may serve the subscriptions of many tenants, each within its own limits, and be
  * overrun by all of them together. So every attempt takes a slot of its host and port as well.
  * These are shared in the same way as a loop's slots are (rh_share.h): no class and no tenant can
- * take all of them, so that one tenant's targets that hang at a large receiver keep nobody else's
- * from it.
+ * take all of them, so one tenant's targets that hang at a large receiver do not keep others from
+ * it.
  *
  * One mutex guards the table and every count in it. A loop that finds no slot is remembered at the
  * host under that mutex, and woken by the next slot that is given back:
  *
  *   1  loop one looks: no slot is free
- *   2  loop two gives one back; nobody waits, nobody is woken
+ *   2  loop two gives one back; no loop waits, so none is woken
  *   3  loop one waits, for ever
  *
  * can't happen, as rh_host_wait (step 3) fails if anything was given back after rh_host_gives was
@@ -52,7 +52,7 @@ rh_host_t *rh_host_share(rh_host_t *host);
 /** A reference is not used any more; no slot is taken through the last one. */
 void rh_host_release(rh_host_t *host);
 
-/** What stands for the host and port, whoever is there: an address to compare. */
+/** Return an address that identifies the host and port; only to be compared. */
 const void *rh_host_identity(const rh_host_t *host);
 
 /** Take a slot, of `limit`. @return RH_SHARE_FREE: taken; or the class whose share is used up */

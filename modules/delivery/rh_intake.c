@@ -11,7 +11,7 @@
 #define INTAKE_BYTES (64 * 1024 * 1024)
 /** What the allocator of calls keeps for the next ones, bytes. */
 #define ALLOCATOR_KEEP (4 * 1024 * 1024)
-/** A second writer helps when so many events wait for the first. */
+/** A second writer starts to help when this many events wait for the first. */
 #define HELPED_FROM 128
 /** How long a call waits for a writer that only has to append to the spool. */
 #define SPOOL_WAIT apr_time_from_msec(500)

@@ -16,7 +16,7 @@ typedef struct rh_writer_t rh_writer_t;
 
 /**
  * Make one in `pool`, which has a mutex. On an error *intake is NULL, or for rh_intake_destroy.
- * @param dispatcher the site's, woken when a commit leaves deliveries behind
+ * @param dispatcher the site's, woken when a commit does not hand over all deliveries
  */
 apr_status_t rh_intake_make(apr_pool_t *pool, const rh_site_parts_t *parts,
                             rh_dispatcher_t *dispatcher, rh_intake_t **intake);

@@ -128,7 +128,7 @@ static rh_verdict_t verdict_of(const rh_exchange_t *exchange)
     return RH_VERDICT_ANSWERED;
 }
 
-/** "status 500", or why there was no answer. */
+/** Return "status 500", or why no response came. */
 static const char *what_came(apr_pool_t *pool, const rh_exchange_t *exchange)
 {
     return exchange->error ? exchange->error

@@ -34,7 +34,7 @@ bool rh_retry_after(const char *value, apr_time_t now, apr_interval_time_t *wait
  *
  * A subscription is disabled on evidence alone: the attempt fails and uses up its delivery's
  * schedule, every attempt has failed for policy->disable_after, and the delivery began since. Time
- * without events is no failure, and a delivery that has attempts left is retried.
+ * without events does not count as failure, and a delivery that has attempts left is retried.
  */
 void rh_retry_judge(const rh_retry_policy_t *policy, const rh_job_t *job,
                     const rh_exchange_t *exchange, apr_time_t now, apr_uint32_t random,

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_schedule_private.h"
 
-/** Jobs wait here for a time that is no further away; longer waits are for the store. */
+/** Longest wait of a job in memory; for a longer one it goes back to the store. */
 #define SHORT_WAIT apr_time_from_sec(2)
 /** The longest that a job stays away for its endpoint's sake, whose pause the store knows, too. */
 #define LONGEST_DELAY apr_time_from_sec(60)
@@ -132,7 +132,7 @@ static bool yields(const rh_endpoint_t *other, const rh_endpoint_t *endpoint, in
 static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int concurrency,
                      int missing, apr_time_t now)
 {
-    /* Another tenant's job is no help where this one holds all that it may. */
+    /* If this tenant holds all that it may, only its own jobs can make way. */
     bool own_only = rh_share_missing(&schedule->waiting_of, NULL, schedule->slots,
                                      rh_endpoint_class(endpoint)) != missing;
     rh_endpoint_t *other;

@@ -9,9 +9,9 @@
  *   4  dispatchers settle what is left, end; each has its site's leases given back
  *
  * Threads are counted before they start, by what they still may do, and leave that count when they
- * won't do it again. Whoever waits for a count to reach zero looks at it, then at what these
- * threads give it: they gave it before they left, so an empty queue that is looked at after a zero
- * stays empty. All functions may be called from any thread.
+ * won't do it again. A thread that waits for a count to reach zero reads the count first and then
+ * the queue that the counted threads fill. They filled it before they left, so a queue that is
+ * empty after the count was zero stays empty. All functions may be called from any thread.
  */
 #ifndef RH_SHUTDOWN_H
 #define RH_SHUTDOWN_H

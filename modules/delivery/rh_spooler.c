@@ -10,7 +10,7 @@
 /** Events and bytes of one commit. */
 #define DRAIN_BATCH 256
 #define DRAIN_BYTES (4 * 1024 * 1024)
-/** Between looks for files that ended processes left behind. */
+/** Interval between searches for files of processes that have ended. */
 #define ADOPT_INTERVAL apr_time_from_sec(5)
 
 struct rh_spooler_t {
@@ -157,7 +157,7 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
     return keep_refused(spooler, items[0]);
 }
 
-/** Read the next events, of files left behind first. */
+/** Read the next events, those of ended processes first. */
 static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
                                 apr_array_header_t **events)
 {
@@ -178,7 +178,7 @@ static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
     apr_thread_mutex_unlock(spooler->mutex);
     if (status != APR_SUCCESS && !spooler->unreadable) {
         rh_log(spooler->log, RH_LOG_ERR, status, "RH0332",
-               "RestHooksSpool: it can't be read; trying on");
+               "RestHooksSpool: reading the spool failed; retrying");
     }
     spooler->unreadable = status != APR_SUCCESS;
     if (status != APR_SUCCESS || (*events)->nelts == 0) {

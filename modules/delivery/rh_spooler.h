@@ -4,9 +4,9 @@
  * @brief One site's spool: events go in when the database can't take them, and enter the database
  * in order, exactly once by id, when it can.
  *
- * Who appends is any thread: the writer for calls that share an fsync, a request's own thread when
- * the writer hangs. Who drains is the dispatcher, so nobody's request waits for that. As long as
- * something is in this process's file, what comes new goes there too: so the order is kept.
+ * Any thread may append: the writer for calls that share an fsync, a request's own thread when the
+ * writer hangs. The dispatcher drains, so no request waits for that. As long as this process's file
+ * holds events, new ones are appended to it too, which keeps their order.
  */
 #ifndef RH_SPOOLER_H
 #define RH_SPOOLER_H
@@ -38,8 +38,8 @@ bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch);
 apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int count);
 
 /**
- * Bring some events into the database; also those that ended processes left behind, which are
- * looked for some seconds apart. One thread.
+ * Store some events in the database, including those of processes that have ended, whose files are
+ * looked for every few seconds. Called by one thread.
  * @param stored receives how many events are in the database now, 0: there is nothing to do
  * What the database refuses for good is set aside (rh_spool_refuse).
  * @return APR_EAGAIN: the database can't take them now; another error: one that is refused could

@@ -7,9 +7,9 @@
  *   2  B of k, which happened after A, would be taken by writer two and committed first
  *   3  a claim sees B alone: it is sent before A
  *
- * So what holds a key of a commit under way stays in the queue, and all behind it. Keys share
- * places: two different ones may wait for each other, which costs a moment and no more.
- * Nothing here locks: the caller does.
+ * So a call with a key that is being committed stays in the queue, and all calls after it. Keys are
+ * hashed to lock stripes; a collision only delays a commit briefly. The caller holds the mutex of
+ * the queue around every function here.
  */
 #ifndef RH_TURNS_H
 #define RH_TURNS_H
@@ -26,7 +26,7 @@ apr_uint32_t rh_turns_place(const rh_event_t *event);
 
 bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *places, int count);
 void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *places, int count);
-/** What was taken, as often as it was taken. */
+/** Release stripes; call once per take. */
 void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *places, int count);
 
 #endif

@@ -11,8 +11,8 @@
 /**
  * The merge patch that leads from one object to another: applied to `from` it gives `to`. Members
  * that are equal as JSON values are left out, values are byte for byte those of `to`, and members
- * that only `from` has are null. A member of `to` that is null itself can't be told from a missing
- * one: RFC 7396 has no way to say so.
+ * that only `from` has are null. A member of `to` that is null itself looks like a missing one:
+ * RFC 7396 does not distinguish the two.
  * @param pool keeps the result
  * @return a JSON object, "{}" where nothing changed; data NULL: one of the two is not an object
  */

@@ -81,7 +81,7 @@ void rh_api_store_problem(rh_api_t *api, apr_status_t status)
     rh_metrics_add(api->config->metrics, RH_COUNT_ERROR_API,
                    status != APR_NOTFOUND && status != APR_EEXIST);
     if (status == APR_NOTFOUND) {
-        rh_problem_set(api->problem, 404, "There is nothing of that id.");
+        rh_problem_set(api->problem, 404, "No resource with this id.");
     } else if (status == APR_EEXIST) {
         rh_problem_set(api->problem, 409, "The subscription is not active.");
     } else if (APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status)) {

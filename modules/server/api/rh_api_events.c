@@ -84,7 +84,7 @@ int rh_api_events_list(rh_api_t *api)
     int i;
 
     if (type && event) {
-        rh_problem_set(api->problem, 400, "The parameters type and event say the same.");
+        rh_problem_set(api->problem, 400, "type and event are aliases; give only one.");
     }
     type = type ? type : event;
     if (type && !rh_event_type_valid(type, strlen(type))) {

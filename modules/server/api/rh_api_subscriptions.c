@@ -16,7 +16,7 @@ bool rh_api_uuid_parameter(rh_api_t *api)
     if (rh_uuid_valid(api->parameter, strlen(api->parameter))) {
         return true;
     }
-    rh_problem_set(api->problem, 404, "There is nothing of that id.");
+    rh_problem_set(api->problem, 404, "No resource with this id.");
     return false;
 }
 
@@ -201,7 +201,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
             return rh_api_precondition_failed(api);
         }
     }
-    return rh_api_error(api, 409, "Others change the subscription all the time; try again.");
+    return rh_api_error(api, 409, "The subscription is being modified concurrently; try again.");
 }
 
 /** A body and how it is to be read. */

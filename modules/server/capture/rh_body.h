@@ -23,7 +23,7 @@ typedef struct rh_body_t {
     rh_bytes_t bytes;         /**< when WHOLE */
     rh_coding_t coding;       /**< of `bytes`, until rh_body_settle */
     const char *content_type; /**< NULL: not known */
-    const char *reason;       /**< why it is not WHOLE, for the event; NULL: there is no body */
+    const char *reason;       /**< why it is not WHOLE, for the event; NULL if it is empty */
     bool settled;             /**< rh_body_settle has judged it */
     bool parsed;              /**< rh_body_tree has made `tree` */
     rh_json_tree_t *tree;     /**< NULL: none, or too many nodes */

@@ -188,8 +188,8 @@ static int around_handler(request_rec *r)
 void rh_capture_register(apr_pool_t *pool)
 {
     (void)pool;
-    /* Before DEFLATE, mod_headers and whatever else is only dress; after SUBSTITUTE and INCLUDES,
-     * which make content. */
+    /* Run before filters that only transform the representation (DEFLATE, mod_headers), but after
+     * those that produce content (SUBSTITUTE, INCLUDES). */
     rh_capture_output_handle = ap_register_output_filter("RESTHOOKS_CAPTURE", rh_capture_output,
                                                          NULL, AP_FTYPE_CONTENT_SET - 1);
     rh_capture_input_handle = ap_register_input_filter("RESTHOOKS_CAPTURE_IN", rh_capture_input,

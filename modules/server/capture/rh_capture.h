@@ -50,7 +50,7 @@ typedef struct rh_match_t {
     bool missed;         /**< that it does not live is counted */
     bool live; /**< the status fits and, unless they are judged by item, when= and tenant */
     const char *tenant;            /**< when live; NULL: it is judged by item */
-    rh_resource_t *before, *after; /**< NULL: not needed, or there is no URI to ask for */
+    rh_resource_t *before, *after; /**< NULL: not needed, or its URI is not known */
     apr_hash_t *before_items; /**< rh_json_tree_t * by key, with each=; NULL: not looked at yet */
 } rh_match_t;
 

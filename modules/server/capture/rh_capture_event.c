@@ -86,8 +86,9 @@ static bool is_second_id(const rh_capture_t *capture, const rh_match_t *match)
 }
 
 /**
- * The idempotency key. Where one request makes several events, those after the first have the type
- * or the number of the item behind it: it must say the same of each when the request comes again.
+ * Return the idempotency key. If a request makes several events, the key of each one after the
+ * first ends with its type or the number of its item, so that a repeated request yields the same
+ * keys.
  */
 static const char *find_id(const making_t *making)
 {

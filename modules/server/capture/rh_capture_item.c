@@ -225,7 +225,7 @@ bool rh_item_before(rh_capture_t *capture, rh_match_t *match, const char *key,
     return *result != NULL;
 }
 
-/** True if a resource is known not to be there, or shows no JSON that could have a value. */
+/** True if a resource is known to be missing, or has a body without JSON to take a value from. */
 static bool is_known(rh_capture_t *capture, const rh_match_t *match, rh_data_source_t source)
 {
     const rh_body_t *body = find_body(capture, match, source);

@@ -57,7 +57,7 @@ typedef struct rh_rule_t {
     bool by_item;              /**< when= or tenant= look at bodies: judged per item, at the end */
 } rh_rule_t;
 
-/** Why a request that a rule fits is no event. */
+/** Why a request that a rule fits does not become an event. */
 typedef enum {
     RH_MISS_STATUS,    /**< status= */
     RH_MISS_WHEN,      /**< when= is false */

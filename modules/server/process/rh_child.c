@@ -262,7 +262,7 @@ static void child_init(apr_pool_t *pchild, server_rec *server)
     }
     if (status != APR_SUCCESS) {
         rh_log(&rh_server_config(server)->log, RH_LOG_ERR, status, "RH0710",
-               "this process can't deliver: its engine did not start; it serves requests without");
+               "delivery engine failed to start in this child; requests are still served");
     }
 }
 

@@ -96,7 +96,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
         return true;
     }
     if (rh_server_is_restart()) {
-        /* At a restart that would end what serves now, with all its other sites. */
+        /* Failing here would take down the running server and all its other sites. */
         rh_log(&config->log, RH_LOG_CRIT, APR_SUCCESS, "RH0706",
                "the database of %s does not fit this mod_resthooks, events go to the spool and "
                "nothing "

@@ -12,8 +12,8 @@
 #define RH_SQLSTATE_SIZE 6
 
 /**
- * What an error of the database means. Only REFUSED is about the statement's data (or about
- * something that nobody has foreseen), so only REFUSED is reported as permanent, APR_EGENERAL.
+ * What an error of the database means. Only REFUSED is about the statement's data (or about an
+ * unforeseen condition), so only REFUSED is reported as permanent, APR_EGENERAL.
  * All others are APR_EAGAIN: the same statement can succeed later.
  */
 typedef enum rh_error_t {

@@ -70,7 +70,7 @@ static apr_status_t remove_old(rh_queue_impl_t *queue, const rh_statement_t *sta
     return status;
 }
 
-/** The first failure of several; not being reached is all the others' as well. */
+/** Keep the first error. If the database is unreachable, stop: the other steps would fail too. */
 static bool goes_on(apr_status_t *first, apr_status_t status)
 {
     if (*first == APR_SUCCESS) {
@@ -79,7 +79,7 @@ static bool goes_on(apr_status_t *first, apr_status_t status)
     return !APR_STATUS_IS_EAGAIN(status);
 }
 
-/** What comes first must not have to wait for what can wait: events need their partitions. */
+/** Create partitions first: inserts depend on them, and clean-up can wait. */
 static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch)
 {
     static const rh_statement_t *const old[] = {&rh_sql_old_attempts, &rh_sql_old_deliveries,

@@ -9,7 +9,7 @@
 #define FIRST_STEPS 32
 #define MOST_STEPS 256
 #define MOST_WALKS 16
-/** A claim doesn't walk for longer, and the next one goes on after so many times as long. */
+/** Longest walk of one claim, and how many times its duration passes before the next walk. */
 #define WALK_FOR apr_time_from_msec(20)
 #define WALK_REST 4
 /** Between two walks when nothing is due but what was seen. */

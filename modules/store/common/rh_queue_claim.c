@@ -1,13 +1,13 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Due deliveries are leased, and made jobs. */
+/* Leases due deliveries and makes jobs of them. */
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
 #include <apr_hash.h>
 
-/** How long what waits behind another of its key is not looked at, if nobody wakes it. */
+/** Longest time that a parked delivery is not looked at if no settle wakes it. */
 #define PARKED_FOR apr_time_from_sec(600)
-/** Due deliveries of an ordered subscription that are looked at for one that is taken. */
+/** Number of an ordered subscription's due deliveries to read for each one to take. */
 #define LOOK_FOR_ONE 4
 
 typedef struct claim_t {
@@ -163,7 +163,7 @@ static void note_late(const claim_t *claim, const apr_array_header_t *rows, int 
     }
 }
 
-/** Tell jobs since when they are due. */
+/** Set due_at on each job. */
 static void set_due(const claim_t *claim, int first)
 {
     apr_time_t now = apr_time_now();

@@ -20,8 +20,8 @@ typedef struct rh_queue_impl_t {
     rh_db_source_t *source;
     /** A walk around the subscriptions that have something in the queue, over several claims. */
     struct {
-        rh_place_t at;   /**< the next claim goes on behind this one */
-        rh_place_t from; /**< it is once around when it is here again */
+        rh_place_t at;   /**< the next claim continues after this position */
+        rh_place_t from; /**< the round is complete when the walk returns to this position */
         bool begun, wrapped;
         bool left_over;  /**< it found more that is to be cancelled than a claim cancels */
         apr_time_t next; /**< there is one now and then, whatever is due */
@@ -50,11 +50,11 @@ typedef struct rh_candidate_t {
 /**
  * Choose the subscriptions that a claim takes from.
  *
- * Mostly few deliveries are due, and these are seen at once, by their time, however many others
- * wait. Where more are due, half of the claim is for the oldest and half for those that a walk
- * around the subscriptions finds: it costs the same for each, whatever its backlog, and goes on in
- * the next claim. So a backlog delays nobody else's. Now and then there is a walk anyway, for what
- * belongs to a subscription that is gone: it is cancelled, due or not.
+ * Usually few deliveries are due; they are found directly through the index on due_at, however many
+ * others wait. If more are due, half of the claim is for the oldest and half for those that a walk
+ * around the subscriptions finds. The walk costs the same per subscription, whatever its backlog,
+ * and continues in the next claim, so the backlog of one does not delay the others. From time to
+ * time a walk runs anyway, to cancel deliveries of subscriptions that are gone.
  *
  * @param claim `again` is set when what isn't chosen may be soon
  * @param candidates receives rh_candidate_t, whose strings are in `pool`

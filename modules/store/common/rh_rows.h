@@ -20,7 +20,7 @@ void rh_rows_begin(rh_rows_t *rows, apr_pool_t *pool);
 void rh_rows_next(rh_rows_t *rows);
 /** A member of the row; NULL text is null. Text must be UTF-8. */
 void rh_rows_text(rh_rows_t *rows, const char *name, const char *text);
-/** Likewise, but NULL text is no member: shorter, where a reader takes a missing one for null. */
+/** Likewise, but leave the member out if text is NULL: shorter, if readers treat both alike. */
 void rh_rows_optional(rh_rows_t *rows, const char *name, const char *text);
 void rh_rows_bytes(rh_rows_t *rows, const char *name, const char *data, apr_size_t len);
 void rh_rows_number(rh_rows_t *rows, const char *name, apr_int64_t number);

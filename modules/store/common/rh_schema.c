@@ -21,7 +21,7 @@ typedef struct ensure_t {
     const char *problem;
 } ensure_t;
 
-/** @param version 0: there are no tables */
+/** Read the version of the tables. @param version receives it; 0 if they do not exist */
 static apr_status_t read_version(rh_db_t *db, apr_pool_t *pool, int *version)
 {
     const char *there =
@@ -58,7 +58,7 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     if (!ensure->upgrade) {
         ensure->problem =
             version == 0
-                ? "there are no tables"
+                ? "the tables do not exist"
                 : apr_psprintf(pool, "the tables are of version %d, this mod_resthooks needs %d",
                                version, RH_SCHEMA_VERSION);
         return APR_EMISMATCH;
@@ -186,7 +186,7 @@ apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *
     if (status == APR_INCOMPLETE) {
         status = rh_store_run(source, true, make_tables, &ensure, pool);
         if (status != APR_SUCCESS && !ensure.problem) {
-            ensure.problem = "the tables can't be made; the line before this one says why";
+            ensure.problem = "creating the tables failed; the line before this one says why";
         }
     }
     if (ensure.made && status == APR_SUCCESS) {

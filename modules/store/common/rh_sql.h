@@ -37,9 +37,9 @@ extern const rh_statement_t rh_sql_subscription_get, rh_sql_subscription_list;
 /** (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
  * state_reason, secret, old_secret, old_secret_until, base_url, now, revision); rows: revision */
 extern const rh_statement_t rh_sql_subscription_update;
-/** (tenant, id): the failing clock and the pause begin anew. */
+/** Restart the failing clock and end the pause. Parameters: tenant, id. */
 extern const rh_statement_t rh_sql_subscription_stat_clear;
-/** (tenant, id, now): deliveries that waited behind others need not any more. */
+/** Wake all parked deliveries of a subscription. Parameters: tenant, id, now. */
 extern const rh_statement_t rh_sql_subscription_unpark;
 /** (tenant, id, revision or "0"); rows: id */
 extern const rh_statement_t rh_sql_subscription_delete;
@@ -112,13 +112,13 @@ extern const rh_statement_t rh_sql_idempotency_get;
 
 /* ---- rh_sql_claim.c ---- */
 
-/** Due deliveries that are looked at, the oldest first. */
+/** Maximum number of due deliveries that a claim reads, the oldest first. */
 #define RH_CLAIM_LOOK 512
-/** Whose these are: (now, now), SQLite's alone. Rows: tenant, id, how many of them are due, state,
- * ordered, rate limit, pause left. */
+/** Subscriptions owning due deliveries. Parameters (SQLite only): now, now. Rows: tenant, id, how
+ * many of the deliveries are due, state, ordered, rate limit, pause left. */
 extern const rh_statement_t rh_sql_claim_due;
-/** Subscriptions that have something in the queue, behind a place: (tenant, subscription, steps,
- * now, most of one, now). Rows as before. The times are SQLite's alone. */
+/** Subscriptions with deliveries in the queue, after a position. Parameters: tenant, subscription,
+ * steps, now, maximum of one subscription, now (times: SQLite only). Rows as before. */
 extern const rh_statement_t rh_sql_claim_candidates;
 /** Lease what is due of candidates: (candidates, spare, lease, lease for); rows: tenant, delivery.
  * `spare`: "1" for nothing whose lease ended, else "0". PostgreSQL only. */

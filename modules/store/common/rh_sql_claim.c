@@ -42,7 +42,7 @@ const rh_statement_t rh_sql_claim_due = {
  * Where more is due, subscriptions are found by walking the index from one to the next, so a
  * backlog costs no more than a single delivery. PostgreSQL reads the next one in a lateral query,
  * SQLite in a scalar one, where a + lets it use all of the index: two columns it would compare by
- * the first one alone. Of what is due, so many are counted as one claim may take of one
+ * the first one alone. Due deliveries are counted up to the number that one claim may take of one
  * subscription.
  */
 const rh_statement_t rh_sql_claim_candidates = {
@@ -172,8 +172,8 @@ const rh_statement_t rh_sql_claim_park = {
     " AND d.due_at <= CAST(%s AS integer) ORDER BY d.due_at LIMIT CAST(%s AS integer)) AS q"
     " WHERE q.order_key IS NOT NULL AND " BLOCKED ")"};
 
-/* What was just parked has in its way one that is parked as well, with nobody at work on the key:
- * its turn. (now, tenant, subscription, until when the others are parked, now) */
+/* Wakes a parked delivery that is in the way of one just parked, if none of its key is leased.
+ * Parameters: now, tenant, subscription, until when the others are parked, now. */
 const rh_statement_t rh_sql_claim_unpark = {
     "claim_unpark", NULL,
     "UPDATE resthooks_queue SET lease = 0, due_at = CAST(%s AS integer)"

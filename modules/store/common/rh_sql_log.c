@@ -41,8 +41,8 @@ const rh_statement_t rh_sql_event_list_type = {
     EVENT_LIST("resthooks_", "", OF_TYPE, SQLITE_BYTES, SQLITE_PREVIOUS_BYTES)};
 
 /*
- * What a pending delivery waits for; in rh_delivery.h's words. Only one that nobody has the lease
- * of, and that is behind no other of its key, has a time before which it isn't attempted.
+ * What a pending delivery waits for, in the words of rh_delivery.h. Only a delivery that is not
+ * leased and is the first of its key has a time before which it isn't attempted.
  */
 #define WAITING(NOW, GREATEST)                                                                     \
     "CASE WHEN q.lease = 0 THEN " GREATEST "(q.due_at, coalesce(t.paused_until, 0)) END,"          \
@@ -134,8 +134,8 @@ const rh_statement_t rh_sql_subscription_state = {"subscription_state",
                                                   SUBSCRIPTION_STATE("resthooks.", "::uuid"),
                                                   SUBSCRIPTION_STATE("resthooks_", "")};
 
-/* One that is being attempted right now stays with who does that, marked by tries below 0: should
- * this attempt fail, even the last one, another is due at once and the schedule begins anew. */
+/* A delivery that is being attempted keeps its lease and is marked by tries below 0: if the attempt
+ * fails, even the last one, another is due at once and the schedule starts again. */
 #define QUEUE_FROM_DELIVERY(S, NUMBER)                                                             \
     "INSERT INTO " S "queue"                                                                       \
     " (tenant, delivery_id, subscription_id, event_id, due_at, attempt_count, order_key)"          \

@@ -7,16 +7,17 @@
 /*
  * Outcomes of attempts. The rows of subscription_stat are locked first, in order; then:
  *
- *   logged    the attempts; what is logged already (a repetition after a lost connection) counts
- *             no more
- *   removed   delivered: out of the queue, whoever has the lease now; ended otherwise: only with
- *             the lease
- *   again     due later; at once where a person asked for that meanwhile (tries below 0)
- *   wake      the next of a key whose first went, or an older one that was sent again meanwhile;
- *             read at the end, so that it runs
+ *   logged    inserts the attempts; one that is logged already (repeated after a lost connection)
+ *             is not counted again
+ *   removed   takes delivered ones out of the queue, with or without the lease, and those that
+ *             ended otherwise only with the lease
+ *   again     makes the others due later, or at once if a person asked for that during the attempt
+ *             (tries below 0)
+ *   wake      wakes the next of a key whose first was removed, or an older one that was sent again
+ *             during the attempt; the final SELECT reads it, so that it runs
  *
- * Rows are looked up by their key, one by one. While there are no statistics of a table, a join
- * would read all of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. In the
+ * Rows are looked up by their key, one by one. Until a table has statistics, a join would read all
+ * of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. In the
  * queue, whose statistics may be of a moment when it was empty, the tenant alone would look as
  * good.
  */
@@ -167,8 +168,8 @@ const rh_statement_t rh_sql_settle_delivery = {
     " attempt_count = max(d.attempt_count, o.number), last_status_code = o.status_code"
     " FROM " OUTCOMES " WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id"};
 
-/* The next of a key is the first that does not end here; or one that is older than what is due
- * again, and was sent again meanwhile. */
+/* The next of a key is the first that does not end here, or an older one than the delivery that is
+ * due again, if it was sent again during the attempt. */
 const rh_statement_t rh_sql_settle_wake = {
     "settle_wake", NULL,
     "UPDATE resthooks_queue SET lease = 0, due_at = " RH_SQLITE_NOW

@@ -3,7 +3,7 @@
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
-/** What is sent, and to whom. */
+/** One event that is sent, and its receivers. */
 typedef struct send_t {
     const char *tenant, *id;
     bool any;

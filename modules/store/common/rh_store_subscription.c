@@ -179,7 +179,7 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
     return APR_SUCCESS;
 }
 
-/** Wait until nobody else changes the subscription or its deliveries. */
+/** Lock the subscription and its deliveries against changes by other connections. */
 static apr_status_t lock(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool)
 {
     const char *args[] = {tenant, id};
@@ -190,7 +190,7 @@ static apr_status_t lock(rh_db_t *db, const char *tenant, const char *id, apr_po
                : APR_SUCCESS;
 }
 
-/** The row was not changed: is there one at all? */
+/** Find out why an update changed no row. */
 static apr_status_t why_not(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool)
 {
     const char *args[] = {tenant, id};
