@@ -165,10 +165,10 @@ for directive, reason in (
         ('RestHooksLog logs/x "%t %"', "ends within a % letter"),
         ('RestHooksLog logs/x "%t \\"%x"', "ends within quotes"),
         ('RestHooksLog logs/x "%t\\\\n"', "neither"),
-        ('RestHooksLog "|"', "no valid path"),
+        ('RestHooksLog "|"', "not a valid path or program"),
         ('RestHooksLog none "%t"', "none takes no format"),
-        ("RestHooksLog", "takes 1-2 arguments"),
-        ("RestHooksLog a b c", "takes 1-2 arguments"),
+        ("RestHooksLog", "needs 1 to 2 arguments"),
+        ("RestHooksLog a b c", "needs 1 to 2 arguments"),
         ('<Location "/x">\nRestHooksLog logs/x\n</Location>', "not allowed")):
     trial.vhosts[0].extra = directive
     trial.write_config()
