@@ -113,8 +113,8 @@ static bool is_json_type(const char *type)
 }
 
 /** Append a brigade's data to the body; false once it is over `max`. */
-static apr_status_t append_brigade(apr_bucket_brigade *brigade, apr_array_header_t *body,
-                                   apr_size_t max, bool *end)
+static apr_status_t append_brigade(apr_bucket_brigade *brigade, rh_buffer_t *body, apr_size_t max,
+                                   bool *end)
 {
     for (apr_bucket *bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
          bucket = APR_BUCKET_NEXT(bucket)) {
@@ -133,22 +133,10 @@ static apr_status_t append_brigade(apr_bucket_brigade *brigade, apr_array_header
         if (status != APR_SUCCESS) {
             return status;
         }
-        if (len > max - (apr_size_t)body->nelts) {
+        if (len > max - body->len) {
             return APR_ENOSPC;
         }
-        for (apr_size_t room; len; data += room, len -= room) {
-            int before = body->nelts;
-
-            room = (apr_size_t)(body->nalloc - body->nelts);
-            if (room == 0) {
-                *(char *)apr_array_push(body) = *data;
-                room = 1;
-                continue;
-            }
-            room = room < len ? room : len;
-            memcpy(body->elts + before, data, room);
-            body->nelts += (int)room;
-        }
+        rh_buffer_add(body, data, len);
     }
     return APR_SUCCESS;
 }
@@ -158,7 +146,7 @@ void rh_api_read_body(rh_api_t *api, apr_size_t max, rh_bytes_t *body)
     request_rec *r = api->r;
     const char *type = apr_table_get(r->headers_in, "Content-Type");
     const char *length = apr_table_get(r->headers_in, "Content-Length");
-    apr_array_header_t *bytes = apr_array_make(r->pool, 4096, 1);
+    rh_buffer_t bytes = {.pool = r->pool};
     apr_bucket_brigade *brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     bool end = false;
 
@@ -176,7 +164,7 @@ void rh_api_read_body(rh_api_t *api, apr_size_t max, rh_bytes_t *body)
                                              APR_BLOCK_READ, HUGE_STRING_LEN);
 
         if (status == APR_SUCCESS) {
-            status = append_brigade(brigade, bytes, max, &end);
+            status = append_brigade(brigade, &bytes, max, &end);
         }
         apr_brigade_cleanup(brigade);
         if (status == APR_ENOSPC) {
@@ -192,8 +180,8 @@ void rh_api_read_body(rh_api_t *api, apr_size_t max, rh_bytes_t *body)
             return;
         }
     }
-    body->data = bytes->elts;
-    body->len = (apr_size_t)bytes->nelts;
+    body->data = bytes.data ? bytes.data : "";
+    body->len = bytes.len;
 }
 
 void rh_api_read_json(rh_api_t *api, bool optional, struct json_object **tree)
