@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from signature import verify  # noqa: E402
 
 SHOWN = ["content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature",
-         "x-hook-event", "x-hook-subscription", "traceparent"]
+         "x-hook-event", "x-hook-changed", "x-hook-subscription", "traceparent"]
 
 
 class Handler(BaseHTTPRequestHandler):
