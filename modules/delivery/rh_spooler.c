@@ -18,7 +18,7 @@ struct rh_spooler_t {
     apr_thread_mutex_t *mutex; /**< never held during a commit */
     const rh_log_t *log;
     const rh_metrics_t *metrics;
-    int pending;       /**< atomic */
+    int pending;       /**< atomic: new events go into the spool */
     bool failed;       /**< guarded by mutex: that nothing can be appended was logged */
     apr_time_t adopt;  /**< the drainer's: when to look for files again */
     bool adopting;     /**< the drainer's: there may be more of these */
@@ -33,9 +33,15 @@ apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spoo
     rh_spooler_t *spooler = apr_pcalloc(pool, sizeof(*spooler));
     apr_status_t status = apr_thread_mutex_create(&spooler->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 
+    apr_pool_t *scratch;
+
     spooler->spool = rh_spool_make(pool, folder, owner, log);
     spooler->log = log;
     spooler->metrics = metrics;
+    /* What an ended process left behind comes before anything that this one gets. */
+    apr_pool_create(&scratch, pool);
+    spooler->pending = rh_spool_waits(spooler->spool, scratch);
+    apr_pool_destroy(scratch);
     *result = spooler;
     return status;
 }
@@ -187,6 +193,15 @@ static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
     return status;
 }
 
+/** Whether what comes new has to go behind something in the spool. */
+static void note_pending(rh_spooler_t *spooler)
+{
+    apr_thread_mutex_lock(spooler->mutex);
+    __atomic_store_n(&spooler->pending, spooler->adopting || rh_spool_pending(spooler->spool),
+                     __ATOMIC_SEQ_CST);
+    apr_thread_mutex_unlock(spooler->mutex);
+}
+
 /**
  * Fill items and `list` with the events, each id once: a request whose commit takes too long puts
  * its events into the spool, and so does the writer when that commit fails in the end. The store
@@ -222,6 +237,7 @@ apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int6
 
     *stored = 0;
     if (status != APR_SUCCESS || events->nelts == 0) {
+        note_pending(spooler);
         if (status == APR_SUCCESS && spooler->total > 0) {
             rh_log(spooler->log, RH_LOG_NOTICE, 0, "RH0333",
                    "%" APR_INT64_T_FMT " events of the spool are in the database", spooler->total);
@@ -239,8 +255,8 @@ apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int6
     }
     apr_thread_mutex_lock(spooler->mutex);
     status = rh_spool_forget(spooler->spool);
-    __atomic_store_n(&spooler->pending, rh_spool_pending(spooler->spool), __ATOMIC_SEQ_CST);
     apr_thread_mutex_unlock(spooler->mutex);
+    note_pending(spooler);
     *stored = count;
     spooler->total += count;
     return status;

@@ -25,7 +25,10 @@ apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spoo
                              const rh_log_t *log, const rh_metrics_t *metrics,
                              rh_spooler_t **spooler);
 
-/** True while this process's own file holds something. */
+/**
+ * True while new events go into the spool: its own file holds something, or it brings in what ended
+ * processes left behind, which comes before anything that is new.
+ */
 bool rh_spooler_pending(rh_spooler_t *spooler);
 
 /** True while anything of this site waits in the folder, of this process or of another. */

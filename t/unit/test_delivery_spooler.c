@@ -299,6 +299,7 @@ static void test_twice(void)
     ok(drain(process.spooler, database, &stored) == APR_SUCCESS && stored == 3,
        "what is in the spool twice goes in once");
     ok(in_order(database, 0, 2, -1) && database->duplicates == 0, "and in order");
+    drain_all(process.spooler, database);
     ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "nothing of it waits");
     end_process(process);
 }
@@ -411,6 +412,7 @@ static void test_adoption(void)
     end_process(first);
     is_int(count_files(), 1, "it ends and leaves a file");
     third = begin_process();
+    ok(rh_spooler_pending(third.spooler), "what comes next has to go behind that");
     append(third.spooler, 5, 7, NULL);
     ok(rh_spooler_pending(third.spooler) && !rh_spooler_pending(second.spooler),
        "what others left is nobody's order");
@@ -426,6 +428,7 @@ static void test_adoption(void)
     } while (stored == 0 && apr_time_now() < until);
     is_int(stored, 2, "one that looked before looks again after some seconds");
     ok(in_order(database, 0, 9, -1) && count_files() == 0, "and takes all");
+    drain_all(second.spooler, database);
     ok(!rh_spooler_pending(second.spooler), "its own file never held anything");
 
     third = begin_process();
