@@ -208,6 +208,25 @@ CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, d
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key)
     WHERE order_key IS NOT NULL AND lease > 0;
 
+-- What is sent again in bulk: done in chunks, whose deliveries are committed with the cursor.
+CREATE TABLE resthooks.job (
+    tenant          text COLLATE "C" NOT NULL,
+    id              uuid NOT NULL,
+    kind            text NOT NULL,      -- replay, redeliver
+    subscription_id uuid,
+    filter          text NOT NULL,      -- as it was asked for, JSON
+    spec            text NOT NULL,      -- as it is worked on, JSON
+    cursor          uuid NOT NULL,
+    state           text NOT NULL DEFAULT 'running',
+    done            bigint NOT NULL DEFAULT 0,
+    total           bigint,
+    created_by      text,
+    created_at      bigint NOT NULL,
+    updated_at      bigint NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX job_running ON resthooks.job (updated_at) WHERE state = 'running';
+
 CREATE TABLE resthooks.idempotency (
     tenant     text COLLATE "C" NOT NULL,
     client_id  text COLLATE "C" NOT NULL,

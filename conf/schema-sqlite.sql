@@ -143,6 +143,25 @@ CREATE INDEX resthooks_queue_order_leased
     ON resthooks_queue (tenant, subscription_id, order_key)
     WHERE order_key IS NOT NULL AND lease > 0;
 
+-- What is sent again in bulk: done in chunks, whose deliveries are committed with the cursor.
+CREATE TABLE resthooks_job (
+    tenant          text NOT NULL,
+    id              text NOT NULL,
+    kind            text NOT NULL,      -- replay, redeliver
+    subscription_id text,
+    filter          text NOT NULL,      -- as it was asked for, JSON
+    spec            text NOT NULL,      -- as it is worked on, JSON
+    cursor          text NOT NULL,
+    state           text NOT NULL DEFAULT 'running',
+    done            integer NOT NULL DEFAULT 0,
+    total           integer,
+    created_by      text,
+    created_at      integer NOT NULL,
+    updated_at      integer NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+CREATE INDEX resthooks_job_running ON resthooks_job (updated_at) WHERE state = 'running';
+
 CREATE TABLE resthooks_idempotency (
     tenant     text NOT NULL,
     client_id  text NOT NULL,

@@ -143,10 +143,10 @@ rows = settled(len(everything) + 3)
 is_([d["state"] for d in rows[:3]], ["failed"] * 3, "three fail")
 answers["/in"] = (200,)
 receiver.clear()
-is_(api.post(sub + "/replay", {"from": "2099-01-01T00:00:00Z"}).json, {"queued": 0},
+is_(api.post(sub + "/replay", {"from": "2099-01-01T00:00:00Z"}).json["queued"], 0,
     "a replay of a time without events")
 answer = api.post(sub + "/replay", {"from": started})
-is_((answer.status, answer.json), (202, {"queued": 3}), "a replay of what failed")
+is_((answer.status, answer.json["queued"]), (202, 3), "a replay of what failed")
 got = receiver.wait_for(3, "/in", 60)
 is_(sorted(json.loads(r.body)[0]["id"] for r in got), ["10", "11", "12"], "sends it")
 ok(calm() and not api.deliveries(subscription["id"], "?state=failed"), "and it is delivered")

@@ -145,11 +145,15 @@ event = app.post("/events", {"type": "employee.created", "data": {"id": 1}}).jso
 receiver.wait_for(1, "/in")
 wait_until(lambda: api.deliveries(subscription["id"])[0]["state"] == "delivered")
 delivery = api.deliveries(subscription["id"])[0]["id"]
-values = {"/subscriptions": subscription["id"], "/deliveries": delivery, "/events": event}
+job = api.post(f"/subscriptions/{subscription['id']}/replay",
+               {"from": "2026-01-01T00:00:00Z"}).json["job"]["id"]
+values = {"/subscriptions": subscription["id"], "/deliveries": delivery, "/events": event,
+          "/jobs": job}
 bodies = {"createSubscription": {"target_url": receiver.url, "events": ["employee.created"]},
           "replaceSubscription": {"target_url": receiver.url, "events": ["*"]},
           "patchSubscription": {"description": "x"}, "testSubscription": {}, "rotateSecret": {},
           "replay": {"from": "2026-01-01T00:00:00Z"},
+          "redeliverMany": {"filter": {"state": "cancelled"}},
           "publish": {"type": "employee.created", "data": 1}}
 order = sorted(((path, method, op) for path, methods in doc["paths"].items()
                 for method, op in methods.items()), key=lambda o: o[1] == "delete")

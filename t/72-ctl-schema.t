@@ -69,7 +69,8 @@ database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
 for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "previous"),
                       ("event", "reason"), ("event", "hops")):
     database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
-database.sql(f"DROP TABLE {prefix}setting")
+for table in ("setting", "job"):
+    database.sql(f"DROP TABLE {prefix}{table}")
 if DB == "pgsql":
     database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"
                  " ADD PRIMARY KEY (tenant, delivery_id); DROP INDEX resthooks.queue_due;"

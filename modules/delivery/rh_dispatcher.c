@@ -23,6 +23,10 @@
 #define MAX_ASKED_INTERVAL apr_time_from_msec(100)
 /** Interval between checks of the spool. */
 #define DRAIN_INTERVAL apr_time_from_msec(200)
+/** Interval between checks for a job where none was found, and between its chunks: others need the
+ * database, too. */
+#define JOB_INTERVAL apr_time_from_sec(10)
+#define CHUNK_INTERVAL apr_time_from_msec(20)
 /** Interval between tries of a database that is down, or that refused a statement. */
 #define DOWN_INTERVAL apr_time_from_msec(500)
 #define REFUSED_INTERVAL apr_time_from_sec(10)
@@ -44,7 +48,7 @@ struct rh_dispatcher_t {
     bool waiting; /**< a commit left some: look, but not more often than it pays */
 
     /* The thread's own. */
-    apr_time_t next_claim, next_maintenance, last_claim;
+    apr_time_t next_claim, next_maintenance, last_claim, next_job;
     apr_interval_time_t asked_interval; /**< between claims that commits ask for */
     int per_subscription;
     bool starved; /**< the last claim wanted more than it could hold */
@@ -161,7 +165,7 @@ static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
         if (dispatcher->woken) {
             dispatcher->woken = false;
             dispatcher->asked_interval = MIN_ASKED_INTERVAL;
-            dispatcher->next_claim = now;
+            dispatcher->next_claim = dispatcher->next_job = now;
         }
         if (dispatcher->waiting) {
             apr_time_t spaced = dispatcher->last_claim + dispatcher->asked_interval;
@@ -174,6 +178,9 @@ static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
         }
         if (dispatcher->next_maintenance < until) {
             until = dispatcher->next_maintenance;
+        }
+        if (dispatcher->next_job < until) {
+            until = dispatcher->next_job;
         }
         if (dispatcher->parts->spooler &&
             (dispatcher->draining || rh_spooler_pending(dispatcher->parts->spooler)) &&
@@ -500,6 +507,22 @@ static void give_leases_back(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
 }
 
+/** Do a chunk of the job whose turn it is, and look again soon while there is one. */
+static void work_job(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
+{
+    rh_queue_t *queue = dispatcher->site->dispatch_queue;
+    apr_time_t now = apr_time_now();
+    bool found = false;
+
+    if (!queue->work_job || queue->work_job(queue, scratch, &found) != APR_SUCCESS) {
+        found = false;
+    }
+    dispatcher->next_job = now + (found ? CHUNK_INTERVAL : JOB_INTERVAL);
+    if (found) {
+        dispatcher->next_claim = now;
+    }
+}
+
 /** If the clock was set back, bring times near that would otherwise stop everything. */
 static void follow_clock(rh_dispatcher_t *dispatcher, apr_time_t now)
 {
@@ -546,6 +569,7 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
         follow_clock(dispatcher, now);
         if (!is_deliverer(dispatcher, now, scratch)) {
             dispatcher->next_claim = dispatcher->next_maintenance = now + RH_MAX_SLEEP;
+            dispatcher->next_job = now + RH_MAX_SLEEP;
         }
         if (now >= dispatcher->next_claim) {
             claim(dispatcher, scratch);
@@ -557,6 +581,10 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
         }
         if (now >= dispatcher->next_maintenance) {
             maintain(dispatcher, scratch);
+            apr_pool_clear(scratch);
+        }
+        if (now >= dispatcher->next_job || dispatcher->next_job > now + 2 * JOB_INTERVAL) {
+            work_job(dispatcher, scratch);
             apr_pool_clear(scratch);
         }
         count_backlog(dispatcher, scratch);

@@ -149,6 +149,11 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
                                     apr_pool_t *pool, apr_array_header_t **rows);
 
+/** Count the deliveries of such a list. */
+apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
+                                     const rh_delivery_filter_t *filter, apr_pool_t *pool,
+                                     apr_int64_t *count);
+
 /** One delivery with its event's data and all its attempts. */
 apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const char *id,
                                    apr_pool_t *pool, rh_delivery_t **row);
@@ -159,17 +164,12 @@ apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const cha
                                 apr_pool_t *pool);
 
 /**
- * Queue again what a subscription should have got in a range of event times [from, to).
+ * Count what a replay of a subscription would queue in a range of event times [from, to), at this
+ * moment.
  * @param any false: deliveries that are failed; true: every event of its types, delivered or
  *        never tried (while it was paused) alike; pending ones are left alone
- * @param queued receives how many
  * @return APR_EEXIST: the subscription is not active
  */
-apr_status_t rh_store_replay(rh_store_t *store, const char *tenant, const char *subscription_id,
-                             bool any, apr_time_t from, apr_time_t to, apr_pool_t *pool,
-                             apr_int64_t *queued);
-
-/** How many rh_store_replay would queue with the same arguments, at this moment. */
 apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
                                    const char *subscription_id, bool any, apr_time_t from,
                                    apr_time_t to, apr_pool_t *pool, apr_int64_t *matching);
@@ -178,6 +178,46 @@ apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
  */
 apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const char *subscription_id,
                            apr_pool_t *pool, const char **delivery_id);
+
+/* ---- jobs (API): what is sent again in bulk, in chunks ---- */
+
+#define RH_JOB_REPLAY "replay"       /**< a subscription's events of a range of time */
+#define RH_JOB_REDELIVER "redeliver" /**< deliveries by a filter */
+
+typedef struct rh_store_job_t {
+    const char *tenant, *id;
+    const char *kind;            /**< one of the two above */
+    const char *subscription_id; /**< of a replay; NULL otherwise */
+    const char *filter;          /**< JSON object text: as it was asked for */
+    const char *state;           /**< "running", "done", "cancelled", "failed" */
+    apr_int64_t done;            /**< deliveries that were queued */
+    apr_int64_t total;           /**< once it has ended; -1: unknown */
+    const char *created_by;
+    apr_time_t created_at, updated_at;
+} rh_store_job_t;
+
+/**
+ * Create a job. Its tenant, kind, subscription_id, filter and created_by are given; its id is set.
+ * @param filter what it is about; of a replay, from and to alone
+ * @param any of a replay: as of rh_store_replay_count
+ */
+apr_status_t rh_store_job_create(rh_store_t *store, rh_store_job_t *job,
+                                 const rh_delivery_filter_t *filter, bool any, apr_pool_t *pool);
+
+apr_status_t rh_store_job_get(rh_store_t *store, const char *tenant, const char *id,
+                              apr_pool_t *pool, rh_store_job_t **job);
+
+/** @param jobs receives rh_store_job_t *, newest first */
+apr_status_t rh_store_job_list(rh_store_t *store, const char *tenant, const rh_page_t *page,
+                               apr_pool_t *pool, apr_array_header_t **jobs);
+
+/** Cancel a job that runs; one that has ended stays as it is. */
+apr_status_t rh_store_job_cancel(rh_store_t *store, const char *tenant, const char *id,
+                                 apr_pool_t *pool);
+
+/** Do one chunk of a job. @param running receives whether there is more to do */
+apr_status_t rh_store_job_work(rh_store_t *store, const char *tenant, const char *id,
+                               apr_pool_t *pool, bool *running);
 
 /**
  * Read a value that belongs to the database, so that all hosts have the same one: "hop_key", 64
@@ -278,6 +318,11 @@ struct rh_queue_t {
     apr_status_t (*backlog)(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog);
     /** Give all leases of a token back, due now: at the end of a process. */
     apr_status_t (*release)(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch);
+    /**
+     * Do one chunk of the job whose turn it is (rh_store_job_create).
+     * @param found receives whether there was one; NULL function: there are no jobs
+     */
+    apr_status_t (*work_job)(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 };
 
 #endif

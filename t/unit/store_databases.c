@@ -38,3 +38,26 @@ int test_databases(const char *name, void (*run)(const char *driver, const char 
     }
     return done_testing();
 }
+
+apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,
+                        apr_time_t from, apr_pool_t *in, apr_int64_t *queued)
+{
+    rh_delivery_filter_t filter = {.from = from, .state = -1};
+    rh_store_job_t job = {.tenant = tenant,
+                          .kind = RH_JOB_REPLAY,
+                          .subscription_id = subscription,
+                          .filter = "{}",
+                          .created_by = "test"};
+    rh_store_job_t *now = NULL;
+    bool running = true;
+    apr_status_t status = rh_store_job_create(store, &job, &filter, any, in);
+
+    while (status == APR_SUCCESS && running) {
+        status = rh_store_job_work(store, tenant, job.id, in, &running);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_store_job_get(store, tenant, job.id, in, &now);
+    }
+    *queued = now ? now->done : -1;
+    return status == APR_SUCCESS && strcmp(now->state, "failed") == 0 ? APR_EEXIST : status;
+}

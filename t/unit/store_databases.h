@@ -10,6 +10,7 @@
 #include "tap.h"
 #include "shared_pool.h"
 #include "rh_db_private.h"
+#include "rh_store.h"
 
 #include <apr_general.h>
 #include <stdlib.h>
@@ -17,5 +18,10 @@
 
 /** @param name of PostgreSQL's database, made unique by the process' id */
 int test_databases(const char *name, void (*run)(const char *driver, const char *params));
+
+/** Replay as the API does, to the end. @param queued receives how many deliveries
+ * @return APR_EEXIST: it ended as failed */
+apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,
+                        apr_time_t from, apr_pool_t *in, apr_int64_t *queued);
 
 #endif

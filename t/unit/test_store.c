@@ -475,7 +475,7 @@ static void test_again(void)
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_FAILED, 500);
     settle_one(&settle);
     drop_jobs(jobs);
-    succeeded(rh_store_replay(store, "again", one->id, false, began, 0, pool, &queued), "a replay");
+    succeeded(replay_all(store, "again", one->id, false, began, pool, &queued), "a replay");
     is_int(queued, 1, "of what failed");
     jobs = claim_jobs(5, SEC(30), NULL);
     is_int(jobs->nelts, 1, "is due");
@@ -489,16 +489,16 @@ static void test_again(void)
     jobs = commit_one(make_event("again", "a.c", NULL, NULL), 5, &waiting, NULL);
     is_int(jobs->nelts + waiting, 0, "paused gets nothing");
     commit_one(make_event("again", "x.c", NULL, NULL), 5, &waiting, NULL);
-    ok(rh_store_replay(store, "again", one->id, true, began, 0, pool, &queued) == APR_EEXIST,
+    ok(replay_all(store, "again", one->id, true, began, pool, &queued) == APR_EEXIST,
        "%s: nor a replay", database);
     ok(rh_store_redeliver(store, "again", failed, pool) == APR_EEXIST, "%s: nor a resend",
        database);
     row->state = RH_SUBSCRIPTION_ACTIVE;
     rh_store_subscription_update(store, row, pool);
-    succeeded(rh_store_replay(store, "again", one->id, true, began, 0, pool, &queued),
+    succeeded(replay_all(store, "again", one->id, true, began, pool, &queued),
               "a replay of everything");
     is_int(queued, 2, "sends what was delivered and what it missed");
-    succeeded(rh_store_replay(store, "again", one->id, true, began, 0, pool, &queued), "once more");
+    succeeded(replay_all(store, "again", one->id, true, began, pool, &queued), "once more");
     is_int(queued, 0, "finds it pending");
     jobs = claim_jobs(5, SEC(30), NULL);
     is_int(jobs->nelts, 2, "and both come");

@@ -331,8 +331,8 @@ static void *replay(void *data)
     replay_t *what = data;
 
     pthread_barrier_wait(what->barrier);
-    what->status = rh_store_replay(what->store, "twice", what->subscription, true, 0, 0, what->pool,
-                                   &what->queued);
+    what->status =
+        replay_all(what->store, "twice", what->subscription, true, 0, what->pool, &what->queued);
     return NULL;
 }
 

@@ -24,6 +24,10 @@ static const rh_api_route_t routes[] = {
      "limit before state event status from to subscription"},
     {"GET", "/deliveries/{}", rh_api_delivery_get, 0, ""},
     {"POST", "/deliveries/{}/redeliver", rh_api_delivery_redeliver, 0, ""},
+    {"POST", "/deliveries/redeliver", rh_api_deliveries_redeliver, 0, ""},
+    {"GET", "/jobs", rh_api_jobs_list, 0, "limit before"},
+    {"GET", "/jobs/{}", rh_api_job_get, 0, ""},
+    {"DELETE", "/jobs/{}", rh_api_job_cancel, 0, ""},
     {"GET", "/event-types", rh_api_event_types_list, 0, ""},
     {"GET", "/event-types/{}", rh_api_event_type_get, 0, ""},
     {"GET", "/event-types/{}/sample", rh_api_event_type_sample, 0, "format"},
@@ -64,19 +68,34 @@ static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path
     return *path == '\0';
 }
 
+/** True if a route's path is this one, without a variable part. */
+static bool is_fixed_path(const char *path)
+{
+    for (int i = 0; i < ROUTE_COUNT; i++) {
+        if (strcmp(routes[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /**
- * Find the route of a path and method; HEAD is GET's.
- * @param allow receives the methods of the path, NULL if the path does not exist
+ * Find the route of a path and method; HEAD is GET's. A fixed path goes before a variable one.
+ * @param allow receives the methods of the path, NULL where there is no such path
  */
 static const rh_api_route_t *find_route(rh_api_t *api, const char **allow)
 {
     const char *method = strcmp(api->r->method, "HEAD") == 0 ? "GET" : api->r->method;
     const rh_api_route_t *found = NULL;
+    bool fixed = is_fixed_path(api->path);
 
     *allow = NULL;
     for (int i = 0; i < ROUTE_COUNT; i++) {
         const char *parameter;
 
+        if (fixed && strchr(routes[i].path, '{')) {
+            continue;
+        }
         if (!path_matches(api->r->pool, routes[i].path, api->path, &parameter)) {
             continue;
         }

@@ -145,6 +145,7 @@ rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_t
 rh_api_function_t rh_api_events_list, rh_api_events_publish, rh_api_event_get;
 rh_api_function_t rh_api_stats_get, rh_api_stats_subscriptions;
 rh_api_function_t rh_api_metrics_get;
+rh_api_function_t rh_api_jobs_list, rh_api_job_get, rh_api_job_cancel, rh_api_deliveries_redeliver;
 rh_api_function_t rh_api_health_get, rh_api_health_live, rh_api_health_ready, rh_api_index_get,
     rh_api_openapi_get;
 
@@ -160,6 +161,20 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id);
 /** Answer with a page of deliveries. `filter` has what the caller asks for; state, type, from and
  * to are taken from the query. */
 int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter);
+
+/** Read the parameters of a list of deliveries: state, event, status, from, to, subscription. A bad
+ * one is a problem 400. */
+void rh_api_read_delivery_filter(rh_api_t *api, rh_delivery_filter_t *filter);
+
+/** The representation of a job. */
+struct json_object *rh_api_job_json(const rh_store_job_t *job, apr_pool_t *pool);
+
+/**
+ * Create a job of this tenant, and do what fits into a moment.
+ * @param job kind, subscription_id, filter; @param begun receives it as it is then
+ */
+apr_status_t rh_api_job_begin(rh_api_t *api, rh_store_job_t *job,
+                              const rh_delivery_filter_t *filter, bool any, rh_store_job_t **begun);
 
 /** Read the subscription of the path. @return false: the problem says why not */
 bool rh_api_find_subscription(rh_api_t *api, rh_subscription_t **subscription);

@@ -47,22 +47,23 @@ static void read_status(rh_api_t *api, rh_delivery_filter_t *filter)
     }
 }
 
-int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
+void rh_api_read_delivery_filter(rh_api_t *api, rh_delivery_filter_t *filter)
 {
     const char *state = apr_table_get(api->query, "state");
     rh_delivery_state_t parsed;
-    const rh_delivery_t *last = NULL;
-    struct json_object *array;
-    apr_array_header_t *rows;
-    apr_status_t status;
-    rh_page_t page = rh_api_page(api);
-    int i;
 
+    if (!filter->subscription_id) {
+        filter->subscription_id = apr_table_get(api->query, "subscription");
+    }
     filter->type = apr_table_get(api->query, "event");
     filter->from = rh_api_time(api, "from");
     filter->to = rh_api_time(api, "to");
     filter->state = -1;
     read_status(api, filter);
+    if (filter->subscription_id &&
+        !rh_uuid_valid(filter->subscription_id, strlen(filter->subscription_id))) {
+        rh_problem_set(api->problem, 400, "The parameter subscription must be an id.");
+    }
     if (state && !rh_delivery_state_parse(state, &parsed)) {
         rh_problem_set(api->problem, 400,
                        "The parameter state must be pending, delivered, failed or cancelled.");
@@ -72,6 +73,18 @@ int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
     if (filter->type && !rh_event_type_valid(filter->type, strlen(filter->type))) {
         rh_problem_set(api->problem, 400, "The parameter event must be an event type.");
     }
+}
+
+int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
+{
+    const rh_delivery_t *last = NULL;
+    struct json_object *array;
+    apr_array_header_t *rows;
+    apr_status_t status;
+    rh_page_t page = rh_api_page(api);
+    int i;
+
+    rh_api_read_delivery_filter(api, filter);
     if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);
     }
@@ -91,12 +104,6 @@ int rh_api_deliveries_list(rh_api_t *api)
 {
     rh_delivery_filter_t filter = {0};
 
-    filter.subscription_id = apr_table_get(api->query, "subscription");
-    if (filter.subscription_id &&
-        !rh_uuid_valid(filter.subscription_id, strlen(filter.subscription_id))) {
-        rh_problem_set(api->problem, 400, "The parameter subscription must be an id.");
-        return rh_api_problem(api);
-    }
     return rh_api_answer_deliveries(api, &filter);
 }
 
@@ -199,9 +206,33 @@ static void read_replay(rh_api_t *api, struct json_object *body, apr_time_t *fro
     }
 }
 
+/** Begin a replay as a job, which does the most of it at once where it is small. */
+static int begin_replay(rh_api_t *api, struct json_object *body, bool any, apr_time_t from,
+                        apr_time_t to)
+{
+    rh_delivery_filter_t filter = {.from = from, .to = to, .state = -1};
+    rh_store_job_t job = {.kind = RH_JOB_REPLAY, .subscription_id = api->parameter}, *begun;
+    struct json_object *tree;
+    apr_size_t len;
+    apr_status_t status;
+
+    job.filter = rh_json_text(api->r->pool, body, &len);
+    status = rh_api_job_begin(api, &job, &filter, any, &begun);
+    if (status != APR_SUCCESS) {
+        return rh_api_store_error(api, status);
+    }
+    tree = json_object_new_object();
+    json_object_object_add(tree, "queued", json_object_new_int64(begun->done));
+    json_object_object_add(tree, "job", rh_api_job_json(begun, api->r->pool));
+    apr_table_setn(api->r->headers_out, "Location",
+                   rh_api_url(api, apr_pstrcat(api->r->pool, "/jobs/", begun->id, NULL)));
+    return rh_api_json(api, HTTP_ACCEPTED, tree);
+}
+
 int rh_api_subscription_replay(rh_api_t *api)
 {
     struct json_object *body, *tree;
+    rh_subscription_t *subscription;
     apr_time_t from = 0, to = 0;
     apr_int64_t count = 0;
     apr_status_t status;
@@ -214,21 +245,23 @@ int rh_api_subscription_replay(rh_api_t *api)
     if (!rh_problem_is(api->problem)) {
         read_replay(api, body, &from, &to, &any, &dry_run);
     }
-    if (rh_problem_is(api->problem)) {
+    if (rh_problem_is(api->problem) || !rh_api_find_subscription(api, &subscription)) {
         return rh_api_problem(api);
     }
-    status = (dry_run ? rh_store_replay_count : rh_store_replay)(
-        api->store, api->tenant, api->parameter, any, from, to, api->r->pool, &count);
+    if (subscription->state != RH_SUBSCRIPTION_ACTIVE) {
+        return rh_api_store_error(api, APR_EEXIST);
+    }
+    if (!dry_run) {
+        return begin_replay(api, body, any, from, to);
+    }
+    status = rh_store_replay_count(api->store, api->tenant, api->parameter, any, from, to,
+                                   api->r->pool, &count);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }
     tree = json_object_new_object();
-    json_object_object_add(tree, dry_run ? "matching" : "queued", json_object_new_int64(count));
-    if (dry_run) {
-        return rh_api_json(api, HTTP_OK, tree);
-    }
-    rh_server_wake(api->r);
-    return rh_api_json(api, HTTP_ACCEPTED, tree);
+    json_object_object_add(tree, "matching", json_object_new_int64(count));
+    return rh_api_json(api, HTTP_OK, tree);
 }
 
 /* ---- test ---- */

@@ -104,6 +104,12 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
     if (reached) {
         goes_on(&first, remove_old(queue, &rh_sql_old_keys, ms, scratch));
     }
+    if (first == APR_SUCCESS) {
+        const char *before = rh_store_number(scratch, rh_store_ms(apr_time_now() - retention));
+
+        goes_on(&first,
+                rh_store_execute(queue->source, &rh_sql_job_old, 1, &before, scratch, NULL));
+    }
     return first;
 }
 
@@ -142,6 +148,7 @@ rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
     queue->base.settle = rh_queue_settle;
     queue->base.maintain = maintain;
     queue->base.backlog = count_backlog;
+    queue->base.work_job = rh_queue_work_job;
     queue->base.release = release;
     queue->source = source;
     rh_uuid_floor(0, queue->walk.at.subscription);

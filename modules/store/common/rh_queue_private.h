@@ -71,6 +71,7 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
                            apr_time_t lease_until, apr_pool_t *pool, apr_array_header_t *jobs,
                            apr_array_header_t *lost);
 
+apr_status_t rh_queue_work_job(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,
                              const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,
                              int *waiting);

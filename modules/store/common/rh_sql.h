@@ -69,9 +69,9 @@ extern const rh_statement_t rh_sql_replay_missing;
 extern const rh_statement_t rh_sql_replay_count_missing;
 /** Wait for other replays of the subscription: (tenant, subscription). PostgreSQL only. */
 extern const rh_statement_t rh_sql_replay_lock;
-/** Queue deliveries: (tenant, subscription, lowest delivery id, lowest event id, event id to end
- * before, states as a JSON array); affected: how many. _count: rows: how many that would be. */
-extern const rh_statement_t rh_sql_replay_queue, rh_sql_replay_pending, rh_sql_replay_count;
+/** Count deliveries: (tenant, subscription, lowest delivery id, lowest event id, event id to end
+ * before, states as a JSON array); rows: how many would be queued. */
+extern const rh_statement_t rh_sql_replay_count;
 /** (tenant, id, type, key, traceparent, time, data) */
 extern const rh_statement_t rh_sql_test_event;
 /** (tenant, id, event id, subscription, type) */
@@ -79,6 +79,14 @@ extern const rh_statement_t rh_sql_test_delivery;
 /** rows: version */
 /** (tenant); rows: how many subscriptions */
 extern const rh_statement_t rh_sql_subscription_count;
+/* ---- rh_sql_job.c; rows as rh_store_job.c reads them ---- */
+
+extern const rh_statement_t rh_sql_job_insert, rh_sql_job_get, rh_sql_job_list, rh_sql_job_cancel,
+    rh_sql_job_next, rh_sql_job_take, rh_sql_job_progress, rh_sql_job_old, rh_sql_job_chunk_end,
+    rh_sql_job_chunk_queue, rh_sql_job_chunk_pending;
+
+/** (tenant, subscription twice, lowest, end, type twice, state twice, status from and end) */
+extern const rh_statement_t rh_sql_delivery_count;
 extern const rh_statement_t rh_sql_version;
 /** (name); rows: value */
 extern const rh_statement_t rh_sql_setting_get;

@@ -98,6 +98,17 @@ const rh_statement_t rh_sql_delivery_list_event = {
     DELIVERY_LIST("resthooks_", SQLITE_WAITING, " INDEXED BY resthooks_delivery_event", "",
                   " AND d.event_id = %s", SORTED)};
 
+#define DELIVERY_COUNT(S, UUID)                                                                    \
+    "SELECT count(*) FROM " S "delivery d WHERE d.tenant = %s"                                     \
+    " AND (%s IS NULL OR CAST(d.subscription_id AS text) = %s)"                                    \
+    " AND d.id >= %s" UUID " AND d.id < %s" UUID                                                   \
+    " AND (%s IS NULL OR d.type = %s) AND (%s IS NULL OR d.state = %s)"                            \
+    " AND d.last_status_code >= CAST(%s AS integer) AND d.last_status_code < CAST(%s "             \
+    "AS integer)"
+
+const rh_statement_t rh_sql_delivery_count = {
+    "delivery_count", DELIVERY_COUNT("resthooks.", "::uuid"), DELIVERY_COUNT("resthooks_", "")};
+
 #define DELIVERY_GET(S, WAITS, UUID)                                                               \
     DELIVERY_COLUMNS(WAITS)                                                                        \
     ", e.data" DELIVERY_TABLES(S, "") " WHERE d.tenant = %s AND d.id = %s" UUID
@@ -210,16 +221,6 @@ const rh_statement_t rh_sql_replay_count_missing = {
     " WHERE d.tenant = %s AND d.subscription_id = %s" UUID " AND d.id >= %s" UUID                  \
     " AND d.event_id >= %s" UUID " AND d.event_id < %s" UUID " AND d.state IN (" STATES ")"
 
-const rh_statement_t rh_sql_replay_queue = {
-    "replay_queue",
-    QUEUE_FROM_DELIVERY("resthooks.", PGSQL_NOW)
-        REPLAY_WHERE("resthooks.", "::uuid",
-                     "SELECT json_array_elements_text(%s::json)") " ON CONFLICT (tenant, "
-                                                                  "delivery_id) DO NOTHING",
-    QUEUE_FROM_DELIVERY("resthooks_", RH_SQLITE_NOW) REPLAY_WHERE(
-        "resthooks_", "",
-        "SELECT value FROM json_each(%s)") " ON CONFLICT (tenant, delivery_id) DO NOTHING"};
-
 #define REPLAY_COUNT(S, UUID, STATES)                                                              \
     "SELECT count(*) FROM " S "delivery d JOIN " S "event e ON e.tenant = d.tenant"                \
     " AND e.id = d.event_id" REPLAY_WHERE(                                                         \
@@ -230,16 +231,6 @@ const rh_statement_t rh_sql_replay_count = {
     "replay_count",
     REPLAY_COUNT("resthooks.", "::uuid", "SELECT json_array_elements_text(%s::json)"),
     REPLAY_COUNT("resthooks_", "", "SELECT value FROM json_each(%s)")};
-
-#define REPLAY_PENDING(S, UUID, STATES)                                                            \
-    "UPDATE " S "delivery AS d SET state = 'pending'" REPLAY_WHERE(                                \
-        S, UUID, STATES) " AND EXISTS (SELECT 1 FROM " S                                           \
-                         "queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id)"
-
-const rh_statement_t rh_sql_replay_pending = {
-    "replay_pending",
-    REPLAY_PENDING("resthooks.", "::uuid", "SELECT json_array_elements_text(%s::json)"),
-    REPLAY_PENDING("resthooks_", "", "SELECT value FROM json_each(%s)")};
 
 /* ---- tests ---- */
 

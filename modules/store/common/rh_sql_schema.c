@@ -2,6 +2,15 @@
 #include "rh_schema.h"
 #include "rh_sql.h"
 
+#define JOB_TABLE(S, INDEX, TENANT, UUID, NUMBER, END)                                             \
+    " CREATE TABLE " S "job (tenant " TENANT " NOT NULL, id " UUID " NOT NULL,"                    \
+    " kind text NOT NULL, subscription_id " UUID ", filter text NOT NULL, spec text NOT NULL,"     \
+    " cursor " UUID " NOT NULL, state text NOT NULL DEFAULT 'running',"                            \
+    " done " NUMBER " NOT NULL DEFAULT 0, total " NUMBER ", created_by text,"                      \
+    " created_at " NUMBER " NOT NULL, updated_at " NUMBER                                          \
+    " NOT NULL, PRIMARY KEY (tenant, id))" END "; CREATE INDEX " INDEX " ON " S                    \
+    "job (updated_at) WHERE state = 'running';"
+
 const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
     {"upgrade_2",
      "ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey, ADD PRIMARY KEY (delivery_id, "
@@ -23,8 +32,10 @@ const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
      " ALTER TABLE resthooks.event ADD COLUMN previous text, ADD COLUMN reason text,"
      " ADD COLUMN hops integer NOT NULL DEFAULT 0;"
      " ALTER TABLE resthooks.attempt ADD COLUMN sent text;"
-     " ALTER TABLE resthooks.subscription DROP CONSTRAINT IF EXISTS subscription_format_check;"
-     " UPDATE resthooks.schema_version SET version = 3, installed_at = now()",
+     " ALTER TABLE resthooks.subscription DROP CONSTRAINT IF EXISTS "
+     "subscription_format_check;" JOB_TABLE(
+         "resthooks.", "job_running", "text COLLATE \"C\"", "uuid", "bigint",
+         "") " UPDATE resthooks.schema_version SET version = 3, installed_at = now()",
      /* A CHECK of SQLite's goes with its table alone; it fits the formats that there are. */
      "CREATE TABLE resthooks_setting (name text PRIMARY KEY, value text NOT NULL) WITHOUT ROWID;"
      " INSERT INTO resthooks_setting (name, value) VALUES"
@@ -35,8 +46,9 @@ const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
      " ALTER TABLE resthooks_event ADD COLUMN previous text;"
      " ALTER TABLE resthooks_event ADD COLUMN reason text;"
      " ALTER TABLE resthooks_event ADD COLUMN hops integer NOT NULL DEFAULT 0;"
-     " ALTER TABLE resthooks_attempt ADD COLUMN sent text;"
-     " UPDATE resthooks_schema_version SET version = 3"},
+     " ALTER TABLE resthooks_attempt ADD COLUMN sent text;" JOB_TABLE(
+         "resthooks_", "resthooks_job_running", "text", "text", "integer",
+         " WITHOUT ROWID") " UPDATE resthooks_schema_version SET version = 3"},
 };
 
 #define SETTING_GET(S) "SELECT value FROM " S "setting WHERE name = %s"

@@ -107,18 +107,16 @@ static rh_delivery_t *read_delivery(const char **row, apr_pool_t *pool)
     return delivery;
 }
 
-apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
+apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
-                                    apr_pool_t *pool, apr_array_header_t **deliveries)
+                                    apr_pool_t *pool, apr_array_header_t **rows)
 {
     const char *of = filter->subscription_id ? filter->subscription_id : filter->event_id;
     const rh_statement_t *statement = filter->subscription_id ? &rh_sql_delivery_list_subscription
                                       : of                    ? &rh_sql_delivery_list_event
                                                               : &rh_sql_delivery_list;
     const char *args[11], *state;
-    apr_array_header_t *rows;
-    apr_status_t status;
-    int i, n = 0;
+    int n = 0;
 
     state = filter->state < 0 ? NULL : rh_delivery_state_name((rh_delivery_state_t)filter->state);
     args[n++] = tenant;
@@ -134,15 +132,70 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
     args[n++] = rh_store_number(pool, filter->status_from);
     args[n++] = rh_store_number(pool, filter->status_end > 0 ? filter->status_end : 1000);
     args[n++] = rh_store_number(pool, page->limit);
-    status = rh_store_select(store->source, statement, n, args, pool, &rows);
+    *rows = apr_array_make(pool, 1, sizeof(const char **));
+    return rh_db_select(db, statement, n, args, pool, rows);
+}
+
+/** A page of a list of deliveries that is to be read. */
+typedef struct listing_t {
+    const char *tenant;
+    const rh_delivery_filter_t *filter;
+    const rh_page_t *page;
+    apr_array_header_t *rows;
+} listing_t;
+
+static apr_status_t list_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    listing_t *listing = baton;
+
+    return rh_store_delivery_rows(db, listing->tenant, listing->filter, listing->page, pool,
+                                  &listing->rows);
+}
+
+apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
+                                    const rh_delivery_filter_t *filter, const rh_page_t *page,
+                                    apr_pool_t *pool, apr_array_header_t **deliveries)
+{
+    listing_t listing = {tenant, filter, page, NULL};
+    apr_status_t status = rh_store_run(store->source, false, list_work, &listing, pool);
+
     if (status != APR_SUCCESS) {
         return status;
     }
-    *deliveries = apr_array_make(pool, rows->nelts + 1, sizeof(rh_delivery_t *));
-    for (i = 0; i < rows->nelts; i++) {
-        APR_ARRAY_PUSH(*deliveries, rh_delivery_t *) = read_delivery(rh_row(rows, i), pool);
+    *deliveries = apr_array_make(pool, listing.rows->nelts + 1, sizeof(rh_delivery_t *));
+    for (int i = 0; i < listing.rows->nelts; i++) {
+        APR_ARRAY_PUSH(*deliveries, rh_delivery_t *) = read_delivery(rh_row(listing.rows, i), pool);
     }
     return APR_SUCCESS;
+}
+
+apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
+                                     const rh_delivery_filter_t *filter, apr_pool_t *pool,
+                                     apr_int64_t *count)
+{
+    const char *state =
+        filter->state < 0 ? NULL : rh_delivery_state_name((rh_delivery_state_t)filter->state);
+    const char *args[] = {
+        tenant,
+        filter->subscription_id,
+        filter->subscription_id,
+        NULL,
+        NULL,
+        filter->type,
+        filter->type,
+        state,
+        state,
+        rh_store_number(pool, filter->status_from),
+        rh_store_number(pool, filter->status_end > 0 ? filter->status_end : 1000)};
+    apr_array_header_t *rows;
+    apr_status_t status;
+
+    rh_store_range(pool, filter->from, filter->to, NULL, &args[3], &args[4]);
+    status = rh_store_select(store->source, &rh_sql_delivery_count, 11, args, pool, &rows);
+    if (status == APR_SUCCESS) {
+        *count = rh_db_number(rh_row(rows, 0)[0]);
+    }
+    return status;
 }
 
 static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)

@@ -31,6 +31,25 @@ apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *
 apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *statement, int count,
                              const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
 
+/** One changing statement in a transaction of its own. @param affected may be NULL */
+apr_status_t rh_store_execute(rh_db_source_t *source, const rh_statement_t *statement, int count,
+                              const char *const *args, apr_pool_t *pool, int *affected);
+
+/** Rows of a list of deliveries, as rh_store_log.c reads them; the id comes first. */
+apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
+                                    const rh_delivery_filter_t *filter, const rh_page_t *page,
+                                    apr_pool_t *pool, apr_array_header_t **rows);
+
+/** Make one delivery due now, in a transaction. @return as rh_store_redeliver */
+apr_status_t rh_store_send_again(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool);
+
+/**
+ * Begin to send a range of events again to a subscription, in a transaction, which no other does at
+ * the same time. @return APR_NOTFOUND, or APR_EEXIST: it is not active
+ */
+apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *subscription_id,
+                                 apr_pool_t *pool);
+
 /** Decimal text of a number. */
 const char *rh_store_number(apr_pool_t *pool, apr_int64_t number);
 

@@ -40,6 +40,13 @@ static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     return status;
 }
 
+apr_status_t rh_store_send_again(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool)
+{
+    send_t what = {.tenant = tenant, .id = id};
+
+    return redeliver_work(db, &what, pool);
+}
+
 apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool)
 {
@@ -80,42 +87,13 @@ static apr_status_t wait_for_others(rh_db_t *db, const send_t *what, apr_pool_t 
                : APR_SUCCESS;
 }
 
-static apr_status_t replay_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *subscription_id,
+                                 apr_pool_t *pool)
 {
-    send_t *what = baton;
-    const char *missing[] = {what->tenant, what->id, what->lowest, what->end};
-    const char *args[] = {what->tenant, what->id,  what->lowest,
-                          what->lowest, what->end, replayed_states(what)};
-    apr_status_t status = wait_for_others(db, what, pool);
-    int affected = 0;
+    send_t what = {.tenant = tenant, .id = subscription_id};
+    apr_status_t status = wait_for_others(db, &what, pool);
 
-    if (status == APR_SUCCESS) {
-        status = subscription_active(db, what, pool);
-    }
-    if (status == APR_SUCCESS && what->any) {
-        status = rh_db_execute(db, &rh_sql_replay_missing, 4, missing, pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_replay_queue, 6, args, pool, &affected);
-        what->queued = affected;
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_replay_pending, 6, args, pool, NULL);
-    }
-    return status;
-}
-
-apr_status_t rh_store_replay(rh_store_t *store, const char *tenant, const char *subscription_id,
-                             bool any, apr_time_t from, apr_time_t to, apr_pool_t *pool,
-                             apr_int64_t *queued)
-{
-    send_t what = {.tenant = tenant, .id = subscription_id, .any = any};
-    apr_status_t status;
-
-    rh_store_range(pool, from, to, NULL, &what.lowest, &what.end);
-    status = rh_store_run(store->source, true, replay_work, &what, pool);
-    *queued = what.queued;
-    return status;
+    return status == APR_SUCCESS ? subscription_active(db, &what, pool) : status;
 }
 
 /** Add what a statement counts. */

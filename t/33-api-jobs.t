@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Jobs: replays and bulk redeliveries run in chunks, and can be watched and cancelled."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+receiver = Receiver()
+httpd = Httpd(rules='RestHooksEventType row.made "of some key"',
+              extra="RestHooksTenantRequests 64\nRestHooksDisableAfter never")
+api, app, other = httpd.api(), httpd.api(role="app"), httpd.api("other")
+good = api.subscribe(receiver.url + "/good", ["row.made"])
+bad = api.subscribe(receiver.url + "/bad", ["row.made"])
+COUNT = 2500
+for begin in range(0, COUNT, 500):
+    answer = app.post("/events", [{"type": "row.made", "data": {"id": n}}
+                                  for n in range(begin, begin + 500)])
+    is_(answer.status, 202, f"{begin} to {begin + 500} are published")
+
+
+def ids(path):
+    return {json.loads(post.body)[0]["id"] for post in receiver.received(path)}
+
+
+def failed():
+    answer = api.post("/deliveries/redeliver", {"filter": {"state": "failed"}, "dry_run": True})
+    return answer.json["matching"]
+
+
+ok(wait_until(lambda: len(ids("/good")) == COUNT, 300), "all arrive where all is well")
+ok(wait_until(lambda: len(ids("/bad")) == COUNT, 300), "everywhere")
+ok(wait_until(lambda: not api.get("/deliveries?state=pending").json, 300), "and nothing waits")
+# As after an outage of that target.
+httpd.database.sql(f"UPDATE {'resthooks.' if DB == 'pgsql' else 'resthooks_'}delivery SET"
+                   f" state = 'failed', last_status_code = 503 WHERE subscription_id = '{bad['id']}'")
+is_(failed(), COUNT, "at one target they failed")
+receiver.clear()
+
+# By a filter.
+answer = api.post("/deliveries/redeliver", {"filter": {"state": "failed", "status": "5xx",
+                                                       "subscription": bad["id"]}})
+is_((answer.status, answer.json["kind"], answer.json["filter"]["status"]),
+    (202, "redeliver", "5xx"), "a bulk redelivery is a job")
+location = answer.headers["Location"]
+ok(location.endswith("/jobs/" + answer.json["id"]), "with a place of its own")
+ok(wait_until(lambda: api.get(location).json["state"] == "done", 300), "that is done in the end")
+job = api.get(location).json
+is_((job["done"], job["total"]), (COUNT, COUNT), "it says how many it was")
+ok(wait_until(lambda: len(ids("/bad")) == COUNT, 300), "and all arrive now")
+ok(not receiver.received("/good"), "those alone")
+is_(failed(), 0, "none is failed any more")
+
+# A replay of everything.
+receiver.clear()
+answer = api.post(f"/subscriptions/{good['id']}/replay",
+                  {"from": "2026-01-01T00:00:00Z", "state": "any"})
+is_((answer.status, answer.json["job"]["kind"]), (202, "replay"), "a replay is a job, too")
+again = api.post(f"/subscriptions/{good['id']}/replay",
+                 {"from": "2026-01-01T00:00:00Z", "state": "any"})
+is_(again.status, 202, "a second one at the same time is taken")
+jobs = [answer.json["job"]["id"], again.json["job"]["id"]]
+ok(wait_until(lambda: all(api.get("/jobs/" + one).json["state"] == "done" for one in jobs), 300),
+   "both are done in the end")
+ok(wait_until(lambda: len(ids("/good")) == COUNT, 300), "every event arrives again")
+listed = api.get("/jobs?limit=2")
+is_([row["id"] for row in listed.json], jobs[::-1], "jobs are listed, newest first")
+ok(listed.next, "page by page")
+
+# Others, cancelling, bad input.
+is_((other.get("/jobs").json, other.get("/jobs/" + jobs[0]).status,
+     other.delete("/jobs/" + jobs[0]).status), ([], 404, 404), "another tenant sees none")
+is_(api.delete("/jobs/" + jobs[0]).json["state"], "done", "what has ended can't be cancelled")
+httpd.database.sql("UPDATE resthooks.job SET state = 'running', updated_at = 9e15" if DB == "pgsql"
+                   else "SELECT 1")
+if DB == "pgsql":
+    is_(api.delete("/jobs/" + jobs[0]).json["state"], "cancelled", "what runs can")
+    httpd.database.sql("UPDATE resthooks.job SET state = 'done' WHERE state = 'running'")
+for body, field in (({}, "filter"), ({"filter": 1}, "filter"), ({"filter": {"x": "y"}}, "filter.x"),
+                    ({"filter": {}, "dry_run": 1}, "dry_run"), ({"filter": {}, "more": 1}, "more"),
+                    ({"filter": {"state": 1}}, "filter.state")):
+    answer = api.post("/deliveries/redeliver", body)
+    is_((answer.status, [e["field"] for e in answer.json.get("errors", [])]), (422, [field]),
+        f"{json.dumps(body)}: {field} is bad")
+is_(api.post("/deliveries/redeliver", {"filter": {"state": "none"}}).status, 400,
+    "so is a state that there is not")
+api.patch(f"/subscriptions/{good['id']}", {"active": False})
+is_(api.post(f"/subscriptions/{good['id']}/replay", {"from": "2026-01-01T00:00:00Z"}).status, 409,
+    "a paused subscription has no replay")
+done_testing()
