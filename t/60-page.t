@@ -125,11 +125,11 @@ def failures(authority):
     return {
         "no such name": ("https://no-such-host.invalid/in", "host (was not found|could not be)",
                          "Check the host|name servers"),
-        "nobody listens": (f"http://127.0.0.1:{free_port()}/in", "nobody listens", "the port"),
+        "nobody listens": (f"http://127.0.0.1:{free_port()}/in", "[Nn]o service listens", "the port"),
         "expired": (expired.url, "certificate has expired", "Renew it"),
         "another name": (elsewhere.url, "certificate is for another name", "Subscribe with a name"),
         "another authority": (stranger.url, "authority that is not trusted", "whole chain"),
-        "reset": (receiver.url + "/reset", "broke the connection off", "firewall"),
+        "reset": (receiver.url + "/reset", "reset the connection", "firewall"),
         "eof": (receiver.url + "/eof", "closed the connection", "crash"),
         "garbage": (receiver.url + "/garbage", "not a valid HTTP answer", "web server"),
         "redirect": (receiver.url + "/moved", "answers 302", "points: https://new.example/in"),

@@ -119,7 +119,7 @@ async function find(page) {
   ok(page.url().endsWith(`#/events/${id}`), "a webhook-id leads to its event");
   await search.fill("00000000-0000-7000-8000-000000000000");
   await search.press("Enter");
-  ok(await until(() => search.evaluate((input) => input.validationMessage.includes("no delivery"))),
+  ok(await until(() => search.evaluate((input) => input.validationMessage.includes("No delivery"))),
     "an unknown one is told");
 }
 
