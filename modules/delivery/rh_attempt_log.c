@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <unistd.h>
 
-/** Between two complaints about lines that are lost. */
-#define COMPLAINT_SPACING apr_time_from_sec(60)
-/** What a number takes at most. */
+/** Interval between log messages about dropped lines. */
+#define COMPLAINT_INTERVAL apr_time_from_sec(60)
+/** Maximum length of a number as text, with its NUL. */
 #define NUMBER_SIZE 32
 
 #define LETTERS "thTykedsuncmbBoxp"
 
-/** A piece of a format: text, or a letter's value. */
+/** A part of a format: text, or the value that a letter stands for. */
 typedef struct item_t {
     char letter; /**< 0: text */
     bool quoted; /**< it stands within quotes */
@@ -106,7 +106,7 @@ static bool put(line_t *line, const char *data, apr_size_t len)
     return true;
 }
 
-/** A value of somebody else's; NULL and "" are "-". */
+/** Write a value, escaped; NULL and "" are "-". */
 static void put_value(line_t *line, const char *value, bool quoted)
 {
     apr_size_t first = line->len;
@@ -245,14 +245,14 @@ apr_size_t rh_log_format_line(const rh_log_format_t *format, const rh_log_entry_
 
 /* ---- writing ---- */
 
-/** Count lines that are lost, and report the loss once per COMPLAINT_SPACING. */
+/** Count lines that are lost, and report the loss once per COMPLAINT_INTERVAL. */
 static void report_loss(rh_attempt_log_t *log, int count, apr_status_t status)
 {
     apr_time_t now = apr_time_now(), before;
 
     rh_metrics_add(log->metrics, RH_COUNT_LOG_LOST, (apr_uint64_t)count);
     before = __atomic_load_n(&log->complained_at, __ATOMIC_RELAXED);
-    if (before != 0 && now >= before && now - before < COMPLAINT_SPACING) {
+    if (before != 0 && now >= before && now - before < COMPLAINT_INTERVAL) {
         return;
     }
     if (__atomic_compare_exchange_n(&log->complained_at, &before, now, false, __ATOMIC_RELAXED,

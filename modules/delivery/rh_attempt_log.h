@@ -3,7 +3,7 @@
  * @file rh_attempt_log.h
  * @brief RestHooksLog: a line for each attempt, in the shape of an access log.
  *
- * A format is text with letters behind a percent sign:
+ * A format is text with letters after percent signs:
  *
  *   %t  when it began       %e  event           %c  status code     %o  outcome
  *   %h  virtual host        %d  delivery        %m  milliseconds    %x  error
@@ -17,10 +17,10 @@
  * backslashes become \xhh, \" and \\, and outside of quotes a space becomes \x20. No value can make
  * a line or a field of its own. A value longer than RH_LOG_VALUE bytes is cut there.
  *
- * Lines are written by whole numbers of them, in one write of at most RH_LOG_WRITE bytes: so much
- * stands undivided also in a pipe that several processes share (POSIX, "write": PIPE_BUF), and in a
- * file that is open for appending. A pipe does not block: what it has no room for is lost, and
- * told.
+ * Several complete lines go into one write of at most RH_LOG_WRITE bytes. A write of that size is
+ * not divided in a pipe that several processes share (POSIX, "write": PIPE_BUF), nor in a file that
+ * is open for appending. A pipe does not block: lines for which it has no room are dropped, counted
+ * and reported.
  */
 #ifndef RH_ATTEMPT_LOG_H
 #define RH_ATTEMPT_LOG_H
@@ -43,7 +43,7 @@ typedef struct rh_log_format_t rh_log_format_t;
  */
 const char *rh_log_format_parse(apr_pool_t *pool, const char *text, rh_log_format_t **format);
 
-/** What a line tells. */
+/** The values of a line. */
 typedef struct rh_log_entry_t {
     const char *host;
     const rh_job_t *job;
@@ -56,7 +56,7 @@ typedef struct rh_log_entry_t {
 apr_size_t rh_log_format_line(const rh_log_format_t *format, const rh_log_entry_t *entry,
                               char *buffer);
 
-/** Where lines of one site go; of one process. */
+/** Where the lines of one site go in one process. */
 typedef struct rh_attempt_log_t {
     const rh_log_format_t *format;
     int fd;
@@ -73,10 +73,10 @@ typedef struct rh_log_lines_t {
     char text[RH_LOG_WRITE];
 } rh_log_lines_t;
 
-/** Add a line; writes what waits when there is no more room. */
+/** Add a line; write the buffered ones first if it does not fit. */
 void rh_attempt_log_add(rh_attempt_log_t *log, rh_log_lines_t *lines, const rh_log_entry_t *entry);
 
-/** Write what waits. */
+/** Write the buffered lines. */
 void rh_attempt_log_flush(rh_attempt_log_t *log, rh_log_lines_t *lines);
 
 #endif

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 
 /** An endpoint that takes longer is not trusted with the last slots. */
-#define SOON apr_time_from_sec(2)
+#define SOON_LIMIT apr_time_from_sec(2)
 /** Failures in a row that cost the trust even of one that fails fast. */
 #define DOUBTFUL_FAILURES 3
-/** What is assumed of an attempt before one has ended. */
+/** Assumed duration of an attempt before one has ended. */
 #define ASSUMED_DURATION apr_time_from_msec(200)
 /** Time after which a pause that this process knows is in the store, too. */
-#define TOLD_BY_NOW apr_time_from_sec(30)
+#define STORED_BY_NOW apr_time_from_sec(30)
 /** Longest that jobs should wait in memory, well within a lease. */
-#define WAIT_IN_MEMORY apr_time_from_sec(10)
+#define MAX_WAIT_IN_MEMORY apr_time_from_sec(10)
 
 rh_endpoint_t *rh_endpoint_make(const char *id, apr_interval_time_t failing_for, apr_time_t now)
 {
@@ -41,7 +41,7 @@ rh_endpoint_t *rh_endpoint_make(const char *id, apr_interval_time_t failing_for,
 
 rh_endpoint_class_t rh_endpoint_class(const rh_endpoint_t *endpoint)
 {
-    bool soon = endpoint->tried && endpoint->duration < SOON;
+    bool soon = endpoint->tried && endpoint->duration < SOON_LIMIT;
 
     if (endpoint->failures >= DOUBTFUL_FAILURES || (endpoint->failures > 0 && !soon)) {
         return RH_ENDPOINT_FAILING;
@@ -54,15 +54,15 @@ rh_endpoint_class_t rh_endpoint_class(const rh_endpoint_t *endpoint)
 
 static void refill(rh_endpoint_t *endpoint, apr_time_t now)
 {
-    double most = endpoint->rate;
+    double max = endpoint->rate;
 
     if (now > endpoint->tokens_at) {
         endpoint->tokens +=
             (double)(now - endpoint->tokens_at) * endpoint->rate / (double)APR_USEC_PER_SEC;
     }
     endpoint->tokens_at = now;
-    if (endpoint->tokens > most) {
-        endpoint->tokens = most;
+    if (endpoint->tokens > max) {
+        endpoint->tokens = max;
     }
 }
 
@@ -84,11 +84,11 @@ void rh_endpoint_set_rate(rh_endpoint_t *endpoint, int rate, apr_time_t now)
     }
 }
 
-/** When the clock was set back, what is further away than it can be comes as soon as it should. */
-static void mind_the_clock(rh_endpoint_t *endpoint, apr_time_t now)
+/** If the clock was set back, bring times near that are further away than they can be. */
+static void follow_clock(rh_endpoint_t *endpoint, apr_time_t now)
 {
-    if (endpoint->probe_at > now + RH_BREAKER_LONGEST) {
-        endpoint->probe_at = now + RH_BREAKER_LONGEST;
+    if (endpoint->probe_at > now + RH_BREAKER_MAX_WAIT) {
+        endpoint->probe_at = now + RH_BREAKER_MAX_WAIT;
     }
     if (endpoint->paused_at > now) {
         endpoint->paused_until -= endpoint->paused_at - now;
@@ -101,8 +101,8 @@ static void mind_the_clock(rh_endpoint_t *endpoint, apr_time_t now)
 
 void rh_endpoint_claimed(rh_endpoint_t *endpoint, apr_time_t now)
 {
-    mind_the_clock(endpoint, now);
-    if (endpoint->paused_until > now + SOON && endpoint->paused_at < now - TOLD_BY_NOW) {
+    follow_clock(endpoint, now);
+    if (endpoint->paused_until > now + SOON_LIMIT && endpoint->paused_at < now - STORED_BY_NOW) {
         endpoint->paused_until = now;
     }
 }
@@ -110,7 +110,7 @@ void rh_endpoint_claimed(rh_endpoint_t *endpoint, apr_time_t now)
 rh_allowance_t rh_endpoint_allows(rh_endpoint_t *endpoint, int concurrency, apr_time_t now,
                                   apr_time_t *until)
 {
-    mind_the_clock(endpoint, now);
+    follow_clock(endpoint, now);
     if (endpoint->in_flight >= (endpoint->open ? 1 : concurrency)) {
         return RH_BLOCKED_BY_FLIGHT;
     }
@@ -143,8 +143,8 @@ bool rh_endpoint_started(rh_endpoint_t *endpoint)
     return endpoint->open;
 }
 
-/** A failure: opens the breaker, or keeps it open for longer when the probe failed. */
-static apr_interval_time_t fail(rh_endpoint_t *endpoint, bool probe, apr_time_t now)
+/** Count a failure: it opens the breaker, or keeps it open for longer if the probe failed. */
+static apr_interval_time_t count_failure(rh_endpoint_t *endpoint, bool probe, apr_time_t now)
 {
     apr_interval_time_t wait;
 
@@ -155,16 +155,16 @@ static apr_interval_time_t fail(rh_endpoint_t *endpoint, bool probe, apr_time_t 
         return 0;
     }
     if (endpoint->open && !probe) {
-        /* It began before the breaker opened and tells nothing new. */
+        /* It began before the breaker opened, so it shows nothing new. */
         return endpoint->probe_at > now ? endpoint->probe_at - now : 0;
     }
-    wait = RH_BREAKER_LONGEST;
+    wait = RH_BREAKER_MAX_WAIT;
     if (endpoint->probes_failed < 6) {
         wait = apr_time_from_sec(1 << endpoint->probes_failed);
         endpoint->probes_failed++;
     }
-    if (wait > RH_BREAKER_LONGEST) {
-        wait = RH_BREAKER_LONGEST;
+    if (wait > RH_BREAKER_MAX_WAIT) {
+        wait = RH_BREAKER_MAX_WAIT;
     }
     endpoint->open = true;
     endpoint->probe_at = now + wait;
@@ -185,7 +185,7 @@ apr_interval_time_t rh_endpoint_finished(rh_endpoint_t *endpoint, rh_verdict_t v
         endpoint->tried ? (endpoint->duration * 7 + duration) / 8 : (duration > 0 ? duration : 1);
     endpoint->tried = true;
     if (verdict == RH_VERDICT_FAILED) {
-        wait = fail(endpoint, probe, now);
+        wait = count_failure(endpoint, probe, now);
     } else {
         endpoint->failures = 0;
         endpoint->open = false;
@@ -204,7 +204,7 @@ int rh_endpoint_room(const rh_endpoint_t *endpoint, int concurrency, int capacit
 
     if (rh_endpoint_class(endpoint) == RH_ENDPOINT_GOOD) {
         apr_interval_time_t each = endpoint->duration > 0 ? endpoint->duration : 1;
-        apr_int64_t soon = concurrency * (WAIT_IN_MEMORY / each);
+        apr_int64_t soon = concurrency * (MAX_WAIT_IN_MEMORY / each);
 
         if (soon > capacity / 2) {
             soon = capacity / 2;
@@ -213,8 +213,8 @@ int rh_endpoint_room(const rh_endpoint_t *endpoint, int concurrency, int capacit
             room = soon;
         }
     }
-    if (endpoint->rate > 0 && room > endpoint->rate * apr_time_sec(WAIT_IN_MEMORY)) {
-        room = endpoint->rate * apr_time_sec(WAIT_IN_MEMORY);
+    if (endpoint->rate > 0 && room > endpoint->rate * apr_time_sec(MAX_WAIT_IN_MEMORY)) {
+        room = endpoint->rate * apr_time_sec(MAX_WAIT_IN_MEMORY);
     }
     return room < 1 ? 1 : (int)room;
 }
@@ -234,5 +234,5 @@ apr_interval_time_t rh_endpoint_drain_time(const rh_endpoint_t *endpoint, int co
     if (half < apr_time_from_msec(50)) {
         return apr_time_from_msec(50);
     }
-    return half > WAIT_IN_MEMORY ? WAIT_IN_MEMORY : half;
+    return half > MAX_WAIT_IN_MEMORY ? MAX_WAIT_IN_MEMORY : half;
 }

@@ -12,7 +12,7 @@
  *                No answer, 5xx and 429 count as failures; any other answer shows a live target
  *   rate         a token bucket of rate_limit a second, with as many tokens at most, at least one
  *
- * A pause and an open breaker are told to the store as well (rh_settle_t.pause), so that other
+ * A pause and an open breaker are reported to the store as well (rh_settle_t.pause), so that other
  * processes hold back and nothing is claimed only to be given back.
  */
 #ifndef RH_ENDPOINT_H
@@ -28,8 +28,8 @@
 #define RH_BREAKER_FAILURES 10
 /** A subscription that has failed for this long meets a new process with its breaker open. */
 #define RH_BREAKER_REMEMBERED apr_time_from_sec(60)
-/** Longest wait between two probes. */
-#define RH_BREAKER_LONGEST apr_time_from_sec(60)
+/** Maximum wait between two probes. */
+#define RH_BREAKER_MAX_WAIT apr_time_from_sec(60)
 /** Endpoints without work are forgotten after this time. */
 #define RH_ENDPOINT_IDLE apr_time_from_sec(600)
 
@@ -106,14 +106,14 @@ void rh_endpoint_set_rate(rh_endpoint_t *endpoint, int rate, apr_time_t now);
 
 /**
  * May an attempt start now?
- * @param until receives when to ask again, for the answers that a time ends
+ * @param until receives when to ask again, where a time is what blocks
  */
 rh_allowance_t rh_endpoint_allows(rh_endpoint_t *endpoint, int concurrency, apr_time_t now,
                                   apr_time_t *until);
 
 /**
- * The store gave a job: it knew of no pause. One that was told to it long ago was ended there, when
- * the subscription was revived, and so ends here.
+ * Note that the store gave a job, so it knew of no pause. A pause that was reported to it long ago
+ * was ended there, when the subscription was revived, and ends here, too.
  */
 void rh_endpoint_claimed(rh_endpoint_t *endpoint, apr_time_t now);
 

@@ -17,8 +17,8 @@
  *   2  loop two gives one back; no loop waits, so none is woken
  *   3  loop one waits, for ever
  *
- * can't happen, as rh_host_wait (step 3) fails if anything was given back after rh_host_gives was
- * read before step 1.
+ * can't happen, because rh_host_wait (step 3) fails if anything was given back after rh_host_gives
+ * was read before step 1.
  *
  * A record lives as long as an endpoint or a job refers to it, so there are never more of them than
  * loops remember endpoints and the engine holds jobs.

@@ -129,7 +129,7 @@ static bool wants_writer(const rh_intake_t *intake)
 {
     return intake->first && intake->committing < intake->writer_count &&
            (intake->committing == 0 || intake->queued_events >= HELPED_FROM || intake->closed) &&
-           rh_turns_free(intake->turns, intake->first->places, intake->first->count);
+           rh_turns_free(intake->turns, intake->first->stripes, intake->first->count);
 }
 
 static bool enqueue(rh_intake_t *intake, rh_submission_t *submission)
@@ -275,7 +275,7 @@ void rh_intake_leave(rh_intake_t *intake, const rh_submission_t *first)
 
     apr_thread_mutex_lock(intake->mutex);
     for (submission = first; submission; submission = submission->next) {
-        rh_turns_give(intake->turns, submission->places, submission->count);
+        rh_turns_give(intake->turns, submission->stripes, submission->count);
     }
     /* This writer comes back for what is next. */
     wakes = intake->closed || intake->queued_events >= HELPED_FROM;
@@ -303,7 +303,7 @@ int rh_intake_take(rh_writer_t *writer, rh_submission_t **first)
     for (submission = intake->first; submission; submission = submission->next) {
         if (last &&
             (count + submission->count > COMMIT_BATCH || bytes + submission->bytes > COMMIT_BYTES ||
-             !rh_turns_free(intake->turns, submission->places, submission->count))) {
+             !rh_turns_free(intake->turns, submission->stripes, submission->count))) {
             break;
         }
         account(intake, submission, -1);
@@ -320,7 +320,7 @@ int rh_intake_take(rh_writer_t *writer, rh_submission_t **first)
         last->next = NULL;
         intake->committing += writer->committing = 1;
         for (submission = *first; submission; submission = submission->next) {
-            rh_turns_take(intake->turns, submission->places, submission->count);
+            rh_turns_take(intake->turns, submission->stripes, submission->count);
         }
     }
     wakes = wants_writer(intake);

@@ -3,15 +3,15 @@
 
 /** Longest wait of a job in memory; for a longer one it goes back to the store. */
 #define SHORT_WAIT apr_time_from_sec(2)
-/** The longest that a job stays away for its endpoint's sake, whose pause the store knows, too. */
-#define LONGEST_DELAY apr_time_from_sec(60)
+/** Maximum delay of a job because of its endpoint's pause, which the store knows, too. */
+#define MAX_DELAY apr_time_from_sec(60)
 /** A clock that was set back by more makes the ends of leases unknown. */
 #define CLOCK_TOLERANCE apr_time_from_sec(1)
-/** The longest that a job stays away for the sake of others at its host. */
-#define LONGEST_DRAIN apr_time_from_sec(10)
+/** Maximum delay of a job because of others at its host. */
+#define MAX_DRAIN_TIME apr_time_from_sec(10)
 /** Less memory than for this many jobs is not divided between tenants. */
 #define DIVIDED_MEMORY 32
-/** How long a job without room stays away. */
+/** Delay of a job that may not wait here. */
 #define NO_ROOM_DELAY apr_time_from_sec(3)
 
 /** The class whose share of slots is used up for an endpoint, or RH_SHARE_FREE. */
@@ -68,7 +68,7 @@ static void refuse(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t
 static void refuse_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
                            apr_interval_time_t delay, apr_time_t now)
 {
-    delay = delay < LONGEST_DELAY ? delay : LONGEST_DELAY;
+    delay = delay < MAX_DELAY ? delay : MAX_DELAY;
     while (endpoint->waiting_count > 0) {
         refuse(schedule, rh_schedule_dequeue(schedule, endpoint), delay, 0);
     }
@@ -97,7 +97,7 @@ static apr_interval_time_t drain_time(const rh_schedule_t *schedule, const rh_wo
 
     if (jam) {
         all = work->endpoint->duration * jam->jobs / (2 * (apr_int64_t)work->per_host);
-        all = all < LONGEST_DRAIN ? all : LONGEST_DRAIN;
+        all = all < MAX_DRAIN_TIME ? all : MAX_DRAIN_TIME;
         time = time > all ? time : all;
     }
     return time;

@@ -52,10 +52,10 @@ apr_status_t rh_submission_make(apr_allocator_t *allocator, const rh_commit_t *i
     submission->bytes = bytes;
     sem_init(&submission->finished, 0, 0);
     submission->items = apr_pcalloc(pool, count * sizeof(*submission->items));
-    submission->places = apr_palloc(pool, (apr_size_t)count * sizeof(*submission->places));
+    submission->stripes = apr_palloc(pool, (apr_size_t)count * sizeof(*submission->stripes));
     for (i = 0; i < count; i++) {
         submission->items[i].event = copy_event(pool, items[i].event);
-        submission->places[i] = rh_turns_place(items[i].event);
+        submission->stripes[i] = rh_turns_stripe(items[i].event);
         submission->items[i].status = APR_EGENERAL;
     }
     *result = submission;

@@ -23,8 +23,8 @@ struct rh_submission_t {
     int count;
     apr_size_t bytes;
     rh_commit_t *items;
-    apr_uint32_t *places; /**< of the events' keys: rh_turns.h */
-    bool queued;          /**< guarded by the intake's mutex */
+    apr_uint32_t *stripes; /**< of the events' keys: rh_turns.h */
+    bool queued;           /**< guarded by the intake's mutex */
     sem_t finished; /**< posted once, by the writer, behind the items' outcomes and `status` */
     apr_status_t status;
 };

@@ -3,10 +3,10 @@
 
 #include <apr_hash.h>
 
-#define PLACES 262144
+#define STRIPES 262144
 
 struct rh_turns_t {
-    apr_uint16_t taken[PLACES]; /**< by how many events under way; that of 0 is not used */
+    apr_uint16_t taken[STRIPES]; /**< by how many events under way; that of 0 is not used */
 };
 
 rh_turns_t *rh_turns_make(apr_pool_t *pool)
@@ -14,7 +14,7 @@ rh_turns_t *rh_turns_make(apr_pool_t *pool)
     return apr_pcalloc(pool, sizeof(rh_turns_t));
 }
 
-apr_uint32_t rh_turns_place(const rh_event_t *event)
+apr_uint32_t rh_turns_stripe(const rh_event_t *event)
 {
     apr_ssize_t len = APR_HASH_KEY_STRING;
     unsigned int hash;
@@ -25,35 +25,35 @@ apr_uint32_t rh_turns_place(const rh_event_t *event)
     hash = apr_hashfunc_default(event->key, &len);
     len = APR_HASH_KEY_STRING;
     hash = hash * 2654435761U ^ apr_hashfunc_default(event->tenant, &len);
-    return 1 + (hash ^ hash >> 16) % (PLACES - 1);
+    return 1 + (hash ^ hash >> 16) % (STRIPES - 1);
 }
 
-bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *places, int count)
+bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *stripes, int count)
 {
     int i;
 
     for (i = 0; i < count; i++) {
-        if (places[i] != 0 && turns->taken[places[i]] > 0) {
+        if (stripes[i] != 0 && turns->taken[stripes[i]] > 0) {
             return false;
         }
     }
     return true;
 }
 
-void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *places, int count)
+void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *stripes, int count)
 {
     int i;
 
     for (i = 0; i < count; i++) {
-        turns->taken[places[i]]++;
+        turns->taken[stripes[i]]++;
     }
 }
 
-void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *places, int count)
+void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *stripes, int count)
 {
     int i;
 
     for (i = 0; i < count; i++) {
-        turns->taken[places[i]]--;
+        turns->taken[stripes[i]]--;
     }
 }

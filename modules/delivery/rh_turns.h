@@ -21,12 +21,12 @@ typedef struct rh_turns_t rh_turns_t;
 /** Lives in `pool`. */
 rh_turns_t *rh_turns_make(apr_pool_t *pool);
 
-/** The place of an event's key; 0: it has none. */
-apr_uint32_t rh_turns_place(const rh_event_t *event);
+/** The lock stripe of an event's key; 0: it has no key. */
+apr_uint32_t rh_turns_stripe(const rh_event_t *event);
 
-bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *places, int count);
-void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *places, int count);
+bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *stripes, int count);
+void rh_turns_take(rh_turns_t *turns, const apr_uint32_t *stripes, int count);
 /** Release stripes; call once per take. */
-void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *places, int count);
+void rh_turns_give(rh_turns_t *turns, const apr_uint32_t *stripes, int count);
 
 #endif

@@ -11,7 +11,7 @@ static apr_uint32_t place(const char *tenant, const char *key)
 
     event.tenant = tenant;
     event.key = key;
-    return rh_turns_place(&event);
+    return rh_turns_stripe(&event);
 }
 
 int main(void)
