@@ -5,136 +5,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-static int hex_value(char c)
-{
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
-static apr_uint32_t code_unit(const char *digits)
-{
-    apr_uint32_t unit = 0;
-
-    for (int i = 0; i < 4; i++) {
-        unit = unit << 4 | (apr_uint32_t)hex_value(digits[i]);
-    }
-    return unit;
-}
-
-static char *put_utf8(char *to, apr_uint32_t code)
-{
-    if (code < 0x80) {
-        *to++ = (char)code;
-    } else if (code < 0x800) {
-        *to++ = (char)(0xc0 | code >> 6);
-        *to++ = (char)(0x80 | (code & 0x3f));
-    } else if (code < 0x10000) {
-        *to++ = (char)(0xe0 | code >> 12);
-        *to++ = (char)(0x80 | ((code >> 6) & 0x3f));
-        *to++ = (char)(0x80 | (code & 0x3f));
-    } else {
-        *to++ = (char)(0xf0 | code >> 18);
-        *to++ = (char)(0x80 | ((code >> 12) & 0x3f));
-        *to++ = (char)(0x80 | ((code >> 6) & 0x3f));
-        *to++ = (char)(0x80 | (code & 0x3f));
-    }
-    return to;
-}
-
-/** Decode one \u escape, or a surrogate pair of them; *at is behind the 'u'. */
-static apr_uint32_t unicode_escape(const char **at, const char *end)
-{
-    apr_uint32_t code = code_unit(*at);
-
-    *at += 4;
-    if (code >= 0xd800 && code < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u') {
-        apr_uint32_t low = code_unit(*at + 2);
-
-        if (low >= 0xdc00 && low < 0xe000) {
-            *at += 6;
-            return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-        }
-    }
-    return code >= 0xd800 && code < 0xe000 ? 0xfffd : code;
-}
-
-/** Decode the inside of a string that the scanner took; NULL when it holds U+0000. */
-static const char *unescape(apr_pool_t *pool, const char *data, apr_size_t len)
-{
-    const char *at = data, *end = data + len;
-    char *text = apr_palloc(pool, len + 1), *to = text;
-
-    while (at < end) {
-        static const char names[] = "bfnrt", codes[] = "\b\f\n\r\t";
-        const char *name;
-
-        if (*at != '\\') {
-            *to++ = *at++;
-            continue;
-        }
-        at++;
-        if (*at == 'u') {
-            apr_uint32_t code;
-
-            at++;
-            if (end - at < 4) {
-                return NULL;
-            }
-            code = unicode_escape(&at, end);
-            if (code == 0) {
-                return NULL;
-            }
-            to = put_utf8(to, code);
-            continue;
-        }
-        name = strchr(names, *at);
-        *to++ = name ? codes[name - names] : *at;
-        at++;
-    }
-    *to = '\0';
-    return text;
-}
-
-const char *rh_json_string(apr_pool_t *pool, rh_bytes_t value)
-{
-    if (value.len < 2 || value.data[0] != '"' || value.data[value.len - 1] != '"') {
-        return NULL;
-    }
-    return unescape(pool, value.data + 1, value.len - 2);
-}
-
-const char *rh_json_quote(apr_pool_t *pool, const char *data, apr_size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-    apr_size_t size = 3;
-    char *text, *to;
-
-    for (apr_size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)data[i];
-
-        size += c < 0x20 ? 6 : c == '"' || c == '\\' ? 2 : 1;
-    }
-    to = text = apr_palloc(pool, size);
-    *to++ = '"';
-    for (apr_size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)data[i];
-
-        if (c < 0x20) {
-            memcpy(to, "\\u00", 4);
-            to[4] = digits[c >> 4];
-            to[5] = digits[c & 0xf];
-            to += 6;
-            continue;
-        }
-        if (c == '"' || c == '\\') {
-            *to++ = '\\';
-        }
-        *to++ = (char)c;
-    }
-    *to++ = '"';
-    *to = '\0';
-    return text;
-}
-
 /** True if an object, here or further in, names a member twice. Depth is bounded by the scanner. */
 static bool has_repeats(apr_pool_t *scratch, rh_bytes_t text)
 {
@@ -144,7 +14,8 @@ static bool has_repeats(apr_pool_t *scratch, rh_bytes_t text)
 
     while (rh_json_next(text.data, text.len, &cursor, &span)) {
         if (span.name.data) {
-            const char *name = unescape(scratch, span.name.data, span.name.len);
+            rh_bytes_t quoted = {span.name.data - 1, span.name.len + 2};
+            const char *name = rh_json_string(scratch, quoted);
 
             if (!seen) {
                 seen = apr_hash_make(scratch);

@@ -13,7 +13,7 @@
 
 #include <json-c/json.h>
 
-/** Deepest nesting that the scanner accepts. */
+/** Maximum nesting that the scanner accepts. */
 #define RH_JSON_DEPTH 64
 
 /** Why a text is not JSON, and where (byte offset). */
@@ -49,6 +49,9 @@ bool rh_json_member(const char *data, apr_size_t len, const char *name, rh_bytes
 /** Decode a JSON string's span (with its quotes) into a NUL-terminated C string in `pool`.
  * @return NULL if it is not a string or holds U+0000 */
 const char *rh_json_string(apr_pool_t *pool, rh_bytes_t value);
+
+/** Append bytes as a JSON string, with the quotes. Input must be UTF-8. */
+void rh_json_add_quoted(rh_buffer_t *buffer, const char *data, apr_size_t len);
 
 /** Quote bytes as a JSON string, with the quotes, in `pool`. Input must be UTF-8. */
 const char *rh_json_quote(apr_pool_t *pool, const char *data, apr_size_t len);

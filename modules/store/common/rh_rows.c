@@ -1,40 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_rows.h"
 
+#include "rh_json.h"
+
+/** First size of the text. */
 #define FIRST_BYTES 2048
 
 static void put(rh_rows_t *rows, const char *text, apr_size_t len)
 {
     rh_buffer_add(&rows->text, text, len);
-}
-
-/** The string with its quotes. Most bytes go as they are, in runs. */
-static void put_string(rh_rows_t *rows, const char *data, apr_size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-    apr_size_t from = 0;
-
-    put(rows, "\"", 1);
-    for (apr_size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)data[i];
-
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            continue;
-        }
-        put(rows, data + from, i - from);
-        from = i + 1;
-        if (c >= 0x20) {
-            char pair[2] = {'\\', (char)c};
-
-            put(rows, pair, sizeof(pair));
-        } else {
-            char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 0xf]};
-
-            put(rows, escape, sizeof(escape));
-        }
-    }
-    put(rows, data + from, len - from);
-    put(rows, "\"", 1);
 }
 
 static void put_name(rh_rows_t *rows, const char *name)
@@ -79,7 +53,7 @@ void rh_rows_optional(rh_rows_t *rows, const char *name, const char *text)
 void rh_rows_bytes(rh_rows_t *rows, const char *name, const char *data, apr_size_t len)
 {
     put_name(rows, name);
-    put_string(rows, data, len);
+    rh_json_add_quoted(&rows->text, data, len);
 }
 
 void rh_rows_number(rh_rows_t *rows, const char *name, apr_int64_t number)
@@ -112,7 +86,7 @@ const char *rh_rows_strings(apr_pool_t *pool, const apr_array_header_t *strings)
         const char *text = APR_ARRAY_IDX(strings, i, const char *);
 
         put(&rows, ",", i > 0);
-        put_string(&rows, text, strlen(text));
+        rh_json_add_quoted(&rows.text, text, strlen(text));
     }
     return rh_rows_end(&rows);
 }
