@@ -64,6 +64,10 @@ send("POST", BASE + "/parts", answer=b'{"error":1}')
 is_(seen(), [("part.made", None, b'{"key":null}')], "a part that is not there gives the key")
 send("POST", BASE + "/parts", answer=b'[' * 70 + b']' * 70)
 is_(seen(), [("part.made", None, b'{"key":null}')], "and so does JSON that is too deep")
+send("POST", BASE + "/parts", answer=b'{"data":"' + b"x" * 60000 + b'"}')
+is_(seen(), [("part.made", None, b'{"key":null,"truncated":true}')], "and what is too large")
+is_([row.get("reason") for row in events.rows()[:4]], ["truncated", "not_json", "no_item", None],
+    "whose reasons are told")
 
 # An event for each item.
 items = [b'{"sku":"a","n": 1}', b'{"sku":"b","ok":false}', b'{"sku":"c\\u0301","n": 1e0}', b'4']
@@ -76,6 +80,7 @@ many = json.dumps({"items": [{"sku": str(i)} for i in range(1003)]}).encode()
 send("POST", BASE + "/bulk", many)
 keys = [int(row["key"]) for row in events.rows(query="&event=bulk.made") if (row["key"] or "").isdigit()]
 is_(sorted(keys), list(range(1000)), "of more than 1,000 items the first 1,000 are events")
+is_(events.rows(query="&event=bulk.made")[0]["reason"], "too_many_items", "and say so")
 events.skip()
 send("POST", BASE + "/tenants", b'{"x":{"owner":"other"},"y":{"owner":"acme"},"z":{}}', [("X-Key", "UP")])
 is_((seen(), seen("other")), ([("bulk.tenant", "acme-up", b'{"owner":"acme"}')],

@@ -313,7 +313,7 @@ static void finish(rh_capture_t *capture, request_rec *r, part_t part,
 
 /**
  * Pass on what was held, a brigade at a time: whether httpd sets a Content-Length or sends
- * chunks, and which, depends on how the answer came in. The filter stays where it is meanwhile:
+ * chunks, and which, depends on how the answer came in. The filter stays where it is until then:
  * those below may remove themselves after a brigade (as BYTERANGE does after one without an end),
  * and only f->next knows.
  */
