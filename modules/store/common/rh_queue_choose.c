@@ -3,6 +3,7 @@
 #include "rh_queue_private.h"
 
 #include <apr_hash.h>
+#include <stdlib.h>
 
 /** Subscriptions that one statement of a walk looks at: few at first, as few may do; and how many
  * of these statements a claim makes. */
@@ -20,12 +21,16 @@
 #define MOST_CANCELLED 16
 #define CANCEL_AGAIN apr_time_from_msec(20)
 
+/** A walk leaves a tenant that got one in this many of the jobs that the claim may still take. */
+#define TENANTS_PER_WALK 4
+
 typedef struct choice_t {
     rh_queue_impl_t *queue;
     rh_claim_t *claim;
     apr_array_header_t *candidates; /**< of rh_candidate_t */
     apr_hash_t *chosen;             /**< their ids */
     apr_array_header_t *ended;      /**< rows of subscriptions that are gone */
+    int tenant_share;               /**< jobs of one tenant that a walk takes */
     bool left_over;                 /**< more of these, or of their deliveries */
     int room;                       /**< jobs that may still be taken */
 } choice_t;
@@ -107,6 +112,42 @@ static void look_at(choice_t *choice, const char **row)
     }
 }
 
+/** A row, and how many of its tenant's come before it. */
+typedef struct turn_t {
+    const char **row;
+    int turn, order;
+} turn_t;
+
+static int compare_turns(const void *a, const void *b)
+{
+    const turn_t *left = a, *right = b;
+
+    return left->turn != right->turn ? left->turn - right->turn : left->order - right->order;
+}
+
+/** Bring rows into an order in which tenants take turns: each tenant's first, then its second ones.
+ * Of one turn, and of one tenant, the order stays. */
+static void take_turns(apr_array_header_t *rows, apr_pool_t *pool)
+{
+    turn_t *turns = apr_palloc(pool, (apr_size_t)(rows->nelts + 1) * sizeof(*turns));
+    apr_hash_t *counts = apr_hash_make(pool);
+
+    for (int i = 0; i < rows->nelts; i++) {
+        const char **row = rh_row(rows, i);
+        int *count = apr_hash_get(counts, row[0], APR_HASH_KEY_STRING);
+
+        if (!count) {
+            count = apr_pcalloc(pool, sizeof(*count));
+            apr_hash_set(counts, row[0], APR_HASH_KEY_STRING, count);
+        }
+        turns[i] = (turn_t){row, (*count)++, i};
+    }
+    qsort(turns, (size_t)rows->nelts, sizeof(*turns), compare_turns);
+    for (int i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_IDX(rows, i, const char **) = turns[i].row;
+    }
+}
+
 /**
  * Look at what is due for the longest time. Where that is not all, half of the room is left for
  * those that a walk finds.
@@ -127,11 +168,51 @@ static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool,
     *all = due < RH_CLAIM_LOOK;
     left = *all ? 0 : (choice->room + 1) / 2;
     choice->room -= left;
+    if (status == APR_SUCCESS) {
+        take_turns(rows, pool);
+    }
     for (i = 0; status == APR_SUCCESS && i < rows->nelts && choice->room > 0; i++) {
         look_at(choice, rh_row(rows, i));
     }
     choice->room += left;
     return status;
+}
+
+/** Where the walk left a tenant that had its share; subscription "": at its end. Tenants are hashed
+ * to few records: one that takes another's only makes that begin at its first subscription. */
+static rh_left_t *left_at(rh_queue_impl_t *queue, const char *tenant)
+{
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+
+    return &queue->left[apr_hashfunc_default(tenant, &len) % RH_LEFT_COUNT];
+}
+
+/** Remember that a tenant had its share at a subscription. */
+static void leave_tenant(rh_queue_impl_t *queue, const char *tenant, const char *subscription)
+{
+    rh_left_t *left = left_at(queue, tenant);
+
+    apr_cpystrn(left->tenant, tenant, sizeof(left->tenant));
+    apr_cpystrn(left->subscription, subscription, sizeof(left->subscription));
+}
+
+/**
+ * Where to go on with a tenant that the walk comes to: after the subscription at which it had its
+ * share before. Once: then it begins at its first one again.
+ * @return NULL: with the subscription that was found
+ */
+static const char *resume_tenant(rh_queue_impl_t *queue, const char **row, apr_pool_t *pool)
+{
+    rh_left_t *left = left_at(queue, row[0]);
+    const char *subscription = NULL;
+
+    if (strcmp(left->tenant, row[0]) == 0 && strcmp(left->subscription, row[1]) >= 0) {
+        subscription = apr_pstrdup(pool, left->subscription);
+    }
+    if (strcmp(left->tenant, row[0]) == 0) {
+        left->tenant[0] = '\0';
+    }
+    return subscription;
 }
 
 static void go_to(rh_place_t *place, const char *tenant, const char *subscription)
@@ -170,15 +251,56 @@ static void walk_again(choice_t *choice)
     }
 }
 
+/** One walk of a claim. */
+typedef struct stroll_t {
+    const char *tenant, *id; /**< the position: the walk goes on after it */
+    const char *current;     /**< the tenant that gets something now */
+    int before;              /**< room when the walk came to it */
+} stroll_t;
+
 /**
- * Go around the subscriptions, from behind the last one that got something, until there is enough
- * to do: once at most. It may take several claims.
+ * Look at one subscription that the walk found.
+ * @return true: the next statement begins at another position than after this row
+ */
+static bool visit(choice_t *choice, stroll_t *stroll, const char **row, apr_pool_t *pool)
+{
+    rh_queue_impl_t *queue = choice->queue;
+
+    if (!stroll->current || strcmp(stroll->current, row[0]) != 0) {
+        const char *resume = resume_tenant(queue, row, pool);
+
+        stroll->current = row[0];
+        stroll->before = choice->room;
+        if (resume) {
+            stroll->tenant = row[0];
+            stroll->id = resume;
+            return true;
+        }
+    }
+    stroll->tenant = row[0];
+    stroll->id = row[1];
+    if (!apr_hash_get(choice->chosen, row[1], APR_HASH_KEY_STRING)) {
+        look_at(choice, row);
+    }
+    if (stroll->before - choice->room >= choice->tenant_share) {
+        leave_tenant(queue, row[0], row[1]);
+        stroll->id = RH_LAST_ID;
+        stroll->current = NULL;
+        return true;
+    }
+    return false;
+}
+
+/**
+ * Go around the subscriptions, from after the last one that got something, until there is enough
+ * to do: once at most. It may take several claims. A tenant that has its share is left for the next
+ * one, and its further subscriptions come when the walk is there again.
  */
 static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
 {
     rh_queue_impl_t *queue = choice->queue;
-    const char *tenant = apr_pstrdup(pool, queue->walk.at.tenant);
-    const char *id = apr_pstrdup(pool, queue->walk.at.subscription);
+    stroll_t stroll = {apr_pstrdup(pool, queue->walk.at.tenant),
+                       apr_pstrdup(pool, queue->walk.at.subscription), NULL, 0};
     apr_time_t began = apr_time_now();
     int steps = FIRST_STEPS, walks, i;
 
@@ -187,41 +309,39 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
         queue->walk.wrapped = false;
         queue->walk.begun = true;
     }
+    choice->tenant_share = choice->room / TENANTS_PER_WALK;
     for (walks = 0; walks < MOST_WALKS && choice->room > 0; walks++) {
         apr_array_header_t *rows;
         apr_status_t status;
+        bool jumped = false;
 
         if (apr_time_now() - began > WALK_FOR) {
             break;
         }
-        status = walk(db, choice, tenant, id, steps, pool, &rows);
+        status = walk(db, choice, stroll.tenant, stroll.id, steps, pool, &rows);
         if (status != APR_SUCCESS) {
             queue->walk.begun = false;
             return status;
         }
-        for (i = 0; i < rows->nelts && choice->room > 0; i++) {
+        for (i = 0; i < rows->nelts && choice->room > 0 && !jumped; i++) {
             const char **row = rh_row(rows, i);
 
             if (queue->walk.wrapped && is_behind(row, &queue->walk.from)) {
                 return end_walk(queue);
             }
-            tenant = row[0];
-            id = row[1];
-            if (!apr_hash_get(choice->chosen, id, APR_HASH_KEY_STRING)) {
-                look_at(choice, row);
-            }
+            jumped = visit(choice, &stroll, row, pool);
         }
-        if (rows->nelts < steps && choice->room > 0) {
+        if (rows->nelts < steps && choice->room > 0 && !jumped) {
             if (queue->walk.wrapped) {
                 return end_walk(queue);
             }
             queue->walk.wrapped = true;
-            tenant = "";
-            id = "00000000-0000-0000-0000-000000000000";
+            stroll.tenant = "";
+            stroll.id = "00000000-0000-0000-0000-000000000000";
         }
         steps = steps * 2 < MOST_STEPS ? steps * 2 : MOST_STEPS;
     }
-    go_to(&queue->walk.at, tenant, id);
+    go_to(&queue->walk.at, stroll.tenant, stroll.id);
     if (choice->room > 0) {
         come_again(choice, WALK_REST * (apr_time_now() - began) + 1000);
     } else {

@@ -15,6 +15,14 @@ typedef struct rh_place_t {
     char subscription[RH_UUID_LEN + 1];
 } rh_place_t;
 
+/** Where a walk left a tenant that had its share of a claim; tenant "": unused. */
+typedef struct rh_left_t {
+    char tenant[RH_MAX_NAME + 1];
+    char subscription[RH_UUID_LEN + 1];
+} rh_left_t;
+
+#define RH_LEFT_COUNT 64
+
 typedef struct rh_queue_impl_t {
     rh_queue_t base;
     rh_db_source_t *source;
@@ -26,6 +34,7 @@ typedef struct rh_queue_impl_t {
         bool left_over;  /**< it found more that is to be cancelled than a claim cancels */
         apr_time_t next; /**< there is one now and then, whatever is due */
     } walk;
+    rh_left_t left[RH_LEFT_COUNT]; /**< by a hash of the tenant */
 } rh_queue_impl_t;
 
 /** Now, in milliseconds, of this host: SQLite's clock. */

@@ -1,0 +1,139 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Claims go round tenants first: on SQLite, and on PostgreSQL where $RH_PGSQL names a cluster. */
+#include "store_databases.h"
+
+#include "rh_delivery.h"
+#include "rh_schema.h"
+#include "rh_store_open.h"
+#include "rh_uuid.h"
+
+#define SUBSCRIPTIONS 60
+#define EVENTS 20
+#define LIMIT 128
+
+static const char *database;
+static rh_store_t *store;
+static rh_queue_t *queue;
+
+static const char *make_id(void)
+{
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+
+    rh_uuid_make(id);
+    return id;
+}
+
+static void subscribe(const char *tenant)
+{
+    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+
+    subscription->tenant = tenant;
+    subscription->id = make_id();
+    subscription->target_url = "https://example.com/in";
+    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(subscription->events, const char *) = "*";
+    subscription->description = "";
+    subscription->headers = "{}";
+    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+    subscription->base_url = "https://api.example.com/hooks";
+    if (rh_store_subscription_create(store, subscription, 100000, pool) != APR_SUCCESS) {
+        ok(false, "%s: a subscription is made", database);
+    }
+}
+
+/** Store an event, leaving its deliveries to a claim. */
+static void store_event(const char *tenant)
+{
+    rh_claim_t none = {0};
+    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
+    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+    rh_commit_t item = {0}, *items[] = {&item};
+    int waiting = 0;
+
+    event->id = make_id();
+    event->tenant = tenant;
+    event->type = "a.b";
+    event->time = apr_time_now();
+    event->data.data = "{}";
+    event->data.len = 2;
+    item.event = event;
+    if (queue->commit(queue, items, 1, &none, pool, jobs, &waiting) != APR_SUCCESS) {
+        ok(false, "%s: an event is stored", database);
+    }
+}
+
+/** Claim once, and settle nothing. @param of counts the jobs of tenants "greedy", "modest", "zeal"
+ */
+static int claim(int of[3])
+{
+    rh_claim_t what = {
+        .limit = LIMIT, .per_subscription = 16, .lease_for = apr_time_from_sec(300), .lease = 7};
+    apr_array_header_t *jobs = apr_array_make(pool, LIMIT, sizeof(rh_job_t *));
+    int count;
+
+    of[0] = of[1] = of[2] = 0;
+    ok(queue->claim(queue, &what, pool, jobs) == APR_SUCCESS, "%s: a claim", database);
+    count = jobs->nelts;
+    for (int i = 0; i < count; i++) {
+        rh_job_t *job = APR_ARRAY_IDX(jobs, i, rh_job_t *);
+
+        of[*job->tenant == 'g' ? 0 : *job->tenant == 'm' ? 1 : 2]++;
+        rh_job_destroy(job);
+    }
+    return count;
+}
+
+static void test_two_tenants(void)
+{
+    int of[3], total = 0, claims = 0, got;
+
+    for (int i = 0; i < SUBSCRIPTIONS; i++) {
+        subscribe("greedy");
+    }
+    subscribe("modest");
+    subscribe("zeal");
+    for (int i = 0; i < EVENTS; i++) {
+        store_event("greedy");
+    }
+    /* A moment later: they are not among those that have been due for the longest time. */
+    apr_sleep(apr_time_from_msec(20));
+    store_event("modest");
+    store_event("zeal");
+    got = claim(of);
+    ok(of[1] == 1 && of[2] == 1,
+       "%s: however much one tenant has, the first claim has the others' "
+       "(%d, %d, %d)",
+       database, of[0], of[1], of[2]);
+    ok(of[0] > 0, "%s: and its own", database);
+    while (got > 0 && claims < 100) {
+        total += got;
+        claims++;
+        got = claim(of);
+    }
+    is_int(total, SUBSCRIPTIONS * EVENTS + 2, "in the end every delivery is claimed, once");
+    ok(claims <= 3 * total / LIMIT, "%s: by claims that are well filled (%d)", database, claims);
+}
+
+static void run(const char *driver, const char *params)
+{
+    rh_db_source_t *source;
+    rh_db_source_t *other;
+    rh_log_t *quiet = apr_pcalloc(pool, sizeof(*quiet));
+    const char *problem;
+
+    database = driver;
+    if (rh_db_source_dedicated(pool, driver, params, quiet, &source) != APR_SUCCESS ||
+        rh_db_source_dedicated(pool, driver, params, quiet, &other) != APR_SUCCESS ||
+        rh_schema_ensure(source, true, pool, &problem) != APR_SUCCESS) {
+        ok(false, "%s: there are tables", driver);
+        return;
+    }
+    store = rh_store_make(pool, other);
+    queue = rh_queue_make(pool, source);
+    test_two_tenants();
+}
+
+int main(void)
+{
+    return test_databases("rh_tenants", run);
+}
