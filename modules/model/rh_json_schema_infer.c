@@ -350,8 +350,9 @@ static void put_object_rules(struct json_object *tree, const shape_t *shape)
     for (int i = 0; i < shape->members->nelts; i++) {
         const member_t *member = &APR_ARRAY_IDX(shape->members, i, member_t);
 
-        /* json-c takes names up to a NUL only. */
-        if (memchr(member->name.data, '\0', member->name.len)) {
+        /* Names that are no C strings, or hold a lone surrogate, can't be written. */
+        if (memchr(member->name.data, '\0', member->name.len) ||
+            !rh_utf8_valid(member->name.data, member->name.len)) {
             continue;
         }
         json_object_object_add(properties, member->name.data, shape_json(member->shape));
