@@ -16,9 +16,9 @@
 #define TIMEOUT apr_time_from_sec(30)
 #define CONNECT_TIMEOUT apr_time_from_sec(10)
 /** Bytes of an answer. */
-#define MOST_ANSWER (32 * 1024 * 1024)
+#define MAX_RESPONSE_BYTES (32 * 1024 * 1024)
 /** Bytes of a password that is typed. */
-#define MOST_PASSWORD 256
+#define MAX_PASSWORD_BYTES 256
 
 /* ---- who asks ---- */
 
@@ -26,7 +26,7 @@
 static const char *find_password(ctl_t *ctl, const char *user)
 {
     const char *password = getenv("RESTHOOKSCTL_PASSWORD");
-    char typed[MOST_PASSWORD];
+    char typed[MAX_PASSWORD_BYTES];
 
     if (password) {
         return password;
@@ -247,7 +247,7 @@ int ctl_ask(ctl_t *ctl, const char *method, const char *path, struct json_object
     exchange->method = method;
     exchange->headers = apr_table_make(ctl->pool, 8);
     exchange->connect_timeout = CONNECT_TIMEOUT;
-    exchange->most_answer = MOST_ANSWER + 1;
+    exchange->most_answer = MAX_RESPONSE_BYTES + 1;
     status = find_url(ctl, path, &exchange->url);
     if (status == CTL_DONE) {
         status = ctl_duration(ctl, CTL_TIMEOUT, TIMEOUT, false, &exchange->timeout);
@@ -269,7 +269,7 @@ int ctl_ask(ctl_t *ctl, const char *method, const char *path, struct json_object
     }
     exchange->pool = loop;
     status = exchange_it(ctl, exchange, loop, &net);
-    if (status == CTL_DONE && exchange->answer.len > MOST_ANSWER) {
+    if (status == CTL_DONE && exchange->answer.len > MAX_RESPONSE_BYTES) {
         status =
             ctl_fail(ctl, "%s: the answer is over 32 MiB: --limit asks for less", exchange->url);
     }

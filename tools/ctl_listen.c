@@ -9,7 +9,7 @@
 
 #define DEFAULT_PORT 8090
 /** Bytes of a body that are printed. */
-#define MOST_PRINTED 65536
+#define MAX_PRINTED_BYTES 65536
 
 typedef struct listening_t {
     ctl_t *ctl;
@@ -32,7 +32,7 @@ static void interrupted(int number)
 /* ---- files ---- */
 
 /** Save a request unchanged to the next free name. Payloads may be confidential: mode 0600. */
-static const char *save(listening_t *listening, rh_bytes_t raw, apr_pool_t *pool)
+static const char *save_request(listening_t *listening, rh_bytes_t raw, apr_pool_t *pool)
 {
     apr_status_t status = APR_EEXIST;
     apr_file_t *file;
@@ -70,11 +70,11 @@ static const char *verdict(const ctl_check_t *check)
 
 static void print_body(ctl_t *ctl, rh_bytes_t body)
 {
-    apr_size_t shown = body.len < MOST_PRINTED ? body.len : MOST_PRINTED;
+    apr_size_t shown = body.len < MAX_PRINTED_BYTES ? body.len : MAX_PRINTED_BYTES;
     struct json_object *tree;
     rh_json_error_t error;
 
-    if (body.len <= MOST_PRINTED &&
+    if (body.len <= MAX_PRINTED_BYTES &&
         rh_json_parse(ctl->pool, body.data, body.len, &tree, &error) == APR_SUCCESS) {
         ctl_print_pretty(ctl, tree, 2);
     } else if (shown) {
@@ -160,7 +160,7 @@ static listener_answer_t received(void *baton, const ctl_message_t *message, rh_
         }
     }
     if (listening->save) {
-        file = save(listening, raw, pool);
+        file = save_request(listening, raw, pool);
     }
     if (ctl_has(&ctl, CTL_JSON)) {
         print_json(&ctl, message, signature, answer.status, file);

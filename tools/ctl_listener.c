@@ -237,7 +237,7 @@ static apr_time_t look_at_clock(listener_t *listener, apr_time_t now)
 }
 
 /** The descriptors to wait for; the listener's own comes last, while there is room. */
-static int fill(const listener_t *listener, struct pollfd *polled, int *owner)
+static int fill_polled(const listener_t *listener, struct pollfd *polled, int *owner)
 {
     int count = 0, taken = 0;
 
@@ -268,7 +268,7 @@ int listener_run(listener_t *listener, int count, apr_time_t deadline)
         apr_time_t now = apr_time_now(), next = look_at_clock(listener, now);
         /* A signal may come just before poll: it is seen a second later at most. */
         apr_interval_time_t wait = apr_time_from_sec(1);
-        int number = fill(listener, polled, owner);
+        int number = fill_polled(listener, polled, owner);
 
         if (deadline && now >= deadline) {
             break;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 /** Bytes of the longest escape. */
-#define MOST_ESCAPE 6
+#define MAX_ESCAPE_BYTES 6
 
 static apr_uint32_t code_point(const unsigned char *at, apr_size_t len)
 {
@@ -28,7 +28,7 @@ static bool is_harmful(apr_uint32_t code)
 const char *ctl_safe(apr_pool_t *pool, const char *data, apr_size_t len, bool lines)
 {
     const unsigned char *at = (const unsigned char *)data, *end = at + len;
-    char *result = apr_palloc(pool, len * MOST_ESCAPE + 1), *to = result;
+    char *result = apr_palloc(pool, len * MAX_ESCAPE_BYTES + 1), *to = result;
 
     while (at < end) {
         apr_size_t length = rh_utf8_length(at, end);

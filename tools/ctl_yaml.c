@@ -18,7 +18,7 @@ typedef struct loader_t {
     apr_size_t line;
 } loader_t;
 
-static bool fail(loader_t *loader, apr_size_t line, const char *reason)
+static bool set_error(loader_t *loader, apr_size_t line, const char *reason)
 {
     if (!loader->reason) {
         loader->reason = reason;
@@ -32,9 +32,9 @@ static bool next_event(loader_t *loader, yaml_event_t *event)
     if (yaml_parser_parse(&loader->parser, event)) {
         return true;
     }
-    return fail(loader, loader->parser.problem_mark.line,
-                loader->parser.problem ? apr_pstrdup(loader->pool, loader->parser.problem)
-                                       : "cannot be parsed");
+    return set_error(loader, loader->parser.problem_mark.line,
+                     loader->parser.problem ? apr_pstrdup(loader->pool, loader->parser.problem)
+                                            : "cannot be parsed");
 }
 
 /** A plain scalar by the core schema (YAML 1.2 §10.3.2); json-c writes a number as it was. */
@@ -92,7 +92,7 @@ static bool load_children(loader_t *loader, struct json_object *parent, bool map
                 apr_size_t line = event.start_mark.line;
 
                 yaml_event_delete(&event);
-                return fail(loader, line, "a key is not a scalar");
+                return set_error(loader, line, "a key is not a scalar");
             }
             name = apr_pstrdup(loader->pool, (const char *)event.data.scalar.value);
             yaml_event_delete(&event);
@@ -125,7 +125,7 @@ static void keep_anchor(loader_t *loader, const yaml_char_t *anchor, struct json
 static bool load_value(loader_t *loader, yaml_event_t *event, int depth, struct json_object **value)
 {
     if (depth > MAX_DEPTH) {
-        return fail(loader, event->start_mark.line, "nested too deeply");
+        return set_error(loader, event->start_mark.line, "nested too deeply");
     }
     switch (event->type) {
     case YAML_SCALAR_EVENT:
@@ -137,7 +137,7 @@ static bool load_value(loader_t *loader, yaml_event_t *event, int depth, struct 
     case YAML_ALIAS_EVENT:
         *value = apr_hash_get(loader->anchors, event->data.alias.anchor, APR_HASH_KEY_STRING);
         *value = json_object_get(*value);
-        return *value || fail(loader, event->start_mark.line, "an alias without its anchor");
+        return *value || set_error(loader, event->start_mark.line, "an alias without its anchor");
     case YAML_SEQUENCE_START_EVENT:
         *value = json_object_new_array();
         if (!load_children(loader, *value, false, depth)) {
@@ -153,7 +153,7 @@ static bool load_value(loader_t *loader, yaml_event_t *event, int depth, struct 
         keep_anchor(loader, event->data.mapping_start.anchor, *value);
         return true;
     default:
-        return fail(loader, event->start_mark.line, "not a value");
+        return set_error(loader, event->start_mark.line, "not a value");
     }
 }
 

@@ -69,7 +69,7 @@ const ctl_command_t ctl_commands[] = {
     {"spool drop", "FILE...", 1, 1000, 0, "remove files, with their events", ctl_spool_drop},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
-static void tell(ctl_t *ctl, const char *format, va_list arguments)
+static void print_error(ctl_t *ctl, const char *format, va_list arguments)
 {
     const char *line = apr_pvsprintf(ctl->pool, format, arguments);
 
@@ -82,7 +82,7 @@ int ctl_fail(ctl_t *ctl, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    tell(ctl, format, arguments);
+    print_error(ctl, format, arguments);
     va_end(arguments);
     return CTL_FAILED;
 }
@@ -92,14 +92,14 @@ int ctl_misuse(ctl_t *ctl, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    tell(ctl, format, arguments);
+    print_error(ctl, format, arguments);
     va_end(arguments);
     fprintf(stderr, "Try: resthooksctl%s%s --help\n", ctl->command ? " " : "",
             ctl->command ? ctl->command->name : "");
     return CTL_USAGE;
 }
 
-static int run(ctl_t *ctl, int argc, const char *const *argv)
+static int run_command(ctl_t *ctl, int argc, const char *const *argv)
 {
     int status = ctl_read_arguments(ctl, argc, argv);
 
@@ -131,7 +131,7 @@ int main(int argc, const char *const *argv)
     atexit(apr_terminate);
     memset(&ctl, 0, sizeof(ctl));
     apr_pool_create(&ctl.pool, NULL);
-    status = run(&ctl, argc, argv);
+    status = run_command(&ctl, argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fputs("resthooksctl: the output can't be written\n", stderr);
         status = status == CTL_DONE ? CTL_FAILED : status;

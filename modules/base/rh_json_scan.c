@@ -10,7 +10,7 @@ typedef struct scanner_t {
 
 static bool scan_value(scanner_t *scanner);
 
-static bool fail(scanner_t *scanner, const char *reason)
+static bool set_error(scanner_t *scanner, const char *reason)
 {
     if (!scanner->reason) {
         scanner->reason = reason;
@@ -35,19 +35,19 @@ static bool scan_escape(scanner_t *scanner)
 {
     scanner->at++;
     if (scanner->at >= scanner->end) {
-        return fail(scanner, "unfinished string");
+        return set_error(scanner, "unfinished string");
     }
     if (*scanner->at == 'u') {
         for (int i = 1; i <= 4; i++) {
             if (scanner->end - scanner->at <= i || !rh_is_hex(scanner->at[i])) {
-                return fail(scanner, "\\u needs four hexadecimal digits");
+                return set_error(scanner, "\\u needs four hexadecimal digits");
             }
         }
         scanner->at += 5;
         return true;
     }
     if (*scanner->at == '\0' || !strchr("\"\\/bfnrt", *scanner->at)) {
-        return fail(scanner, "unknown escape in a string");
+        return set_error(scanner, "unknown escape in a string");
     }
     scanner->at++;
     return true;
@@ -69,14 +69,14 @@ static bool scan_string(scanner_t *scanner)
             scanner->at++;
         }
         if (scanner->at >= scanner->end) {
-            return fail(scanner, "unfinished string");
+            return set_error(scanner, "unfinished string");
         }
         if (*scanner->at == '"') {
             scanner->at++;
             return true;
         }
         if (*scanner->at != '\\') {
-            return fail(scanner, "control character in a string");
+            return set_error(scanner, "control character in a string");
         }
         if (!scan_escape(scanner)) {
             return false;
@@ -87,7 +87,7 @@ static bool scan_string(scanner_t *scanner)
 static bool scan_digits(scanner_t *scanner)
 {
     if (!is_digit(scanner)) {
-        return fail(scanner, "a digit is missing in a number");
+        return set_error(scanner, "a digit is missing in a number");
     }
     while (is_digit(scanner)) {
         scanner->at++;
@@ -103,7 +103,7 @@ static bool scan_number(scanner_t *scanner)
     if (is_digit(scanner) && *scanner->at == '0') {
         scanner->at++;
         if (is_digit(scanner)) {
-            return fail(scanner, "a number must not begin with 0");
+            return set_error(scanner, "a number must not begin with 0");
         }
     } else if (!scan_digits(scanner)) {
         return false;
@@ -129,7 +129,7 @@ static bool scan_word(scanner_t *scanner, const char *word)
     apr_size_t len = strlen(word);
 
     if ((apr_size_t)(scanner->end - scanner->at) < len || memcmp(scanner->at, word, len) != 0) {
-        return fail(scanner, "not a JSON value");
+        return set_error(scanner, "not a JSON value");
     }
     scanner->at += len;
     return true;
@@ -141,27 +141,27 @@ static bool scan_nest(scanner_t *scanner, char closing)
     bool first = true;
 
     if (++scanner->depth > RH_JSON_DEPTH) {
-        return fail(scanner, "nested too deeply");
+        return set_error(scanner, "nested too deeply");
     }
     scanner->at++;
     for (;;) {
         skip_space(scanner);
         if (scanner->at >= scanner->end) {
-            return fail(scanner, closing == '}' ? "unfinished object" : "unfinished array");
+            return set_error(scanner, closing == '}' ? "unfinished object" : "unfinished array");
         }
         if (*scanner->at == closing && first) {
             break;
         }
         if (closing == '}') {
             if (*scanner->at != '"') {
-                return fail(scanner, "a member's name is missing");
+                return set_error(scanner, "a member's name is missing");
             }
             if (!scan_string(scanner)) {
                 return false;
             }
             skip_space(scanner);
             if (scanner->at >= scanner->end || *scanner->at != ':') {
-                return fail(scanner, "a colon is missing");
+                return set_error(scanner, "a colon is missing");
             }
             scanner->at++;
             skip_space(scanner);
@@ -176,7 +176,7 @@ static bool scan_nest(scanner_t *scanner, char closing)
         } else if (scanner->at < scanner->end && *scanner->at == closing) {
             break;
         } else {
-            return fail(scanner, "a comma or closing bracket is missing");
+            return set_error(scanner, "a comma or closing bracket is missing");
         }
     }
     scanner->at++;
@@ -187,7 +187,7 @@ static bool scan_nest(scanner_t *scanner, char closing)
 static bool scan_value(scanner_t *scanner)
 {
     if (scanner->at >= scanner->end) {
-        return fail(scanner, "a value is missing");
+        return set_error(scanner, "a value is missing");
     }
     switch (*scanner->at) {
     case '{':
@@ -206,7 +206,7 @@ static bool scan_value(scanner_t *scanner)
         if (*scanner->at == '-' || is_digit(scanner)) {
             return scan_number(scanner);
         }
-        return fail(scanner, "not a JSON value");
+        return set_error(scanner, "not a JSON value");
     }
 }
 
@@ -216,14 +216,14 @@ apr_status_t rh_json_check(const char *data, apr_size_t len, rh_json_error_t *er
     bool good;
 
     if (!rh_utf8_valid(data, len)) {
-        good = fail(&scanner, "not well-formed UTF-8");
+        good = set_error(&scanner, "not well-formed UTF-8");
     } else {
         skip_space(&scanner);
         good = scan_value(&scanner);
         if (good) {
             skip_space(&scanner);
             if (scanner.at != scanner.end) {
-                good = fail(&scanner, "something follows the value");
+                good = set_error(&scanner, "something follows the value");
             }
         }
     }

@@ -18,7 +18,7 @@ typedef struct compiler_t {
 
 static bool compile_schema(compiler_t *compiler, int node);
 
-static bool fail(compiler_t *compiler, int node, const char *reason)
+static bool set_error(compiler_t *compiler, int node, const char *reason)
 {
     if (!compiler->reason) {
         compiler->place = node;
@@ -49,7 +49,7 @@ static bool compile_pattern(compiler_t *compiler, int node, rh_bytes_t pattern)
     return rh_iregexp_compile_ecma(compiler->pool, pattern, &compiler->schema->patterns[node]) ==
                    APR_SUCCESS
                ? true
-               : fail(compiler, node, "is not a regular expression that is supported");
+               : set_error(compiler, node, "is not a regular expression that is supported");
 }
 
 static bool compile_patterns(compiler_t *compiler, int node)
@@ -121,10 +121,11 @@ static bool compile_ref(compiler_t *compiler, int node)
     int target = 0;
 
     if (compiler->tree->nodes[node].kind != RH_JSON_STRING) {
-        return fail(compiler, node, "is not a string");
+        return set_error(compiler, node, "is not a string");
     }
     if (at == end || *at++ != '#' || (at < end && *at != '/')) {
-        return fail(compiler, node, "refers to something that is not a place in this document");
+        return set_error(compiler, node,
+                         "refers to something that is not a place in this document");
     }
     while (at < end && target != RH_JSON_NO_NODE) {
         const char *slash = memchr(at + 1, '/', (size_t)(end - at - 1));
@@ -134,7 +135,7 @@ static bool compile_ref(compiler_t *compiler, int node)
         at = slash;
     }
     if (target == RH_JSON_NO_NODE) {
-        return fail(compiler, node, "refers to a place that does not exist");
+        return set_error(compiler, node, "refers to a place that does not exist");
     }
     compiler->schema->refs[node] = target;
     return compile_schema(compiler, target);
@@ -145,11 +146,11 @@ static bool check_strings(compiler_t *compiler, int node)
     int child = compiler->tree->nodes[node].first;
 
     if (compiler->tree->nodes[node].kind != RH_JSON_ARRAY) {
-        return fail(compiler, node, "is not an array of strings");
+        return set_error(compiler, node, "is not an array of strings");
     }
     for (; child != RH_JSON_NO_NODE; child = compiler->tree->nodes[child].next) {
         if (compiler->tree->nodes[child].kind != RH_JSON_STRING) {
-            return fail(compiler, child, "is not a string");
+            return set_error(compiler, child, "is not a string");
         }
     }
     return true;
@@ -172,7 +173,7 @@ static bool check_types(compiler_t *compiler, int node)
 
     while (child != RH_JSON_NO_NODE) {
         if (nodes[child].kind != RH_JSON_STRING || !rh_schema_type(nodes[child].string)) {
-            return fail(compiler, child, "is not the name of a type");
+            return set_error(compiler, child, "is not the name of a type");
         }
         child = child == node ? RH_JSON_NO_NODE : nodes[child].next;
     }
@@ -209,7 +210,7 @@ static bool compile_value(compiler_t *compiler, const rh_schema_keyword_t *keywo
     const rh_json_node_t *value = &compiler->tree->nodes[node];
 
     if (!(kinds_of(keyword->value) & RH_SCHEMA_KIND(value->kind))) {
-        return fail(compiler, node, "is not the kind of value that the keyword takes");
+        return set_error(compiler, node, "is not the kind of value that the keyword takes");
     }
     switch (keyword->value) {
     case RH_SCHEMA_IS_SCHEMA:
@@ -231,7 +232,7 @@ static bool compile_value(compiler_t *compiler, const rh_schema_keyword_t *keywo
         return check_namings(compiler, node);
     case RH_SCHEMA_IS_COUNT:
         return (*value->text.data != '-' && rh_schema_is_integer(value->text)) ||
-               fail(compiler, node, "is not an integer of 0 or more");
+               set_error(compiler, node, "is not an integer of 0 or more");
     default:
         return true;
     }
@@ -257,13 +258,13 @@ static bool compile_schema(compiler_t *compiler, int node)
     bool fits;
 
     if (kind != RH_JSON_OBJECT && kind != RH_JSON_TRUE && kind != RH_JSON_FALSE) {
-        return fail(compiler, node, "is not a JSON Schema (an object, true or false)");
+        return set_error(compiler, node, "is not a JSON Schema (an object, true or false)");
     }
     if (compiler->done[node]) {
         return true;
     }
     if (compiler->depth >= RH_JSON_SCHEMA_DEPTH) {
-        return fail(compiler, node, "is nested too deeply by $ref");
+        return set_error(compiler, node, "is nested too deeply by $ref");
     }
     compiler->done[node] = true;
     compiler->depth++;

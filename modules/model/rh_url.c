@@ -17,7 +17,7 @@ typedef struct reader_t {
     const char *reason;
 } reader_t;
 
-static bool refuse(reader_t *reader, const char *reason)
+static bool reject_url(reader_t *reader, const char *reason)
 {
     reader->reason = reason;
     return false;
@@ -30,16 +30,16 @@ static bool check_characters(reader_t *reader)
         char c = *at;
 
         if (c == ' ' || rh_is_control(c)) {
-            return refuse(reader, "must not contain white space or control characters");
+            return reject_url(reader, "must not contain white space or control characters");
         }
         if (strchr("\\\"<>^`{|}", c)) {
-            return refuse(reader, "contains a character that a URL must percent-encode");
+            return reject_url(reader, "contains a character that a URL must percent-encode");
         }
         if (c == '#') {
-            return refuse(reader, "must not have a fragment");
+            return reject_url(reader, "must not have a fragment");
         }
         if (c == '%' && (reader->end - at < 3 || !rh_is_hex(at[1]) || !rh_is_hex(at[2]))) {
-            return refuse(reader, "has a bad percent-escape");
+            return reject_url(reader, "has a bad percent-escape");
         }
     }
     return true;
@@ -69,7 +69,7 @@ static bool read_scheme(reader_t *reader, rh_url_t *url)
         reader->at += 7;
         return true;
     }
-    return refuse(reader, "must be an absolute http or https URL");
+    return reject_url(reader, "must be an absolute http or https URL");
 }
 
 /** An address in brackets. It is kept in its canonical form (RFC 5952). */
@@ -81,21 +81,21 @@ static bool read_ipv6(reader_t *reader, rh_url_t *url)
     apr_size_t len;
 
     if (!close) {
-        return refuse(reader, "has an IPv6 address without its closing bracket");
+        return reject_url(reader, "has an IPv6 address without its closing bracket");
     }
     reader->at++;
     len = (apr_size_t)(close - reader->at);
     if (memchr(reader->at, '%', len)) {
-        return refuse(reader, "must not have a zone id in its IPv6 address");
+        return reject_url(reader, "must not have a zone id in its IPv6 address");
     }
     if (len >= sizeof(text)) {
-        return refuse(reader, "has a bad IPv6 address");
+        return reject_url(reader, "has a bad IPv6 address");
     }
     memcpy(text, reader->at, len);
     text[len] = '\0';
     if (inet_pton(AF_INET6, text, &address) != 1 ||
         !inet_ntop(AF_INET6, &address, text, sizeof(text))) {
-        return refuse(reader, "has a bad IPv6 address");
+        return reject_url(reader, "has a bad IPv6 address");
     }
     url->host = apr_pstrdup(reader->pool, text);
     url->ipv6_literal = true;
@@ -183,17 +183,17 @@ static bool convert_host(reader_t *reader, const char **host, apr_size_t *len)
     int status;
 
     if (!rh_utf8_valid(text, *len)) {
-        return refuse(reader, "has a host name that is not UTF-8");
+        return reject_url(reader, "has a host name that is not UTF-8");
     }
     if (*len > MAX_INTERNATIONAL_HOST_BYTES) {
-        return refuse(reader, "has a host name that is too long");
+        return reject_url(reader, "has a host name that is too long");
     }
     status = idn2_lookup_u8((const uint8_t *)text, (uint8_t **)&converted,
                             IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (status != IDN2_OK) {
-        return refuse(reader, apr_psprintf(reader->pool,
-                                           "has a host name that is not allowed (UTS #46): %s",
-                                           idn2_strerror(status)));
+        return reject_url(reader, apr_psprintf(reader->pool,
+                                               "has a host name that is not allowed (UTS #46): %s",
+                                               idn2_strerror(status)));
     }
     *host = apr_pstrdup(reader->pool, converted);
     *len = strlen(*host);
@@ -218,12 +218,12 @@ static bool read_host(reader_t *reader, rh_url_t *url)
         return false;
     }
     if (len == 0) {
-        return refuse(reader, "must have a host");
+        return reject_url(reader, "must have a host");
     }
     url->ipv4_literal = ipv4_valid(start, len);
     complaint = url->ipv4_literal ? NULL : rh_host_complaint(start, len);
     if (complaint) {
-        return refuse(reader, complaint);
+        return reject_url(reader, complaint);
     }
     /* The root's dot names the same host, but no certificate has it. */
     if (start[len - 1] == '.') {
@@ -250,7 +250,7 @@ static bool read_port(reader_t *reader, rh_url_t *url)
     }
     if (digits == 0 || port < 1 || port > 65535 ||
         (reader->at < reader->end && *reader->at != '/' && *reader->at != '?')) {
-        return refuse(reader, "has a bad port: 1-65535");
+        return reject_url(reader, "has a bad port: 1-65535");
     }
     url->port = (unsigned short)port;
     return true;
@@ -279,21 +279,21 @@ static bool read_url(reader_t *reader, rh_url_t *url)
             break;
         }
         if (*authority_end == '@') {
-            return refuse(reader, "must not contain credentials");
+            return reject_url(reader, "must not contain credentials");
         }
     }
     if (!read_host(reader, url) || !read_port(reader, url)) {
         return false;
     }
     if (reader->at != authority_end) {
-        return refuse(reader, "has unexpected characters after the host");
+        return reject_url(reader, "has unexpected characters after the host");
     }
     url->authority = apr_psprintf(reader->pool, url->ipv6_literal ? "[%s]" : "%s", url->host);
     if (url->port != (url->https ? 443 : 80)) {
         url->authority = apr_psprintf(reader->pool, "%s:%hu", url->authority, url->port);
     }
     if (!is_ascii(reader->at, (apr_size_t)(reader->end - reader->at))) {
-        return refuse(reader, "must be ASCII after its host: percent-encode the path");
+        return reject_url(reader, "must be ASCII after its host: percent-encode the path");
     }
     url->path = apr_pstrmemdup(reader->pool, reader->at, (apr_size_t)(reader->end - reader->at));
     url->text = make_text(reader, url);

@@ -26,7 +26,7 @@ static rh_http1_result_t fail_with(rh_http1_t *answer, const char *error)
     return RH_HTTP1_BAD;
 }
 
-static rh_http1_result_t finish(rh_http1_t *answer, bool whole)
+static rh_http1_result_t finish_response(rh_http1_t *answer, bool whole)
 {
     answer->state = DONE;
     answer->reusable =
@@ -212,7 +212,7 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
     }
     if ((answer->tunnel && answer->status_code < 300) || answer->status_code == 204 ||
         answer->status_code == 304) {
-        return finish(answer, true);
+        return finish_response(answer, true);
     }
     if (answer->encoded) {
         /* Both lengths, or HTTP/1.0 with a coding: the framing is doubtful, so no second request.
@@ -220,7 +220,7 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
         answer->close = answer->close || answer->content_length >= 0 || answer->http10;
         answer->state = answer->chunked ? CHUNK_SIZE : BODY_TO_THE_END;
     } else if (answer->content_length == 0) {
-        return finish(answer, true);
+        return finish_response(answer, true);
     } else if (answer->content_length > 0) {
         answer->left = (apr_uint64_t)answer->content_length;
         answer->state = BODY;
@@ -264,7 +264,7 @@ static rh_http1_result_t read_line(rh_http1_t *answer, rh_bytes_t line)
     case FIELD:
         return line.len ? read_field(answer, line) : end_header(answer);
     case TRAILER:
-        return line.len ? read_field(answer, line) : finish(answer, true);
+        return line.len ? read_field(answer, line) : finish_response(answer, true);
     case CHUNK_END:
         if (line.len) {
             return fail_with(answer, "a chunk is longer than its size");
@@ -409,7 +409,7 @@ static rh_http1_result_t take_body(rh_http1_t *answer, const char *data, apr_siz
     answer->left -= len;
     if (answer->left == 0) {
         if (answer->state == BODY) {
-            return finish(answer, true);
+            return finish_response(answer, true);
         }
         answer->state = CHUNK_END;
     }
@@ -432,7 +432,7 @@ rh_http1_result_t rh_http1_feed(rh_http1_t *answer, const char *data, apr_size_t
         }
         at += step;
         if (result == RH_HTTP1_MORE && answer->body_bytes >= answer->max_read) {
-            result = finish(answer, false);
+            result = finish_response(answer, false);
         }
     }
     *used = at;
@@ -448,7 +448,7 @@ rh_http1_result_t rh_http1_end(rh_http1_t *answer)
         return RH_HTTP1_BAD;
     }
     if (answer->state == BODY_TO_THE_END) {
-        return finish(answer, false);
+        return finish_response(answer, false);
     }
     answer->error = answer->header_done    ? "the connection was closed before the answer was whole"
                     : answer->header_bytes ? "the connection was closed within the answer's header"

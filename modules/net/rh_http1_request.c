@@ -11,17 +11,17 @@ static bool is_value(const char *text)
     return true;
 }
 
-static void add(apr_array_header_t *parts, const char *text)
+static void add_text(apr_array_header_t *parts, const char *text)
 {
     APR_ARRAY_PUSH(parts, const char *) = text;
 }
 
 static void add_field(apr_array_header_t *parts, const char *name, const char *value)
 {
-    add(parts, name);
-    add(parts, ": ");
-    add(parts, value);
-    add(parts, "\r\n");
+    add_text(parts, name);
+    add_text(parts, ": ");
+    add_text(parts, value);
+    add_text(parts, "\r\n");
 }
 
 rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head)
@@ -34,19 +34,19 @@ rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head)
     if (!rh_is_token(rh_bytes_of(head->method))) {
         return written;
     }
-    add(parts, head->method);
-    add(parts, " ");
+    add_text(parts, head->method);
+    add_text(parts, " ");
     if (head->via) {
-        add(parts, head->url->https ? "https://" : "http://");
-        add(parts, head->via);
+        add_text(parts, head->url->https ? "https://" : "http://");
+        add_text(parts, head->via);
     }
-    add(parts, head->url->path);
-    add(parts, " HTTP/1.1\r\nHost: ");
-    add(parts, head->url->authority);
+    add_text(parts, head->url->path);
+    add_text(parts, " HTTP/1.1\r\nHost: ");
+    add_text(parts, head->url->authority);
     if (head->body_len || strcmp(head->method, "GET") != 0) {
-        add(parts, apr_psprintf(pool, "\r\nContent-Length: %" APR_SIZE_T_FMT, head->body_len));
+        add_text(parts, apr_psprintf(pool, "\r\nContent-Length: %" APR_SIZE_T_FMT, head->body_len));
     }
-    add(parts, head->close ? "\r\nConnection: close\r\n" : "\r\n");
+    add_text(parts, head->close ? "\r\nConnection: close\r\n" : "\r\n");
     if (head->proxy_login) {
         add_field(parts, "Proxy-Authorization", head->proxy_login);
     }
@@ -56,7 +56,7 @@ rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head)
         }
         add_field(parts, entries[i].key, entries[i].val);
     }
-    add(parts, "\r\n");
+    add_text(parts, "\r\n");
     written.data = apr_array_pstrcat(pool, parts, '\0');
     written.len = strlen(written.data);
     return written;

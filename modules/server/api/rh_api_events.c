@@ -8,7 +8,7 @@
 #include <http_protocol.h>
 
 /** Deliveries of one event that are shown. */
-#define MOST_DELIVERIES 100
+#define MAX_DELIVERIES 100
 
 /** A page of the list ends once its events reach about this size; the next page continues. */
 #define MAX_PAGE_BYTES (1024 * 1024)
@@ -50,7 +50,7 @@ static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
 static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct json_object **tree)
 {
     rh_delivery_filter_t filter = {.event_id = event->id, .state = -1};
-    rh_page_t page = {MOST_DELIVERIES, NULL};
+    rh_page_t page = {MAX_DELIVERIES, NULL};
     struct json_object *deliveries;
     apr_array_header_t *rows;
     apr_status_t status;

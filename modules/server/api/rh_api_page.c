@@ -10,7 +10,7 @@
 #define INDEX "index.html"
 #define FILES "/ui/"
 /** Longest name below FILES, bytes. */
-#define LONGEST_NAME 200
+#define MAX_NAME_BYTES 200
 
 /** The page loads nothing from elsewhere, runs no inline scripts and can't be framed. */
 #define POLICY                                                                                     \
@@ -50,7 +50,7 @@ static bool name_valid(const char *name)
 {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
 
-    return *name && strlen(name) <= LONGEST_NAME && strspn(name, good) == strlen(name) &&
+    return *name && strlen(name) <= MAX_NAME_BYTES && strspn(name, good) == strlen(name) &&
            name[0] != '.' && name[0] != '/' && !strstr(name, "/.") && !strstr(name, "//");
 }
 

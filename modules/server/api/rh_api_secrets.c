@@ -9,7 +9,7 @@
 
 /** How long the old secret signs as well, where the caller does not say, and at most. */
 #define DEFAULT_OVERLAP apr_time_from_sec(24 * 3600)
-#define LONGEST_OVERLAP apr_time_from_sec(30 * 24 * 3600)
+#define MAX_OVERLAP apr_time_from_sec(30 * 24 * 3600)
 
 static int answer(rh_api_t *api, const rh_subscription_t *subscription)
 {
@@ -50,7 +50,7 @@ static void read_overlap(rh_api_t *api, struct json_object *value, apr_interval_
 
     if (!text || rh_duration_parse(text, strlen(text), false, overlap) != APR_SUCCESS) {
         rh_problem_field(api->problem, "overlap", "must be a duration such as \"24h\"");
-    } else if (*overlap > LONGEST_OVERLAP) {
+    } else if (*overlap > MAX_OVERLAP) {
         rh_problem_field(api->problem, "overlap", "must be at most 30d");
     }
 }

@@ -6,7 +6,7 @@
 #include "rh_uuid.h"
 
 /** Shortest bucket, seconds. */
-#define SHORTEST_STEP 60
+#define MIN_STEP_S 60
 /** Buckets where the request names no step. */
 #define USUAL_BUCKETS 24
 
@@ -31,16 +31,16 @@ static bool read_range(rh_api_t *api, rh_stats_range_t *range)
     }
     whole = (range->to - range->from + APR_USEC_PER_SEC - 1) / APR_USEC_PER_SEC;
     seconds = (whole + USUAL_BUCKETS - 1) / USUAL_BUCKETS;
-    if (seconds < SHORTEST_STEP) {
-        seconds = SHORTEST_STEP;
+    if (seconds < MIN_STEP_S) {
+        seconds = MIN_STEP_S;
     }
     if (step) {
         seconds = apr_atoi64(step);
         if (strlen(step) > 9 || strspn(step, "0123456789") != strlen(step) ||
-            seconds < SHORTEST_STEP) {
+            seconds < MIN_STEP_S) {
             rh_problem_set(api->problem, 400,
                            "The parameter step must be a number of seconds from %d on.",
-                           SHORTEST_STEP);
+                           MIN_STEP_S);
             return false;
         }
     }

@@ -9,7 +9,7 @@
 #include <http_protocol.h>
 
 /** How often a change without If-Match is tried against concurrent ones. */
-#define MOST_TRIES 40
+#define MAX_TRIES 40
 
 bool rh_api_uuid_parameter(rh_api_t *api)
 {
@@ -175,7 +175,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
     if (!rh_api_uuid_parameter(api)) {
         return rh_api_problem(api);
     }
-    for (tries = 0; tries < MOST_TRIES; tries++) {
+    for (tries = 0; tries < MAX_TRIES; tries++) {
         apr_status_t status = rh_store_subscription_get(api->store, api->tenant, api->parameter,
                                                         api->r->pool, result);
 

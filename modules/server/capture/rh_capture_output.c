@@ -274,7 +274,7 @@ static void cut_after(rh_capture_t *capture)
     }
 }
 
-static bool lives(const rh_capture_t *capture, rh_data_source_t source)
+static bool needs_data(const rh_capture_t *capture, rh_data_source_t source)
 {
     for (int i = 0; i < capture->matches->nelts; i++) {
         const rh_match_t *match = &APR_ARRAY_IDX(capture->matches, i, rh_match_t);
@@ -286,22 +286,22 @@ static bool lives(const rh_capture_t *capture, rh_data_source_t source)
 }
 
 /** The answer is here, or as much of it as is wanted: commit. */
-static void finish(rh_capture_t *capture, request_rec *r, part_t part,
-                   const apr_bucket_brigade *last)
+static void finish_response(rh_capture_t *capture, request_rec *r, part_t part,
+                            const apr_bucket_brigade *last)
 {
     bool ended = part == PART_END || part == PART_RESET;
 
     capture->done = true;
     capture->response.state = part == PART_STREAM ? RH_BODY_ABSENT : RH_BODY_CUT;
     capture->response.reason = part == PART_STREAM ? RH_REASON_NOT_JSON : RH_REASON_TRUNCATED;
-    if (ended && lives(capture, RH_DATA_RESPONSE)) {
+    if (ended && needs_data(capture, RH_DATA_RESPONSE)) {
         capture->response = gather(capture, r, last);
         if (part == PART_RESET || r->connection->aborted) {
             doubt_end(capture, &capture->response);
         }
     }
     /* Not while the backend still sends: its connection would be waited for while it is held. */
-    if (lives(capture, RH_DATA_AFTER)) {
+    if (needs_data(capture, RH_DATA_AFTER)) {
         if (ended || capture->passing) {
             fetch_after(capture, r);
         } else {
@@ -338,7 +338,7 @@ static apr_status_t release_held(rh_capture_t *capture, ap_filter_t *f)
 }
 
 /** Pass on what was held and the last brigade, and leave the chain. */
-static apr_status_t release(rh_capture_t *capture, ap_filter_t *f, apr_bucket_brigade *last)
+static apr_status_t release_filter(rh_capture_t *capture, ap_filter_t *f, apr_bucket_brigade *last)
 {
     apr_status_t status = release_held(capture, f);
     ap_filter_t *next = f->next;
@@ -348,7 +348,7 @@ static apr_status_t release(rh_capture_t *capture, ap_filter_t *f, apr_bucket_br
     return status == APR_SUCCESS ? ap_pass_brigade(next, last) : status;
 }
 
-static void hold(rh_capture_t *capture, apr_bucket_brigade *brigade)
+static void hold_brigade(rh_capture_t *capture, apr_bucket_brigade *brigade)
 {
     apr_bucket_brigade *held = apr_brigade_create(capture->r->pool, brigade->bucket_alloc);
 
@@ -399,16 +399,16 @@ static apr_status_t pass_until_end(rh_capture_t *capture, ap_filter_t *f,
         status = ap_save_brigade(f, &last, &brigade, capture->r->pool);
     }
     if (status == APR_SUCCESS && capture->in_handler) {
-        hold(capture, last);
+        hold_brigade(capture, last);
         capture->waiting = f;
         return APR_SUCCESS;
     }
-    finish(capture, r, capture->passing_part, last);
+    finish_response(capture, r, capture->passing_part, last);
     if (status != APR_SUCCESS) {
         ap_remove_output_filter(f);
         return status;
     }
-    return release(capture, f, last);
+    return release_filter(capture, f, last);
 }
 
 static apr_status_t begin_passing(rh_capture_t *capture, ap_filter_t *f, part_t part,
@@ -425,7 +425,7 @@ static apr_status_t begin_passing(rh_capture_t *capture, ap_filter_t *f, part_t 
 /** True if the answer may go on before its events are stored, all but its end. */
 static bool may_pass(const rh_capture_t *capture, const request_rec *r, part_t part)
 {
-    if (!lives(capture, RH_DATA_AFTER) || lives(capture, RH_DATA_RESPONSE)) {
+    if (!needs_data(capture, RH_DATA_AFTER) || needs_data(capture, RH_DATA_RESPONSE)) {
         return false;
     }
     return part == PART_OVER || (part == PART_STREAM && !rh_body_is_endless(r->content_type));
@@ -459,11 +459,11 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
             return ap_pass_brigade(next, brigade);
         }
     }
-    if (lives(capture, RH_DATA_RESPONSE) || lives(capture, RH_DATA_AFTER)) {
+    if (needs_data(capture, RH_DATA_RESPONSE) || needs_data(capture, RH_DATA_AFTER)) {
         part =
             rh_body_is_stream(r->content_type) ? PART_STREAM : set_brigade_aside(capture, brigade);
         if (part == PART_MORE) {
-            hold(capture, brigade);
+            hold_brigade(capture, brigade);
             return APR_SUCCESS;
         }
         if (may_pass(capture, r, part)) {
@@ -471,14 +471,14 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
         }
     }
     if ((part == PART_END || part == PART_RESET) && capture->in_handler &&
-        lives(capture, RH_DATA_AFTER)) {
-        hold(capture, brigade);
+        needs_data(capture, RH_DATA_AFTER)) {
+        hold_brigade(capture, brigade);
         capture->waiting = f;
         capture->passing_part = (int)part;
         return APR_SUCCESS;
     }
-    finish(capture, r, part, brigade);
-    return release(capture, f, brigade);
+    finish_response(capture, r, part, brigade);
+    return release_filter(capture, f, brigade);
 }
 
 void rh_capture_handled(rh_capture_t *capture, request_rec *r)
@@ -489,13 +489,13 @@ void rh_capture_handled(rh_capture_t *capture, request_rec *r)
     if (!f) {
         /* The handler stopped before the end, as when the client hung up. */
         if (capture->passing && !capture->done) {
-            finish(capture, r, (part_t)capture->passing_part, NULL);
+            finish_response(capture, r, (part_t)capture->passing_part, NULL);
         }
         return;
     }
     last = *(apr_bucket_brigade **)apr_array_pop(capture->held);
-    finish(capture, f->r, (part_t)capture->passing_part, last);
+    finish_response(capture, f->r, (part_t)capture->passing_part, last);
     /* The handler's own calls were answered with success: a client that has gone is noticed later,
      * as with any answer that is buffered. */
-    (void)release(capture, f, last);
+    (void)release_filter(capture, f, last);
 }

@@ -21,7 +21,7 @@
 #include <mpm_common.h>
 
 /** Longest wait between looks for due deliveries when all is quiet. */
-#define POLL apr_time_from_msec(900)
+#define POLL_INTERVAL apr_time_from_msec(900)
 /** What attempts in flight get when httpd stops at once: it kills children after about 9 s. */
 #define SHORT_GRACE apr_time_from_sec(2)
 /** Children of prefork that deliver: it may have hundreds, with a connection each. */
@@ -192,7 +192,7 @@ static apr_status_t start_engine(rh_child_t *child, const apr_array_header_t *si
     memset(&config, 0, sizeof(config));
     config.threads = main_config->settings.threads;
     config.concurrency = main_config->settings.concurrency;
-    config.poll = POLL;
+    config.poll = POLL_INTERVAL;
     if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
         threaded == AP_MPMQ_NOT_SUPPORTED) {
         config.deliverers = PREFORK_DELIVERERS;

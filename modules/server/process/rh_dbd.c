@@ -66,7 +66,7 @@ static apr_hash_t *prepared_of(const ap_dbd_t *record)
     return prepared;
 }
 
-static void fill(rh_db_t *db, const ap_dbd_t *record, rh_dialect_t dialect, const rh_log_t *log)
+static void fill_db(rh_db_t *db, const ap_dbd_t *record, rh_dialect_t dialect, const rh_log_t *log)
 {
     db->driver = record->driver;
     db->handle = record->handle;
@@ -77,7 +77,7 @@ static void fill(rh_db_t *db, const ap_dbd_t *record, rh_dialect_t dialect, cons
 }
 
 /** A broken connection is reset by mod_dbd when it is opened next, or thrown away. */
-static void release(rh_db_source_t *self, rh_db_t *db, bool broken)
+static void release_dbd(rh_db_source_t *self, rh_db_t *db, bool broken)
 {
     dbd_source_t *source = (dbd_source_t *)self;
     dbd_use_t *use = db->owner;
@@ -154,7 +154,7 @@ static apr_status_t acquire(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db
     }
     use = apr_pcalloc(pool, sizeof(*use));
     use->record = record;
-    fill(&use->db, record, self->dialect, self->log);
+    fill_db(&use->db, record, self->dialect, self->log);
     use->db.owner = use;
     rh_db_set_init(&use->db, source->init, true);
     if (rh_db_prepare_session(&use->db, pool) != APR_SUCCESS) {
@@ -194,7 +194,7 @@ rh_db_source_t *rh_dbd_source(apr_pool_t *pool, server_rec *server)
     dbd_source_t *source = apr_pcalloc(pool, sizeof(*source));
 
     source->base.acquire = acquire;
-    source->base.release = release;
+    source->base.release = release_dbd;
     source->base.dialect = config->dialect;
     source->base.log = &config->log;
     source->server = server;

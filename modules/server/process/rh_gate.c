@@ -114,7 +114,7 @@ static apr_status_t acquire(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db
     return source->inner->acquire(source->inner, pool, db);
 }
 
-static void release(rh_db_source_t *self, rh_db_t *db, bool broken)
+static void release_gated(rh_db_source_t *self, rh_db_t *db, bool broken)
 {
     gate_source_t *source = (gate_source_t *)self;
 
@@ -126,7 +126,7 @@ rh_db_source_t *rh_gate_source(apr_pool_t *pool, rh_gate_t *gate, rh_db_source_t
     gate_source_t *source = apr_pcalloc(pool, sizeof(*source));
 
     source->base.acquire = acquire;
-    source->base.release = release;
+    source->base.release = release_gated;
     source->base.dialect = inner->dialect;
     source->base.log = inner->log;
     source->inner = inner;

@@ -14,9 +14,9 @@ APLOG_USE_MODULE(resthooks);
 #define KEPT_KEY "resthooks_instruments"
 /** Children of one generation where the MPM doesn't tell, and at most. */
 #define USUAL_CHILDREN 64
-#define MOST_CHILDREN 1024
+#define MAX_CHILDREN 1024
 /** What counts together lies together, and apart from the rest. */
-#define LINE 64
+#define CACHE_LINE_BYTES 64
 
 /** Memory that stays over restarts. */
 typedef struct kept_t {
@@ -43,7 +43,7 @@ static int slot_count;
 
 static apr_size_t in_lines(apr_size_t size)
 {
-    return (size + LINE - 1) / LINE * LINE;
+    return (size + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES;
 }
 
 static slot_t *slot_at(int number)
@@ -156,7 +156,7 @@ static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_
         apr_pool_destroy(kept->pool);
     }
     apr_pool_create(&pool, process);
-    status = apr_shm_create(&shm, size + LINE, NULL, pool);
+    status = apr_shm_create(&shm, size + CACHE_LINE_BYTES, NULL, pool);
     if (status != APR_SUCCESS) {
         apr_pool_destroy(pool);
         return status;
@@ -202,7 +202,7 @@ static void hand_out(server_rec *server, char *memory)
     }
 }
 
-static void forget(server_rec *server)
+static void detach_metrics(server_rec *server)
 {
     for (; server; server = server->next) {
         rh_server_config(server)->metrics = NULL;
@@ -219,8 +219,8 @@ bool rh_instruments_make(apr_pool_t *pconf, server_rec *server)
     if (ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children) != APR_SUCCESS || children <= 0) {
         children = USUAL_CHILDREN;
     }
-    if (children > MOST_CHILDREN) {
-        children = MOST_CHILDREN;
+    if (children > MAX_CHILDREN) {
+        children = MAX_CHILDREN;
     }
     instruments = apr_pcalloc(pconf, sizeof(*instruments));
     instruments->hosts = find_hosts(pconf, server);
@@ -234,7 +234,7 @@ bool rh_instruments_make(apr_pool_t *pconf, server_rec *server)
         rh_log(&rh_server_config(server)->log, RH_LOG_ERR, status, "RH0801",
                "no shared memory of %" APR_SIZE_T_FMT " bytes: nothing is counted", size);
         instruments = NULL;
-        forget(server);
+        detach_metrics(server);
         return false;
     }
     instruments->since = ((head_t *)(void *)memory)->since;

@@ -280,7 +280,7 @@ static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, i
     }
 }
 
-static apr_status_t run(rh_db_t *db, call_t *call, const char *const *args, apr_pool_t *pool)
+static apr_status_t run_call(rh_db_t *db, call_t *call, const char *const *args, apr_pool_t *pool)
 {
     rh_db_session_t *session = rh_db_session(db);
 
@@ -303,14 +303,14 @@ apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int coun
 {
     call_t call = {statement, count, NULL, rows, 0};
 
-    return run(db, &call, args, pool);
+    return run_call(db, &call, args, pool);
 }
 
 apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,
                            const char *const *args, apr_pool_t *pool, int *affected)
 {
     call_t call = {statement, count, NULL, NULL, 0};
-    apr_status_t status = run(db, &call, args, pool);
+    apr_status_t status = run_call(db, &call, args, pool);
 
     if (status == APR_SUCCESS && affected) {
         *affected = call.affected;

@@ -106,7 +106,7 @@ static apr_status_t acquire(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db
     return APR_SUCCESS;
 }
 
-static void release(rh_db_source_t *self, rh_db_t *db, bool broken)
+static void release_dedicated(rh_db_source_t *self, rh_db_t *db, bool broken)
 {
     dedicated_t *source = (dedicated_t *)self;
 
@@ -151,7 +151,7 @@ apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const 
         return status;
     }
     source->base.acquire = acquire;
-    source->base.release = release;
+    source->base.release = release_dedicated;
     source->base.dialect = pgsql ? RH_DIALECT_PGSQL : RH_DIALECT_SQLITE;
     source->base.log = log;
     source->pool = pool;

@@ -6,9 +6,9 @@
 #include <apr_hash.h>
 
 /** Longest time that a parked delivery is not looked at if no settle wakes it. */
-#define PARKED_FOR apr_time_from_sec(600)
+#define PARKED_TIMEOUT apr_time_from_sec(600)
 /** Number of an ordered subscription's due deliveries to read for each one to take. */
-#define LOOK_FOR_ONE 4
+#define READ_PER_TAKEN 4
 
 typedef struct claim_t {
     rh_claim_t *claim;
@@ -209,11 +209,11 @@ static apr_status_t lease_one_sqlite(rh_db_t *db, const claim_t *claim,
                                      apr_array_header_t *leased)
 {
     const char *now = rh_queue_now(pool, 0);
-    const char *parked = rh_queue_now(pool, PARKED_FOR);
+    const char *parked = rh_queue_now(pool, PARKED_TIMEOUT);
     const char *lease = rh_store_number(pool, claim->claim->lease);
     const char *until = rh_queue_now(pool, claim->claim->lease_for);
     const char *most = apr_psprintf(pool, "%d", candidate->most);
-    const char *look = apr_psprintf(pool, "%d", candidate->most * LOOK_FOR_ONE);
+    const char *look = apr_psprintf(pool, "%d", candidate->most * READ_PER_TAKEN);
     const char *spare = claim->claim->spare_leased ? "1" : "0";
     const char *late[] = {now, candidate->tenant, candidate->id, now,
                           candidate->ordered ? look : most};

@@ -153,7 +153,7 @@ static apr_status_t check_encoding(rh_db_t *db, ensure_t *ensure, apr_pool_t *po
 }
 
 /** Reads; and lets the partitions reach as far as they have to, before any event comes. */
-static apr_status_t look(rh_db_t *db, void *baton, apr_pool_t *pool)
+static apr_status_t check_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
     int version;
@@ -181,7 +181,7 @@ apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *
                               const char **problem)
 {
     ensure_t ensure = {.upgrade = upgrade};
-    apr_status_t status = rh_store_run(source, false, look, &ensure, pool);
+    apr_status_t status = rh_store_run(source, false, check_tables, &ensure, pool);
 
     if (status == APR_INCOMPLETE) {
         status = rh_store_run(source, true, make_tables, &ensure, pool);

@@ -118,13 +118,13 @@ const rh_statement_t rh_sql_delivery_get = {"delivery_get",
                                             DELIVERY_GET("resthooks_", SQLITE_WAITING, "")};
 
 /** Attempts of one delivery that are shown, the latest of them. */
-#define MOST_ATTEMPTS "100"
+#define MAX_ATTEMPTS "100"
 
 #define ATTEMPT_LIST(S, UUID)                                                                      \
     "SELECT id, number, started_at, ms, status_code, headers, answer, error, format, sent FROM " S \
     "attempt"                                                                                      \
     " WHERE tenant = %s AND delivery_id = %s" UUID                                                 \
-    " ORDER BY number DESC, started_at DESC LIMIT " MOST_ATTEMPTS
+    " ORDER BY number DESC, started_at DESC LIMIT " MAX_ATTEMPTS
 
 const rh_statement_t rh_sql_attempt_list = {"attempt_list", ATTEMPT_LIST("resthooks.", "::uuid"),
                                             ATTEMPT_LIST("resthooks_", "")};

@@ -46,7 +46,7 @@ const rh_statement_t rh_sql_subscription_stat_insert = {
     STAT_INSERT("resthooks_subscription_stat", "")};
 
 /** What is pending is counted up to here. */
-#define MOST_PENDING "100000"
+#define MAX_PENDING "100000"
 
 #define COLUMNS(S, PATTERNS)                                                                       \
     "SELECT s.tenant, s.id, s.target_url, " PATTERNS ", s.description, s.format, s.headers,"       \
@@ -54,7 +54,7 @@ const rh_statement_t rh_sql_subscription_stat_insert = {
     " s.old_secret, s.old_secret_until, s.base_url, s.created_at, s.updated_at, s.revision,"       \
     " t.delivered, t.failed, t.last_status_code, t.last_attempt_at,"                               \
     " (SELECT count(*) FROM (SELECT 1 FROM " S "queue q WHERE q.tenant = s.tenant"                 \
-    " AND q.subscription_id = s.id LIMIT " MOST_PENDING ") AS pending)"                            \
+    " AND q.subscription_id = s.id LIMIT " MAX_PENDING ") AS pending)"                             \
     " FROM " S "subscription s LEFT JOIN " S "subscription_stat t"                                 \
     " ON t.tenant = s.tenant AND t.subscription_id = s.id"
 

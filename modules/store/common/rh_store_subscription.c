@@ -180,7 +180,8 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
 }
 
 /** Lock the subscription and its deliveries against changes by other connections. */
-static apr_status_t lock(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool)
+static apr_status_t lock_subscription(rh_db_t *db, const char *tenant, const char *id,
+                                      apr_pool_t *pool)
 {
     const char *args[] = {tenant, id};
     apr_array_header_t *rows;
@@ -191,7 +192,8 @@ static apr_status_t lock(rh_db_t *db, const char *tenant, const char *id, apr_po
 }
 
 /** Find out why an update changed no row. */
-static apr_status_t why_not(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool)
+static apr_status_t explain_unchanged(rh_db_t *db, const char *tenant, const char *id,
+                                      apr_pool_t *pool)
 {
     const char *args[] = {tenant, id};
     apr_array_header_t *rows;
@@ -248,7 +250,7 @@ static apr_status_t update_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     const char *key[] = {subscription->tenant, subscription->id};
     apr_array_header_t *rows;
     int affected;
-    apr_status_t status = lock(db, key[0], key[1], pool);
+    apr_status_t status = lock_subscription(db, key[0], key[1], pool);
 
     if (status == APR_SUCCESS) {
         status = rh_db_select(db, &rh_sql_subscription_state, 2, key, pool, &rows);
@@ -294,14 +296,14 @@ static apr_status_t delete_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     const delete_t *what = baton;
     const char *revision = rh_store_number(pool, what->revision);
     const char *args[] = {what->tenant, what->id, revision, revision};
-    apr_status_t status = lock(db, what->tenant, what->id, pool);
+    apr_status_t status = lock_subscription(db, what->tenant, what->id, pool);
     int affected;
 
     if (status == APR_SUCCESS) {
         status = rh_db_execute(db, &rh_sql_subscription_delete, 4, args, pool, &affected);
     }
     if (status == APR_SUCCESS && affected == 0) {
-        return why_not(db, what->tenant, what->id, pool);
+        return explain_unchanged(db, what->tenant, what->id, pool);
     }
     /* Some at once: claimers cancel the others. */
     return status == APR_SUCCESS ? rh_queue_cancel(db, what->tenant, what->id, pool, NULL) : status;

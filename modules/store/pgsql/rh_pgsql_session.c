@@ -121,7 +121,7 @@ static void follow_clock(rh_db_t *db, rh_db_session_t *session, const char *ms)
     }
 }
 
-static void keep(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch)
+static void update_clock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch)
 {
     apr_time_t now = apr_time_now();
     apr_array_header_t *rows;
@@ -260,5 +260,5 @@ static void ended(rh_db_session_t *session)
     (void)session;
 }
 
-const rh_connector_t rh_pgsql_connector = {is_established, establish, keep,   note_code,
-                                           judge,          begin,     commit, ended};
+const rh_connector_t rh_pgsql_connector = {is_established, establish, update_clock, note_code,
+                                           judge,          begin,     commit,       ended};

@@ -22,7 +22,7 @@
 #define BEGINNING "\0\0\0\x24"
 #define BEGINNING_LEN 4
 /** Bytes that are looked through at once for the beginning of a record. */
-#define WINDOW 16384
+#define SCAN_WINDOW_BYTES 16384
 
 /** One open and locked file; fd -1: none. */
 typedef struct spool_file_t {
@@ -338,11 +338,12 @@ static record_t read_record(spool_file_t *file, apr_pool_t *pool, rh_event_t *ev
 static bool record_follows(const spool_file_t *file, apr_pool_t *pool)
 {
     const off_t least = RH_SPOOL_HEAD + BEGINNING_LEN + RH_UUID_LEN;
-    char *window = apr_palloc(pool, WINDOW);
+    char *window = apr_palloc(pool, SCAN_WINDOW_BYTES);
     off_t at = file->next_at + 1;
 
     while (file->end - at >= least) {
-        apr_size_t size = file->end - at < WINDOW ? (apr_size_t)(file->end - at) : WINDOW;
+        apr_size_t size =
+            file->end - at < SCAN_WINDOW_BYTES ? (apr_size_t)(file->end - at) : SCAN_WINDOW_BYTES;
 
         if (read_all(file->fd, window, size, at) != APR_SUCCESS) {
             return true;
