@@ -159,8 +159,8 @@ static const char *query_of(apr_pool_t *pool, const char *name)
 
 /**
  * Find the only member of a wrapper that is a resource, or an array of them.
- * @param only a message: there are members, and all of them are an envelope's
- * @return NULL: the object is the resource itself
+ * @param message receives true if all members (at least one) belong to an envelope
+ * @return NULL if the object is the resource itself
  */
 static const char *find_wrapped(ctl_rules_t *rules, struct json_object *properties, bool *message)
 {
