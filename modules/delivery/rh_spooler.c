@@ -38,7 +38,7 @@ apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spoo
     spooler->spool = rh_spool_make(pool, folder, owner, log);
     spooler->log = log;
     spooler->metrics = metrics;
-    /* What an ended process left behind comes before anything that this one gets. */
+    /* Events in files of ended processes come before any that this one receives. */
     apr_pool_create(&scratch, pool);
     spooler->pending = rh_spool_waits(spooler->spool, scratch);
     apr_pool_destroy(scratch);
@@ -193,7 +193,7 @@ static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
     return status;
 }
 
-/** Whether what comes new has to go behind something in the spool. */
+/** Note whether new events must be appended after others in the spool. */
 static void note_pending(rh_spooler_t *spooler)
 {
     apr_thread_mutex_lock(spooler->mutex);

@@ -26,8 +26,8 @@ apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spoo
                              rh_spooler_t **spooler);
 
 /**
- * True while new events go into the spool: its own file holds something, or it brings in what ended
- * processes left behind, which comes before anything that is new.
+ * True while new events go into the spool: its own file holds events, or it stores those of ended
+ * processes, which come before any new ones.
  */
 bool rh_spooler_pending(rh_spooler_t *spooler);
 

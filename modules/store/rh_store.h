@@ -320,7 +320,8 @@ struct rh_queue_t {
     apr_status_t (*release)(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch);
     /**
      * Do one chunk of the job whose turn it is (rh_store_job_create).
-     * @param found receives whether there was one; NULL function: there are no jobs
+     * NULL if the queue has no jobs of this kind.
+     * @param found receives whether one was found
      */
     apr_status_t (*work_job)(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 };

@@ -81,7 +81,7 @@ static bool is_fixed_path(const char *path)
 
 /**
  * Find the route of a path and method; HEAD is GET's. A fixed path goes before a variable one.
- * @param allow receives the methods of the path, NULL where there is no such path
+ * @param allow receives the methods of the path, NULL if the path does not exist
  */
 static const rh_api_route_t *find_route(rh_api_t *api, const char **allow)
 {
