@@ -350,7 +350,7 @@ static void put_object_rules(struct json_object *tree, const shape_t *shape)
     for (int i = 0; i < shape->members->nelts; i++) {
         const member_t *member = &APR_ARRAY_IDX(shape->members, i, member_t);
 
-        /* Names that are no C strings, or hold a lone surrogate, can't be written. */
+        /* A name that contains NUL or a lone surrogate cannot be written. */
         if (memchr(member->name.data, '\0', member->name.len) ||
             !rh_utf8_valid(member->name.data, member->name.len)) {
             continue;
