@@ -477,7 +477,8 @@ SELECT resthooks.ensure_partitions(36000000);
 -- their earlier values (an RFC 7396 patch that leads back).
 CREATE OR REPLACE FUNCTION resthooks.publish(
     tenant text, type text, data text, previous json, key text DEFAULT NULL, id text DEFAULT NULL)
-RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_column
 DECLARE
     tree json;
@@ -557,7 +558,8 @@ END $$;
 -- Without what was there before.
 CREATE OR REPLACE FUNCTION resthooks.publish(
     tenant text, type text, data text, key text DEFAULT NULL, id text DEFAULT NULL)
-RETURNS text LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+RETURNS text LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS
 $$ SELECT resthooks.publish(publish.tenant, publish.type, publish.data, NULL::json, publish.key,
                             publish.id) $$;
 

@@ -48,6 +48,13 @@ is_({k: row[k] for k in ("event_id", "subscription_id", "type", "key", "state", 
 one = api.get("/deliveries/" + row["id"]).json
 is_(one["payload"], [{"id": "1"}], "read alone, it shows the payload as sent")
 attempt = one["attempts"][0]
+is_((attempt["sent"]["url"], attempt["sent"]["headers"]["webhook-id"]), (one["target_url"], one["event_id"]),
+    "an attempt shows what was sent then")
+api.patch("/subscriptions/" + one["subscription_id"], {"target_url": receiver.url + "/elsewhere"})
+moved = api.get("/deliveries/" + one["id"]).json
+is_((moved["target_url"], moved["attempts"][0]["sent"]), (one["target_url"], attempt["sent"]),
+    "also once the subscription has another target")
+api.patch("/subscriptions/" + one["subscription_id"], {"target_url": one["target_url"]})
 is_((attempt["number"], attempt["status_code"], attempt["answer"], attempt["error"]),
     (1, 200, "fine", None), "and each attempt: its number, status code, answer")
 ok(attempt["ms"] >= 0 and attempt["time"].endswith("Z"), "its time and duration")

@@ -40,7 +40,7 @@ def references(node):
             yield from references(value)
 
 
-KINDS = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list,
+KINDS = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "object": dict, "array": list,
          "null": type(None)}
 
 

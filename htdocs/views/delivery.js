@@ -136,6 +136,9 @@ function judge(one, subscription) {
 /** What the POST carries. The signature is another one each time. */
 function sent(one, subscription, event, version) {
   const last = one.attempts[one.attempts.length - 1];
+  if (last && last.sent) {
+    return last.sent.headers;
+  }
   const type = subscription && subscription.format === "cloudevents"
     ? "application/cloudevents+json" : "application/json";
   return { ...(subscription ? subscription.headers : {}), "Content-Type": type,

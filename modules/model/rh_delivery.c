@@ -66,6 +66,8 @@ static struct json_object *attempt_json(const rh_attempt_t *attempt, apr_pool_t 
         attempt->headers ? rh_json_raw(attempt->headers, strlen(attempt->headers)) : NULL);
     json_object_object_add(tree, "answer", rh_json_new_text(attempt->answer));
     json_object_object_add(tree, "error", rh_json_new_text(attempt->error));
+    json_object_object_add(
+        tree, "sent", attempt->sent ? rh_json_raw(attempt->sent, strlen(attempt->sent)) : NULL);
     return tree;
 }
 

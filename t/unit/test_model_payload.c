@@ -359,10 +359,10 @@ static void deliveries(void)
        "\"payload\":[{\"a\":1.0}],"
        "\"attempts\":[{\"id\":\"a1\",\"number\":1,\"time\":\"2026-01-31T22:59:59.123Z\","
        "\"ms\":1234,\"status_code\":503,\"headers\":{\"Retry-After\":\"5\"},"
-       "\"answer\":\"busy\\n\\\"x\\\"\",\"error\":null},"
+       "\"answer\":\"busy\\n\\\"x\\\"\",\"error\":null,\"sent\":null},"
        "{\"id\":\"a2\",\"number\":2,\"time\":\"2026-01-31T23:00:00.000Z\",\"ms\":0,"
        "\"status_code\":null,\"headers\":null,\"answer\":null,"
-       "\"error\":\"connect: connection refused\"}]}",
+       "\"error\":\"connect: connection refused\",\"sent\":null}]}",
        "a delivery with its payload and attempts");
     for (int i = 0; i < 4; i++) {
         const char *name = rh_delivery_state_name((rh_delivery_state_t)i);

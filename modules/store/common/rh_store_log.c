@@ -231,6 +231,23 @@ static apr_status_t get_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     return status;
 }
 
+/** Show where the last attempt went, whatever the subscription's target is now. */
+static void set_sent_url(rh_delivery_t *delivery, apr_pool_t *pool)
+{
+    const rh_attempt_t *last =
+        delivery->attempts->nelts
+            ? APR_ARRAY_IDX(delivery->attempts, delivery->attempts->nelts - 1, rh_attempt_t *)
+            : NULL;
+    rh_bytes_t url;
+
+    if (delivery->state != RH_DELIVERY_PENDING && last && last->sent &&
+        rh_json_member(last->sent, strlen(last->sent), "url", &url)) {
+        const char *text = rh_json_string(pool, url);
+
+        delivery->target_url = text ? text : delivery->target_url;
+    }
+}
+
 apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const char *id,
                                    apr_pool_t *pool, rh_delivery_t **row)
 {
@@ -255,6 +272,7 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
         APR_ARRAY_PUSH(delivery->attempts, rh_attempt_t *) =
             read_attempt(rh_row(get.attempts, i), pool);
     }
+    set_sent_url(delivery, pool);
     /* The last one: rows are newest first. Attempts of before version 2 don't tell. */
     if (get.attempts->nelts > 0 && rh_db_text(rh_row(get.attempts, 0)[8])) {
         rh_format_parse(rh_row(get.attempts, 0)[8], &delivery->format);
