@@ -15,7 +15,7 @@
 /** The whole of a request, and its part up to the connection. */
 #define TIMEOUT apr_time_from_sec(30)
 #define CONNECT_TIMEOUT apr_time_from_sec(10)
-/** Bytes of an answer. */
+/** Maximum size of a response, in bytes. */
 #define MAX_RESPONSE_BYTES (32 * 1024 * 1024)
 /** Bytes of a password that is typed. */
 #define MAX_PASSWORD_BYTES 256

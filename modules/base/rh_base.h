@@ -31,7 +31,7 @@
 #define RH_MAX_URL 2048
 /** Most events of one publish call. */
 #define RH_MAX_BATCH 1000
-/** Bytes of an answer's body that an attempt keeps. */
+/** Maximum size of a response's body that an attempt keeps, in bytes. */
 #define RH_MAX_ANSWER 16384
 
 /** Levels are syslog's, as httpd's APLOG_* are: smaller is worse. */

@@ -90,7 +90,7 @@ const char *rh_log_format_parse(apr_pool_t *pool, const char *text, rh_log_forma
 
 /* ---- a line ---- */
 
-/** A buffer that is being filled; there is always room for the line's end. */
+/** A buffer that is being filled; it always has space for the newline. */
 typedef struct line_t {
     char *text;
     apr_size_t len;

@@ -45,7 +45,7 @@ struct rh_dispatcher_t {
     rh_work_head_t outcomes; /**< guarded by mutex, as are these: */
     int outcome_count;
     bool woken;   /**< look for due deliveries now */
-    bool waiting; /**< a commit left some: look, but not more often than it pays */
+    bool waiting; /**< a commit did not hand over all: claim, but not more often than pays */
 
     /* The thread's own. */
     apr_time_t next_claim, next_maintenance, last_claim, next_job;
@@ -130,7 +130,7 @@ static void claim_at(rh_dispatcher_t *dispatcher, apr_time_t when)
     }
 }
 
-/** Whether the process stops. Then this thread gives up, once, to claim. */
+/** True if the process stops. On the first call after that this thread gives up claiming. */
 static bool is_stopping(rh_dispatcher_t *dispatcher)
 {
     const rh_parts_t *all = dispatcher->parts->all;
@@ -273,7 +273,7 @@ static void settle_one_by_one(rh_dispatcher_t *dispatcher, rh_settle_t *const *o
     }
 }
 
-/** What an outcome means for the time of the next claim. */
+/** Adjust the time of the next claim to an outcome. */
 static void plan_after(rh_dispatcher_t *dispatcher, const rh_work_t *work, apr_time_t now)
 {
     const rh_settle_t *settle = &work->settle;
@@ -347,7 +347,7 @@ static void plan_claim(rh_dispatcher_t *dispatcher, int got, int limit, apr_time
     }
 }
 
-/** Whether this process delivers; if not, the first dispatcher tries to become one that does. */
+/** True if this process delivers; if not, the first dispatcher tries to become one that does. */
 static bool is_deliverer(rh_dispatcher_t *dispatcher, apr_time_t now, apr_pool_t *scratch)
 {
     rh_duty_t *duty = dispatcher->parts->all->duty;

@@ -416,7 +416,7 @@ void rh_engine_stop(rh_engine_t *engine, apr_interval_time_t grace)
     until = apr_time_now() + CALLERS_WAIT;
     while (rh_shutdown_callers(shutdown) > 0) {
         if (apr_time_now() >= until) {
-            return; /* A call still looks at the engine: leave it to the end of the process. */
+            return; /* A call still uses the engine: leave it until the process ends. */
         }
         apr_sleep(apr_time_from_msec(5));
     }

@@ -8,7 +8,7 @@
 
 #include "rh_engine.h"
 
-/** Whether it delivers (rh_slot.h). */
+/** True if it delivers (rh_slot.h). */
 bool rh_engine_delivers(const rh_engine_t *engine);
 /** How many threads are within rh_engine_commit. */
 int rh_engine_callers(const rh_engine_t *engine);

@@ -105,7 +105,7 @@ static apr_size_t size_of(const rh_commit_t *items, int count)
     return bytes;
 }
 
-/** Whether the queue has room for a call. A large one has when it is alone. Mutex held. */
+/** True if the queue has room for a call. A large one has when it is alone. Mutex held. */
 static bool has_room(const rh_intake_t *intake, int count, apr_size_t bytes)
 {
     return intake->first == NULL || (intake->queued_events + count <= INTAKE_EVENTS &&
@@ -123,7 +123,7 @@ static void account(rh_intake_t *intake, const rh_submission_t *submission, int 
     }
 }
 
-/** Whether a writer that waits has something to do. One commits what comes while it is at it in
+/** True if a writer that waits has something to do. One commits what comes while it is at it in
  * one go; another helps only where that is more than a commit takes. Mutex held. */
 static bool wants_writer(const rh_intake_t *intake)
 {

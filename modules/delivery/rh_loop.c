@@ -80,7 +80,7 @@ static void settle_later(rh_loop_t *loop, rh_work_t *work)
     APR_RING_INSERT_TAIL(&loop->finished[rh_dispatcher_index(work->owner)], work, rh_work_t, link);
 }
 
-/** One that was never started. */
+/** Return a work that was never started to its dispatcher. */
 static void give_back(rh_loop_t *loop, rh_work_t *work)
 {
     rh_metrics_move(work->metrics, RH_GAUGE_QUEUED, -1);

@@ -111,7 +111,7 @@ static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
     refuse(schedule, work, delay, work->handed ? 0 : delay);
 }
 
-/** Whether what waits for `other` may go back in favour of a job of `endpoint`. */
+/** True if what waits for `other` may go back in favour of a job of `endpoint`. */
 static bool yields(const rh_endpoint_t *other, const rh_endpoint_t *endpoint, int missing,
                    bool own_only)
 {
@@ -226,7 +226,7 @@ static void set_timer(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     rh_schedule_move(schedule, endpoint, RH_LIST_TIMED);
 }
 
-/** Whether there is a slot for it, in the loop and at its host, of which it then takes one. */
+/** True if there is a slot for it, in the loop and at its host, of which it then takes one. */
 static bool may_have_slot(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_work_t *first,
                           apr_time_t now)
 {

@@ -101,7 +101,7 @@ int rh_schedule_in_flight(const rh_schedule_t *schedule);
 int rh_schedule_waiting(const rh_schedule_t *schedule);
 int rh_schedule_endpoints(const rh_schedule_t *schedule);
 
-/** Whether a job had to be refused for want of room since the last call. */
+/** True if a job had to be refused for want of room since the last call. */
 bool rh_schedule_was_crowded(rh_schedule_t *schedule);
 
 #endif

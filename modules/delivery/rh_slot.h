@@ -24,7 +24,7 @@ apr_status_t rh_slot_take(const char *folder, int count, apr_pool_t *scratch, in
 
 void rh_slot_give_back(int *slot);
 
-/** Whether this process delivers. */
+/** True if this process delivers. */
 typedef struct rh_duty_t rh_duty_t;
 
 /**

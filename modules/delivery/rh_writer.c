@@ -88,7 +88,7 @@ static void commit_items(batch_t *batch, rh_commit_t **items, int count)
     set_status(items, count, status);
 }
 
-/** Whether an item goes to the spool after its commit failed. A publisher hears that its event is
+/** True if an item goes to the spool after its commit failed. A publisher hears that its event is
  * refused; the client of a captured request has its 2xx, so the event must not be dropped. */
 static bool belongs_in_spool(const rh_commit_t *item)
 {

@@ -195,7 +195,7 @@ rh_bytes_t rh_openmetrics_end(rh_openmetrics_t *out)
     return whole;
 }
 
-/** Whether Accept names a media type, in whatever case and with whatever parameters. */
+/** True if Accept names a media type, in whatever case and with whatever parameters. */
 static bool accepts(const char *accept, const char *type)
 {
     apr_size_t len = strlen(type);

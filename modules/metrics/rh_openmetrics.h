@@ -62,7 +62,7 @@ void rh_openmetrics_histogram(rh_openmetrics_t *out, const char *const *labels,
 /** The whole text. */
 rh_bytes_t rh_openmetrics_end(rh_openmetrics_t *out);
 
-/** Whether a client wants the older format: Accept names it, and not the newer one. */
+/** True if a client wants the older format: Accept names it, and not the newer one. */
 bool rh_openmetrics_prefers_prometheus(const char *accept);
 
 #endif

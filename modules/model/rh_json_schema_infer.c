@@ -21,7 +21,7 @@
 #define MIN_SEEN_EACH 2
 #define MIN_SEEN_PER_WORD 4
 
-/** What is known of a string by its form: a bit stays while all strings have it. */
+/** Formats that strings have; a bit stays set while all strings seen so far have that format. */
 enum { FORM_DATE_TIME = 1, FORM_DATE = 2, FORM_UUID = 4, FORM_WORD = 8, FORM_ALL = 15 };
 
 typedef struct word_t {

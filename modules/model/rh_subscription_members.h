@@ -26,14 +26,14 @@ typedef enum {
     RH_SHOWN_CREATED /**< in the response to the creation that generated it */
 } rh_member_shown_t;
 
-/** Whether a member's value may be seen again. */
+/** True if a member's value may be seen again. */
 typedef enum {
     RH_VALUE_OPEN,
     RH_VALUE_MASKED, /**< in part: credentials are masked, and a mask sent back changes nothing */
     RH_VALUE_SECRET
 } rh_member_value_t;
 
-/** Whether deliveries depend on it, so that each job carries it. */
+/** True if deliveries depend on it, so that each job carries it. */
 typedef enum { RH_FOR_API, RH_FOR_ENGINE } rh_member_use_t;
 
 typedef struct rh_member_t rh_member_t;

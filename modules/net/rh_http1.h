@@ -91,7 +91,7 @@ typedef struct rh_http1_head_t {
 rh_bytes_t rh_http1_request(apr_pool_t *pool, const rh_http1_head_t *head);
 
 /**
- * The request for a tunnel, in `pool`.
+ * Write the CONNECT request for a tunnel, in `pool`.
  * @param to host:port
  * @param proxy_login value of Proxy-Authorization; NULL: none
  */

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* /jobs: replays and bulk redeliveries. A call begins them, and does what fits into a moment. */
+/* /jobs: replays and bulk redeliveries. A request creates a job and runs its first chunks. */
 #include "rh_api.h"
 
 #include "rh_time.h"

@@ -127,7 +127,7 @@ static const rh_instruments_host_t *host_at(const scrape_t *scrape, int i)
     return &APR_ARRAY_IDX(scrape->instruments->hosts, i, const rh_instruments_host_t);
 }
 
-/** Whether deliveries of this host are made in its own name, not in an equal one's. */
+/** True if deliveries of this host are made in its own name, not in an equal one's. */
 static bool has_site(const rh_instruments_host_t *host)
 {
     return host->config->site && host->config->site->metrics == &host->metrics;

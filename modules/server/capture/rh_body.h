@@ -72,7 +72,7 @@ const rh_json_tree_t *rh_body_tree(const rh_body_use_t *use, rh_body_t *body);
 /** True for a content type that is not JSON and may come without an end, like Server-Sent Events.
  * False for NULL. */
 bool rh_body_is_stream(const char *content_type);
-/** True for a stream that as a rule has no end of its own; not for NDJSON. */
+/** True for a content type whose streams usually never end; false for NDJSON. */
 bool rh_body_is_endless(const char *content_type);
 
 #endif

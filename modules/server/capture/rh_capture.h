@@ -118,7 +118,7 @@ request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r);
 const char **rh_match_enter(const rh_match_t *match, request_rec *r);
 /** Filters below and the access log see the environment that they would see without us. */
 void rh_match_leave(const rh_match_t *match, request_rec *r, const char **hidden);
-/** Whether when= is true, in the rule's environment. @param why receives the reason if not */
+/** True if when= is true, in the rule's environment. @param why receives the reason if not */
 bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
                    rh_miss_t *why);
 /** Count that a rule made no event, and warn of the first one that cannot be meant. */

@@ -43,7 +43,7 @@ static void make_private(const char *path)
     }
 }
 
-/** Say so when the children will not be able to write an SQLite file or its journal. */
+/** Warn if the children will not be able to write an SQLite file or its journal. */
 static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 {
     const char *slash = strrchr(config->settings.db_params, '/');

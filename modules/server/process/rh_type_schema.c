@@ -4,7 +4,7 @@
 
 /** How the reason of an event begins that breaks its schema. */
 #define PREFIX "schema: "
-/** Maximum length of what follows, in bytes. */
+/** Maximum length of the message about a breach, in bytes. */
 #define MAX_BREACH_BYTES 200
 
 /**

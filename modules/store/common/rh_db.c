@@ -250,7 +250,7 @@ static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *w
     return run_once(db, session, &call, pool);
 }
 
-/** Whether it makes sense to run a statement again at once, after having done what that needs. */
+/** True if it makes sense to run a statement again at once, after having done what that needs. */
 static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, int runs,
                     apr_pool_t *pool)
 {

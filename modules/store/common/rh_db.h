@@ -34,7 +34,7 @@ typedef struct rh_db_t {
  */
 typedef struct rh_db_source_t rh_db_source_t;
 struct rh_db_source_t {
-    /** Take one. `pool` bounds its use. @return APR_EAGAIN: none can be had now */
+    /** Acquire a connection, valid as long as `pool`. @return APR_EAGAIN if none is available */
     apr_status_t (*acquire)(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db);
     /** Give it back. `broken`: it must be opened again, or reset, before it is used again. */
     void (*release)(rh_db_source_t *self, rh_db_t *db, bool broken);

@@ -26,7 +26,7 @@ bool rh_db_library_find(const apr_dbd_driver_t *driver, const rh_symbol_t *symbo
         memcpy(symbols[i].address, &address, sizeof(address));
         found = address != NULL;
     }
-    /* The driver stays loaded as long as httpd's configuration: this drops our count alone. */
+    /* This only drops our reference; the driver stays loaded as long as httpd's configuration. */
     dlclose(handle);
     return found;
 }
