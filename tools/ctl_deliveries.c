@@ -39,7 +39,7 @@ int ctl_deliveries_list(ctl_t *ctl)
     return ctl_list(ctl, path, columns, NULL);
 }
 
-/** What the target said, for each attempt that it answered. */
+/** Print the target's response to each attempt that got one. */
 static void print_answers(ctl_t *ctl, struct json_object *attempts)
 {
     for (apr_size_t i = 0; i < json_object_array_length(attempts); i++) {

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* verify: what a receiver checks of a request, one thing after the other. */
+/* verify: checks a request step by step, as a receiver does. */
 #include "ctl.h"
 
 #include "rh_signature.h"

@@ -35,7 +35,7 @@
 
 /** What an attempt says of its target. */
 typedef enum {
-    RH_VERDICT_ANSWERED, /**< alive, whatever it said */
+    RH_VERDICT_ANSWERED, /**< it responded, with any status that shows it is alive */
     RH_VERDICT_FAILED,   /**< no answer, 5xx, 429 */
     RH_VERDICT_NONE      /**< cancelled: nothing was learnt */
 } rh_verdict_t;

@@ -154,7 +154,7 @@ static void destroy(rh_engine_t *engine)
     apr_pool_destroy(engine->pool);
 }
 
-/** How many loops are of use. */
+/** Return the number of loops to run: more would not help. */
 static int count_loops(int threads, int concurrency)
 {
     int count = threads < RH_MAX_LOOPS ? threads : RH_MAX_LOOPS;

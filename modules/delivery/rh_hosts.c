@@ -20,7 +20,7 @@ struct rh_host_t {
     rh_usage_t usage; /**< the tenant's part */
     int references;   /**< of endpoints and jobs */
     apr_size_t key_len;
-    char key[]; /**< the place's name, NUL, the tenant, NUL */
+    char key[]; /**< name of the host and port, NUL, the tenant, NUL */
 };
 
 struct rh_hosts_t {

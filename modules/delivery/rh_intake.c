@@ -123,8 +123,8 @@ static void account(rh_intake_t *intake, const rh_submission_t *submission, int 
     }
 }
 
-/** True if a writer that waits has something to do. One commits what comes while it is at it in
- * one go; another helps only where that is more than a commit takes. Mutex held. */
+/** True if a writer that waits has something to do. One writer commits in one go what arrived
+ * during its last commit; a second one helps only if that exceeds one commit. Mutex held. */
 static bool wants_writer(const rh_intake_t *intake)
 {
     return intake->first && intake->committing < intake->writer_count &&

@@ -175,7 +175,7 @@ static void log_outcome(const rh_work_t *work)
     }
 }
 
-/** A line for an attempt that was made. */
+/** Write the line of RestHooksLog for an attempt. */
 static void log_attempt(rh_loop_t *loop, const rh_work_t *work)
 {
     const rh_site_t *site = rh_dispatcher_site(work->owner);

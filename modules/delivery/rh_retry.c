@@ -10,7 +10,7 @@
 /** Minimum and maximum of what Retry-After may ask for. */
 #define MIN_WAIT apr_time_from_sec(1)
 #define MAX_WAIT apr_time_from_sec(24 * 3600)
-/** Maximum time between a delivery's making and its first attempt, in the usual case. */
+/** Usual maximum time from the creation of a delivery to its first attempt. */
 #define FIRST_ATTEMPT_DELAY apr_time_from_sec(60)
 
 apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t random)

@@ -34,7 +34,7 @@ typedef enum {
 /** How many times of what is free one tenant may hold. */
 #define RH_TENANT_SHARE 7
 
-/** What is held of a number of slots, by the class that took them. */
+/** Numbers of slots in use, by the class of endpoint that took them. */
 typedef struct rh_usage_t {
     int of[RH_ENDPOINT_CLASSES];
 } rh_usage_t;

@@ -36,7 +36,7 @@ bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch);
 
 /**
  * Append the events of items, all or none, fsynced. Sets their status, and stored_id to their own
- * id: whether an idempotency key was seen before is found out when the database takes them.
+ * id: a repeated idempotency key is only detected when the database stores them.
  */
 apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int count);
 

@@ -47,13 +47,13 @@ typedef struct rh_delivery_t {
     apr_time_t created_at;
     apr_time_t next_attempt_at; /**< not before then; 0: none */
     /**
-     * What a pending one waits for, NULL for others:
+     * What a pending delivery waits for; NULL for others:
      * "attempt"       it is being attempted, or next in a host's memory
      * "turn"          nothing; it is due
      * "schedule"      the time of its next attempt
-     * "target"        all of its target's: the target asked for a pause, or fails and is probed
+     * "target"        its target, which asked for a pause, or fails and is being probed
      * "rate_limit"    its subscription's rate limit
-     * "order"         those before it of the same key
+     * "order"         earlier deliveries of the same key
      * "subscription"  its subscription isn't active
      */
     const char *waiting_for;

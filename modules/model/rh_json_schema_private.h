@@ -69,7 +69,7 @@ const rh_schema_keyword_t *rh_schema_keyword(rh_bytes_t name);
 /** Check a value against a schema (rh_json_schema_check.c). */
 bool rh_schema_fits(rh_schema_check_t *check, int schema, int node);
 
-/** The same without a breach as the result: to try an alternative. */
+/** Likewise, but do not record a breach: for trying an alternative. */
 bool rh_schema_try(rh_schema_check_t *check, int schema, int node);
 
 /** Take steps from what is left. @return false: none are left, and the check ends */

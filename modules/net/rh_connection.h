@@ -38,7 +38,7 @@ typedef struct rh_connection_t {
     rh_tls_sink_t sink;
 } rh_connection_t;
 
-/** In the reactor's pool, whose destruction closes all. */
+/** Make the connections of a loop in the reactor's pool; destroying that pool closes them. */
 rh_connections_t *rh_connections_make(apr_pool_t *pool, rh_reactor_t *reactor,
                                       const rh_client_limits_t *limits);
 

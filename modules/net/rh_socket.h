@@ -24,7 +24,7 @@ typedef struct rh_socket_t {
     struct rh_socket_block_t *block;
 } rh_socket_t;
 
-/** In `pool`; the sockets are in pools below it. */
+/** Make a set of sockets in `pool`; each block of sockets has a subpool of it. */
 rh_sockets_t *rh_sockets_make(apr_pool_t *pool);
 
 /**

@@ -158,8 +158,8 @@ int rh_api_health_live(rh_api_t *api)
     return send_report(&report);
 }
 
-/** Events can be taken: by the database, or by the spool while that is away. Asks neither: a
- * database that hangs must not hold a probe up. */
+/** Report whether events can be accepted, by the database or, during an outage, by the spool. Does
+ * not query the database: one that hangs must not delay a probe. */
 int rh_api_health_ready(rh_api_t *api)
 {
     report_t report = begin_report(api);

@@ -323,7 +323,8 @@ static apr_status_t release_held(rh_capture_t *capture, ap_filter_t *f)
     apr_status_t status = APR_SUCCESS;
     int no_cache = r->no_cache;
 
-    /* An answer that broke off later has it set by now, and the header would get an Expires. */
+    /* If the response broke off later, no_cache is set by now and would add Expires to the header.
+     */
     r->no_cache = capture->no_cache;
     for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++) {
         apr_bucket_brigade *brigade = APR_ARRAY_IDX(capture->held, i, apr_bucket_brigade *);

@@ -51,7 +51,7 @@ typedef struct rh_rule_t {
     ap_expr_info_t *url;       /**< what internal GETs ask for; NULL: the request's own URL */
     bool observe;              /**< what matches is recorded and counted, but not sent */
     bool with_before;          /**< events have `previous` */
-    bool unless_unchanged;     /**< no event where the item is what was there before */
+    bool unless_unchanged;     /**< no event if the item equals what was there before */
     bool needs[RH_DATA_COUNT]; /**< bodies that the rule looks at */
     apr_uint32_t *warned;      /**< atomic: bits of rh_miss_t that this process has warned of */
     bool by_item;              /**< when= or tenant= look at bodies: judged per item, at the end */

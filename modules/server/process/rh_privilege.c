@@ -18,7 +18,7 @@
 /** Links that are followed on the way to a directory. */
 #define MAX_LINKS 40
 
-/** Where the children run as another user than this process. */
+/** True if this process is root and the children run as another user. */
 static bool is_root_for_others(void)
 {
     uid_t user = ap_unixd_config.user_id;

@@ -236,8 +236,8 @@ apr_status_t rh_db_report(rh_db_t *db, rh_db_session_t *session, const char *wha
 }
 
 /**
- * A row has no partition, because housekeeping was not done for long, or it is older than all of
- * them: have them made. The statement alone failed, so it can be run again.
+ * Create the partitions that a row needs, as housekeeping has not run for long or the row is older
+ * than all of them. Only the statement failed, so it can be run again.
  */
 static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *what,
                             apr_pool_t *pool)

@@ -100,8 +100,8 @@ extern const rh_statement_t rh_sql_stats_states, rh_sql_stats_states_subscriptio
  * range: (tenant, subscription, lowest id, id to end before, buckets, tenant). Rows in order:
  * bucket, ms, count */
 extern const rh_statement_t rh_sql_stats_durations, rh_sql_stats_durations_subscription;
-/** Deliveries of buckets by subscription: (buckets, tenant, limit); rows in order: subscription,
- * bucket, delivered, failed */
+/** Counts of deliveries per bucket and subscription. Parameters: buckets, tenant, limit. Rows, in
+ * order: subscription, bucket, delivered, failed. */
 extern const rh_statement_t rh_sql_stats_subscriptions;
 
 /* ---- rh_sql_commit.c ---- */

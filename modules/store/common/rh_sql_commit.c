@@ -103,8 +103,9 @@ const rh_statement_t rh_sql_commit_deliveries = {
     " WHERE d.tenant = i.tenant AND d.event_id = i.id)"
     " ORDER BY i.n"};
 
-/* What is new has no row in the queue, no attempt, and is pending. SQLite has no statistics of
- * these tables: where it would go astray, CROSS JOIN and INDEXED BY show the way. */
+/* A new delivery is pending and has neither a row in the queue nor an attempt. SQLite has no
+ * statistics of these tables: CROSS JOIN and INDEXED BY fix the plan where it would choose badly.
+ */
 const rh_statement_t rh_sql_commit_queue = {
     "commit_queue", NULL,
     "INSERT INTO resthooks_queue"

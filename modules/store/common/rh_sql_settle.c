@@ -17,9 +17,9 @@
  *             during the attempt; the final SELECT reads it, so that it runs
  *
  * Rows are looked up by their key, one by one. Until a table has statistics, a join would read all
- * of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. In the
- * queue, whose statistics may be of a moment when it was empty, the tenant alone would look as
- * good.
+ * of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. The
+ * statistics of the queue may date from when it was empty; then an index on the tenant alone would
+ * look equally good.
  */
 const rh_statement_t rh_sql_settle = {
     "settle",

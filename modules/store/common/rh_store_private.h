@@ -27,7 +27,7 @@ typedef apr_status_t rh_store_work_t(rh_db_t *db, void *baton, apr_pool_t *pool)
 apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *work, void *baton,
                           apr_pool_t *pool);
 
-/** One reading statement on a connection of its own. */
+/** Run one SELECT on a connection that is acquired for it. */
 apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *statement, int count,
                              const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
 
