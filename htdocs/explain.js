@@ -74,7 +74,7 @@ const ERRORS = [
     + "public authority; the administrator can trust others with RestHooksTLSCAFile."],
   [/certificate/, "TLS", "The target's certificate is not trusted.",
     "Test with openssl s_client what it sends."],
-  [/does not speak TLS/, "TLS", "What answers there does not speak TLS.",
+  [/does not speak TLS/, "TLS", "The server there does not speak TLS.",
     "Is it the right port, and https rather than http?"],
   [/^TLS:/, "TLS", "No encrypted connection could be made.",
     "Look at the target's TLS settings: versions, ciphers, certificate."],

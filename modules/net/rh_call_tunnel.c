@@ -97,7 +97,7 @@ static void tunnel_answered(rh_call_t *call, bool clean)
         if (!try_next_target(call, status_code)) {
             rh_call_end(call, RH_EXCHANGE_CONNECT,
                         apr_psprintf(call->exchange->pool,
-                                     "the egress proxy answered %d to CONNECT", status_code));
+                                     "the egress proxy responded with %d to CONNECT", status_code));
         }
     } else if (!clean) {
         rh_call_end(call, RH_EXCHANGE_PROTOCOL, "the egress proxy sent more than its answer");

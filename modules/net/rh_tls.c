@@ -262,7 +262,7 @@ const char *rh_tls_reason(SSL *tls, apr_pool_t *pool)
     }
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER ||
                                              ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)) {
-        return "TLS: what answers does not speak TLS";
+        return "TLS: the server does not speak TLS";
     }
     if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
         ERR_GET_REASON(code) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL) {

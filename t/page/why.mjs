@@ -16,7 +16,7 @@ const TEXTS = [["time-out after 15.0 s: waiting for an answer", "did not answer 
   ["DNS: a.example: the name servers failed", "could not be looked up"],
   ["refused: the address of a.example is not allowed", "may not send to the target's address"],
   ["TLS: the certificate is not trusted: self-signed certificate", "signed by itself"],
-  ["TLS: what answers does not speak TLS", "does not speak TLS"],
+  ["TLS: the server does not speak TLS", "does not speak TLS"],
   ["egress proxy: connect to 10.0.0.1 port 3128: Connection refused", "The proxy of this server"]];
 
 export async function why() {

@@ -166,7 +166,7 @@ static void test_unsettleable(void)
     commit_events(world, NULL, 5, SOON);
     ok(wait_delivered(world, 15), "an answer that the store refuses costs no delivery");
     is_int(count_up(world).sent_most, 1, "none is sent again");
-    is(world->deliveries[1].error, "the answer could not be stored", "the log tells");
+    is(world->deliveries[1].error, "the response could not be stored", "the log tells");
     is(world->deliveries[2].error, "", "of that one alone");
     end_quietly(world);
 }

@@ -319,7 +319,7 @@ static void tunnels(void)
 
     exchange = tunnel("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno", NULL, &proxy);
     is_int(exchange->result, RH_EXCHANGE_CONNECT, "a proxy that refuses");
-    is(exchange->error, "the egress proxy answered 403 to CONNECT", "  why");
+    is(exchange->error, "the egress proxy responded with 403 to CONNECT", "  why");
     is_int(exchange->status_code, 0, "  its status is not the target's");
     is_int(net_count(proxy.connections), 1, "  and not asked again");
     exchange = tunnel("HTTP/1.1 503 No\r\n\r\n", connected, &proxy);
@@ -328,7 +328,8 @@ static void tunnels(void)
        "an address that the proxy can't reach is followed by the next one");
     is_int(exchange->result, RH_EXCHANGE_TLS, "  which is used");
     exchange = tunnel("HTTP/1.1 502 No\r\n\r\n", NULL, &proxy);
-    is(exchange->error, "the egress proxy answered 502 to CONNECT", "the last one's status stays");
+    is(exchange->error, "the egress proxy responded with 502 to CONNECT",
+       "the last one's status stays");
     is_int(net_count(proxy.connections), 2, "  as there are no more");
     exchange = tunnel("SSH-2.0-none\r\n", NULL, &proxy);
     is(exchange->error, "the egress proxy's answer is not valid: it is not HTTP/1.x",

@@ -76,7 +76,7 @@ static const char *database_problem(rh_api_t *api)
     if (rh_gate_problem(api->config->gate)) {
         return rh_gate_problem(api->config->gate);
     }
-    return problem ? problem : "the database does not answer as it should";
+    return problem ? problem : "the database does not respond as expected";
 }
 
 /** "2 files ..." after what was found before, in a sentence; nothing for none. */

@@ -154,7 +154,7 @@ static void insert_filters(request_rec *r)
     }
 }
 
-/** httpd sends its own error answers past the content filters of insert_filter. */
+/** httpd sends its own error responses past the content filters of insert_filter. */
 static void insert_error_filter(request_rec *r)
 {
     rh_capture_t *capture = rh_capture_of(r);

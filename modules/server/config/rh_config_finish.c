@@ -40,7 +40,8 @@ bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_con
 static const char *check_database(rh_server_config_t *config)
 {
     if (!APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open)) {
-        return RH_NAME_ENABLED ": On needs mod_dbd, which is not loaded (LoadModule dbd_module …)";
+        return RH_NAME_ENABLED
+            ": On needs mod_dbd, which is not loaded (LoadModule dbd_module ...)";
     }
     if (!config->settings.db_driver) {
         return RH_NAME_ENABLED ": On needs a database: DBDriver is not set";

@@ -151,7 +151,8 @@ static void warn_place(apr_pool_t *scratch, const place_t *place)
     }
     if (!rh_server_config(place->server)->settings.enabled) {
         rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0417",
-               "SetHandler " HANDLER ": RestHooks is Off here, so the API answers 404 (%s)", where);
+               "SetHandler " HANDLER ": RestHooks is Off here, so the API responds with 404 (%s)",
+               where);
         return;
     }
     merged = merge_place(scratch, place);
