@@ -12,7 +12,7 @@
 /** What the allocator of calls keeps for the next ones, bytes. */
 #define ALLOCATOR_KEEP (4 * 1024 * 1024)
 /** A second writer starts to help when this many events wait for the first. */
-#define HELPED_FROM 128
+#define SECOND_WRITER_EVENTS 128
 /** How long a call waits for a writer that only has to append to the spool. */
 #define SPOOL_WAIT apr_time_from_msec(500)
 
@@ -128,7 +128,8 @@ static void account(rh_intake_t *intake, const rh_submission_t *submission, int 
 static bool wants_writer(const rh_intake_t *intake)
 {
     return intake->first && intake->committing < intake->writer_count &&
-           (intake->committing == 0 || intake->queued_events >= HELPED_FROM || intake->closed) &&
+           (intake->committing == 0 || intake->queued_events >= SECOND_WRITER_EVENTS ||
+            intake->closed) &&
            rh_turns_free(intake->turns, intake->first->stripes, intake->first->count);
 }
 
@@ -278,7 +279,7 @@ void rh_intake_leave(rh_intake_t *intake, const rh_submission_t *first)
         rh_turns_give(intake->turns, submission->stripes, submission->count);
     }
     /* This writer comes back for what is next. */
-    wakes = intake->closed || intake->queued_events >= HELPED_FROM;
+    wakes = intake->closed || intake->queued_events >= SECOND_WRITER_EVENTS;
     apr_thread_mutex_unlock(intake->mutex);
     if (wakes) {
         apr_thread_cond_signal(intake->cond);

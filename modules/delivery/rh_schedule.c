@@ -2,7 +2,7 @@
 #include "rh_schedule_private.h"
 
 /** Longest wait of a job in memory; for a longer one it goes back to the store. */
-#define SHORT_WAIT apr_time_from_sec(2)
+#define MAX_MEMORY_WAIT apr_time_from_sec(2)
 /** Maximum delay of a job because of its endpoint's pause, which the store knows, too. */
 #define MAX_DELAY apr_time_from_sec(60)
 /** A clock that was set back by more makes the ends of leases unknown. */
@@ -53,8 +53,8 @@ static int missing_room(const rh_schedule_t *schedule, const rh_endpoint_t *endp
     return missing == RH_ENDPOINT_GOOD ? RH_SHARE_FREE : missing;
 }
 
-static void refuse(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t delay,
-                   apr_interval_time_t pause)
+static void return_job(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t delay,
+                       apr_interval_time_t pause)
 {
     work->settle.delay = delay;
     work->settle.pause = pause;
@@ -65,12 +65,12 @@ static void refuse(rh_schedule_t *schedule, rh_work_t *work, apr_interval_time_t
     APR_RING_INSERT_TAIL(&schedule->refused, work, rh_work_t, link);
 }
 
-static void refuse_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
+static void return_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
                            apr_interval_time_t delay, apr_time_t now)
 {
     delay = delay < MAX_DELAY ? delay : MAX_DELAY;
     while (endpoint->waiting_count > 0) {
-        refuse(schedule, rh_schedule_dequeue(schedule, endpoint), delay, 0);
+        return_job(schedule, rh_schedule_dequeue(schedule, endpoint), delay, 0);
     }
     rh_schedule_rest(schedule, endpoint, now);
 }
@@ -108,7 +108,7 @@ static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
 {
     apr_interval_time_t delay = drain_time(schedule, work);
 
-    refuse(schedule, work, delay, work->handed ? 0 : delay);
+    return_job(schedule, work, delay, work->handed ? 0 : delay);
 }
 
 /** True if what waits for `other` may go back in favour of a job of `endpoint`. */
@@ -167,7 +167,7 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
     work->endpoint = endpoint;
     work->added_at = now;
     if (!endpoint) {
-        refuse(schedule, work, NO_ROOM_DELAY, 0);
+        return_job(schedule, work, NO_ROOM_DELAY, 0);
         return;
     }
     rh_endpoint_claimed(endpoint, now);
@@ -184,7 +184,7 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
         apr_interval_time_t delay = NO_ROOM_DELAY - (now & 0xfffff);
 
         schedule->was_crowded = true;
-        refuse(schedule, work, delay, delay);
+        return_job(schedule, work, delay, delay);
         return;
     }
     rh_schedule_enqueue(schedule, endpoint, work);
@@ -202,14 +202,14 @@ static void wake_timed(rh_schedule_t *schedule, apr_time_t now)
 
     /* None waits for longer, unless the clock was set back. */
     if (schedule->timed_wake == 0 ||
-        (schedule->timed_wake > now && schedule->timed_wake <= now + SHORT_WAIT)) {
+        (schedule->timed_wake > now && schedule->timed_wake <= now + MAX_MEMORY_WAIT)) {
         return;
     }
     schedule->timed_wake = 0;
     for (endpoint = APR_RING_FIRST(timed);
          endpoint != APR_RING_SENTINEL(timed, rh_endpoint_t, link); endpoint = next) {
         next = APR_RING_NEXT(endpoint, link);
-        if (endpoint->wake_at <= now || endpoint->wake_at > now + SHORT_WAIT) {
+        if (endpoint->wake_at <= now || endpoint->wake_at > now + MAX_MEMORY_WAIT) {
             rh_schedule_make_ready(schedule, endpoint);
         } else if (schedule->timed_wake == 0 || endpoint->wake_at < schedule->timed_wake) {
             schedule->timed_wake = endpoint->wake_at;
@@ -239,7 +239,7 @@ static bool may_have_slot(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_w
     }
     if (first->host && rh_host_take(first->host, first->per_host, class) != RH_SHARE_FREE) {
         if (!rh_schedule_make_jammed(schedule, endpoint)) {
-            refuse_waiting(schedule, endpoint, NO_ROOM_DELAY, now);
+            return_waiting(schedule, endpoint, NO_ROOM_DELAY, now);
         }
         return false;
     }
@@ -260,11 +260,11 @@ static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
         rh_schedule_move(schedule, endpoint, RH_LIST_FULL);
         return false;
     case RH_BLOCKED_BY_BREAKER:
-        refuse_waiting(schedule, endpoint, until - now, now);
+        return_waiting(schedule, endpoint, until - now, now);
         return false;
     case RH_BLOCKED_BY_TIME:
-        if (until - now > SHORT_WAIT) {
-            refuse_waiting(schedule, endpoint, until - now, now);
+        if (until - now > MAX_MEMORY_WAIT) {
+            return_waiting(schedule, endpoint, until - now, now);
         } else {
             set_timer(schedule, endpoint, until);
         }
@@ -283,7 +283,7 @@ static bool is_late(const rh_work_t *work, apr_time_t now)
 static void drop_late(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
 {
     while (endpoint->waiting_count > 0 && is_late(APR_RING_FIRST(&endpoint->waiting), now)) {
-        refuse(schedule, rh_schedule_dequeue(schedule, endpoint), 0, 0);
+        return_job(schedule, rh_schedule_dequeue(schedule, endpoint), 0, 0);
     }
     if (endpoint->waiting_count == 0) {
         rh_schedule_rest(schedule, endpoint, now);
@@ -414,7 +414,7 @@ rh_work_t *rh_schedule_refused(rh_schedule_t *schedule)
 void rh_schedule_refuse_all(rh_schedule_t *schedule)
 {
     while (!APR_RING_EMPTY(&schedule->holders, rh_endpoint_t, holder)) {
-        refuse_waiting(schedule, APR_RING_FIRST(&schedule->holders), 0, 0);
+        return_waiting(schedule, APR_RING_FIRST(&schedule->holders), 0, 0);
     }
 }
 

@@ -7,7 +7,7 @@
 #define CANCEL_CHUNK "2000"
 /** Rows that housekeeping removes at a time, and how often it does so in one call. */
 #define OLD_CHUNK "2000"
-#define MOST_CHUNKS 25
+#define MAX_CHUNKS 25
 
 const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later)
 {
@@ -59,7 +59,7 @@ static apr_status_t remove_old(rh_queue_impl_t *queue, const rh_statement_t *sta
     apr_status_t status = APR_SUCCESS;
     int i;
 
-    for (i = 0; i < MOST_CHUNKS && status == APR_SUCCESS; i++) {
+    for (i = 0; i < MAX_CHUNKS && status == APR_SUCCESS; i++) {
         call_t call = {statement, 2, args, 0};
 
         status = rh_store_run(queue->source, writes, call_work, &call, scratch);
@@ -129,7 +129,7 @@ static apr_status_t count_backlog(rh_queue_t *self, apr_pool_t *scratch, rh_back
     return status;
 }
 
-static apr_status_t release(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch)
+static apr_status_t release_lease(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
     const char *arg = rh_store_number(scratch, lease);
@@ -149,7 +149,7 @@ rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
     queue->base.maintain = maintain;
     queue->base.backlog = count_backlog;
     queue->base.work_job = rh_queue_work_job;
-    queue->base.release = release;
+    queue->base.release = release_lease;
     queue->source = source;
     rh_uuid_floor(0, queue->walk.at.subscription);
     return &queue->base;

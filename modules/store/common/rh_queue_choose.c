@@ -8,8 +8,8 @@
 /** Subscriptions that one statement of a walk looks at: few at first, as few may do; and how many
  * of these statements a claim makes. */
 #define FIRST_STEPS 32
-#define MOST_STEPS 256
-#define MOST_WALKS 16
+#define MAX_STEPS 256
+#define MAX_WALKS 16
 /** Longest walk of one claim, and how many times its duration passes before the next walk. */
 #define WALK_FOR apr_time_from_msec(20)
 #define WALK_REST 4
@@ -18,7 +18,7 @@
 /** How long ordered subscriptions that wait for the spool are left alone. */
 #define HELD_FOR apr_time_from_msec(100)
 /** Subscriptions whose deliveries a claim cancels, and when it comes again for more. */
-#define MOST_CANCELLED 16
+#define MAX_CANCELLED 16
 #define CANCEL_AGAIN apr_time_from_msec(20)
 
 /** A walk leaves a tenant that got one in this many of the jobs that the claim may still take. */
@@ -93,7 +93,7 @@ static void look_at(choice_t *choice, const char **row)
     apr_int64_t pause = rh_db_number(row[6]);
 
     if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
-        if (choice->ended->nelts < MOST_CANCELLED) {
+        if (choice->ended->nelts < MAX_CANCELLED) {
             APR_ARRAY_PUSH(choice->ended, const char **) = row;
         } else {
             choice->left_over = true;
@@ -310,7 +310,7 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
         queue->walk.begun = true;
     }
     choice->tenant_share = choice->room / TENANTS_PER_WALK;
-    for (walks = 0; walks < MOST_WALKS && choice->room > 0; walks++) {
+    for (walks = 0; walks < MAX_WALKS && choice->room > 0; walks++) {
         apr_array_header_t *rows;
         apr_status_t status;
         bool jumped = false;
@@ -339,7 +339,7 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
             stroll.tenant = "";
             stroll.id = "00000000-0000-0000-0000-000000000000";
         }
-        steps = steps * 2 < MOST_STEPS ? steps * 2 : MOST_STEPS;
+        steps = steps * 2 < MAX_STEPS ? steps * 2 : MAX_STEPS;
     }
     go_to(&queue->walk.at, stroll.tenant, stroll.id);
     if (choice->room > 0) {
