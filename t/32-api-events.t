@@ -135,4 +135,27 @@ is_([len(api.get(f"/events?limit=1&from={year}-01-01T00:00:00+00:00").json)
 is_(len(api.get("/events?to=2020-01-01T00:00:00Z").json), 0, "?to=")
 is_(api.get("/events?from=x").status, 400, "?from= must be a time")
 is_(api.get("/events/" + "0" * 36).status, 404, "no such event")
+
+# Filters of the log.
+finder, app = httpd.api("finder"), httpd.api("finder", "app")
+type_ = finder.get("/event-types").json[0]["type"]
+ids = app.post("/events", [{"type": type_, "key": f"k{n}", "data": {"n": n, "name": f"Ada {n}%"}}
+                           for n in range(3)]).json["ids"]
+finder.subscribe(receiver.url + "/finder", [type_])
+matched = app.post("/events", {"type": type_, "key": "k1", "data": {"n": 9}}).json["id"]
+
+
+def found(query):
+    return [row["id"] for row in finder.get("/events?" + query).json]
+
+
+is_(found("key=k1"), [matched, ids[1]], "events are found by their key")
+is_(found("key=k1&unmatched=true"), [ids[1]], "and by having no delivery")
+is_(found("source=publish&limit=2"), [matched, ids[2]], "by their source, page by page")
+is_(found("source=capture"), [], "of which there may be none")
+answer = finder.get("/events?q=aDA%202%25")
+is_([row["id"] for row in answer.json], [ids[2]], "and by a text in their data, whatever its case")
+ok(re.fullmatch(r"\S+Z/\S+Z", answer.headers["X-Hook-Searched"]), "the span of time is named")
+is_([finder.get("/events?" + bad).status for bad in ("source=x", "unmatched=1")], [400, 400],
+    "bad values are refused")
 done_testing()

@@ -128,10 +128,20 @@ apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
 apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool, rh_event_t **row);
 
-/** @param type NULL: all. from/to: microseconds, 0: open. Rows are rh_event_t *, with
- * RH_EVENT_PREVIEW characters of data where `data_bytes` is larger than that. */
-apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant, const char *type,
-                                 apr_time_t from, apr_time_t to, const rh_page_t *page,
+/** What a list of events shows; NULL and zero members do not restrict. */
+typedef struct rh_event_filter_t {
+    const char *type, *key;
+    const char *sources; /**< JSON array of rh_event_source_name's; NULL: all */
+    bool unmatched;      /**< only events that have no delivery */
+    const char *text;    /**< only events with this in their data, whatever its case: reads all data
+                              between from and to */
+    apr_time_t from, to; /**< microseconds */
+} rh_event_filter_t;
+
+/** Rows are rh_event_t *, with RH_EVENT_PREVIEW characters of data where `data_bytes` is larger
+ * than that. */
+apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant,
+                                 const rh_event_filter_t *filter, const rh_page_t *page,
                                  apr_pool_t *pool, apr_array_header_t **rows);
 
 /** What a list of deliveries shows; zero or NULL members do not restrict. */

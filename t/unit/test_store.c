@@ -513,9 +513,9 @@ static void test_again(void)
     succeeded(rh_store_subscription_delete(store, "again", one->id, 0, pool), "unsubscribed");
     check_state(JOB(jobs, 0), RH_DELIVERY_CANCELLED, "cancels what is pending");
     drop_jobs(jobs);
-    rh_store_event_list(store, "again", NULL, began, 0, &page, pool, &rows);
+    rh_store_event_list(store, "again", &(rh_event_filter_t){.from = began}, &page, pool, &rows);
     is_int(rows->nelts, 4, "the log of events stays");
-    rh_store_event_list(store, "again", "a.b", 0, 0, &page, pool, &rows);
+    rh_store_event_list(store, "again", &(rh_event_filter_t){.type = "a.b"}, &page, pool, &rows);
     is_int(rows->nelts, 2, "and can be asked for a type");
 }
 

@@ -33,14 +33,14 @@ static bool add_sample(rh_api_t *api, rh_json_inference_t *inference, const rh_e
 static int answer_inferred(rh_api_t *api)
 {
     rh_json_inference_t *inference = rh_json_inference_make(api->r->pool);
+    rh_event_filter_t filter = {.type = api->parameter};
     rh_page_t page = {MAX_SAMPLES, NULL};
     apr_size_t bytes = 0;
     apr_array_header_t *rows;
     apr_status_t status;
     const char *text;
 
-    status = rh_store_event_list(api->store, api->tenant, api->parameter, 0, 0, &page, api->r->pool,
-                                 &rows);
+    status = rh_store_event_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }

@@ -50,6 +50,9 @@ extern const rh_statement_t rh_sql_subscription_delete;
 extern const rh_statement_t rh_sql_event_get;
 /** (tenant, lowest id, id to end before[, type], limit) */
 extern const rh_statement_t rh_sql_event_list, rh_sql_event_list_type;
+/** (tenant, lowest, end, then each twice but the fourth: type, key, sources, unmatched, text, and
+ * limit) */
+extern const rh_statement_t rh_sql_event_list_filtered;
 /** (tenant[, subscription or event], lowest id, id to end before, type or NULL twice, state or
  * NULL twice, lowest status, status to end before, limit) */
 extern const rh_statement_t rh_sql_delivery_list, rh_sql_delivery_list_subscription,

@@ -40,6 +40,25 @@ const rh_statement_t rh_sql_event_list_type = {
     EVENT_LIST("resthooks.", "::uuid", OF_TYPE, PGSQL_BYTES, PGSQL_PREVIOUS_BYTES),
     EVENT_LIST("resthooks_", "", OF_TYPE, SQLITE_BYTES, SQLITE_PREVIOUS_BYTES)};
 
+/* Each condition holds where its parameter is null. The span of ids bounds what is read. */
+#define FILTERED(S, STATES, FOUND)                                                                 \
+    " AND (%s IS NULL OR e.type = %s) AND (%s IS NULL OR e.key = %s)"                              \
+    " AND (%s IS NULL OR e.source IN (" STATES "))"                                                \
+    " AND (%s IS NULL OR NOT EXISTS (SELECT 1 FROM " S "delivery d"                                \
+    " WHERE d.tenant = e.tenant AND d.event_id = e.id))"                                           \
+    " AND (%s IS NULL OR " FOUND " > 0)"
+
+const rh_statement_t rh_sql_event_list_filtered = {
+    "event_list_filtered",
+    EVENT_LIST("resthooks.", "::uuid",
+               FILTERED("resthooks.", "SELECT json_array_elements_text(%s::json)",
+                        "position(lower(%s) IN lower(e.data))"),
+               PGSQL_BYTES, PGSQL_PREVIOUS_BYTES),
+    EVENT_LIST("resthooks_", "",
+               FILTERED("resthooks_", "SELECT value FROM json_each(%s)",
+                        "instr(lower(e.data), lower(%s))"),
+               SQLITE_BYTES, SQLITE_PREVIOUS_BYTES)};
+
 /*
  * What a pending delivery waits for, in the words of rh_delivery.h. Only a delivery that is not
  * leased and is the first of its key has a time before which it isn't attempted.

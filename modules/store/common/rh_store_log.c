@@ -53,23 +53,36 @@ apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const cha
     return status;
 }
 
-apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant, const char *type,
-                                 apr_time_t from, apr_time_t to, const rh_page_t *page,
+apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant,
+                                 const rh_event_filter_t *filter, const rh_page_t *page,
                                  apr_pool_t *pool, apr_array_header_t **events)
 {
-    const char *args[5];
+    bool plain = !filter->key && !filter->sources && !filter->unmatched && !filter->text;
+    const rh_statement_t *statement = !plain         ? &rh_sql_event_list_filtered
+                                      : filter->type ? &rh_sql_event_list_type
+                                                     : &rh_sql_event_list;
+    const char *args[13];
     apr_array_header_t *rows;
     apr_status_t status;
     int i, n = 3;
 
     args[0] = tenant;
-    rh_store_range(pool, from, to, page->before, &args[1], &args[2]);
-    if (type) {
-        args[n++] = type;
+    rh_store_range(pool, filter->from, filter->to, page->before, &args[1], &args[2]);
+    if (!plain) {
+        args[n++] = filter->type;
+        args[n++] = filter->type;
+        args[n++] = filter->key;
+        args[n++] = filter->key;
+        args[n++] = filter->sources;
+        args[n++] = filter->sources;
+        args[n++] = filter->unmatched ? "1" : NULL;
+        args[n++] = filter->text;
+        args[n++] = filter->text;
+    } else if (filter->type) {
+        args[n++] = filter->type;
     }
     args[n++] = rh_store_number(pool, page->limit);
-    status = rh_store_select(store->source, type ? &rh_sql_event_list_type : &rh_sql_event_list, n,
-                             args, pool, &rows);
+    status = rh_store_select(store->source, statement, n, args, pool, &rows);
     if (status != APR_SUCCESS) {
         return status;
     }
