@@ -305,7 +305,7 @@ struct rh_queue_t {
                            const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,
                            int *waiting);
     /**
-     * Claim due deliveries, fairly: round robin over subscriptions (a cursor inside), at most
+     * Claim due deliveries, fairly: tenants in turn, then the subscriptions of each, at most
      * claim->per_subscription of each; ordered ones only the first of a key, and only when no
      * other of that key is leased. Skips subscriptions that are paused or not active; cancels
      * what belongs to none.

@@ -5,11 +5,17 @@
 #include <apr_hash.h>
 #include <stdlib.h>
 
-/** Subscriptions that one statement of a walk looks at: few at first, as few may do; and how many
- * of these statements a claim makes. */
+/** Subscriptions that one statement of a walk looks at: few at first, which often suffice; and the
+ * maximum of such statements per claim. */
 #define FIRST_STEPS 32
 #define MAX_STEPS 256
 #define MAX_WALKS 16
+/** Jobs that a walk reserves for one subscription, and for one tenant before it goes on to the next
+ * tenant. What they get in the end is decided by allot_jobs. */
+#define WALK_SUBSCRIPTION_JOBS 4
+#define WALK_TENANT_JOBS 16
+/** One job in this many is kept for subscriptions that are not failing. */
+#define RESERVE_DIVISOR 8
 /** Longest walk of one claim, and how many times its duration passes before the next walk. */
 #define WALK_FOR apr_time_from_msec(20)
 #define WALK_REST 4
@@ -21,18 +27,27 @@
 #define MAX_CANCELLED 16
 #define CANCEL_AGAIN apr_time_from_msec(20)
 
-/** A walk leaves a tenant that got one in this many of the jobs that the claim may still take. */
-#define TENANTS_PER_WALK 4
+/** A subscription that has something due. */
+typedef struct want_t {
+    const char *tenant, *id;
+    int rank; /**< in the order in which they were found */
+    int want; /**< jobs that it may get in this claim */
+    int got;
+    int rate;
+    bool ordered, failing;
+} want_t;
 
 typedef struct choice_t {
     rh_queue_impl_t *queue;
     rh_claim_t *claim;
     apr_array_header_t *candidates; /**< of rh_candidate_t */
+    apr_array_header_t *wants;      /**< of want_t */
     apr_hash_t *chosen;             /**< their ids */
     apr_array_header_t *ended;      /**< rows of subscriptions that are gone */
-    int tenant_share;               /**< jobs of one tenant that a walk takes */
     bool left_over;                 /**< more of these, or of their deliveries */
-    int room;                       /**< jobs that may still be taken */
+    int room;                       /**< jobs for which the walk still looks */
+    const char *tenant;             /**< whose subscriptions the walk is at */
+    int tenant_jobs;                /**< reserved for it */
 } choice_t;
 
 /** There is something that only has to wait: the next claim should come no later. */
@@ -43,34 +58,32 @@ static void come_again(const choice_t *choice, apr_interval_time_t wait)
     }
 }
 
-/** What a subscription may get in this claim. */
-static void add_candidate(choice_t *choice, const char **row)
+/** Note what a subscription may get in this claim. */
+static void add_want(choice_t *choice, const char **row)
 {
     int rate = (int)rh_db_number(row[5]), most = (int)rh_db_number(row[2]);
-    rh_candidate_t *candidate;
+    want_t *want;
 
     if (most > choice->claim->per_subscription) {
         most = choice->claim->per_subscription;
     }
-    if (most > choice->room) {
-        most = choice->room;
-    }
-    candidate = apr_array_push(choice->candidates);
-    memset(candidate, 0, sizeof(*candidate));
-    candidate->tenant = row[0];
-    candidate->id = row[1];
-    candidate->ordered = rh_db_number(row[4]) != 0;
-    if (rate > 0) {
+    if (rate > 0 && most > (rate + 9) / 10) {
         /* A tenth of a second's worth. */
-        if (most > (rate + 9) / 10) {
-            most = (rate + 9) / 10;
-        }
-        candidate->pace = ((apr_int64_t)most * 1000 + rate - 1) / rate;
-        come_again(choice, candidate->pace * 1000);
+        most = (rate + 9) / 10;
     }
-    candidate->most = most;
+    want = apr_array_push(choice->wants);
+    memset(want, 0, sizeof(*want));
+    want->tenant = row[0];
+    want->id = row[1];
+    want->rank = choice->wants->nelts;
+    want->want = most;
+    want->rate = rate;
+    want->ordered = rh_db_number(row[4]) != 0;
+    want->failing = rh_db_number(row[7]) != 0;
+    apr_hash_set(choice->chosen, want->id, APR_HASH_KEY_STRING, row);
+    most = most < WALK_SUBSCRIPTION_JOBS ? most : WALK_SUBSCRIPTION_JOBS;
     choice->room -= most;
-    apr_hash_set(choice->chosen, candidate->id, APR_HASH_KEY_STRING, candidate);
+    choice->tenant_jobs += most;
 }
 
 /** Look at the subscriptions behind the place where the last walk ended. */
@@ -108,50 +121,13 @@ static void look_at(choice_t *choice, const char **row)
     } else if (choice->claim->hold_ordered && rh_db_number(row[4]) != 0) {
         come_again(choice, HELD_FOR);
     } else {
-        add_candidate(choice, row);
-    }
-}
-
-/** A row, and how many of its tenant's come before it. */
-typedef struct turn_t {
-    const char **row;
-    int turn, order;
-} turn_t;
-
-static int compare_turns(const void *a, const void *b)
-{
-    const turn_t *left = a, *right = b;
-
-    return left->turn != right->turn ? left->turn - right->turn : left->order - right->order;
-}
-
-/** Bring rows into an order in which tenants take turns: each tenant's first, then its second ones.
- * Of one turn, and of one tenant, the order stays. */
-static void take_turns(apr_array_header_t *rows, apr_pool_t *pool)
-{
-    turn_t *turns = apr_palloc(pool, (apr_size_t)(rows->nelts + 1) * sizeof(*turns));
-    apr_hash_t *counts = apr_hash_make(pool);
-
-    for (int i = 0; i < rows->nelts; i++) {
-        const char **row = rh_row(rows, i);
-        int *count = apr_hash_get(counts, row[0], APR_HASH_KEY_STRING);
-
-        if (!count) {
-            count = apr_pcalloc(pool, sizeof(*count));
-            apr_hash_set(counts, row[0], APR_HASH_KEY_STRING, count);
-        }
-        turns[i] = (turn_t){row, (*count)++, i};
-    }
-    qsort(turns, (size_t)rows->nelts, sizeof(*turns), compare_turns);
-    for (int i = 0; i < rows->nelts; i++) {
-        APR_ARRAY_IDX(rows, i, const char **) = turns[i].row;
+        add_want(choice, row);
     }
 }
 
 /**
- * Look at what is due for the longest time. Where that is not all, half of the room is left for
- * those that a walk finds.
- * @param all receives whether nothing else is due
+ * Look at what has been due for the longest time.
+ * @param all receives true if nothing else is due
  */
 static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool, bool *all)
 {
@@ -160,65 +136,28 @@ static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool,
     apr_status_t status = rh_db_select(
         db, &rh_sql_claim_due, db->dialect == RH_DIALECT_SQLITE ? 2 : 0, sqlite, pool, &rows);
     apr_int64_t due = 0;
-    int left, i;
+    int i;
 
     for (i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
         due += rh_db_number(rh_row(rows, i)[2]);
-    }
-    *all = due < RH_CLAIM_LOOK;
-    left = *all ? 0 : (choice->room + 1) / 2;
-    choice->room -= left;
-    if (status == APR_SUCCESS) {
-        take_turns(rows, pool);
-    }
-    for (i = 0; status == APR_SUCCESS && i < rows->nelts && choice->room > 0; i++) {
         look_at(choice, rh_row(rows, i));
     }
-    choice->room += left;
+    *all = due < RH_CLAIM_LOOK;
     return status;
-}
-
-/** Where the walk left a tenant that had its share; subscription "": at its end. Tenants are hashed
- * to few records: one that takes another's only makes that begin at its first subscription. */
-static rh_left_t *left_at(rh_queue_impl_t *queue, const char *tenant)
-{
-    apr_ssize_t len = APR_HASH_KEY_STRING;
-
-    return &queue->left[apr_hashfunc_default(tenant, &len) % RH_LEFT_COUNT];
-}
-
-/** Remember that a tenant had its share at a subscription. */
-static void leave_tenant(rh_queue_impl_t *queue, const char *tenant, const char *subscription)
-{
-    rh_left_t *left = left_at(queue, tenant);
-
-    apr_cpystrn(left->tenant, tenant, sizeof(left->tenant));
-    apr_cpystrn(left->subscription, subscription, sizeof(left->subscription));
-}
-
-/**
- * Where to go on with a tenant that the walk comes to: after the subscription at which it had its
- * share before. Once: then it begins at its first one again.
- * @return NULL: with the subscription that was found
- */
-static const char *resume_tenant(rh_queue_impl_t *queue, const char **row, apr_pool_t *pool)
-{
-    rh_left_t *left = left_at(queue, row[0]);
-    const char *subscription = NULL;
-
-    if (strcmp(left->tenant, row[0]) == 0 && strcmp(left->subscription, row[1]) >= 0) {
-        subscription = apr_pstrdup(pool, left->subscription);
-    }
-    if (strcmp(left->tenant, row[0]) == 0) {
-        left->tenant[0] = '\0';
-    }
-    return subscription;
 }
 
 static void go_to(rh_place_t *place, const char *tenant, const char *subscription)
 {
     apr_cpystrn(place->tenant, tenant, sizeof(place->tenant));
     apr_cpystrn(place->subscription, subscription, sizeof(place->subscription));
+}
+
+/** Where the last walk left a tenant's subscriptions; tenants whose names collide share one. */
+static rh_place_t *tenant_cursor(rh_queue_impl_t *queue, const char *tenant)
+{
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+
+    return &queue->cursors[apr_hashfunc_default(tenant, &len) % RH_TENANT_CURSORS];
 }
 
 static bool is_behind(const char **row, const rh_place_t *place)
@@ -251,56 +190,59 @@ static void walk_again(choice_t *choice)
     }
 }
 
-/** One walk of a claim. */
-typedef struct stroll_t {
-    const char *tenant, *id; /**< the position: the walk goes on after it */
-    const char *current;     /**< the tenant that gets something now */
-    int before;              /**< room when the walk came to it */
-} stroll_t;
-
-/**
- * Look at one subscription that the walk found.
- * @return true: the next statement begins at another position than after this row
- */
-static bool visit(choice_t *choice, stroll_t *stroll, const char **row, apr_pool_t *pool)
+/** All subscriptions of the walk's tenant were seen: the next walk begins with its first again. */
+static void leave_tenant(choice_t *choice)
 {
-    rh_queue_impl_t *queue = choice->queue;
+    rh_place_t *cursor = choice->tenant ? tenant_cursor(choice->queue, choice->tenant) : NULL;
 
-    if (!stroll->current || strcmp(stroll->current, row[0]) != 0) {
-        const char *resume = resume_tenant(queue, row, pool);
-
-        stroll->current = row[0];
-        stroll->before = choice->room;
-        if (resume) {
-            stroll->tenant = row[0];
-            stroll->id = resume;
-            return true;
-        }
+    if (cursor && strcmp(cursor->tenant, choice->tenant) == 0) {
+        cursor->tenant[0] = '\0';
     }
-    stroll->tenant = row[0];
-    stroll->id = row[1];
-    if (!apr_hash_get(choice->chosen, row[1], APR_HASH_KEY_STRING)) {
-        look_at(choice, row);
-    }
-    if (stroll->before - choice->room >= choice->tenant_share) {
-        leave_tenant(queue, row[0], row[1]);
-        stroll->id = RH_LAST_ID;
-        stroll->current = NULL;
-        return true;
-    }
-    return false;
+    choice->tenant = NULL;
 }
 
 /**
- * Go around the subscriptions, from after the last one that got something, until there is enough
- * to do: once at most. It may take several claims. A tenant that has its share is left for the next
- * one, and its further subscriptions come when the walk is there again.
+ * Look at one row of a walk.
+ * @param id receives where the walk goes on within the tenant
+ * @return false if the rows that follow are not to be looked at: the walk goes on after `id`
+ */
+static bool take_step(choice_t *choice, const char **row, const char **id)
+{
+    rh_place_t *cursor = tenant_cursor(choice->queue, row[0]);
+
+    if (!choice->tenant || strcmp(choice->tenant, row[0]) != 0) {
+        leave_tenant(choice);
+        choice->tenant = row[0];
+        choice->tenant_jobs = 0;
+        if (strcmp(cursor->tenant, row[0]) == 0 && strcmp(row[1], cursor->subscription) <= 0) {
+            *id = apr_pstrdup(choice->wants->pool, cursor->subscription);
+            return false;
+        }
+    }
+    *id = row[1];
+    if (!apr_hash_get(choice->chosen, row[1], APR_HASH_KEY_STRING)) {
+        look_at(choice, row);
+    }
+    if (choice->tenant_jobs >= WALK_TENANT_JOBS) {
+        go_to(cursor, row[0], row[1]);
+        choice->tenant = NULL;
+        *id = RH_LAST_ID;
+        return false;
+    }
+    return true;
+}
+
+/**
+ * Go around the tenants, from the one where the last walk ended, until there is enough to do; at
+ * most once around, which may take several claims. Of a tenant with many subscriptions it looks at
+ * a few and goes on, so that their number costs no other tenant anything; the next time it looks at
+ * the ones that follow.
  */
 static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
 {
     rh_queue_impl_t *queue = choice->queue;
-    stroll_t stroll = {apr_pstrdup(pool, queue->walk.at.tenant),
-                       apr_pstrdup(pool, queue->walk.at.subscription), NULL, 0};
+    const char *tenant = apr_pstrdup(pool, queue->walk.at.tenant);
+    const char *id = apr_pstrdup(pool, queue->walk.at.subscription);
     apr_time_t began = apr_time_now();
     int steps = FIRST_STEPS, walks, i;
 
@@ -309,39 +251,40 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
         queue->walk.wrapped = false;
         queue->walk.begun = true;
     }
-    choice->tenant_share = choice->room / TENANTS_PER_WALK;
     for (walks = 0; walks < MAX_WALKS && choice->room > 0; walks++) {
+        bool whole = true;
         apr_array_header_t *rows;
         apr_status_t status;
-        bool jumped = false;
 
         if (apr_time_now() - began > WALK_FOR) {
             break;
         }
-        status = walk(db, choice, stroll.tenant, stroll.id, steps, pool, &rows);
+        status = walk(db, choice, tenant, id, steps, pool, &rows);
         if (status != APR_SUCCESS) {
             queue->walk.begun = false;
             return status;
         }
-        for (i = 0; i < rows->nelts && choice->room > 0 && !jumped; i++) {
+        for (i = 0; i < rows->nelts && choice->room > 0 && whole; i++) {
             const char **row = rh_row(rows, i);
 
             if (queue->walk.wrapped && is_behind(row, &queue->walk.from)) {
                 return end_walk(queue);
             }
-            jumped = visit(choice, &stroll, row, pool);
+            tenant = row[0];
+            whole = take_step(choice, row, &id);
         }
-        if (rows->nelts < steps && choice->room > 0 && !jumped) {
+        if (whole && rows->nelts < steps && choice->room > 0) {
             if (queue->walk.wrapped) {
                 return end_walk(queue);
             }
             queue->walk.wrapped = true;
-            stroll.tenant = "";
-            stroll.id = "00000000-0000-0000-0000-000000000000";
+            leave_tenant(choice);
+            tenant = "";
+            id = "00000000-0000-0000-0000-000000000000";
         }
         steps = steps * 2 < MAX_STEPS ? steps * 2 : MAX_STEPS;
     }
-    go_to(&queue->walk.at, stroll.tenant, stroll.id);
+    go_to(&queue->walk.at, tenant, id);
     if (choice->room > 0) {
         come_again(choice, WALK_REST * (apr_time_now() - began) + 1000);
     } else {
@@ -350,12 +293,104 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
     return APR_SUCCESS;
 }
 
+/* ---- shares ---- */
+
+static int compare_wants(const void *left, const void *right)
+{
+    const want_t *a = left, *b = right;
+    int order = strcmp(a->tenant, b->tenant);
+
+    return order != 0 ? order : a->rank - b->rank;
+}
+
+/** Give one job to the tenant's subscription that has fewest so far. @return true if one got it */
+static bool give_one(want_t *first, const want_t *end, bool failing_too)
+{
+    want_t *next = NULL;
+
+    for (want_t *want = first; want < end; want++) {
+        if (want->got < want->want && (failing_too || !want->failing) &&
+            (!next || want->got < next->got)) {
+            next = want;
+        }
+    }
+    if (next) {
+        next->got++;
+    }
+    return next != NULL;
+}
+
+/** Give jobs to tenants in turn, beginning after the one that got the last. @return how many are
+ * left */
+static int give_in_turn(choice_t *choice, int room, bool failing_too)
+{
+    want_t *wants = (want_t *)choice->wants->elts;
+    int count = choice->wants->nelts, start = 0, given;
+
+    while (start < count && strcmp(wants[start].tenant, choice->queue->last_tenant) <= 0) {
+        start++;
+    }
+    do {
+        given = 0;
+        for (int i = 0, first = start < count ? start : 0, end; i < count && room > 0;
+             i += end - first, first = end < count ? end : 0) {
+            for (end = first + 1;
+                 end < count && strcmp(wants[end].tenant, wants[first].tenant) == 0; end++) {
+            }
+            if (give_one(wants + first, wants + end, failing_too)) {
+                apr_cpystrn(choice->queue->last_tenant, wants[first].tenant,
+                            sizeof(choice->queue->last_tenant));
+                given++;
+                room--;
+            }
+        }
+    } while (room > 0 && given > 0);
+    return room;
+}
+
+static void add_candidate(choice_t *choice, const want_t *want)
+{
+    rh_candidate_t *candidate = apr_array_push(choice->candidates);
+
+    memset(candidate, 0, sizeof(*candidate));
+    candidate->tenant = want->tenant;
+    candidate->id = want->id;
+    candidate->ordered = want->ordered;
+    candidate->most = want->got;
+    if (want->rate > 0) {
+        candidate->pace = ((apr_int64_t)want->got * 1000 + want->rate - 1) / want->rate;
+        come_again(choice, candidate->pace * 1000);
+    }
+}
+
 /**
- * Choose the subscriptions to take from, until there is enough to do. What is due is mostly seen
- * at once; a walk finds what is due behind a backlog, and now and then what belongs to a
- * subscription that is gone, due or not.
+ * Share the claim's jobs out: tenants in turn, then a tenant's subscriptions. So a tenant gains
+ * nothing by having many of them. A part is kept for subscriptions that are not failing, whose
+ * deliveries are mostly first attempts.
  */
-static apr_status_t find_candidates(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
+static void allot_jobs(choice_t *choice)
+{
+    int limit = choice->claim->limit, reserve = limit / RESERVE_DIVISOR, left;
+
+    qsort(choice->wants->elts, (apr_size_t)choice->wants->nelts, sizeof(want_t), compare_wants);
+    left = give_in_turn(choice, limit - reserve, true) + reserve;
+    left = give_in_turn(choice, left, false);
+    give_in_turn(choice, left, true);
+    for (int i = 0; i < choice->wants->nelts; i++) {
+        const want_t *want = &APR_ARRAY_IDX(choice->wants, i, want_t);
+
+        if (want->got > 0) {
+            add_candidate(choice, want);
+        }
+    }
+}
+
+/**
+ * Find what has something due. Usually all of it is found at once by its time; a walk finds what is
+ * due behind a backlog and, from time to time, what belongs to a subscription that is gone, due or
+ * not.
+ */
+static apr_status_t find_wants(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
 {
     rh_queue_impl_t *queue = choice->queue;
     apr_time_t now = apr_time_now();
@@ -363,6 +398,8 @@ static apr_status_t find_candidates(rh_db_t *db, choice_t *choice, apr_pool_t *p
                       queue->walk.next > now + WALK_SPACING;
     apr_status_t status = look_at_due(db, choice, pool, &all);
 
+    choice->room = choice->claim->limit;
+    choice->tenant = NULL;
     return status == APR_SUCCESS && (walks || !all) ? walk_around(db, choice, pool) : status;
 }
 
@@ -372,11 +409,11 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
 
     /* It may be a second try. */
     choice->claim->again = 0;
-    choice->room = choice->claim->limit;
     apr_array_clear(choice->candidates);
+    apr_array_clear(choice->wants);
     apr_array_clear(choice->ended);
     apr_hash_clear(choice->chosen);
-    return find_candidates(db, choice, pool);
+    return find_wants(db, choice, pool);
 }
 
 /** In a transaction on SQLite: cancel what belongs to subscriptions that are gone. */
@@ -403,6 +440,7 @@ apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
     apr_status_t status;
 
     choice.chosen = apr_hash_make(pool);
+    choice.wants = apr_array_make(pool, 64, sizeof(want_t));
     choice.ended = apr_array_make(pool, 4, sizeof(const char **));
     /* Most looks find nothing: on SQLite they must not keep writers out. */
     status = rh_store_run(queue->source, false, choose, &choice, pool);
@@ -411,5 +449,8 @@ apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
                               cancel_ended, &choice, pool);
     }
     walk_again(&choice);
+    if (status == APR_SUCCESS) {
+        allot_jobs(&choice);
+    }
     return status;
 }

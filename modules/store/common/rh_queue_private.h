@@ -15,13 +15,8 @@ typedef struct rh_place_t {
     char subscription[RH_UUID_LEN + 1];
 } rh_place_t;
 
-/** Where a walk left a tenant that had its share of a claim; tenant "": unused. */
-typedef struct rh_left_t {
-    char tenant[RH_MAX_NAME + 1];
-    char subscription[RH_UUID_LEN + 1];
-} rh_left_t;
-
-#define RH_LEFT_COUNT 64
+/** Tenants whose subscriptions a walk looks at in turns; of more, some begin again too early. */
+#define RH_TENANT_CURSORS 64
 
 typedef struct rh_queue_impl_t {
     rh_queue_t base;
@@ -34,7 +29,8 @@ typedef struct rh_queue_impl_t {
         bool left_over;  /**< it found more that is to be cancelled than a claim cancels */
         apr_time_t next; /**< there is one now and then, whatever is due */
     } walk;
-    rh_left_t left[RH_LEFT_COUNT]; /**< by a hash of the tenant */
+    rh_place_t cursors[RH_TENANT_CURSORS]; /**< by hash of the tenant; empty tenant: unused */
+    char last_tenant[RH_MAX_NAME + 1];     /**< got the last job of the last claim */
 } rh_queue_impl_t;
 
 /** Now, in milliseconds, of this host: SQLite's clock. */
@@ -59,11 +55,14 @@ typedef struct rh_candidate_t {
 /**
  * Choose the subscriptions that a claim takes from.
  *
- * Usually few deliveries are due; they are found directly through the index on due_at, however many
- * others wait. If more are due, half of the claim is for the oldest and half for those that a walk
- * around the subscriptions finds. The walk costs the same per subscription, whatever its backlog,
- * and continues in the next claim, so the backlog of one does not delay the others. From time to
- * time a walk runs anyway, to cancel deliveries of subscriptions that are gone.
+ * Usually few deliveries are due; they are found directly through the index on due_at, however
+ * many others wait. Where more are due than one statement looks at, a walk finds others as well: it
+ * goes from tenant to tenant and looks at a few subscriptions of each, at the same cost whatever
+ * their backlog, and goes on in the next claim. The jobs of the claim are then shared out to the
+ * tenants in turn, and among a tenant's subscriptions, with a reserve for those that are not
+ * failing. So neither a backlog nor many subscriptions delay another tenant. From time to time
+ * there is a walk anyway, for what belongs to a subscription that is gone: it is cancelled, due or
+ * not.
  *
  * @param claim `again` is set when what isn't chosen may be soon
  * @param candidates receives rh_candidate_t, whose strings are in `pool`

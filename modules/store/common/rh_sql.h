@@ -126,7 +126,7 @@ extern const rh_statement_t rh_sql_idempotency_get;
 /** Maximum number of due deliveries that a claim reads, the oldest first. */
 #define RH_CLAIM_LOOK 512
 /** Subscriptions owning due deliveries. Parameters (SQLite only): now, now. Rows: tenant, id, how
- * many of the deliveries are due, state, ordered, rate limit, pause left. */
+ * many of the deliveries are due, state, ordered, rate limit, pause left, whether it is failing. */
 extern const rh_statement_t rh_sql_claim_due;
 /** Subscriptions with deliveries in the queue, after a position. Parameters: tenant, subscription,
  * steps, now, maximum of one subscription, now (times: SQLite only). Rows as before. */

@@ -1,0 +1,158 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Claims share their jobs out to tenants: on SQLite, and on PostgreSQL where $RH_PGSQL names a
+ * cluster. */
+#include "store_databases.h"
+
+#include "rh_schema.h"
+#include "rh_store_open.h"
+#include "rh_uuid.h"
+
+/** Subscriptions of the tenant that has many, and events that each of them gets. */
+#define NOISY_SUBSCRIPTIONS 60
+#define NOISY_EVENTS 12
+
+static const char *database;
+static rh_store_t *store;
+static rh_queue_t *queue;
+
+static const char *make_id(void)
+{
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+
+    rh_uuid_make(id);
+    return id;
+}
+
+static void subscribe(const char *tenant)
+{
+    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+
+    subscription->tenant = tenant;
+    subscription->id = make_id();
+    subscription->target_url = "https://example.com/in";
+    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(subscription->events, const char *) = "*";
+    subscription->description = "";
+    subscription->headers = "{}";
+    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+    subscription->base_url = "https://api.example.com/hooks";
+    if (rh_store_subscription_create(store, subscription, 100000, pool) != APR_SUCCESS) {
+        ok(false, "%s: a subscription is made", database);
+    }
+}
+
+/** Store events of a tenant, leaving their deliveries to a claim. */
+static void store_events(const char *tenant, int count)
+{
+    rh_claim_t none = {.lease = 1};
+    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
+    int waiting = 0;
+
+    for (int i = 0; i < count; i++) {
+        rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+        rh_commit_t item = {0}, *items[] = {&item};
+
+        event->id = make_id();
+        event->tenant = tenant;
+        event->type = "thing.made";
+        event->time = apr_time_now();
+        event->data.data = "{}";
+        event->data.len = 2;
+        item.event = event;
+        if (queue->commit(queue, items, 1, &none, pool, jobs, &waiting) != APR_SUCCESS) {
+            ok(false, "%s: an event is stored", database);
+        }
+    }
+}
+
+/** Claim, and count the jobs. @param of receives how many are the tenant's; @param seen the
+ * subscriptions that got any; both may be NULL */
+static int claim_jobs(int limit, const char *tenant, int *of, apr_hash_t *seen)
+{
+    rh_claim_t what = {
+        .limit = limit, .per_subscription = 16, .lease = 4711, .lease_for = apr_time_from_sec(600)};
+    apr_array_header_t *jobs = apr_array_make(pool, 4, sizeof(rh_job_t *));
+
+    if (queue->claim(queue, &what, pool, jobs) != APR_SUCCESS) {
+        ok(false, "%s: a claim works", database);
+    }
+    for (int i = 0; i < jobs->nelts; i++) {
+        rh_job_t *job = APR_ARRAY_IDX(jobs, i, rh_job_t *);
+
+        if (of && strcmp(job->tenant, tenant) == 0) {
+            ++*of;
+        }
+        if (seen) {
+            apr_hash_set(seen, apr_pstrdup(pool, job->subscription_id), APR_HASH_KEY_STRING, "");
+        }
+        rh_job_destroy(job);
+    }
+    return jobs->nelts;
+}
+
+/** Claim until the tenant gets something. @return in which claim; 0: in none of `max` */
+static int claims_until(const char *tenant, int limit, int max)
+{
+    for (int n = 1; n <= max; n++) {
+        int of = 0;
+
+        claim_jobs(limit, tenant, &of, NULL);
+        if (of > 0) {
+            return n;
+        }
+    }
+    return 0;
+}
+
+static void run_all(const char *driver, const char *params)
+{
+    static rh_log_t quiet;
+    apr_hash_t *seen = apr_hash_make(pool);
+    rh_db_source_t *source[2];
+    const char *problem;
+    int total = 0, got, of = 0, first;
+
+    database = driver;
+    for (int i = 0; i < 2; i++) {
+        rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
+    }
+    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS, "%s: tables",
+            database)) {
+        return;
+    }
+    store = rh_store_make(pool, source[0]);
+    queue = rh_queue_make(pool, source[1]);
+    for (int i = 0; i < NOISY_SUBSCRIPTIONS; i++) {
+        subscribe("noisy");
+    }
+    for (int i = 0; i < 2; i++) {
+        subscribe("also");
+        subscribe("small");
+    }
+    store_events("noisy", NOISY_EVENTS);
+    store_events("small", 4);
+    first = claims_until("small", 4, 4);
+    ok(first > 0, "%s: a claim of four soon has one of a tenant behind %d older deliveries (%d)",
+       database, NOISY_SUBSCRIPTIONS * NOISY_EVENTS, first);
+    store_events("also", 2);
+    first = claims_until("also", 1, 8);
+    ok(first > 0, "%s: and so have claims of a single one (%d)", database, first);
+    store_events("small", 2);
+    claim_jobs(16, "small", &of, NULL);
+    ok(of >= 4, "%s: tenants get equal shares, whatever they have: %d of 16", database, of);
+    for (int n = 0; n < 2 * NOISY_SUBSCRIPTIONS * NOISY_EVENTS / 64; n++) {
+        total += got = claim_jobs(64, NULL, NULL, seen);
+        if (n == NOISY_SUBSCRIPTIONS / 8) {
+            ok(apr_hash_count(seen) >= NOISY_SUBSCRIPTIONS,
+               "%s: every subscription of a tenant gets its turn", database);
+        }
+    }
+    ok(total > NOISY_SUBSCRIPTIONS * NOISY_EVENTS / 2 && got == 0 &&
+           claim_jobs(64, NULL, NULL, NULL) == 0,
+       "%s: and in the end all is claimed", database);
+}
+
+int main(void)
+{
+    return test_databases("rh_shares", run_all);
+}
