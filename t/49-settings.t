@@ -86,7 +86,7 @@ api, app = httpd.api(), httpd.api(role="app")
 never = Httpd(start=False, config="RestHooksSchema check", extra=TYPE, expect=[r"RH0707", r"AH00020"])
 never.start(wait=False)
 is_(never.wait_end() != 0, True, "RestHooksSchema check: httpd does not start without tables")
-like(never.log(), r"RH0707.*no tables", "and says why")
+like(never.log(), r"RH0707.*tables do not exist", "and says why")
 schema = "resthooks." if DB == "pgsql" else "resthooks_"
 httpd.stop()
 kept = Httpd(config="RestHooksSchema check", extra=TYPE, database=httpd.database)
