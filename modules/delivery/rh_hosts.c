@@ -69,14 +69,12 @@ static void drop_place(place_t *place)
 /** Make the record of a tenant at a host. Mutex held. */
 static rh_host_t *make_host(rh_hosts_t *hosts, const char *name, const char *tenant)
 {
-    place_t *place = find_place(hosts, name);
     apr_size_t name_len = strlen(name) + 1, tenant_len = strlen(tenant) + 1;
-    rh_host_t *host = place ? calloc(1, sizeof(*host) + name_len + tenant_len) : NULL;
+    rh_host_t *host = calloc(1, sizeof(*host) + name_len + tenant_len);
+    place_t *place = host ? find_place(hosts, name) : NULL;
 
-    if (!host) {
-        if (place) {
-            drop_place(place);
-        }
+    if (!place) {
+        free(host);
         return NULL;
     }
     host->place = place;

@@ -32,7 +32,9 @@ static const char *find_name(struct json_object *headers, const char *name)
 /** True if the object has the same name before this one, in another case. */
 static bool is_repeated(struct json_object *value, const char *name)
 {
-    return strcmp(find_name(value, name), name) != 0;
+    const char *first = find_name(value, name);
+
+    return first && strcmp(first, name) != 0;
 }
 
 /** Remove a field, whatever its case; with `except` only where it is spelled otherwise. */

@@ -455,22 +455,18 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
         if ((*events)->nelts > 0) {
             return APR_SUCCESS; /* whatever stopped the reading is met again behind these */
         }
-        switch (record) {
-        case RECORD_ERROR:
+        if (record == RECORD_ERROR) {
             return status;
-        case RECORD_DAMAGED:
+        }
+        /* Our own appends are whole: a file that ends early while events are pending was touched.
+         */
+        if (record == RECORD_DAMAGED || record_follows(file, pool) ||
+            (file != &spool->adopted && rh_spool_pending(spool))) {
             set_aside(spool, file);
-            break;
-        default:
-            if (record_follows(file, pool)) {
-                set_aside(spool, file);
-            } else if (file == &spool->adopted) {
-                file_remove(file, spool);
-            } else if (rh_spool_pending(spool)) {
-                set_aside(spool, file); /* our own appends are whole: the file was touched */
-            } else {
-                return APR_SUCCESS;
-            }
+        } else if (file == &spool->adopted) {
+            file_remove(file, spool);
+        } else {
+            return APR_SUCCESS;
         }
     }
 }
