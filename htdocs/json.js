@@ -67,6 +67,41 @@ export function member(text, name) {
   }
 }
 
+/** The members of an object as [name, text of the value], in order. */
+export function members(text) {
+  const found = [];
+  let token = next(text, 0);
+  if (!token || token.text !== "{") {
+    return found;
+  }
+  for (;;) {
+    token = next(text, token.end);
+    if (!token || token.text === "}") {
+      return found;
+    }
+    if (token.text !== ",") {
+      const colon = next(text, token.end);
+      const end = valueEnd(text, colon.end);
+      found.push([JSON.parse(token.text), text.slice(colon.end, end).trim()]);
+      token = { end };
+    }
+  }
+}
+
+/**
+ * What a patch (RFC 7396) that leads from `now` back to what was before tells of the members that
+ * changed: [path, text before, text now]; null where there was, or is, none.
+ */
+export function differences(patch, now, path = "") {
+  const current = new Map(members(now));
+  return members(patch).flatMap(([name, before]) => {
+    const place = path + name, value = current.get(name) ?? null;
+    return before.startsWith("{") && value?.startsWith("{")
+      ? differences(before, value, `${place}.`)
+      : [[place, before === "null" ? null : before, value]];
+  });
+}
+
 /** The texts of an array's items. */
 export function items(text) {
   const found = [];

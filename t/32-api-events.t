@@ -37,6 +37,18 @@ ok(data in row.text, "byte for byte")
 is_([d["subscription_id"] for d in row.json["deliveries"]], [subscription["id"]],
     "with its delivery")
 
+# What was there before.
+before = '{"total": 12345678901234567890, "note":null}'
+answer = app.post("/events", '{"type":"invoice.paid","data":{"total":2,"note":"n"},"previous":%s}' % before)
+is_(answer.status, 202, "an event can have what was there before")
+receiver.wait_for(2, "/in")
+is_(receiver.received("/in")[1].headers["X-Hook-Changed"], "/total,/note", "targets are told what changed")
+row = api.get("/events/" + answer.json["id"])
+ok('"previous":' + before in row.text, "and the log has it, byte for byte") or diag(row.text)
+for wrong in ("[1]", '"x"', "1"):
+    answer = app.post("/events", '{"type":"invoice.paid","data":1,"previous":%s}' % wrong)
+    is_((answer.status, answer.json["errors"][0]["field"]), (422, "previous"), f"{wrong} is no patch")
+
 # Idempotency.
 first = app.post("/events", {"type": "invoice.paid", "data": {"n": 1}, "id": "once"}).json["id"]
 again = app.post("/events", {"type": "invoice.paid", "data": {"n": 2}, "id": "once"})
@@ -59,7 +71,7 @@ for thread in threads:
 for thread in threads:
     thread.join()
 is_((len(results), len(set(results))), (8, 1), "eight at once get one id")
-receiver.wait_for(6, "/in")
+receiver.wait_for(7, "/in")
 ok(receiver.quiet(1, "/in"), "and nothing is sent twice")
 is_(sum('"race"' in b for b in bodies()), 1, "not one of them")
 

@@ -2,8 +2,8 @@
 /* One event: what it says, who was sent it, and why the others were not. */
 import { get, subscriptions } from "../api.js";
 import { fill, h } from "../dom.js";
-import { badge, called, moment, number, plural, when } from "../format.js";
-import { member } from "../json.js";
+import { badge, called, cut, moment, number, plural, when } from "../format.js";
+import { differences, member, pretty } from "../json.js";
 import { link } from "../link.js";
 import { covers, types } from "../patterns.js";
 import { back } from "../trail.js";
@@ -13,6 +13,9 @@ import { deliveryList } from "./rows.js";
 
 const MOST = 50;
 const MINUTE = 60000;
+/** Maximum numbers of a change's members, and of a value's characters, that are shown. */
+const MOST_CHANGED = 100;
+const VALUE_SHOWN = 1000;
 
 /** Whether its deliveries are all there are. */
 const all = (event) => event.deliveries.length < MOST_SENT;
@@ -68,6 +71,30 @@ function judge(one) {
   h("p", null, "Open a delivery to see why, and to send it again."));
 }
 
+/** One side of a changed member. */
+const side = (text) => text === null ? h("span", { class: "faint" }, "none")
+  : h("code", null, cut(pretty(text), VALUE_SHOWN));
+
+/** What an event that has its previous data changed, side by side. */
+function changes(text) {
+  const patch = member(text, "previous");
+  const now = member(text, "data");
+  if (!patch || patch === "null" || !now) {
+    return null;
+  }
+  const found = differences(patch, now);
+  return h("section", { class: "panel" }, h("div", { class: "section-head" },
+    h("h2", null, "What changed")),
+  found.length > 0 && h("div", { class: "changes" }, h("table", null,
+    h("thead", null, h("tr", null, ["Member", "Before", "Now"].map((name) =>
+      h("th", { scope: "col" }, name)))),
+    h("tbody", null, found.slice(0, MOST_CHANGED).map(([name, old, current]) => h("tr", null,
+      h("th", { scope: "row" }, h("code", null, name)), h("td", null, side(old)),
+      h("td", null, side(current))))))),
+  found.length > MOST_CHANGED && h("p", { class: "faint" },
+    `${number(found.length - MOST_CHANGED)} more`));
+}
+
 export async function event({ root, id, signal, title }) {
   fill(root, loading(6));
   const [{ data: one, text }, subscribed] = await Promise.all([get(`events/${id}`, {}, signal),
@@ -84,12 +111,12 @@ export async function event({ root, id, signal, title }) {
       : `${MOST_SENT} of its deliveries`), !all(one) && h("a", { href: link("/deliveries",
       around(one)) }, "All deliveries of that time")),
   deliveryList(one.deliveries, names, "event")),
-  h("div", { class: "beside wide" }, h("section", { class: "panel" },
-    h("div", { class: "section-head" }, h("h2", null, "Data")),
-    payload(member(text, "data") || "", "Data")),
+  h("div", { class: "beside wide" }, h("div", { class: "stack" }, changes(text),
+    h("section", { class: "panel" }, h("div", { class: "section-head" }, h("h2", null, "Data")),
+      payload(member(text, "data") || "", "Data"))),
   h("div", { class: "stack" }, h("section", { class: "panel" }, h("dl", { class: "facts is-side" },
     fact("Id (webhook-id)", copyable(one.id, "the event's id")), fact("Time", moment(one.time)),
-    fact("Key", one.key ?? "none"), fact("Source", SOURCES[one.source] || one.source),
+    fact("Key", one.key ?? "none"), one.reason && fact("Note", one.reason), fact("Source", SOURCES[one.source] || one.source),
     one.traceparent && fact("Trace", copyable(one.traceparent, "the trace")))),
   one.source !== "test" && !one.observed && all(one) && others(one, subscribed))));
 }

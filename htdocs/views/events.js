@@ -53,6 +53,15 @@ function row(one, raw) {
     h("div", { class: "num row-when" }, when(one.time)));
 }
 
+/** How often a rule of a type fitted a request that then made no event, by reason. */
+async function missed(type) {
+  const { data } = await get(`event-types/${encodeURIComponent(type)}`);
+  const reasons = Object.entries(data.not_captured || {});
+  return reasons.length > 0 && h("p", { class: "faint" }, "Requests that fitted a rule of this type "
+    + "and made no event: ", reasons.map(([name, count]) => `${name.replaceAll("_", " ")} `
+    + number(count)).join(", "), ".");
+}
+
 export async function events({ root, query, signal, ask }) {
   const body = h("div", null, loading(8));
   const { before, ...filter } = query;
@@ -61,12 +70,16 @@ export async function events({ root, query, signal, ask }) {
   (event) => ask({ ...filter, type: event.target.value }));
   once("event-types").then((all) => all.filter((one) => one.type !== query.type).forEach((one) =>
     type.append(h("option", { value: one.type }, one.type))), () => {});
+  const note = h("div");
+  if (query.type) {
+    missed(query.type).then((text) => fill(note, text), () => {});
+  }
   const foot = h("div", { class: "actions centre" });
   const any = Object.keys(filter).length > 0;
   fill(root, h("div", { class: "head" }, h("h1", null, "Events"), h("div", { class: "actions" },
     button("Refresh", () => ask(query), { icon: "replay" }))),
   h("div", { class: "filters" }, type, timeFilter(filter, ask),
-    any && button("Clear", () => ask({}), { icon: "cross", class: "quiet small" })), body, foot);
+    any && button("Clear", () => ask({}), { icon: "cross", class: "quiet small" })), note, body, foot);
   const answer = await get("events", { type: query.type, ...asked(query), before, limit: PAGE },
     signal);
   const raws = answer.text.length < MOST_PREVIEWED

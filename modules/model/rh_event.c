@@ -5,7 +5,7 @@
 #include "rh_time.h"
 #include "rh_uuid.h"
 
-/** Members of an item that are looked at; there are six good ones. */
+/** Members of an item that are looked at; there are seven good ones. */
 #define MAX_MEMBERS 50
 /** Bytes of an unknown member's name that an error shows. */
 #define MAX_SHOWN 100
@@ -113,6 +113,17 @@ static void read_data(reading_t *reading, rh_bytes_t value)
     reading->event->data = value;
 }
 
+static void read_previous(reading_t *reading, rh_bytes_t value)
+{
+    if (*value.data != '{') {
+        report_field(reading, "previous", "must be an object: the members that changed");
+    } else if (value.len > reading->max_data) {
+        rh_problem_set(reading->problem, 413, "%sprevious is larger than %lu bytes.",
+                       reading->prefix, (unsigned long)reading->max_data);
+    }
+    reading->event->previous = value;
+}
+
 static void read_time(reading_t *reading, rh_bytes_t value)
 {
     const char *text = rh_json_string(reading->pool, value);
@@ -146,8 +157,9 @@ static const struct {
     void (*read)(reading_t *reading, rh_bytes_t value);
     bool nullable; /**< null means the same as leaving it out */
 } members[] = {
-    {"type", read_type, false}, {"data", read_data, false}, {"id", read_id, true},
-    {"key", read_key, true},    {"time", read_time, true},  {"tenant", read_tenant, true},
+    {"type", read_type, false},        {"data", read_data, false}, {"id", read_id, true},
+    {"key", read_key, true},           {"time", read_time, true},  {"tenant", read_tenant, true},
+    {"previous", read_previous, true},
 };
 
 #define MEMBER_COUNT ((int)RH_COUNT_OF(members))

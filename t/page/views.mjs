@@ -32,7 +32,26 @@ async function fill() {
   return { made, failed: (await api("GET", list))[0] };
 }
 
+/** What an event changed, beside what was before. */
+async function changed() {
+  const one = await api("POST", "events", '{"type":"employee.updated","key":"7","data":{"id":7,'
+    + '"name":"Ada King","home":{"city":"Ockham","no":1},"salary":12345678901234567890},'
+    + '"previous":{"name":"Ada Lovelace","home":{"city":"London"},"phone":"1815","salary":null}}',
+  "app");
+  const page = await open();
+  await page.goto(`${base}#/events/${one.id}`);
+  await page.locator(".changes tbody tr").first().waitFor();
+  is(await page.locator(".changes tbody tr").evaluateAll((rows) => rows.map((row) =>
+    [...row.cells].map((cell) => cell.textContent.replace(/\s+/g, "")).join(" "))), [
+    'name "AdaLovelace" "AdaKing"', 'home.city "London" "Ockham"', 'phone "1815" none',
+    "salary none 12345678901234567890"],
+  "an event with its previous data tells what changed, side by side, to the digit");
+  await page.context().close();
+  return one;
+}
+
 async function pictures({ made, failed }) {
+  const difference = await changed();
   const alone = (await api("GET", "events?type=lonely.event"))[0];
   const views = [["subscriptions", "#/subscriptions"],
     ["subscription", `#/subscriptions/${made.good.id}`],
@@ -42,6 +61,7 @@ async function pictures({ made, failed }) {
     ["new", "#/subscriptions/new"], ["edit", `#/subscriptions/${made.long.id}/edit`],
     ["deliveries", "#/deliveries"], ["delivery", `#/deliveries/${failed.id}`],
     ["events", "#/events"], ["event", `#/events/${failed.event_id}`],
+    ["event-changes", `#/events/${difference.id}`],
     ["event-unmatched", `#/events/${alone.id}`], ["charts", "#/charts"]];
   const past = world.history ? [["day-subscriptions", "#/subscriptions"], ["day-charts", "#/charts"],
     ["day-subscription", `#/subscriptions/${world.history.failing}`]] : [];
