@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "store_databases.h"
 
+#include "rh_uuid.h"
+
 int test_databases(const char *name, void (*run)(const char *driver, const char *params))
 {
     char folder[] = "/tmp/rh-store-XXXXXX", path[100];
@@ -37,6 +39,30 @@ int test_databases(const char *name, void (*run)(const char *driver, const char 
         (void)remove(path);
     }
     return done_testing();
+}
+
+const char *make_id(void)
+{
+    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
+
+    rh_uuid_make(id);
+    return id;
+}
+
+rh_subscription_t *new_subscription(const char *tenant)
+{
+    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+
+    subscription->tenant = tenant;
+    subscription->id = make_id();
+    subscription->target_url = "https://example.com/in";
+    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(subscription->events, const char *) = "*";
+    subscription->description = "";
+    subscription->headers = "{}";
+    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+    subscription->base_url = "https://api.example.com/hooks";
+    return subscription;
 }
 
 apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,

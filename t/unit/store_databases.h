@@ -19,6 +19,12 @@
 /** @param name of PostgreSQL's database, made unique by the process' id */
 int test_databases(const char *name, void (*run)(const char *driver, const char *params));
 
+/** A new id, in `pool`. */
+const char *make_id(void);
+
+/** A subscription of a tenant to `*`, in `pool`, that rh_store_subscription_create() takes. */
+rh_subscription_t *new_subscription(const char *tenant);
+
 /** Replay as the API does, to the end. @param queued receives how many deliveries
  * @return APR_EEXIST: it ended as failed */
 apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,

@@ -33,14 +33,6 @@ static bool succeeded(apr_status_t status, const char *name)
               status ? apr_strerror(status, text, sizeof(text)) : "");
 }
 
-static const char *make_id(void)
-{
-    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
-
-    rh_uuid_make(id);
-    return id;
-}
-
 static rh_subscription_t *subscribe(const char *tenant, const char *pattern, bool ordered,
                                     int rate_limit)
 {

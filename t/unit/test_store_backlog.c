@@ -12,14 +12,6 @@ static rh_queue_t *queue;
 
 #define SEC(n) apr_time_from_sec(n)
 
-static const char *make_id(void)
-{
-    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
-
-    rh_uuid_make(id);
-    return id;
-}
-
 static rh_subscription_t *subscribe(const char *pattern, bool ordered)
 {
     rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));

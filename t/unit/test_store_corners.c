@@ -30,14 +30,6 @@ static void write_log(void *baton, rh_log_level_t level, apr_status_t status, co
 
 static rh_log_t test_log = {write_log, NULL, RH_LOG_INFO};
 
-static const char *make_id(void)
-{
-    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
-
-    rh_uuid_make(id);
-    return id;
-}
-
 /** Run SQL as an administrator would, with the tables' prefix in place of each `@`. */
 static void run_sql(const char *text)
 {
@@ -62,17 +54,8 @@ static void run_sql(const char *text)
 
 static rh_subscription_t *subscribe(const char *tenant, bool ordered, int rate_limit)
 {
-    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+    rh_subscription_t *subscription = new_subscription(tenant);
 
-    subscription->tenant = tenant;
-    subscription->id = make_id();
-    subscription->target_url = "https://example.com/in";
-    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
-    APR_ARRAY_PUSH(subscription->events, const char *) = "*";
-    subscription->description = "";
-    subscription->headers = "{}";
-    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
-    subscription->base_url = "https://api.example.com/hooks";
     subscription->ordered = ordered;
     subscription->rate_limit = rate_limit;
     ok(rh_store_subscription_create(store, subscription, 100000, pool) == APR_SUCCESS,

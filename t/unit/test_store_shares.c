@@ -15,27 +15,10 @@ static const char *database;
 static rh_store_t *store;
 static rh_queue_t *queue;
 
-static const char *make_id(void)
-{
-    char *id = apr_palloc(pool, RH_UUID_LEN + 1);
-
-    rh_uuid_make(id);
-    return id;
-}
-
 static void subscribe(const char *tenant)
 {
-    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
+    rh_subscription_t *subscription = new_subscription(tenant);
 
-    subscription->tenant = tenant;
-    subscription->id = make_id();
-    subscription->target_url = "https://example.com/in";
-    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
-    APR_ARRAY_PUSH(subscription->events, const char *) = "*";
-    subscription->description = "";
-    subscription->headers = "{}";
-    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
-    subscription->base_url = "https://api.example.com/hooks";
     if (rh_store_subscription_create(store, subscription, 100000, pool) != APR_SUCCESS) {
         ok(false, "%s: a subscription is made", database);
     }
