@@ -9,6 +9,8 @@
 
 /** How long a call works on the job that it makes before it leaves the rest to the dispatchers. */
 #define MOMENT apr_time_from_msec(700)
+/** How often it looks again while a dispatcher works on it. */
+#define POLL apr_time_from_msec(10)
 
 struct json_object *rh_api_job_json(const rh_store_job_t *job, apr_pool_t *pool)
 {
@@ -43,6 +45,14 @@ apr_status_t rh_api_job_begin(rh_api_t *api, rh_store_job_t *job,
     status = rh_store_job_create(api->store, job, filter, any, pool);
     while (status == APR_SUCCESS && running && apr_time_now() < until) {
         status = rh_store_job_work(api->store, api->tenant, job->id, pool, &running);
+        if (status == APR_SUCCESS && !running) {
+            /* It has ended, or a dispatcher has its row at this moment. */
+            status = rh_store_job_get(api->store, api->tenant, job->id, pool, begun);
+            running = status == APR_SUCCESS && strcmp((*begun)->state, "running") == 0;
+            if (running) {
+                apr_sleep(POLL);
+            }
+        }
     }
     if (status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status)) {
         /* The dispatchers go on with what is left, also after an outage. */
