@@ -123,11 +123,6 @@ static rh_json_kind_t kind_of(char c)
     }
 }
 
-static bool same_bytes(rh_bytes_t a, rh_bytes_t b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 /** Mark the earlier ones of members with the same name, through a hash of the names. */
 static void mark_in_hash(builder_t *builder, const int *children, int count, bool *dropped)
 {
@@ -155,7 +150,7 @@ static void mark_repeated(builder_t *builder, const int *children, int count, bo
     }
     for (int i = 0; i < count; i++) {
         for (int j = i + 1; j < count && !dropped[i]; j++) {
-            dropped[i] = same_bytes(nodes[children[i]].name, nodes[children[j]].name);
+            dropped[i] = rh_bytes_equal(nodes[children[i]].name, nodes[children[j]].name);
         }
     }
 }
@@ -265,7 +260,7 @@ int rh_json_tree_member(const rh_json_tree_t *tree, int object, rh_bytes_t name)
 {
     int child = tree->nodes[object].first;
 
-    while (child != RH_JSON_NO_NODE && !same_bytes(tree->nodes[child].name, name)) {
+    while (child != RH_JSON_NO_NODE && !rh_bytes_equal(tree->nodes[child].name, name)) {
         child = tree->nodes[child].next;
     }
     return child;
@@ -283,12 +278,13 @@ bool rh_json_same(const rh_json_tree_t *left, int a, const rh_json_tree_t *right
         return rh_json_compare_numbers(one->text, other->text) == 0;
     }
     if (one->kind == RH_JSON_STRING) {
-        return same_bytes(one->string, other->string);
+        return rh_bytes_equal(one->string, other->string);
     }
     for (i = one->first, j = other->first; i != RH_JSON_NO_NODE; i = left->nodes[i].next) {
         int pair = j;
 
-        if (one->kind == RH_JSON_OBJECT && !same_bytes(left->nodes[i].name, right->nodes[j].name)) {
+        if (one->kind == RH_JSON_OBJECT &&
+            !rh_bytes_equal(left->nodes[i].name, right->nodes[j].name)) {
             pair = rh_json_tree_member(right, b, left->nodes[i].name);
         }
         if (pair == RH_JSON_NO_NODE || !rh_json_same(left, i, right, pair)) {

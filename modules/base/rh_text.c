@@ -38,9 +38,30 @@ bool rh_is_token(rh_bytes_t text)
     return text.len > 0;
 }
 
+bool rh_bytes_equal(rh_bytes_t a, rh_bytes_t b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
 bool rh_equals_word(rh_bytes_t text, const char *word)
 {
     return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
+}
+
+bool rh_has_word(const char *list, const char *word)
+{
+    apr_size_t len = strlen(word);
+
+    while (*list) {
+        apr_size_t span = strcspn(list, " ");
+
+        if (span == len && memcmp(list, word, len) == 0) {
+            return true;
+        }
+        list += span;
+        list += strspn(list, " ");
+    }
+    return false;
 }
 
 rh_bytes_t rh_trimmed(rh_bytes_t text)

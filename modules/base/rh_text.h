@@ -81,8 +81,14 @@ rh_bytes_t rh_bytes_of(const char *text);
 /** True for a token (RFC 9110 section 5.6.2): a method, the name of a field. */
 bool rh_is_token(rh_bytes_t text);
 
+/** True if both are the same bytes. */
+bool rh_bytes_equal(rh_bytes_t a, rh_bytes_t b);
+
 /** True if it is this word, in any case. */
 bool rh_equals_word(rh_bytes_t text, const char *word);
+
+/** True if `word` is one of the words of `list`, which spaces separate. */
+bool rh_has_word(const char *list, const char *word);
 
 /** Without the blanks around it. */
 rh_bytes_t rh_trimmed(rh_bytes_t text);

@@ -16,11 +16,6 @@ typedef struct field_t {
     rh_bytes_t name, value;
 } field_t;
 
-static bool bytes_equal(rh_bytes_t a, rh_bytes_t b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 /** True if the media type, without its parameters, is `type`. */
 static bool is_type(const char *content_type, const char *type)
 {
@@ -240,7 +235,7 @@ static rh_bytes_t write_object(apr_pool_t *pool, const apr_array_header_t *field
         for (int j = i + 1; j < fields->nelts; j++) {
             const field_t *other = &APR_ARRAY_IDX(fields, j, field_t);
 
-            if (!written[j] && bytes_equal(field->name, other->name)) {
+            if (!written[j] && rh_bytes_equal(field->name, other->name)) {
                 APR_ARRAY_PUSH(parts, const char *) = ",";
                 APR_ARRAY_PUSH(parts, const char *) = quote(pool, other->value);
                 written[j] = repeated = true;

@@ -15,23 +15,6 @@ static void append(diff_t *diff, const char *data, apr_size_t len)
     APR_ARRAY_PUSH(diff->pieces, rh_bytes_t) = (rh_bytes_t){data, len};
 }
 
-static bool names_equal(rh_bytes_t a, rh_bytes_t b)
-{
-    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-static int find_member(const rh_json_tree_t *tree, int object, rh_bytes_t name)
-{
-    int node;
-
-    for (node = tree->nodes[object].first; node != RH_JSON_NO_NODE; node = tree->nodes[node].next) {
-        if (names_equal(tree->nodes[node].name, name)) {
-            return node;
-        }
-    }
-    return RH_JSON_NO_NODE;
-}
-
 /** Begin a member of the patch. @param empty whether it is the first one of its object */
 static void append_name(diff_t *diff, rh_bytes_t name, bool *empty)
 {
@@ -54,7 +37,7 @@ static void diff_objects(diff_t *diff, int from, int to)
     append(diff, "{", 1);
     for (node = diff->from->nodes[from].first; node != RH_JSON_NO_NODE;
          node = diff->from->nodes[node].next) {
-        if (find_member(diff->to, to, diff->from->nodes[node].name) == RH_JSON_NO_NODE) {
+        if (rh_json_tree_member(diff->to, to, diff->from->nodes[node].name) == RH_JSON_NO_NODE) {
             append_name(diff, diff->from->nodes[node].name, &empty);
             append(diff, "null", 4);
         }
@@ -63,7 +46,7 @@ static void diff_objects(diff_t *diff, int from, int to)
          node = diff->to->nodes[node].next) {
         const rh_json_node_t *member = &diff->to->nodes[node];
 
-        other = find_member(diff->from, from, member->name);
+        other = rh_json_tree_member(diff->from, from, member->name);
         if (other != RH_JSON_NO_NODE && rh_json_same(diff->from, other, diff->to, node)) {
             continue;
         }

@@ -54,7 +54,7 @@ unsigned int rh_schema_type(rh_bytes_t name)
                  {"object", OBJECTS}};
 
     for (size_t i = 0; i < RH_COUNT_OF(types); i++) {
-        if (strlen(types[i].name) == name.len && memcmp(types[i].name, name.data, name.len) == 0) {
+        if (rh_bytes_equal(rh_bytes_of(types[i].name), name)) {
             return types[i].bits;
         }
     }
@@ -479,8 +479,7 @@ static const rh_schema_keyword_t keywords[] = {
 const rh_schema_keyword_t *rh_schema_keyword(rh_bytes_t name)
 {
     for (size_t i = 0; i < RH_COUNT_OF(keywords); i++) {
-        if (strlen(keywords[i].name) == name.len &&
-            memcmp(keywords[i].name, name.data, name.len) == 0) {
+        if (rh_bytes_equal(rh_bytes_of(keywords[i].name), name)) {
             return &keywords[i];
         }
     }

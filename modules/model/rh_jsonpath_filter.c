@@ -159,7 +159,7 @@ static bool are_equal(rh_path_run_t *run, const rh_path_value_t *a, const rh_pat
     case RH_JSON_NUMBER:
         return rh_json_compare_numbers(a->text, b->text) == 0;
     case RH_JSON_STRING:
-        return a->text.len == b->text.len && memcmp(a->text.data, b->text.data, a->text.len) == 0;
+        return rh_bytes_equal(a->text, b->text);
     case RH_JSON_ARRAY:
     case RH_JSON_OBJECT:
         count_comparison(run, a->node);

@@ -16,8 +16,7 @@ static int member_of(rh_path_run_t *run, int node, rh_bytes_t name)
     int child = nodes[node].kind == RH_JSON_OBJECT ? nodes[node].first : RH_JSON_NO_NODE;
 
     for (; child != RH_JSON_NO_NODE && rh_path_step(run); child = nodes[child].next) {
-        if (nodes[child].name.len == name.len &&
-            memcmp(nodes[child].name.data, name.data, name.len) == 0) {
+        if (rh_bytes_equal(nodes[child].name, name)) {
             return child;
         }
     }

@@ -25,26 +25,10 @@
 
 static const rh_member_t members[RH_MEMBER_COUNT] = {RH_MEMBERS(MAKE_ROW)};
 
-/** True if `name` is one of the words of `list`. */
-static bool has_word(const char *list, const char *name)
-{
-    apr_size_t len = strlen(name);
-
-    while (*list) {
-        apr_size_t word = strcspn(list, " ");
-
-        if (word == len && strncmp(list, name, len) == 0) {
-            return true;
-        }
-        list += word + (list[word] == ' ' ? 1 : 0);
-    }
-    return false;
-}
-
 static const rh_member_t *find_member(const char *name)
 {
     for (int i = 0; i < RH_MEMBER_COUNT; i++) {
-        if (strcmp(members[i].name, name) == 0 || has_word(members[i].aliases, name)) {
+        if (strcmp(members[i].name, name) == 0 || rh_has_word(members[i].aliases, name)) {
             return &members[i];
         }
     }

@@ -54,7 +54,7 @@ apr_status_t rh_api_job_begin(rh_api_t *api, rh_store_job_t *job,
             }
         }
     }
-    if (status == APR_SUCCESS || APR_STATUS_IS_EAGAIN(status)) {
+    if ((status == APR_SUCCESS && running) || APR_STATUS_IS_EAGAIN(status)) {
         /* The dispatchers go on with what is left, also after an outage. */
         status = rh_store_job_get(api->store, api->tenant, job->id, pool, begun);
     }

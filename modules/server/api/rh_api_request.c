@@ -13,23 +13,6 @@
 #define DEFAULT_LIMIT 50
 #define MAX_LIMIT 500
 
-/** True if `name` is one of the words of `allowed`. */
-static bool is_allowed(const char *allowed, const char *name)
-{
-    apr_size_t len = strlen(name);
-
-    while (*allowed) {
-        apr_size_t span = strcspn(allowed, " ");
-
-        if (span == len && memcmp(allowed, name, len) == 0) {
-            return true;
-        }
-        allowed += span;
-        allowed += strspn(allowed, " ");
-    }
-    return false;
-}
-
 void rh_api_read_query(rh_api_t *api, const char *allowed)
 {
     const char *args = api->r->args ? api->r->args : "";
@@ -49,7 +32,7 @@ void rh_api_read_query(rh_api_t *api, const char *allowed)
             rh_problem_set(api->problem, 400, "The query has a bad percent-escape.");
         } else if (!rh_utf8_valid(pair, strlen(pair)) || !rh_utf8_valid(value, strlen(value))) {
             rh_problem_set(api->problem, 400, "The query is not well-formed UTF-8.");
-        } else if (strcmp(pair, "tenant") != 0 && !is_allowed(allowed, pair)) {
+        } else if (strcmp(pair, "tenant") != 0 && !rh_has_word(allowed, pair)) {
             rh_problem_set(api->problem, 400, "This path has no parameter %.100s.", pair);
         } else if (apr_table_get(api->query, pair)) {
             rh_problem_set(api->problem, 400, "The parameter %s is given twice.", pair);
