@@ -414,6 +414,7 @@ static void test_plans(void)
 {
     const rh_statement_t *const of_one[] = {&rh_sql_claim_park, &rh_sql_claim_unpark,
                                             &rh_sql_claim_one_ordered};
+    const rh_statement_t *const of_events[] = {&rh_sql_job_chunk_queue, &rh_sql_job_chunk_pending};
     const char *plan = plan_of(&rh_sql_claim_candidates);
 
     ok(strstr(plan, "SEARCH x USING COVERING INDEX resthooks_queue_due "
@@ -424,6 +425,13 @@ static void test_plans(void)
         ok(strstr(plan, "SEARCH w USING INDEX resthooks_queue_order_leased") != NULL &&
                !strstr(plan, "due_at>?"),
            "%s does not read all that is parked", of_one[i]->label);
+    }
+    for (int i = 0; i < 2; i++) {
+        plan = plan_of(of_events[i]);
+        ok(strstr(plan,
+                  "SEARCH d USING INDEX resthooks_delivery_event (tenant=? AND event_id=?)") !=
+               NULL,
+           "%s reads each event's own deliveries alone", of_events[i]->label);
     }
 }
 

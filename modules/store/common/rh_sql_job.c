@@ -74,7 +74,8 @@ const rh_statement_t rh_sql_job_chunk_end = {"job_chunk_end", CHUNK_END("resthoo
                                              CHUNK_END("resthooks_", "")};
 
 /* Events first, each with its few deliveries: those of one subscription alone may be all there are.
- */
+ * The + keeps SQLite from applying the range of events to the deliveries as well: it would read all
+ * deliveries of the range for each event. */
 #define PGSQL_CHUNK                                                                                \
     " FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = %s"               \
     " AND x.id >= %s::uuid AND x.id < %s::uuid) AS e"                                              \
@@ -84,7 +85,7 @@ const rh_statement_t rh_sql_job_chunk_end = {"job_chunk_end", CHUNK_END("resthoo
     " WHERE d.state IN (SELECT json_array_elements_text(%s::json))"
 #define SQLITE_CHUNK                                                                               \
     " FROM resthooks_event e CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event"  \
-    " ON d.tenant = e.tenant AND d.event_id = e.id"                                                \
+    " ON d.tenant = e.tenant AND d.event_id = +e.id"                                               \
     " JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id"           \
     " WHERE e.tenant = %s AND e.id >= %s AND e.id < %s AND d.subscription_id = %s"                 \
     " AND d.state IN (SELECT value FROM json_each(%s))"
