@@ -2,7 +2,9 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 """Jobs: replays and bulk redeliveries run in chunks, and can be watched and cancelled."""
 
+import contextlib
 import os
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -68,6 +70,24 @@ ok(wait_until(lambda: len(ids("/good")) == COUNT, 300), "every event arrives aga
 listed = api.get("/jobs?limit=2")
 is_([row["id"] for row in listed.json], jobs[::-1], "jobs are listed, newest first")
 ok(listed.next, "page by page")
+
+# The database takes no job now.
+replay = lambda: api.post(f"/subscriptions/{good['id']}/replay", {"from": "2026-01-01T00:00:00Z"})
+if DB == "pgsql":
+    httpd.database.sql("CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                       " RAISE 'full' USING ERRCODE = '53100'; END $$;"
+                       " CREATE TRIGGER full_disk BEFORE INSERT ON resthooks.job"
+                       " FOR EACH ROW EXECUTE FUNCTION full_disk()")
+    answer = replay()
+    httpd.database.sql("DROP FUNCTION full_disk CASCADE")
+else:
+    with contextlib.closing(sqlite3.connect(httpd.database.params, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        answer = replay()
+        writer.execute("ROLLBACK")
+is_((answer.status, bool(answer.headers["Retry-After"])), (503, True),
+    "a replay that the database does not take is to be asked for again")
+is_([row["id"] for row in api.get("/jobs?limit=2").json], jobs[::-1], "no job is made of it")
 
 # Others, cancelling, bad input.
 is_((other.get("/jobs").json, other.get("/jobs/" + jobs[0]).status,
