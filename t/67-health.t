@@ -57,6 +57,9 @@ is_(got and got[0][0], 503, "without the table of attempts, outcomes are told no
 rename("attempt_away", "attempt")
 create("Settled")
 ok(wait_until(lambda: health()[0] == 200, 120), "all is well again")
+# An outcome that can't be stored would keep its process from claiming.
+ok(wait_until(lambda: not api.get("/deliveries?state=pending").json, 120),
+   "every outcome is stored in the end")
 
 if DB == "pgsql":
     httpd.database.sql("ALTER FUNCTION resthooks.now_ms() RENAME TO now_away")
