@@ -180,6 +180,8 @@ def digest(path):
                 result.update(data)
             if chunked:
                 file.readline()
+        if chunked and file.read() != b"0\r\n\r\n":
+            return None
     return result.hexdigest()
 
 
