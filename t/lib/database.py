@@ -151,7 +151,7 @@ class Sqlite:
         self.params = os.path.join(folder, name + ".db")
 
     def sql(self, script):
-        connection = sqlite3.connect(self.params, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(self.params, timeout=60, isolation_level=None)
         try:
             rows = connection.execute(script).fetchall()
             return [["" if value is None else str(value) for value in row] for row in rows]
