@@ -26,22 +26,22 @@ class Standby(Cluster):
         if self._user:
             os.chown(self.root, self._user["user"], self._user["group"])
         os.chmod(self.root, 0o711)
-        self._data = os.path.join(self.root, "data")
+        self.data = os.path.join(self.root, "data")
         self._log = os.path.join(self.root, "log")
         self.conninfo = f"host={self.root} user=postgres connect_timeout=5"
-        self._run("pg_basebackup", "-h", primary.root, "-U", "postgres", "-D", self._data, "-R",
+        self.tool("pg_basebackup", "-h", primary.root, "-U", "postgres", "-D", self.data, "-R",
                   "-X", "stream", "-c", "fast")
-        with open(os.path.join(self._data, "postgresql.conf"), "a", encoding="utf-8") as file:
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
             file.write(f"unix_socket_directories = '{self.root}'\n"
                        f"primary_conninfo = 'host={primary.root} user=postgres "
                        "application_name=standby'\n")
-        with open(os.path.join(self._data, "postgresql.auto.conf"), "w", encoding="utf-8"):
+        with open(os.path.join(self.data, "postgresql.auto.conf"), "w", encoding="utf-8"):
             pass
         self.running = False
         self.start()
 
     def promote(self):
-        self._run("pg_ctl", "-D", self._data, "-w", "promote")
+        self.tool("pg_ctl", "-D", self.data, "-w", "promote")
 
     def remove(self):
         if self.running:

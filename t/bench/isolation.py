@@ -98,8 +98,8 @@ def latency(bench, report):
     for _ in range(bench.rounds()):
         load = bench.load(server)
         committed, seen = times(bench, server, bench.seconds(20, 8))
-        report.add("latency_median", percentile(committed, 50))
-        report.add("latency_p99", percentile(committed, 99))
+        report.add("latency_median_event", percentile(committed, 50))
+        report.add("latency_p99_event", percentile(committed, 99))
         report.add("latency_from_answer_median", percentile(seen, 50))
         report.add("latency_from_answer_p99", percentile(seen, 99))
         report.load("latency", load)
@@ -163,8 +163,8 @@ def hanging(bench, report):
                     f"{peak:.0f} MB; healthy 99 %: {without:.2f} to {during:.2f} ms")
         if least < HANGING * 0.9:
             raise RuntimeError("not all of them hung at once")
-        report.add("hang_memory", peak - before)
-        report.add("hang_latency", during / without)
+        report.add("hang_memory_event", peak - before)
+        report.add("hang_latency_event", during / without)
         report.load("hang", load)
         unsubscribe_all(server, tenant)
         end = time.monotonic() + 60
@@ -198,7 +198,7 @@ def dead(bench, report):
         left = int(server.database.sql("SELECT count(*) FROM resthooks.queue"
                                        " WHERE tenant = 'dead'")[0][0])
         report.note(f"healthy 99 %: {without:.2f} to {during:.2f} ms; {left} left")
-        report.add("dead_latency", during / without)
+        report.add("dead_latency_event", during / without)
         report.load("dead", load)
         server.database.sql("DELETE FROM resthooks.queue WHERE tenant = 'dead';"
                             "UPDATE resthooks.subscription_stat SET failing_since = NULL,"

@@ -25,6 +25,16 @@ def processes():
     return found
 
 
+def written(pid):
+    """Bytes that a process, and the children it has waited for, had written to disk. 0: it ended."""
+    try:
+        with open(f"/proc/{pid}/io", encoding="ascii") as file:
+            fields = dict(line.split(": ") for line in file.read().splitlines())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(fields["write_bytes"])
+
+
 def tree(roots, found):
     """The pids of some processes and all below them."""
     children = {}

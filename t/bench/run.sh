@@ -17,5 +17,7 @@ make -C "$source/build/bench" t/bench/sink t/bench/claim >"$work/build" 2>&1 </d
 section "benchmark"
 quick=""
 [ "$bench" = full ] || quick=--quick
-python3 -B "$top/t/bench/bench.py" $quick "$source/build/bench"
+status=0
+python3 -B "$top/t/bench/bench.py" $quick "$source/build/bench" || status=$?
 echo "kept        $source/build/bench/bench.json"
+[ $status = 0 ] || exit $status

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 
+from cost import Meter
 from tools import Pgbench, wrk
 
 EVENT = {"type": "employee.created",
@@ -12,6 +13,7 @@ EVENT = {"type": "employee.created",
                   "email": "ada@example.com", "office": "St James's Square"}}
 PUBLISHER = {"X-Tenant": "acme", "X-Role": "app"}
 BATCH = 100
+EMPLOYEES = "/employers/acme/employees"
 EMPLOYEE = '{"name":"Ada Lovelace","role":"engineer","email":"ada@example.com"}'
 
 
@@ -28,59 +30,90 @@ def events_stored(database):
         time.sleep(0.3)
 
 
-def publish_server(bench, kind, mpm="worker"):
+def database_and_mpm(column):
+    """What a column of the report is measured with."""
+    return ("sqlite3", "event") if column == "sqlite" else ("pgsql", column)
+
+
+def publish_server(bench, column):
+    kind, mpm = database_and_mpm(column)
     server = bench.server(bench.database(kind), mpm=mpm, extra="Redirect 204 /nothing")
     server.api("acme").subscribe(bench.sink.url + "/in", ["employee.created"], rate_limit=1)
     return server
 
 
-def publish(bench, server, size, seconds):
-    """Events a second; every one that was acknowledged must be there, with one delivery."""
-    body = json.dumps(EVENT if size == 1 else [EVENT] * size)
+def drive(bench, server, path, seconds, body, headers, size=1):
+    """Events a second and how many there were; every one that was acknowledged must be there,
+    with one delivery."""
     before = events_stored(server.database)
-    result = wrk(bench, server.url + "/hooks/events", seconds, body, PUBLISHER)
+    result = wrk(bench, server.url + path, seconds, body, headers)
     after = events_stored(server.database)
     events, deliveries = (now - then for then, now in zip(before, after))
-    # wrk doesn't count the answers that are on their way when it ends.
+    # wrk doesn't count the responses that are on their way when it ends.
     if not result["requests"] * size <= events <= (result["requests"] + 64) * size:
         raise RuntimeError(f"{result['requests'] * size} acknowledged, {events} stored")
     if events != deliveries:
         raise RuntimeError(f"{events} events, {deliveries} deliveries")
-    return result["rate"] * size
+    return result["rate"] * size, events
+
+
+def publish(bench, server, size, seconds):
+    body = json.dumps(EVENT if size == 1 else [EVENT] * size)
+    return drive(bench, server, "/hooks/events", seconds, body, PUBLISHER, size)
+
+
+def publish_measured(bench, report, server, column, seconds):
+    """A round of single events and one of batches, with what they cost."""
+    for name, size in (("single", 1), ("batch", BATCH)):
+        meter = Meter(bench, server)
+        rate, events = publish(bench, server, size, seconds)
+        report.cost(name, column, meter.end(events))
+        report.add(f"{name}_{column}", rate)
 
 
 def intake(bench, report):
-    """Published events, alone and in batches, with the yardsticks before each."""
+    """Published events, alone and in batches, with the yardsticks in each round."""
     seconds = bench.seconds(10, 4)
     yardstick = Pgbench(bench)
     yardstick.run(2)
-    servers = {mpm: publish_server(bench, "pgsql", mpm) for mpm in ("worker", "event")}
-    server, other = servers["worker"], servers["event"]
-    for one in servers.values():
-        publish(bench, one, 1, 2)
-
-    def alone(one):
-        return wrk(bench, one.url + "/nothing", seconds // 2, json.dumps(EVENT), PUBLISHER)["rate"]
-
+    servers = {column: publish_server(bench, column) for column in ("event", "worker")}
+    for server in servers.values():
+        publish(bench, server, 1, 2)
     for _ in range(bench.rounds(5)):
         load = bench.load(*servers.values())
         report.add("sink", wrk(bench, bench.sink.url + "/in", seconds // 2, EMPLOYEE)["rate"])
-        report.add("httpd", alone(server))
-        report.add("httpd_event", alone(other))
-        report.add("single_event", publish(bench, other, 1, seconds))
         report.add("pgbench", yardstick.run(seconds))
-        report.add("single", publish(bench, server, 1, seconds))
-        report.add("batch", publish(bench, server, BATCH, seconds))
+        for column, server in servers.items():
+            report.add(f"httpd_{column}", wrk(bench, server.url + "/nothing", seconds // 2,
+                                              json.dumps(EVENT), PUBLISHER)["rate"])
+            publish_measured(bench, report, server, column, seconds)
         report.load("intake", load)
-    for one in servers.values():
-        one.close()
+    for server in servers.values():
+        server.close()
+
+
+def captured(bench, report, columns=("event", "worker")):
+    """Events of proxied requests. The subscription's rate limit keeps back their deliveries."""
+    seconds = bench.seconds(10, 4)
+    for column in columns:
+        server = way_server(bench, column, rate_limit=1)
+        drive(bench, server, EMPLOYEES, 2, EMPLOYEE, {})
+        for _ in range(bench.rounds()):
+            load = bench.load(server)
+            meter = Meter(bench, server)
+            rate, events = drive(bench, server, EMPLOYEES, seconds, EMPLOYEE, {})
+            report.cost("captured", column, meter.end(events))
+            report.add(f"captured_{column}", rate)
+            report.load("captured", load)
+        server.close()
 
 
 # ---- all the way ----
 
-def way_server(bench, kind):
-    server = bench.server(bench.database(kind), backend=bench.sink)
-    server.api("acme").subscribe(bench.sink.url + "/in", ["employee.created"])
+def way_server(bench, column, **subscription):
+    kind, mpm = database_and_mpm(column)
+    server = bench.server(bench.database(kind), mpm=mpm, backend=bench.sink)
+    server.api("acme").subscribe(bench.sink.url + "/in", ["employee.created"], **subscription)
     return server
 
 
@@ -99,14 +132,13 @@ def way(bench, server, delay, seconds):
     second, both over the time after the first second."""
     failed = []
 
-    def drive():
+    def send():
         try:
-            wrk(bench, server.url + "/employers/acme/employees", seconds + 2, EMPLOYEE, {},
-                delay=delay)
+            wrk(bench, server.url + EMPLOYEES, seconds + 2, EMPLOYEE, {}, delay=delay)
         except RuntimeError as error:
             failed.append(error)
 
-    driver = threading.Thread(target=drive)
+    driver = threading.Thread(target=send)
     driver.start()
     time.sleep(1)
     start, done, queue = time.monotonic(), settled(server.database), waiting(server.database)
@@ -137,36 +169,48 @@ def longer(delay, rate, growth):
     return max(delay + 2, int(delay + (64e3 / (rate * 1.02) - cycle) * 0.9))
 
 
-def all_the_way(bench, report, kind="pgsql", name="way"):
-    """The highest rate of events that are captured and settled while the queue doesn't grow: the
-    pause of wrk's connections between two requests is widened until that is so."""
-    server = way_server(bench, kind)
-    short = bench.seconds(8, 5)
+def find_pause(bench, report, server, name):
+    """The shortest pause of wrk's connections between two requests with which the queue doesn't
+    grow, in milliseconds."""
     way(bench, server, 0, 2)
     drain(server)
     delay = 0
     while True:
-        rate, growth = way(bench, server, delay, short)
+        rate, growth = way(bench, server, delay, bench.seconds(8, 5))
         drain(server)
         report.note(f"{name}: pause {delay} ms: {rate:.0f}/s settled, queue {growth:+.0f}/s")
         if is_steady(rate, growth) or delay > 1000:
-            break
+            return delay
         delay = longer(delay, rate, growth)
-    for _ in range(bench.rounds()):
-        load = bench.load(server)
-        for _ in range(4):
-            rate, growth = way(bench, server, delay, bench.seconds(60, 6))
-            drain(server)
-            if is_steady(rate, growth):
-                break
-            report.note(f"{name}: pause {delay} ms: {rate:.0f}/s settled, queue {growth:+.0f}/s:"
-                        " not steady")
-            delay = longer(delay, rate, growth)
-        else:
-            raise RuntimeError("no steady rate was found")
-        report.add(name, rate)
-        report.load(name, load)
-    server.close()
+
+
+def way_measured(bench, report, server, column, delay):
+    """One round; the pause is widened while it isn't enough. @return the pause that was"""
+    for _ in range(4):
+        meter, before = Meter(bench, server), settled(server.database)
+        rate, growth = way(bench, server, delay, bench.seconds(60, 6))
+        drain(server)
+        cost = meter.end(settled(server.database) - before)
+        if is_steady(rate, growth):
+            report.cost("way", column, cost)
+            report.add(f"way_{column}", rate)
+            return delay
+        report.note(f"way_{column}: pause {delay} ms: {rate:.0f}/s settled, queue "
+                    f"{growth:+.0f}/s: not steady")
+        delay = longer(delay, rate, growth)
+    raise RuntimeError("no steady rate was found")
+
+
+def all_the_way(bench, report, columns=("event", "worker")):
+    """The highest rate of events that are captured and settled while the queue doesn't grow."""
+    for column in columns:
+        server = way_server(bench, column)
+        delay = find_pause(bench, report, server, f"way_{column}")
+        for _ in range(bench.rounds()):
+            load = bench.load(server)
+            delay = way_measured(bench, report, server, column, delay)
+            report.load("way", load)
+        server.close()
 
 
 # ---- what is no event ----
@@ -185,7 +229,7 @@ def proxied(bench, report):
                                 EMPLOYEE)["rate"]
         report.add("plain", rates[plain])
         report.add("watched", rates[watched])
-        report.add("proxied", rates[watched] / rates[plain])
+        report.add("proxied_event", rates[watched] / rates[plain])
     report.load("proxied", load)
     if events_stored(watched.database) != [0, 0]:
         raise RuntimeError("a rule matched")
@@ -194,15 +238,13 @@ def proxied(bench, report):
 
 
 def on_sqlite(bench, report):
-    """The first three on SQLite."""
-    seconds = bench.seconds(8, 4)
-    server = publish_server(bench, "sqlite3")
+    """All of these on SQLite."""
+    server = publish_server(bench, "sqlite")
     publish(bench, server, 1, 2)
     for _ in range(bench.rounds()):
         load = bench.load(server)
-        report.add("sqlite_single", publish(bench, server, 1, seconds))
-        report.add("sqlite_batch", publish(bench, server, BATCH, seconds))
+        publish_measured(bench, report, server, "sqlite", bench.seconds(8, 4))
         report.load("sqlite", load)
     server.close()
-    all_the_way(bench, report, "sqlite3", "sqlite_way")
-
+    captured(bench, report, ["sqlite"])
+    all_the_way(bench, report, ["sqlite"])

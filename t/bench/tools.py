@@ -40,6 +40,7 @@ Options FollowSymLinks
 """
 CLUSTER = """shared_buffers = 256MB
 max_wal_size = 4GB
+wal_keep_size = 4GB
 max_connections = 200
 track_commit_timestamp = on
 """
@@ -139,7 +140,7 @@ class Sink:
 class Server(Httpd):
     """An httpd for measuring. close() says whether its log was clean."""
 
-    def __init__(self, database=None, module=True, config="", mpm="worker", **vhost):
+    def __init__(self, database=None, module=True, config="", mpm="event", **vhost):
         vhost = Vhost(database=database if module else False, enabled=module, **vhost)
         super().__init__(config=CHILDREN + config, vhosts=[vhost], mpm=mpm, module=module,
                          log="notice resthooks:notice", children=False)

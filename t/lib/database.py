@@ -49,28 +49,30 @@ class Cluster:
         if self._user:
             os.chown(self.root, self._user["user"], self._user["group"])
         os.chmod(self.root, 0o711)
-        self._data = os.path.join(self.root, "data")
+        self.data = os.path.join(self.root, "data")
         self._log = os.path.join(self.root, "log")
         self.conninfo = f"host={self.root} user=postgres connect_timeout=5"
-        self._run("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
-                  "-D", self._data)
-        with open(os.path.join(self._data, "postgresql.conf"), "a", encoding="utf-8") as file:
+        self.tool("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                  "-D", self.data)
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
             file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.root}'\n"
                        "max_connections = 200\nshared_buffers = 64MB\nfsync = on\n" + options)
         self.running = False
         atexit.register(self.remove)
         self.start()
 
-    def _run(self, tool, *args):
+    def tool(self, tool, *args):
+        """What a program of PostgreSQL prints, run as the cluster's user. Raises when it fails."""
         done = subprocess.run([pg_tool(tool), *args], stdin=subprocess.DEVNULL, cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False, **self._user)
         if done.returncode != 0:
             raise RuntimeError(f"{tool}: {done.stdout}")
+        return done.stdout
 
     def start(self):
         # pg_ctl hands its output to the server: a pipe would stay open as long as that runs.
-        done = subprocess.run([pg_tool("pg_ctl"), "-D", self._data, "-l", self._log, "-w", "-t",
+        done = subprocess.run([pg_tool("pg_ctl"), "-D", self.data, "-l", self._log, "-w", "-t",
                                "60", "start"], stdin=subprocess.DEVNULL, cwd="/",
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
                               env={**os.environ, **self._environment}, **self._user)
@@ -81,7 +83,7 @@ class Cluster:
 
     def stop(self, mode="fast"):
         """`immediate` is a crash."""
-        self._run("pg_ctl", "-D", self._data, "-m", mode, "-w", "stop")
+        self.tool("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
         self.running = False
 
     def restart(self, mode="fast"):

@@ -1,0 +1,67 @@
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""What events cost: processor time of httpd's and of PostgreSQL's processes, and what they write."""
+
+import re
+
+from machine import processes, tree, written
+
+
+def usage(roots):
+    """Seconds of processor time and bytes written to disk by these processes and all below them."""
+    found = processes()
+    pids = tree(roots, found)
+    return sum(found[pid][2] for pid in pids), sum(written(pid) for pid in pids)
+
+
+def full_pages(cluster, start, end):
+    """Bytes of full-page images in the WAL between two positions."""
+    out = cluster.tool("pg_waldump", "--stats", "-p", cluster.data, "-s", start, "-e", end)
+    total = re.search(r"^Total\s+\d+\s+\d+\s+\[[^]]*\]\s+(\d+)\s+\[", out, re.M)
+    if not total:
+        raise RuntimeError("pg_waldump printed no total: " + out[-500:])
+    return int(total.group(1))
+
+
+class Meter:
+    """Measures from its making to end(). PostgreSQL makes a checkpoint right before the first
+    moment and right before the last: all the pages that the events changed are written in between,
+    and no page of another measurement is."""
+
+    def __init__(self, bench, server):
+        self.cluster, self.roots = bench.cluster, bench.roots
+        self.server = server
+        self.in_pgsql = server.database.driver == "pgsql"
+        self._checkpoint()
+        self.httpd, self.pgsql = usage([server.process.pid]), usage(self.roots)
+        self.wal = self._wal()
+
+    def _checkpoint(self):
+        if self.in_pgsql:
+            self.server.database.sql("CHECKPOINT")
+
+    def _wal(self):
+        if not self.in_pgsql:
+            return None, 0
+        position, distance = self.server.database.sql(
+            "SELECT lsn, lsn - '0/0'::pg_lsn FROM pg_current_wal_insert_lsn() AS lsn")[0]
+        return position, int(distance)
+
+    def end(self, events):
+        """@return per event: CPU of each and both (seconds per 10,000), kB of each, WAL and
+        full-page images (kB). SQLite's processor time and bytes are httpd's."""
+        if events <= 0:
+            raise RuntimeError("no event was measured")
+        wal = self._wal()
+        self._checkpoint()
+        httpd, pgsql = usage([self.server.process.pid]), usage(self.roots)
+        cost = {"cpu_httpd": (httpd[0] - self.httpd[0]) * 10_000 / events,
+                "kb_httpd": (httpd[1] - self.httpd[1]) / 1000 / events}
+        cost["cpu"], cost["kb"] = cost["cpu_httpd"], cost["kb_httpd"]
+        if self.in_pgsql:
+            cost["cpu_pgsql"] = (pgsql[0] - self.pgsql[0]) * 10_000 / events
+            cost["kb_pgsql"] = (pgsql[1] - self.pgsql[1]) / 1000 / events
+            cost["cpu"] += cost["cpu_pgsql"]
+            cost["kb"] += cost["kb_pgsql"]
+            cost["kb_wal"] = (wal[1] - self.wal[1]) / 1000 / events
+            cost["kb_pages"] = full_pages(self.cluster, self.wal[0], wal[0]) / 1000 / events
+        return cost

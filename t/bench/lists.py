@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""How long /stats and the lists of the API take next to the deliveries of 30 days."""
+
+import datetime
+import statistics
+import time
+
+SUBSCRIPTIONS = 100
+DAYS = 30
+DAY_MS = 86_400_000
+# One event has a delivery to each of the subscriptions; one delivery of a hundred fails, in three
+# attempts, the others succeed in their first.
+FILL = """
+SET synchronous_commit = off;
+DO $$ DECLARE part record; BEGIN
+    FOR part IN SELECT name FROM resthooks.partitions LOOP
+        EXECUTE format('DROP TABLE resthooks.%I', part.name);
+    END LOOP;
+END $$;
+SELECT resthooks.ensure_partitions({retention}, {first});
+SELECT resthooks.ensure_partitions({retention});
+INSERT INTO resthooks.subscription
+    (tenant, id, target_url, secret, base_url, created_at, updated_at)
+SELECT 'acme', gen_random_uuid(), 'http://127.0.0.1:9/' || n, 'whsec_c2VjcmV0', 'http://localhost',
+       {first}, {first}
+FROM generate_series(1, {subscriptions}) n;
+INSERT INTO resthooks.subscription_event (tenant, pattern, subscription_id, position)
+SELECT tenant, '*', id, 0 FROM resthooks.subscription;
+INSERT INTO resthooks.subscription_stat (tenant, subscription_id)
+SELECT tenant, id FROM resthooks.subscription;
+CREATE FUNCTION id_at(ms bigint) RETURNS uuid LANGUAGE sql VOLATILE AS
+$$ SELECT (left(resthooks.uuid_floor(ms)::text, 14) || '7' || right(gen_random_uuid()::text, 21))::uuid $$;
+CREATE TABLE made AS SELECT n, id_at({first} + n * {step}) AS id, {first} + n * {step} AS ms,
+    CASE n % 10 WHEN 0 THEN 'employee.deleted' WHEN 1 THEN 'employee.updated'
+                ELSE 'employee.created' END AS type
+FROM generate_series(1::bigint, {events}) n;
+INSERT INTO resthooks.event (tenant, id, type, key, time, source, data)
+SELECT 'acme', id, type, (n % 1000)::text, ms, CASE n % 100 WHEN 0 THEN 'publish' ELSE 'capture' END,
+       '{{"id":' || n || ',"name":"Ada Lovelace ' || n || '"}}' FROM made;
+CREATE TABLE sent AS SELECT id_at(m.ms) AS id, m.id AS event_id, s.id AS subscription_id, m.type,
+    m.ms, (m.n + s.n) % 100 = 0 AS failed
+FROM made m CROSS JOIN (SELECT id, row_number() OVER () AS n FROM resthooks.subscription) s;
+INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
+                                last_status_code)
+SELECT 'acme', id, event_id, subscription_id, type, CASE WHEN failed THEN 'failed' ELSE 'delivered' END,
+       CASE WHEN failed THEN 3 ELSE 1 END, CASE WHEN failed THEN 503 ELSE 200 END FROM sent;
+INSERT INTO resthooks.attempt (tenant, id, delivery_id, number, started_at, ms, status_code)
+SELECT 'acme', id_at(ms + number), id, number, ms + number, 12, CASE WHEN failed THEN 503 ELSE 200 END
+FROM sent, generate_series(1, CASE WHEN failed THEN 3 ELSE 1 END) number;
+DROP TABLE made, sent;
+"""
+
+
+def fill(server, deliveries):
+    first = int(time.time() * 1000) - DAYS * DAY_MS
+    events = deliveries // SUBSCRIPTIONS
+    server.database.sql(FILL.format(retention=DAYS * DAY_MS, first=first, events=events,
+                                    step=DAYS * DAY_MS // events, subscriptions=SUBSCRIPTIONS))
+    server.database.sql("VACUUM ANALYZE")
+    server.database.sql("CHECKPOINT")
+
+
+def iso(days_ago):
+    when = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days_ago)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def queries(subscription):
+    """Paths of first pages: each filter alone, and some together. `q` needs a bounded span."""
+    day = f"from={iso(15)}&to={iso(14)}"
+    deliveries = ["", "state=pending", "state=delivered", "state=failed", "state=cancelled",
+                  "status=503", "status=404", "event=employee.deleted", "event=no.such", day,
+                  f"subscription={subscription}", f"subscription={subscription}&state=failed",
+                  f"subscription={subscription}&state=cancelled",
+                  f"subscription={subscription}&status=404",
+                  f"event=employee.deleted&state=failed&{day}"]
+    events = ["", "type=employee.deleted", "type=no.such", "key=7", "key=none", "source=publish",
+              "source=sql", "unmatched=true", day, f"q=Lovelace&{day}", f"q=none&{day}",
+              f"type=employee.updated&key=1&{day}"]
+    return ["/deliveries?" + query for query in deliveries] + ["/events?" + q for q in events]
+
+
+def milliseconds(api, path, times=7):
+    """Median time of a GET, the first one left out: it may prepare statements."""
+    taken = []
+    for _ in range(times + 1):
+        start = time.monotonic()
+        response = api.get(path)
+        taken.append((time.monotonic() - start) * 1000)
+        if response.status != 200:
+            raise RuntimeError(f"GET {path}: {response}")
+    return statistics.median(taken[1:])
+
+
+def lists(bench, report):
+    many = 1_000_000 if bench.quick else 10_000_000
+    server = bench.server(bench.database("pgsql"))
+    server.stop()
+    start = time.monotonic()
+    load = bench.load()
+    fill(server, many)
+    report.note(f"lists: filled {many:,} in {time.monotonic() - start:.0f} s")
+    report.load("fill", load)
+    server.start()
+    api = server.api("acme")
+    subscription = api.get("/subscriptions?limit=1").json[0]["id"]
+    for _ in range(bench.rounds()):
+        load = bench.load(server)
+        report.add("stats_event", milliseconds(api, f"/stats?from={iso(DAYS)}"))
+        times = {path: milliseconds(api, path) for path in queries(subscription)}
+        slowest = sorted(times, key=times.get, reverse=True)
+        report.note("lists, slowest: " + ", ".join(f"{p} {times[p]:.1f} ms" for p in slowest[:5]))
+        report.add("lists_event", times[slowest[0]])
+        report.load("lists", load)
+    server.close()
