@@ -19,13 +19,14 @@ def read(*names):
         return file.read()
 
 
-Member = namedtuple("Member", "aliases type low high input shown value use column")
+Member = namedtuple("Member", "aliases type low high input shown value use column stored")
 header = re.sub(r"\s*\\\n\s*", " ", read("modules", "model", "rh_subscription_members.h"))
 constants = dict(re.findall(r"#define (RH_MAX_URL) (\d+)", read("modules", "model", "rh_url.h")
                             + read("modules", "base", "rh_base.h")))
 members = {}
 for name, *row in re.findall(
-        r'\bROW\((\w+), "([^"]*)", "(\w+)", (\w+), (\w+), (\w+), (\w+), (\w+), (\w+), "([\w.]+)"\)',
+        r'\bROW\((\w+), "([^"]*)", "(\w+)", (\w+), (\w+), (\w+), (\w+), (\w+), (\w+), "([\w.]+)", '
+        r'(\w+)\)',
         header):
     row[2:4] = [int(constants.get(value, value)) for value in row[2:4]]
     members[name] = Member(row[0].split(), *row[1:])

@@ -9,7 +9,7 @@
 #define READER_CREATE(member) rh_member_read_##member
 #define READER_IGNORED(member) NULL
 
-#define MAKE_ROW(member, aliases, type, min, max, input, shown, value, use, column)                \
+#define MAKE_ROW(member, aliases, type, min, max, input, shown, value, use, column, stored)        \
     {#member,                                                                                      \
      aliases,                                                                                      \
      type,                                                                                         \

@@ -5,7 +5,8 @@
  * t/18-members.t checks conf/openapi.json, docs/api.md and the tables of the database against it.
  *
  * To add a member: a member of rh_subscription_t, a row here with its reader and writer, its column
- * in the store, its place in openapi.json and docs/api.md, the page's form.
+ * in conf/schema-*.sql and in modules/store/DIALECT/subscription.sql, its place in openapi.json and
+ * docs/api.md, the page's form.
  */
 #ifndef RH_SUBSCRIPTION_MEMBERS_H
 #define RH_SUBSCRIPTION_MEMBERS_H
@@ -74,25 +75,31 @@ struct rh_member_t {
     rh_member_write_t *write;
 };
 
-/** ROW(member, aliases, type, min, max, input, shown, value, use, column), as they are shown. */
+/**
+ * ROW(member, aliases, type, min, max, input, shown, value, use, column, stored), as they are
+ * shown. `stored` is how the column has what rh_subscription_t has in the member of that name:
+ * TEXT, OPTIONAL (text or NULL), NUMBER, BOOLEAN, FORMAT, STATE; APART: not in that way.
+ */
 #define RH_MEMBERS(ROW)                                                                            \
-    ROW(id, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, ENGINE, "id")                               \
+    ROW(id, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, ENGINE, "id", APART)                        \
     ROW(target_url, "target url hookUrl subscription_url", "string", 0, RH_MAX_URL, REQUIRED,      \
-        ALWAYS, OPEN, ENGINE, "target_url")                                                        \
+        ALWAYS, OPEN, ENGINE, "target_url", TEXT)                                                  \
     ROW(events, "event", "array", 1, 100, REQUIRED, ALWAYS, OPEN, API,                             \
-        "subscription_event.pattern")                                                              \
-    ROW(active, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, API, "state")                         \
-    ROW(description, "", "string", 0, 1000, OPTIONAL, ALWAYS, OPEN, API, "description")            \
-    ROW(format, "", "string", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "format")                      \
-    ROW(headers, "", "object", 0, 20, OPTIONAL, ALWAYS, MASKED, ENGINE, "headers")                 \
-    ROW(ordered, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "ordered")                   \
-    ROW(rate_limit, "", "integer", 1, 100000, OPTIONAL, ALWAYS, OPEN, ENGINE, "rate_limit")        \
-    ROW(state, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state")                            \
-    ROW(state_reason, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state_reason")              \
-    ROW(created_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "created_at")                  \
-    ROW(updated_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "updated_at")                  \
-    ROW(stats, "", "object", 0, 0, IGNORED, ALWAYS, OPEN, API, "subscription_stat.delivered")      \
-    ROW(secret, "", "string", 0, 0, CREATE, CREATED, SECRET, ENGINE, "secret")
+        "subscription_event.pattern", APART)                                                       \
+    ROW(active, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, API, "state", APART)                  \
+    ROW(description, "", "string", 0, 1000, OPTIONAL, ALWAYS, OPEN, API, "description", TEXT)      \
+    ROW(format, "", "string", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "format", FORMAT)              \
+    ROW(headers, "", "object", 0, 20, OPTIONAL, ALWAYS, MASKED, ENGINE, "headers", TEXT)           \
+    ROW(ordered, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "ordered", BOOLEAN)          \
+    ROW(rate_limit, "", "integer", 1, 100000, OPTIONAL, ALWAYS, OPEN, ENGINE, "rate_limit",        \
+        NUMBER)                                                                                    \
+    ROW(state, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state", STATE)                     \
+    ROW(state_reason, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state_reason", OPTIONAL)    \
+    ROW(created_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "created_at", APART)           \
+    ROW(updated_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "updated_at", APART)           \
+    ROW(stats, "", "object", 0, 0, IGNORED, ALWAYS, OPEN, API, "subscription_stat.delivered",      \
+        APART)                                                                                     \
+    ROW(secret, "", "string", 0, 0, CREATE, CREATED, SECRET, ENGINE, "secret", TEXT)
 
 #define RH_MEMBER_DECLARE(member, ...)                                                             \
     rh_member_read_t rh_member_read_##member;                                                      \

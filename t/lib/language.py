@@ -94,9 +94,12 @@ def main():
     sources = {path: open(path, encoding="utf-8").read() for path in
                expand(("modules/**/*.[ch]", "tools/*.[ch]", "mod_resthooks.[ch]"))}
     files = {os.path.basename(path) for path in sources} | {"rh_openapi.c", "rh_schema_pgsql.c",
-                                                            "rh_schema_sqlite.c"}
+                                                            "rh_schema_sqlite.c", "rh_statements.h"}
     files |= {os.path.basename(path) for path in expand(("modules/**/*.sql",))}
     names = set().union(*(names_in(text) for text in sources.values()))
+    for path in expand(("modules/**/*.sql",)):
+        for name in re.findall(r"^-- name: (\w+)", open(path, encoding="utf-8").read(), re.M):
+            names |= {f"rh_{name}_args_t", f"rh_{name}_row_t"}
     found = 0
     for path in paths:
         if os.path.relpath(path, ROOT) in EXEMPT:

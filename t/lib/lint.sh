@@ -1,8 +1,9 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # What ./check --lint runs over modules/ and tools/. Sourced by bash after setup.sh.
 
+# The build of the analyzer has rh_statements.h.
 lint_includes() {
-    printf -- '-I. '
+    printf -- "-I. -I%s " "$source/build/analyzer"
     (cd "$top" && find modules -mindepth 1 -type d -printf '-I%p ')
 }
 

@@ -82,7 +82,7 @@ typedef struct rh_server_config_t {
     /* Made by rh_server_config_finish for an enabled server. */
     rh_net_config_t net;
     rh_retry_policy_t retry_policy;
-    rh_dialect_t dialect;
+    const rh_dialect_t *dialect;
     rh_attempt_log_t *attempt_log; /**< RestHooksLog once it is open; NULL: there is none */
     rh_log_t log;                  /**< writes to this server's error log; for every server */
 

@@ -66,7 +66,8 @@ static apr_hash_t *prepared_of(const ap_dbd_t *record)
     return prepared;
 }
 
-static void fill_db(rh_db_t *db, const ap_dbd_t *record, rh_dialect_t dialect, const rh_log_t *log)
+static void fill_db(rh_db_t *db, const ap_dbd_t *record, const rh_dialect_t *dialect,
+                    const rh_log_t *log)
 {
     db->driver = record->driver;
     db->handle = record->handle;

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_db_private.h"
+#include "rh_query.h"
 #include "rh_sql.h"
 
 #include <stdlib.h>
@@ -33,16 +34,18 @@ void rh_db_note_error(rh_db_t *db, rh_db_session_t *session, int rc, bool prepar
     line[strcspn(line, "\r\n")] = '\0';
 }
 
-/** Copy all rows: the driver's strings go with its result. */
-static apr_array_header_t *copy_rows(rh_db_t *db, apr_dbd_results_t *results, apr_pool_t *scratch,
-                                     apr_pool_t *pool)
+/** Copy all rows: the driver's strings go with its result. @param room columns that a row has at
+ * least */
+static apr_array_header_t *copy_rows(rh_db_t *db, apr_dbd_results_t *results, int room,
+                                     apr_pool_t *scratch, apr_pool_t *pool)
 {
     apr_array_header_t *rows = apr_array_make(pool, 8, sizeof(const char **));
     int columns = apr_dbd_num_cols(db->driver, results);
     apr_dbd_row_t *row = NULL;
 
     while (apr_dbd_get_row(db->driver, scratch, results, &row, -1) == 0) {
-        const char **copy = apr_pcalloc(pool, (columns + 1) * sizeof(*copy));
+        const char **copy =
+            apr_pcalloc(pool, (apr_size_t)(columns > room ? columns : room) * sizeof(*copy));
 
         for (int i = 0; i < columns; i++) {
             const char *value = NULL;
@@ -67,7 +70,7 @@ apr_status_t rh_db_query_rows(rh_db_t *db, const char *sql, apr_pool_t *pool,
     apr_pool_create(&scratch, pool);
     rc = apr_dbd_select(db->driver, scratch, db->handle, &results, sql, 1);
     if (rc == 0) {
-        apr_array_header_t *copied = copy_rows(db, results, scratch, pool);
+        apr_array_header_t *copied = copy_rows(db, results, 1, scratch, pool);
 
         if (rows) {
             *rows = copied;
@@ -107,14 +110,13 @@ static const char *declare_types(apr_pool_t *pool, const char *sql)
 }
 
 /** The prepared form of a statement on this connection. @return the driver's code */
-static int get_prepared(rh_db_t *db, rh_db_session_t *session, const rh_statement_t *statement,
+static int get_prepared(rh_db_t *db, rh_db_session_t *session, const char *label, const char *sql,
                         apr_dbd_prepared_t **prepared)
 {
-    const char *sql = db->dialect == RH_DIALECT_PGSQL ? statement->pgsql : statement->sqlite;
     const char *name = NULL;
     int rc;
 
-    *prepared = apr_hash_get(db->prepared, statement->label, APR_HASH_KEY_STRING);
+    *prepared = apr_hash_get(db->prepared, label, APR_HASH_KEY_STRING);
     if (*prepared) {
         return 0;
     }
@@ -122,20 +124,21 @@ static int get_prepared(rh_db_t *db, rh_db_session_t *session, const rh_statemen
         sql = declare_types(session->statements, sql);
     } else {
         /* A name is never used twice, so that one the server still knows is not in the way. */
-        name = apr_psprintf(session->statements, "%s_%u", statement->label, ++session->serial);
+        name = apr_psprintf(session->statements, "%s_%u", label, ++session->serial);
     }
     rc = apr_dbd_prepare(db->driver, session->statements, db->handle, sql, name, prepared);
     if (rc == 0) {
-        apr_hash_set(db->prepared, statement->label, APR_HASH_KEY_STRING, *prepared);
+        apr_hash_set(db->prepared, label, APR_HASH_KEY_STRING, *prepared);
     }
     return rc;
 }
 
 /** A statement with its arguments, and where its outcome goes. */
 typedef struct call_t {
-    const rh_statement_t *statement;
+    const char *label, *sql;
     int count;
     const char **args;
+    int columns;               /**< the minimum that a row has room for */
     apr_array_header_t **rows; /**< NULL: it returns none */
     int affected;
 } call_t;
@@ -146,7 +149,7 @@ static int run_statement(rh_db_t *db, rh_db_session_t *session, call_t *call, ap
     apr_dbd_prepared_t *prepared;
     apr_dbd_results_t *results = NULL;
     apr_pool_t *scratch;
-    int rc = get_prepared(db, session, call->statement, &prepared);
+    int rc = get_prepared(db, session, call->label, call->sql, &prepared);
 
     if (rc != 0) {
         rh_db_note_error(db, session, rc, true);
@@ -157,7 +160,7 @@ static int run_statement(rh_db_t *db, rh_db_session_t *session, call_t *call, ap
         rc = apr_dbd_pselect(db->driver, scratch, db->handle, &results, prepared, 1, call->count,
                              call->args);
         if (rc == 0) {
-            *call->rows = copy_rows(db, results, scratch, pool);
+            *call->rows = copy_rows(db, results, call->columns, scratch, pool);
         }
     } else {
         rc = apr_dbd_pquery(db->driver, scratch, db->handle, &call->affected, prepared, call->count,
@@ -244,7 +247,8 @@ static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *w
 {
     apr_array_header_t *rows;
     const char *none = NULL;
-    call_t call = {&rh_sql_partitions_mend, 0, &none, &rows, 0};
+    call_t call = {
+        rh_sql_partitions_mend.label, rh_sql_partitions_mend.pgsql, 0, &none, 1, &rows, 0};
 
     rh_log(db->log, RH_LOG_NOTICE, 0, "RH0117", "partitions are missing for %s: making them", what);
     return run_once(db, session, &call, pool);
@@ -261,13 +265,13 @@ static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, i
     }
     switch (error) {
     case RH_ERROR_PARTITION:
-        return runs == 1 && make_partitions(db, session, call->statement->label, pool);
+        return runs == 1 && make_partitions(db, session, call->label, pool);
     case RH_ERROR_CONFLICT:
         return true;
     case RH_ERROR_FORGOTTEN:
         session->forgotten++;
         if (db->dialect == RH_DIALECT_SQLITE) {
-            apr_hash_set(db->prepared, call->statement->label, APR_HASH_KEY_STRING, NULL);
+            apr_hash_set(db->prepared, call->label, APR_HASH_KEY_STRING, NULL);
             return runs == 1;
         }
         /* Another session than was known, or a pooler: see who it is. */
@@ -280,37 +284,92 @@ static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, i
     }
 }
 
-static apr_status_t run_call(rh_db_t *db, call_t *call, const char *const *args, apr_pool_t *pool)
+static apr_status_t run_call(rh_db_t *db, call_t *call, apr_pool_t *pool)
 {
     rh_db_session_t *session = rh_db_session(db);
 
-    call->args = apr_pcalloc(pool, (apr_size_t)(call->count + 1) * sizeof(*call->args));
-    for (int i = 0; i < call->count; i++) {
-        call->args[i] = args[i];
-    }
     for (int runs = 1;; runs++) {
         if (run_once(db, session, call, pool)) {
             return APR_SUCCESS;
         }
         if (runs >= MAX_RUNS || !recover(db, session, call, runs, pool)) {
-            return rh_db_report(db, session, call->statement->label);
+            return rh_db_report(db, session, call->label);
         }
     }
+}
+
+static call_t make_call(rh_db_t *db, const rh_statement_t *statement, int count,
+                        const char *const *args, apr_pool_t *pool)
+{
+    call_t call = {statement->label,
+                   db->dialect == RH_DIALECT_PGSQL ? statement->pgsql : statement->sqlite,
+                   count,
+                   apr_pcalloc(pool, (apr_size_t)(count + 1) * sizeof(*call.args)),
+                   1,
+                   NULL,
+                   0};
+
+    for (int i = 0; i < count; i++) {
+        call.args[i] = args[i];
+    }
+    return call;
 }
 
 apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,
                           const char *const *args, apr_pool_t *pool, apr_array_header_t **rows)
 {
-    call_t call = {statement, count, NULL, rows, 0};
+    call_t call = make_call(db, statement, count, args, pool);
 
-    return run_call(db, &call, args, pool);
+    call.rows = rows;
+    return run_call(db, &call, pool);
 }
 
 apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,
                            const char *const *args, apr_pool_t *pool, int *affected)
 {
-    call_t call = {statement, count, NULL, NULL, 0};
-    apr_status_t status = run_call(db, &call, args, pool);
+    call_t call = make_call(db, statement, count, args, pool);
+    apr_status_t status = run_call(db, &call, pool);
+
+    if (status == APR_SUCCESS && affected) {
+        *affected = call.affected;
+    }
+    return status;
+}
+
+/** Run a statement by name. @param call its `rows` say where rows go */
+static apr_status_t run_query(rh_db_t *db, const rh_query_t *query, call_t *call, apr_pool_t *pool)
+{
+    const rh_sql_t *sql = &db->dialect->statements[query->name];
+
+    if (!sql->text) {
+        if (call->rows) {
+            *call->rows = apr_array_make(pool, 1, sizeof(const char **));
+        }
+        return APR_SUCCESS;
+    }
+    call->label = sql->label;
+    call->sql = sql->text;
+    call->count = sql->parameters;
+    call->columns = sql->columns;
+    call->args = apr_palloc(pool, (apr_size_t)(sql->parameters + 1) * sizeof(*call->args));
+    for (int i = 0; i < sql->parameters; i++) {
+        call->args[i] = *(const char *const *)((const char *)query->args + sql->order[i]);
+    }
+    return run_call(db, call, pool);
+}
+
+apr_status_t rh_db_fetch(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool,
+                         apr_array_header_t **rows)
+{
+    call_t call = {.rows = rows};
+
+    return run_query(db, query, &call, pool);
+}
+
+apr_status_t rh_db_change(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool, int *affected)
+{
+    call_t call = {NULL};
+    apr_status_t status = run_query(db, query, &call, pool);
 
     if (status == APR_SUCCESS && affected) {
         *affected = call.affected;

@@ -11,11 +11,10 @@
 #define RH_DB_H
 
 #include "rh_base.h"
+#include "rh_dialect.h"
 
 #include <apr_dbd.h>
 #include <apr_hash.h>
-
-typedef enum { RH_DIALECT_PGSQL, RH_DIALECT_SQLITE } rh_dialect_t;
 
 /** One connection. */
 typedef struct rh_db_t {
@@ -23,7 +22,7 @@ typedef struct rh_db_t {
     apr_dbd_t *handle;
     apr_pool_t *pool;     /**< lives as long as the connection: statements are prepared in it */
     apr_hash_t *prepared; /**< label -> apr_dbd_prepared_t * */
-    rh_dialect_t dialect;
+    const rh_dialect_t *dialect;
     const rh_log_t *log;
     void *owner; /**< for the source that the connection is from */
 } rh_db_t;
@@ -38,7 +37,7 @@ struct rh_db_source_t {
     apr_status_t (*acquire)(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db);
     /** Give it back. `broken`: it must be opened again, or reset, before it is used again. */
     void (*release)(rh_db_source_t *self, rh_db_t *db, bool broken);
-    rh_dialect_t dialect;
+    const rh_dialect_t *dialect;
     const rh_log_t *log;
 };
 
@@ -89,6 +88,16 @@ typedef struct rh_statement_t {
  */
 apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,
                           const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
+
+struct rh_query_t;
+
+/** Likewise, of a statement by name (rh_query.h). */
+apr_status_t rh_db_fetch(rh_db_t *db, const struct rh_query_t *query, apr_pool_t *pool,
+                         apr_array_header_t **rows);
+
+/** Likewise, without rows. @param affected receives how many were changed; may be NULL */
+apr_status_t rh_db_change(rh_db_t *db, const struct rh_query_t *query, apr_pool_t *pool,
+                          int *affected);
 
 /** Run a statement without rows. @param affected may be NULL */
 apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,

@@ -51,8 +51,6 @@ typedef struct rh_connector_t {
     void (*ended)(rh_db_session_t *session);
 } rh_connector_t;
 
-extern const rh_connector_t rh_pgsql_connector, rh_sqlite_connector;
-
 /** Functions of the client library that the driver of apr_dbd uses (rh_db_library.h). */
 typedef struct rh_pgsql_library_t {
     void *connection; /**< PGconn *; NULL: the library was not found */

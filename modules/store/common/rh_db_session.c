@@ -14,8 +14,7 @@ rh_db_session_t *rh_db_session(rh_db_t *db)
         return found;
     }
     session = apr_pcalloc(db->pool, sizeof(*session));
-    session->connector =
-        db->dialect == RH_DIALECT_PGSQL ? &rh_pgsql_connector : &rh_sqlite_connector;
+    session->connector = db->dialect->connector;
     session->lock = -1;
     session->error = "no message";
     apr_pool_create(&session->error_pool, db->pool);

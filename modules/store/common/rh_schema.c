@@ -9,7 +9,7 @@ extern const char rh_schema_pgsql_sql[], rh_schema_sqlite_sql[];
 #define LOCK_SQL                                                                                   \
     "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('resthooks.schema', 0))"
 
-const char *rh_schema_text(rh_dialect_t dialect)
+const char *rh_schema_text(const rh_dialect_t *dialect)
 {
     return dialect == RH_DIALECT_PGSQL ? rh_schema_pgsql_sql : rh_schema_sqlite_sql;
 }

@@ -23,6 +23,6 @@ apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *
                               const char **problem);
 
 /** The whole schema as SQL, as conf/schema-*.sql holds it. */
-const char *rh_schema_text(rh_dialect_t dialect);
+const char *rh_schema_text(const rh_dialect_t *dialect);
 
 #endif

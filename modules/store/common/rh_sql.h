@@ -20,30 +20,6 @@
 /** Scripts: at n - 1 what makes tables of version n those of n + 1, and says so in them. */
 extern const rh_statement_t rh_sql_upgrades[];
 
-/* ---- rh_sql_subscription.c ---- */
-
-/** Take a subscription's mutex: (tenant, id). PostgreSQL only. */
-extern const rh_statement_t rh_sql_subscription_lock;
-/** (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
- * state_reason, secret, base_url, now) */
-extern const rh_statement_t rh_sql_subscription_insert;
-/** (tenant, id, patterns as a JSON array) */
-extern const rh_statement_t rh_sql_subscription_events_insert;
-/** (tenant, id) */
-extern const rh_statement_t rh_sql_subscription_events_delete, rh_sql_subscription_stat_insert;
-/** (tenant, id, limit, before, event patterns or NULL, active "1"/"0"/NULL); rows as
- * rh_store_subscription.c reads them. With an id: that one. */
-extern const rh_statement_t rh_sql_subscription_get, rh_sql_subscription_list;
-/** (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
- * state_reason, secret, old_secret, old_secret_until, base_url, now, revision); rows: revision */
-extern const rh_statement_t rh_sql_subscription_update;
-/** Restart the failing clock and end the pause. Parameters: tenant, id. */
-extern const rh_statement_t rh_sql_subscription_stat_clear;
-/** Wake all parked deliveries of a subscription. Parameters: tenant, id, now. */
-extern const rh_statement_t rh_sql_subscription_unpark;
-/** (tenant, id, revision or "0"); rows: id */
-extern const rh_statement_t rh_sql_subscription_delete;
-
 /* ---- rh_sql_log.c ---- */
 
 /** (tenant, id) */
@@ -80,8 +56,6 @@ extern const rh_statement_t rh_sql_test_event;
 /** (tenant, id, event id, subscription, type) */
 extern const rh_statement_t rh_sql_test_delivery;
 /** rows: version */
-/** (tenant); rows: how many subscriptions */
-extern const rh_statement_t rh_sql_subscription_count;
 /* ---- rh_sql_job.c; rows as rh_store_job.c reads them ---- */
 
 extern const rh_statement_t rh_sql_job_insert, rh_sql_job_get, rh_sql_job_list, rh_sql_job_cancel,

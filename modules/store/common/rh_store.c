@@ -92,6 +92,43 @@ apr_status_t rh_store_execute(rh_db_source_t *source, const rh_statement_t *stat
     return rh_store_run(source, true, execute_work, &execute, pool);
 }
 
+/** Arguments of rh_store_fetch and rh_store_change. */
+typedef struct running_t {
+    const rh_query_t *query;
+    apr_array_header_t **rows;
+    int *affected;
+} running_t;
+
+static apr_status_t fetch_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    running_t *running = baton;
+
+    return rh_db_fetch(db, running->query, pool, running->rows);
+}
+
+apr_status_t rh_store_fetch(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
+                            apr_array_header_t **rows)
+{
+    running_t running = {query, rows, NULL};
+
+    return rh_store_run(source, false, fetch_work, &running, pool);
+}
+
+static apr_status_t change_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    running_t *running = baton;
+
+    return rh_db_change(db, running->query, pool, running->affected);
+}
+
+apr_status_t rh_store_change(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
+                             int *affected)
+{
+    running_t running = {query, NULL, affected};
+
+    return rh_store_run(source, true, change_work, &running, pool);
+}
+
 const char *rh_store_number(apr_pool_t *pool, apr_int64_t number)
 {
     return apr_psprintf(pool, "%" APR_INT64_T_FMT, number);

@@ -7,6 +7,7 @@
 #define RH_STORE_PRIVATE_H
 
 #include "rh_db_private.h"
+#include "rh_query.h"
 #include "rh_sql.h"
 #include "rh_store_open.h"
 
@@ -34,6 +35,14 @@ apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *state
 /** One changing statement in a transaction of its own. @param affected may be NULL */
 apr_status_t rh_store_execute(rh_db_source_t *source, const rh_statement_t *statement, int count,
                               const char *const *args, apr_pool_t *pool, int *affected);
+
+/** Fetch a statement's rows over a connection that is acquired for it. */
+apr_status_t rh_store_fetch(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
+                            apr_array_header_t **rows);
+
+/** Run one changing statement in a transaction of its own. @param affected may be NULL */
+apr_status_t rh_store_change(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
+                             int *affected);
 
 /** Rows of a list of deliveries, as rh_store_log.c reads them; the id comes first. */
 apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,

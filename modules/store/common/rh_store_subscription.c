@@ -3,51 +3,65 @@
 #include "rh_event_type.h"
 #include "rh_queue_private.h"
 #include "rh_rows.h"
+#include "rh_subscription_members.h"
 
-/** Columns of rh_sql_subscription_get and _list. */
-static rh_subscription_t *read_row(const char **row, apr_pool_t *pool)
+/* Members as arguments, and from the columns of a row: RH_MEMBERS says how each is stored. */
+#define ARGUMENT_APART(member)
+#define ARGUMENT_TEXT(member) .member = subscription->member,
+#define ARGUMENT_OPTIONAL(member) .member = subscription->member,
+#define ARGUMENT_NUMBER(member) .member = rh_store_number(pool, subscription->member),
+#define ARGUMENT_BOOLEAN(member) .member = subscription->member ? "1" : "0",
+#define ARGUMENT_FORMAT(member) .member = rh_format_name(subscription->member),
+#define ARGUMENT_STATE(member) .member = rh_subscription_state_name(subscription->member),
+#define ARGUMENT(member, aliases, type, min, max, input, shown, value, use, column, stored)        \
+    ARGUMENT_##stored(member)
+
+#define READ_APART(member)
+#define READ_TEXT(member) subscription->member = row->member ? row->member : "";
+#define READ_OPTIONAL(member) subscription->member = rh_db_text(row->member);
+#define READ_NUMBER(member) subscription->member = (int)rh_db_number(row->member);
+#define READ_BOOLEAN(member) subscription->member = rh_db_number(row->member) != 0;
+#define READ_FORMAT(member) rh_format_parse(row->member, &subscription->member);
+#define READ_STATE(member) rh_subscription_state_parse(row->member, &subscription->member);
+#define READ(member, aliases, type, min, max, input, shown, value, use, column, stored)            \
+    READ_##stored(member)
+
+static rh_subscription_t *read_row(const rh_subscription_get_row_t *row, apr_pool_t *pool)
 {
     rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
-    rh_bytes_t patterns = {row[3] ? row[3] : "[]", row[3] ? strlen(row[3]) : 2};
+    const char *patterns = row->events ? row->events : "[]";
     apr_size_t cursor = 0;
     rh_json_span_t span;
 
-    subscription->tenant = row[0];
-    subscription->id = row[1];
-    subscription->target_url = row[2];
+    subscription->tenant = row->tenant;
+    subscription->id = row->id;
     subscription->events = apr_array_make(pool, 4, sizeof(const char *));
-    while (rh_json_next(patterns.data, patterns.len, &cursor, &span)) {
+    while (rh_json_next(patterns, strlen(patterns), &cursor, &span)) {
         APR_ARRAY_PUSH(subscription->events, const char *) = rh_json_string(pool, span.value);
     }
-    subscription->description = row[4] ? row[4] : "";
-    rh_format_parse(row[5], &subscription->format);
-    subscription->headers = row[6];
-    subscription->ordered = rh_db_number(row[7]) != 0;
-    subscription->rate_limit = (int)rh_db_number(row[8]);
-    rh_subscription_state_parse(row[9], &subscription->state);
-    subscription->state_reason = rh_db_text(row[10]);
-    subscription->secret = row[11];
-    subscription->old_secret = rh_db_text(row[12]);
-    subscription->old_secret_until = rh_db_number(row[13]) * 1000;
-    subscription->base_url = row[14] ? row[14] : "";
-    subscription->created_at = rh_db_number(row[15]) * 1000;
-    subscription->updated_at = rh_db_number(row[16]) * 1000;
-    subscription->revision = rh_db_number(row[17]);
-    subscription->stats.delivered = rh_db_number(row[18]);
-    subscription->stats.failed = rh_db_number(row[19]);
-    subscription->stats.last_status_code = (int)rh_db_number(row[20]);
-    subscription->stats.last_attempt_at = rh_db_number(row[21]) * 1000;
-    subscription->stats.pending = rh_db_number(row[22]);
+    RH_MEMBERS(READ)
+    subscription->old_secret = rh_db_text(row->old_secret);
+    subscription->old_secret_until = rh_db_number(row->old_secret_until) * 1000;
+    subscription->base_url = row->base_url ? row->base_url : "";
+    subscription->created_at = rh_db_number(row->created_at) * 1000;
+    subscription->updated_at = rh_db_number(row->updated_at) * 1000;
+    subscription->revision = rh_db_number(row->revision);
+    subscription->stats.delivered = rh_db_number(row->delivered);
+    subscription->stats.failed = rh_db_number(row->failed);
+    subscription->stats.last_status_code = (int)rh_db_number(row->last_status_code);
+    subscription->stats.last_attempt_at = rh_db_number(row->last_attempt_at) * 1000;
+    subscription->stats.pending = rh_db_number(row->pending);
     return subscription;
 }
 
 static apr_status_t insert_events(rh_db_t *db, const rh_subscription_t *subscription,
                                   apr_pool_t *pool)
 {
-    const char *args[] = {subscription->tenant, subscription->id,
-                          rh_rows_strings(pool, subscription->events)};
-
-    return rh_db_execute(db, &rh_sql_subscription_events_insert, 3, args, pool, NULL);
+    return rh_db_change(db,
+                        RH_QUERY(subscription_events_insert, .tenant = subscription->tenant,
+                                 .id = subscription->id,
+                                 .patterns = rh_rows_strings(pool, subscription->events)),
+                        pool, NULL);
 }
 
 /** A subscription to insert, and how many the tenant may have. */
@@ -56,60 +70,50 @@ typedef struct creation_t {
     int max;
 } creation_t;
 
-/** Let no other process insert one of this tenant until the end of the transaction. A writing
- * transaction of SQLite has no other beside it. */
-static apr_status_t lock_tenant(rh_db_t *db, const char *tenant, apr_pool_t *pool)
-{
-    const char *args[] = {tenant, "subscriptions"};
-    apr_array_header_t *rows;
-
-    return db->dialect == RH_DIALECT_PGSQL
-               ? rh_db_select(db, &rh_sql_replay_lock, 2, args, pool, &rows)
-               : APR_SUCCESS;
-}
-
 /** Check the number of the tenant's subscriptions, the new one included. */
 static apr_status_t check_count(rh_db_t *db, const creation_t *creation, apr_pool_t *pool)
 {
-    const char *args[] = {creation->subscription->tenant};
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_select(db, &rh_sql_subscription_count, 1, args, pool, &rows);
+    apr_status_t status = rh_db_fetch(
+        db, RH_QUERY(subscription_count, .tenant = creation->subscription->tenant), pool, &rows);
 
-    if (status == APR_SUCCESS && rh_db_number(rh_row(rows, 0)[0]) > creation->max) {
+    if (status == APR_SUCCESS &&
+        rh_db_number(RH_ROW(subscription_count, rows, 0)->count) > creation->max) {
         status = APR_ENOSPC;
     }
     return status;
+}
+
+static apr_status_t insert_row(rh_db_t *db, const rh_subscription_t *subscription, apr_pool_t *pool)
+{
+    const char *now = rh_store_number(pool, rh_store_ms(subscription->created_at));
+
+    return rh_db_change(db,
+                        RH_QUERY(subscription_insert, .tenant = subscription->tenant,
+                                 .id = subscription->id, .base_url = subscription->base_url,
+                                 .created_at = now, .updated_at = now, RH_MEMBERS(ARGUMENT)),
+                        pool, NULL);
 }
 
 static apr_status_t create_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const creation_t *creation = baton;
     const rh_subscription_t *subscription = creation->subscription;
-    const char *now = rh_store_number(pool, rh_store_ms(subscription->created_at));
-    const char *args[] = {subscription->tenant,
-                          subscription->id,
-                          subscription->target_url,
-                          subscription->description,
-                          rh_format_name(subscription->format),
-                          subscription->headers,
-                          subscription->ordered ? "1" : "0",
-                          rh_store_number(pool, subscription->rate_limit),
-                          rh_subscription_state_name(subscription->state),
-                          subscription->state_reason,
-                          subscription->secret,
-                          subscription->base_url,
-                          now,
-                          now};
-    apr_status_t status = lock_tenant(db, subscription->tenant, pool);
+    apr_array_header_t *rows;
+    apr_status_t status =
+        rh_db_fetch(db, RH_QUERY(tenant_lock, .tenant = subscription->tenant), pool, &rows);
 
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_subscription_insert, 14, args, pool, NULL);
+        status = insert_row(db, subscription, pool);
     }
     if (status == APR_SUCCESS) {
         status = check_count(db, creation, pool);
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_subscription_stat_insert, 2, args, pool, NULL);
+        status = rh_db_change(db,
+                              RH_QUERY(subscription_stat_insert, .tenant = subscription->tenant,
+                                       .id = subscription->id),
+                              pool, NULL);
     }
     if (status == APR_SUCCESS) {
         status = insert_events(db, subscription, pool);
@@ -131,50 +135,55 @@ apr_status_t rh_store_subscription_create(rh_store_t *store, rh_subscription_t *
 apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, const char *id,
                                        apr_pool_t *pool, rh_subscription_t **subscription)
 {
-    const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status =
-        rh_store_select(store->source, &rh_sql_subscription_get, 2, args, pool, &rows);
+    apr_status_t status = rh_store_fetch(
+        store->source, RH_QUERY(subscription_get, .tenant = tenant, .id = id), pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
     }
     if (status == APR_SUCCESS) {
-        *subscription = read_row(rh_row(rows, 0), pool);
+        *subscription = read_row(RH_ROW(subscription_get, rows, 0), pool);
     }
     return status;
+}
+
+/** The patterns that reach a type, as JSON; of what is not a type, itself. */
+static const char *patterns_json(apr_pool_t *pool, const char *event)
+{
+    apr_array_header_t *one;
+
+    if (rh_event_type_valid(event, strlen(event))) {
+        return rh_rows_strings(pool, rh_event_type_patterns(pool, event));
+    }
+    one = apr_array_make(pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(one, const char *) = event;
+    return rh_rows_strings(pool, one);
 }
 
 apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, const char *event,
                                         int active, const rh_page_t *page, apr_pool_t *pool,
                                         apr_array_header_t **subscriptions)
 {
-    const char *patterns = NULL, *wanted = active < 0 ? NULL : active ? "1" : "0";
     apr_array_header_t *rows;
-    apr_status_t status;
-    int i;
+    apr_status_t status =
+        rh_store_fetch(store->source,
+                       RH_QUERY(subscription_list, .tenant = tenant,
+                                .before = page->before ? page->before : RH_LAST_ID,
+                                .patterns = event ? patterns_json(pool, event) : NULL,
+                                .active = active < 0 ? NULL
+                                          : active   ? "1"
+                                                     : "0",
+                                .limit = rh_store_number(pool, page->limit)),
+                       pool, &rows);
 
-    if (event && rh_event_type_valid(event, strlen(event))) {
-        patterns = rh_rows_strings(pool, rh_event_type_patterns(pool, event));
-    } else if (event) {
-        apr_array_header_t *one = apr_array_make(pool, 1, sizeof(const char *));
-
-        APR_ARRAY_PUSH(one, const char *) = event;
-        patterns = rh_rows_strings(pool, one);
-    }
-    {
-        const char *args[] = {
-            tenant, page->before ? page->before : RH_LAST_ID, patterns, patterns, wanted,
-            wanted, rh_store_number(pool, page->limit)};
-
-        status = rh_store_select(store->source, &rh_sql_subscription_list, 7, args, pool, &rows);
-    }
     if (status != APR_SUCCESS) {
         return status;
     }
     *subscriptions = apr_array_make(pool, rows->nelts + 1, sizeof(rh_subscription_t *));
-    for (i = 0; i < rows->nelts; i++) {
-        APR_ARRAY_PUSH(*subscriptions, rh_subscription_t *) = read_row(rh_row(rows, i), pool);
+    for (int i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_PUSH(*subscriptions, rh_subscription_t *) =
+            read_row(RH_ROW(subscription_get, rows, i), pool);
     }
     return APR_SUCCESS;
 }
@@ -183,21 +192,18 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
 static apr_status_t lock_subscription(rh_db_t *db, const char *tenant, const char *id,
                                       apr_pool_t *pool)
 {
-    const char *args[] = {tenant, id};
     apr_array_header_t *rows;
 
-    return db->dialect == RH_DIALECT_PGSQL
-               ? rh_db_select(db, &rh_sql_subscription_lock, 2, args, pool, &rows)
-               : APR_SUCCESS;
+    return rh_db_fetch(db, RH_QUERY(subscription_lock, .tenant = tenant, .id = id), pool, &rows);
 }
 
 /** Find out why an update changed no row. */
 static apr_status_t explain_unchanged(rh_db_t *db, const char *tenant, const char *id,
                                       apr_pool_t *pool)
 {
-    const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_select(db, &rh_sql_subscription_state, 2, args, pool, &rows);
+    apr_status_t status =
+        rh_db_fetch(db, RH_QUERY(subscription_state, .tenant = tenant, .id = id), pool, &rows);
 
     if (status != APR_SUCCESS) {
         return status;
@@ -208,64 +214,66 @@ static apr_status_t explain_unchanged(rh_db_t *db, const char *tenant, const cha
 /** What follows from a change: other patterns, a fresh start, no more waiting for others. */
 static apr_status_t follow_up(rh_db_t *db, const rh_subscription_t *subscription, apr_pool_t *pool)
 {
-    const char *args[] = {subscription->tenant, subscription->id};
-    apr_status_t status =
-        rh_db_execute(db, &rh_sql_subscription_events_delete, 2, args, pool, NULL);
+    const char *tenant = subscription->tenant, *id = subscription->id;
+    apr_status_t status = rh_db_change(
+        db, RH_QUERY(subscription_events_delete, .tenant = tenant, .id = id), pool, NULL);
 
     if (status == APR_SUCCESS) {
         status = insert_events(db, subscription, pool);
     }
     if (status == APR_SUCCESS && !subscription->ordered) {
-        status = rh_db_execute(db, &rh_sql_subscription_unpark, 2, args, pool, NULL);
+        status =
+            rh_db_change(db, RH_QUERY(subscription_unpark, .tenant = tenant, .id = id), pool, NULL);
     }
     return status;
 }
 
 /** Pauses and failures are of the target, and of the time before it was revived. */
-static bool starts_afresh(const rh_subscription_t *subscription, const char *const *before)
+static bool starts_afresh(const rh_subscription_t *subscription,
+                          const rh_subscription_state_row_t *before)
 {
     return subscription->state == RH_SUBSCRIPTION_ACTIVE &&
-           (strcmp(before[0], "active") != 0 || strcmp(before[1], subscription->target_url) != 0);
+           (strcmp(before->state, "active") != 0 ||
+            strcmp(before->target_url, subscription->target_url) != 0);
+}
+
+/** Write the row. @return APR_EEXIST: it has another revision by now */
+static apr_status_t update_row(rh_db_t *db, const rh_subscription_t *subscription, apr_pool_t *pool)
+{
+    const char *until = rh_store_number(pool, rh_store_ms(subscription->old_secret_until));
+    const char *now = rh_store_number(pool, rh_store_ms(subscription->updated_at));
+    int affected;
+    apr_status_t status = rh_db_change(
+        db,
+        RH_QUERY(subscription_update, .tenant = subscription->tenant, .id = subscription->id,
+                 .old_secret = subscription->old_secret, .old_secret_until = until,
+                 .base_url = subscription->base_url, .updated_at = now,
+                 .revision = rh_store_number(pool, subscription->revision), RH_MEMBERS(ARGUMENT)),
+        pool, &affected);
+
+    return status == APR_SUCCESS && affected == 0 ? APR_EEXIST : status;
 }
 
 static apr_status_t update_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const rh_subscription_t *subscription = baton;
-    const char *args[] = {subscription->target_url,
-                          subscription->description,
-                          rh_format_name(subscription->format),
-                          subscription->headers,
-                          subscription->ordered ? "1" : "0",
-                          rh_store_number(pool, subscription->rate_limit),
-                          rh_subscription_state_name(subscription->state),
-                          subscription->state_reason,
-                          subscription->secret,
-                          subscription->old_secret,
-                          rh_store_number(pool, rh_store_ms(subscription->old_secret_until)),
-                          subscription->base_url,
-                          rh_store_number(pool, rh_store_ms(subscription->updated_at)),
-                          subscription->tenant,
-                          subscription->id,
-                          rh_store_number(pool, subscription->revision)};
-    const char *key[] = {subscription->tenant, subscription->id};
+    const char *tenant = subscription->tenant, *id = subscription->id;
     apr_array_header_t *rows;
-    int affected;
-    apr_status_t status = lock_subscription(db, key[0], key[1], pool);
+    apr_status_t status = lock_subscription(db, tenant, id, pool);
 
     if (status == APR_SUCCESS) {
-        status = rh_db_select(db, &rh_sql_subscription_state, 2, key, pool, &rows);
+        status =
+            rh_db_fetch(db, RH_QUERY(subscription_state, .tenant = tenant, .id = id), pool, &rows);
     }
     if (status == APR_SUCCESS && rows->nelts == 0) {
         return APR_NOTFOUND;
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_subscription_update, 16, args, pool, &affected);
+        status = update_row(db, subscription, pool);
     }
-    if (status == APR_SUCCESS && affected == 0) {
-        return APR_EEXIST;
-    }
-    if (status == APR_SUCCESS && starts_afresh(subscription, rh_row(rows, 0))) {
-        status = rh_db_execute(db, &rh_sql_subscription_stat_clear, 2, key, pool, NULL);
+    if (status == APR_SUCCESS && starts_afresh(subscription, RH_ROW(subscription_state, rows, 0))) {
+        status = rh_db_change(db, RH_QUERY(subscription_stat_clear, .tenant = tenant, .id = id),
+                              pool, NULL);
     }
     return status == APR_SUCCESS ? follow_up(db, subscription, pool) : status;
 }
@@ -294,13 +302,14 @@ typedef struct delete_t {
 static apr_status_t delete_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const delete_t *what = baton;
-    const char *revision = rh_store_number(pool, what->revision);
-    const char *args[] = {what->tenant, what->id, revision, revision};
     apr_status_t status = lock_subscription(db, what->tenant, what->id, pool);
     int affected;
 
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_subscription_delete, 4, args, pool, &affected);
+        status = rh_db_change(db,
+                              RH_QUERY(subscription_delete, .tenant = what->tenant, .id = what->id,
+                                       .revision = rh_store_number(pool, what->revision)),
+                              pool, &affected);
     }
     if (status == APR_SUCCESS && affected == 0) {
         return explain_unchanged(db, what->tenant, what->id, pool);

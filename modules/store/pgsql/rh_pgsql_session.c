@@ -14,7 +14,7 @@
  * transaction would stay with a session that other programs share.
  */
 #include "rh_db_library.h"
-#include "rh_db_private.h"
+#include "rh_pgsql.h"
 #include "rh_uuid.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Sessions of SQLite: their PRAGMAs, and the lock that all writers of a machine take. */
 #include "rh_db_library.h"
-#include "rh_db_private.h"
+#include "rh_sqlite.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,0 +1,15 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/**
+ * @file rh_sqlite.h
+ * @brief What the files of the SQLite dialect have for each other.
+ */
+#ifndef RH_SQLITE_H
+#define RH_SQLITE_H
+
+#include "rh_db_private.h"
+#include "rh_query.h"
+
+extern const rh_sql_t rh_sqlite_statements[RH_SQL_COUNT];
+extern const rh_connector_t rh_sqlite_connector;
+
+#endif

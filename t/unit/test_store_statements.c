@@ -1,0 +1,149 @@
+/* Licensed under the Apache License, Version 2.0: see LICENSE. */
+/* Each statement of the .sql files, as the database itself sees it. */
+#include "store_databases.h"
+
+#include "rh_db_library.h"
+#include "rh_query.h"
+#include "rh_schema.h"
+
+static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
+                      const char *message)
+{
+    (void)baton;
+    (void)status;
+    if (level <= RH_LOG_WARN) {
+        printf("# %s: %s\n", tag, message);
+    }
+}
+
+static rh_log_t test_log = {write_log, NULL, RH_LOG_INFO};
+
+/* ---- PostgreSQL: the statement is run ---- */
+
+/** Names of a result's columns, separated by spaces. */
+static const char *name_columns(rh_db_t *db, apr_dbd_results_t *results)
+{
+    const char *names = "";
+
+    for (int i = 0; i < apr_dbd_num_cols(db->driver, results); i++) {
+        names = apr_pstrcat(pool, names, i > 0 ? " " : "", apr_dbd_get_name(db->driver, results, i),
+                            NULL);
+    }
+    return names;
+}
+
+/** Run a statement with NULL for all arguments, which find nothing, and roll back.
+ * @return the names of its columns, or the database's complaint */
+static const char *run_statement(rh_db_t *db, const rh_sql_t *sql)
+{
+    const char **args = apr_pcalloc(pool, (apr_size_t)(sql->parameters + 1) * sizeof(*args));
+    apr_dbd_prepared_t *prepared = NULL;
+    apr_dbd_results_t *results = NULL;
+    apr_dbd_row_t *row = NULL;
+    const char *names = "";
+    int rc = apr_dbd_prepare(db->driver, pool, db->handle, sql->text, sql->label, &prepared);
+
+    if (rc == 0 && sql->columns > 0) {
+        rh_db_script(db, "BEGIN", pool);
+        rc = apr_dbd_pselect(db->driver, pool, db->handle, &results, prepared, 1, sql->parameters,
+                             args);
+        names = rc == 0 ? name_columns(db, results) : "";
+        while (rc == 0 && apr_dbd_get_row(db->driver, pool, results, &row, -1) == 0) {
+        }
+    }
+    if (rc != 0) {
+        names = apr_pstrdup(pool, apr_dbd_error(db->driver, db->handle, rc));
+    }
+    if (sql->columns > 0) {
+        rh_db_script(db, "ROLLBACK", pool);
+    }
+    return names;
+}
+
+/* ---- SQLite: a statement that is prepared knows its columns ---- */
+
+static struct {
+    int (*prepare)(void *connection, const char *text, int bytes, void **statement,
+                   const char **tail);
+    int (*count_columns)(void *statement);
+    const char *(*name_column)(void *statement, int i);
+    int (*count_parameters)(void *statement);
+    int (*finalize)(void *statement);
+    const char *(*error)(void *connection);
+} sqlite;
+
+static const rh_symbol_t sqlite_symbols[] = {
+    {"sqlite3_prepare_v2", &sqlite.prepare},
+    {"sqlite3_column_count", &sqlite.count_columns},
+    {"sqlite3_column_name", &sqlite.name_column},
+    {"sqlite3_bind_parameter_count", &sqlite.count_parameters},
+    {"sqlite3_finalize", &sqlite.finalize},
+    {"sqlite3_errmsg", &sqlite.error}};
+
+/** A text as SQLite has it. */
+static const char *mark_parameters(const char *text)
+{
+    char *marked = apr_pstrdup(pool, text), *to = marked;
+
+    for (; *text; text++) {
+        *to++ = *text == '%' && text[1] == 's' ? '?' : *text;
+        text += *text == '%';
+    }
+    *to = '\0';
+    return marked;
+}
+
+/** @return the names of a statement's columns, or the database's complaint */
+static const char *describe_statement(rh_db_t *db, const rh_sql_t *sql)
+{
+    void *connection = apr_dbd_native_handle(db->driver, db->handle), *statement = NULL;
+    const char *names = "", *tail;
+
+    if (sqlite.prepare(connection, mark_parameters(sql->text), -1, &statement, &tail) != 0) {
+        return apr_pstrdup(pool, sqlite.error(connection));
+    }
+    is_int(sqlite.count_parameters(statement), sql->parameters, "as many parameters");
+    for (int i = 0; i < sqlite.count_columns(statement); i++) {
+        names = apr_pstrcat(pool, names, i > 0 ? " " : "", sqlite.name_column(statement, i), NULL);
+    }
+    sqlite.finalize(statement);
+    return names;
+}
+
+static void run(const char *driver, const char *params)
+{
+    const rh_dialect_t *dialect = rh_dialect_find(driver);
+    const char *(*describe)(rh_db_t * db, const rh_sql_t *sql) = run_statement;
+    rh_db_source_t *source;
+    const char *problem;
+    rh_db_t *db;
+    int found = 0;
+
+    if (!ok(rh_db_source_dedicated(pool, driver, params, &test_log, &source) == APR_SUCCESS &&
+                rh_schema_ensure(source, true, pool, &problem) == APR_SUCCESS &&
+                source->acquire(source, pool, &db) == APR_SUCCESS,
+            "%s has the tables", driver)) {
+        return;
+    }
+    if (strcmp(driver, "sqlite3") == 0) {
+        describe = describe_statement;
+        ok(rh_db_library_find(db->driver, sqlite_symbols, RH_COUNT_OF(sqlite_symbols)),
+           "SQLite's functions are found");
+    }
+    for (int i = 0; i < RH_SQL_COUNT; i++) {
+        const rh_sql_t *sql = &dialect->statements[i];
+
+        if (sql->text) {
+            is(describe(db, sql), sql->returns,
+               apr_pstrcat(pool, driver, " takes ", sql->label, ", which has these columns", NULL));
+            found++;
+        }
+    }
+    ok(found > RH_SQL_COUNT / 3, "%s has %d of the statements", driver, found);
+    source->release(source, db, false);
+}
+
+int main(void)
+{
+    return test_databases("statements", run);
+}
