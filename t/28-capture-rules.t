@@ -189,6 +189,15 @@ send("POST", BASE + "/tenants", b'{"z":{}}')
 httpd.wait_log(r"RH0615: POST /employers/acme/tenants fits RestHooksEvent bulk.tenant \(rule 3\)")
 httpd.expect("RH0615")
 
+# Paths are compared as the regular expression does.
+send("POST", BASE + "/PARTS", answer=b'{"data":1}')
+is_(seen(), [], "a path of another case fits no rule")
+httpd.server_config += "RegexDefaultOptions +ICASE\n"
+httpd.write_config()
+httpd.restart()
+send("POST", BASE + "/PARTS", answer=b'{"data":2}')
+is_(seen(), [("part.made", None, b"2")], "but with RegexDefaultOptions +ICASE it does")
+
 # What httpd -t refuses.
 for option, reason in (
         ("data=response:$.a[", "data=$.a[: not a selector at byte 4"), ("each=x", "each=x"),

@@ -29,6 +29,7 @@ from report import Report, show
 def parts():
     """Names and functions, in the order in which they run."""
     import backlog
+    import instructions
     import isolation
     import lists
     import throughput
@@ -36,8 +37,8 @@ def parts():
     return {"intake": throughput.intake, "captured": throughput.captured,
             "way": throughput.all_the_way, "sqlite": throughput.on_sqlite,
             "latency": isolation.latency, "proxied": throughput.proxied,
-            "dead": isolation.dead, "hang": isolation.hanging, "claim": backlog.claim,
-            "lists": lists.lists}
+            "instructions": instructions.instructions, "dead": isolation.dead,
+            "hang": isolation.hanging, "claim": backlog.claim, "lists": lists.lists}
 
 
 def measure(bench, report, only):

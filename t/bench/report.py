@@ -30,6 +30,8 @@ FIGURES = [
            {"event": (10.0, None)}),
     Figure("proxied", "requests/s, no rule matches / no module", None, "", ">=",
            {"event": (0.97, 0.99)}),
+    Figure("instructions", "the module's instructions, no rule matches", None, " instr.", "<=",
+           {"event": (1000, None)}),
     Figure("hang_memory", "10,000 hanging targets: memory", None, " MB", "<=",
            {"event": (300, 100)}),
     Figure("hang_latency", "10,000 hanging targets: healthy 99 %", None, "", "<=",
@@ -170,3 +172,6 @@ def show(report, rows):
     for key, title in YARDSTICKS:
         if report.median(key) is not None:
             print(f"  {title:50} {number(report.median(key)):>10}/s")
+    if report.median("instructions_plain") is not None:
+        print(f"  {'instructions of such a request':50} "
+              f"{number(report.median('instructions_plain')):>10}")

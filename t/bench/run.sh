@@ -4,7 +4,7 @@
 
 section "packages"
 if [ $install = yes ]; then
-    install_packages "$work/apt" $BUILD_PACKAGES $RUN_PACKAGES wrk
+    install_packages "$work/apt" $BUILD_PACKAGES $RUN_PACKAGES wrk valgrind
     install_postgresql "$work/apt"
 fi
 source=$(writable_source bench)

@@ -21,7 +21,8 @@ from machine import Load
 CLIENTS = 64
 # One child with a thread a client and some to spare: on a machine this small more children only
 # divide the commits among more writers. Connections are kept; the file system is not searched
-# for .htaccess, as in every distribution's configuration.
+# for .htaccess, as in every distribution's configuration, and there is one Location beside the API's:
+# Debian's has that of mod_status.
 CHILDREN = """StartServers 1
 ServerLimit 1
 ThreadLimit 128
@@ -37,6 +38,10 @@ ExtendedStatus Off
 AllowOverride None
 Options FollowSymLinks
 </Directory>
+<Location "/server-status">
+SetHandler server-status
+Require local
+</Location>
 """
 CLUSTER = """shared_buffers = 256MB
 max_wal_size = 4GB

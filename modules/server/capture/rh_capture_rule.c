@@ -9,7 +9,10 @@
 static bool method_fits(const rh_rule_t *rule, const char *method)
 {
     for (int i = 0; i < rule->methods->nelts; i++) {
-        if (strcmp(APR_ARRAY_IDX(rule->methods, i, const char *), method) == 0) {
+        const char *own = APR_ARRAY_IDX(rule->methods, i, const char *);
+
+        /* Two characters tell the usual methods apart without a call. */
+        if (own[0] == method[0] && own[1] == method[1] && strcmp(own, method) == 0) {
             return true;
         }
     }
@@ -52,6 +55,7 @@ apr_array_header_t *rh_rules_match(request_rec *r, const rh_server_config_t *con
 {
     apr_array_header_t *matches = NULL;
     const char *path = NULL;
+    apr_size_t len = 0;
     ap_regmatch_t groups[MAX_GROUPS];
 
     for (int i = 0; i < config->settings.rules->nelts; i++) {
@@ -64,8 +68,10 @@ apr_array_header_t *rh_rules_match(request_rec *r, const rh_server_config_t *con
         }
         if (!path) {
             path = decoded_path(r);
+            len = strlen(path);
         }
-        if (ap_regexec(rule->regex, path, MAX_GROUPS, groups, 0) != 0) {
+        if (!rh_regex_ends_fit(&rule->ends, path, len) ||
+            ap_regexec_len(rule->regex, path, len, MAX_GROUPS, groups, 0) != 0) {
             continue;
         }
         if (!matches) {

@@ -7,6 +7,7 @@
 #define RH_RULE_H
 
 #include "rh_jsonpath.h"
+#include "rh_regex_ends.h"
 
 #include <ap_expr.h>
 #include <ap_regex.h>
@@ -38,6 +39,7 @@ typedef struct rh_rule_t {
     apr_array_header_t *methods; /**< of const char *, upper case; extension methods allowed */
     const char *pattern;         /**< the regex as written, for the log */
     ap_regex_t *regex;
+    rh_regex_ends_t ends;      /**< of what the regex matches: compared first */
     apr_array_header_t *names; /**< named groups, of const char *: "MATCH_TENANT" at its index; NULL
                                   where unnamed */
     apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */

@@ -45,6 +45,19 @@ static const char *read_methods(cmd_parms *cmd, const char *list, rh_rule_t *rul
     return NULL;
 }
 
+/** Find the regex's literal ends, unless RegexDefaultOptions gives it another meaning. */
+static void find_ends(cmd_parms *cmd, rh_rule_t *rule)
+{
+    int flags = ap_regcomp_get_default_cflags();
+
+    if (!(flags & (AP_REG_ICASE | AP_REG_NEWLINE))) {
+        rh_regex_ends_find(cmd->pool, rule->pattern, &rule->ends);
+    }
+    if (!(flags & AP_REG_DOLLAR_ENDONLY)) {
+        rule->ends.suffix.len = 0; /* a line feed may follow */
+    }
+}
+
 static const char *read_regex(cmd_parms *cmd, const char *pattern, rh_rule_t *rule)
 {
     rule->pattern = pattern;
@@ -54,6 +67,7 @@ static const char *read_regex(cmd_parms *cmd, const char *pattern, rh_rule_t *ru
     }
     rule->names = apr_array_make(cmd->pool, 4, sizeof(const char *));
     ap_regname(rule->regex, rule->names, AP_REG_MATCH, 1);
+    find_ends(cmd, rule);
     return NULL;
 }
 

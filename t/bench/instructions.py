@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""How many instructions a proxied request takes in httpd: with the module, whose rules do not match,
+and without it. Valgrind counts them, so no other load changes them. RH_KEEP names a folder for
+callgrind's files, for callgrind_annotate."""
+
+import glob
+import http.client
+import os
+import re
+import shutil
+import urllib.parse
+
+from throughput import EMPLOYEE
+from tools import Server
+
+FEW, MANY = 200, 1200
+WATCHED = "ap_run_process_connection"
+
+
+class Counted(Server):
+    """An httpd in one process, whose threads are counted while they serve a connection."""
+
+    def command(self, *args):
+        os.makedirs(self.path("counts"), exist_ok=True)
+        if self.user:
+            os.chown(self.path("counts"), self.user.pw_uid, self.user.pw_gid)
+        return ["valgrind", "--tool=callgrind", "--vgdb=no", "--collect-atstart=no",
+                f"--toggle-collect={WATCHED}", "--log-file=" + self.path("counts", "log.%p"),
+                "--callgrind-out-file=" + self.path("counts", "callgrind.%p"),
+                *super().command("-X", *args)]
+
+    def instructions(self):
+        """Ends it. @return all that were counted"""
+        names = glob.glob(self.path("counts", "callgrind.*"))
+        for name in names:
+            if self.user:  # valgrind made it before httpd gave up root, and writes it now
+                os.chown(name, self.user.pw_uid, self.user.pw_gid)
+        self.stop()
+        total = 0
+        for name in names:
+            if os.environ.get("RH_KEEP"):
+                shutil.copy(name, os.environ["RH_KEEP"])
+            with open(name, encoding="utf-8", errors="replace") as file:
+                total += sum(int(count) for count in re.findall(r"^totals: (\d+)", file.read(), re.M))
+        if total == 0:
+            raise RuntimeError("valgrind counted nothing")
+        return total
+
+
+def count(bench, path, requests, body, **arguments):
+    """Instructions of that many POSTs over one connection."""
+    server = Counted(**arguments)
+    bench.servers.append(server)
+    place = urllib.parse.urlsplit(server.url)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
+    for _ in range(requests):
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read()
+        if response.status not in (201, 202, 204):
+            raise RuntimeError(f"POST {path}: {response.status}")
+    connection.close()
+    total = server.instructions()
+    server.close()
+    return total
+
+
+def per_request(bench, path, body=EMPLOYEE, **arguments):
+    """What one more request takes: what start-up and the first requests take is subtracted."""
+    few, many = (count(bench, path, requests, body, **arguments) for requests in (FEW, MANY))
+    return (many - few) / (MANY - FEW)
+
+
+def instructions(bench, report):
+    plain = per_request(bench, "/employers/acme/notes", module=False, backend=bench.sink)
+    database = bench.database("sqlite3")
+    watched = per_request(bench, "/employers/acme/notes", database=database, backend=bench.sink)
+    report.add("instructions_plain", plain)
+    report.add("instructions_event", watched - plain)
