@@ -123,7 +123,7 @@ for kind in KINDS:
     backend.on("POST " + path, pieces(0.5, HEAD + b"Content-Length: 10\r\n\r\n" + b'"a', 0.3,
                                       b'234567"  '))
     leave(path, 0)
-    found = wait_until(seen, 10)
+    found = wait_until(seen)
     is_(found, [("seen." + kind, {"response": b'"a234567" ', "request": BODY}.get(kind, b"[]"))],
         f"{kind}: a client that doesn't wait is no reason to lose the event")
     path = f"{BASE}/{kind}/upload"

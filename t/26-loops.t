@@ -33,7 +33,7 @@ class Place:
 
     def calls(self, count):
         """Wait for so many calls of the backend and that no more come; how many came."""
-        self.backend.wait_for(count, PEOPLE.format("acme"), 30)
+        self.backend.wait_for(count, PEOPLE.format("acme"))
         self.backend.quiet(3)
         return self.backend.count(PEOPLE.format("acme"))
 

@@ -15,7 +15,7 @@ httpd = Httpd(retry="60s", extra="""
     RestHooksEventType pausing.news "for one that asks for a pause"
     RestHooksEventType rate.news "for one with a rate limit"
     RestHooksEventType order.news "for one that wants them in order"
-    RestHooksTimeout 20s
+    RestHooksTimeout 90s
 """)
 api, app = httpd.api(), httpd.api(role="app")
 
@@ -77,11 +77,11 @@ ok(rows and 200 < seconds(rows[0]) < 310, "not before its target wants it")
 
 # The rate limit.
 rated = api.subscribe(receiver.url + "/rated", ["rate.news"], rate_limit=1)
-publish("rate.news", 10)
+publish("rate.news", 60)
 waits(rated, "rate_limit")
 
 # The order, and the attempt that the others are behind.
-ordered = api.subscribe(receiver.url + "/slow?s=15", ["order.news"], ordered=True)
+ordered = api.subscribe(receiver.url + "/slow?s=80", ["order.news"], ordered=True)
 first, *others = publish("order.news", 3)
 row = waits(ordered, "attempt")[0]
 is_((row["event_id"], row["next_attempt_at"]), (first, None), "the first is being attempted")

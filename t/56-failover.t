@@ -56,7 +56,7 @@ at_end(standby.remove)
 database = Pgsql(primary)
 database.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
 database.sql("SELECT pg_reload_conf()")
-ok(wait_until(lambda: database.sql("SELECT sync_state FROM pg_stat_replication") == [["sync"]], 20),
+ok(wait_until(lambda: database.sql("SELECT sync_state FROM pg_stat_replication") == [["sync"]]),
    "a standby follows the primary, synchronously")
 database.params = (f"host={primary.root},{standby.root} user=postgres connect_timeout=3"
                    f" target_session_attrs=read-write dbname={database.name}")
@@ -64,7 +64,7 @@ database.params = (f"host={primary.root},{standby.root} user=postgres connect_ti
 receiver, backend = Receiver(), Backend()
 httpd = Httpd(backend=backend, database=database, retry="1s 1s 1s 1s", extra="""
     RestHooksEventType load.made "of a load"
-    RestHooksTimeout 2s
+    RestHooksTimeout 10s
 """, expect=[r"RH01\d\d: ", r"RH0309: ", r"\[dbd:"])
 api = httpd.api()
 every = api.subscribe(receiver.url + "/every", ["load.made"])
@@ -77,7 +77,7 @@ primary.stop("immediate")
 time.sleep(2)
 during = [len(load.acknowledged) for load in loads]
 standby.promote()
-ok(wait_until(lambda: api.get("/subscriptions").status == 200, 30),
+ok(wait_until(lambda: api.get("/subscriptions").status == 200, 120),
    "after the primary's death the API works on the standby")
 time.sleep(3)
 for load in loads:
@@ -87,7 +87,7 @@ ok(all(len(load.acknowledged) > count for load, count in zip(loads, during)),
 database._base = standby.conninfo
 database.cluster = standby
 for path, load in (("/every", loads[0]), ("/changed", loads[1])):
-    ledger = settle(receiver, path, [load], 60)
+    ledger = settle(receiver, path, [load])
     diag(f"{path}: {load.counts()}, {len(ledger.posts)} arrived")
     is_((ledger.missing, ledger.invented), ([], []), f"{path}: nothing is lost")
     is_(ledger.twice, [], f"{path}: nothing is sent twice")
@@ -96,7 +96,7 @@ for path, load in (("/every", loads[0]), ("/changed", loads[1])):
         is_(ledger.disorder, [], f"{path}: in order")
 is_({row["state"] for row in wait_until(
     lambda: not api.deliveries(changed["id"], "?state=pending") and
-    api.deliveries(changed["id"], "?limit=500"), 60) or []}, {"delivered"}, "all is settled")
+    api.deliveries(changed["id"], "?limit=500"), 180) or []}, {"delivered"}, "all is settled")
 counts = database.sql("SELECT count(*), count(DISTINCT id) FROM resthooks.event")[0]
 is_(counts[0], counts[1], "each event is there once")
 done_testing()

@@ -14,7 +14,7 @@ if MPM == "worker":
 receiver, backend = Receiver(), Backend()
 httpd = Httpd(mpm="prefork", backend=backend, config="StartServers 8\nMinSpareServers 8\n"
                                                      "MaxSpareServers 10\nMaxRequestWorkers 20",
-              children=False, expect=[r"exit signal Killed"], extra="RestHooksTimeout 2s")
+              children=False, expect=[r"exit signal Killed"], extra="RestHooksTimeout 15s")
 api = httpd.api()
 
 

@@ -21,6 +21,7 @@ api, app = httpd.api(), httpd.api(role="app")
 subscription = api.subscribe(receiver.url + "/in", ["*"])
 app.post("/events", {"type": "employee.created", "data": {"id": 1}})
 receiver.wait_for(1, "/in")
+wait_until(lambda: api.deliveries(subscription["id"], "?state=delivered"))
 
 
 def looks():

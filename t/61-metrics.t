@@ -27,7 +27,7 @@ TYPES = """
     RestHooksEventType sent.nowhere "to one that is not there"
     RestHooksEventType sent.hanging "to one that never answers"
     RestHooksEventType sent.held "to one that is paused by its answer"
-    RestHooksTimeout 3s
+    RestHooksTimeout 20s
 """
 receiver, backend = Receiver(), Backend()
 first = Vhost(backend=backend, extra=TYPES, retry="1s 1s")
@@ -44,12 +44,15 @@ def scrape(url=None):
     return Metrics(answer.text)
 
 
-def becomes(name, value, timeout=60, **labels):
+def becomes(name, value, timeout=120, **labels):
     """Wait until a sum of samples has a value; the last one that was seen."""
+    seen = []
+
     def look():
-        return scrape().sum(name, **labels) == value
+        seen.append(scrape().sum(name, **labels))
+        return seen[-1] == value
     wait_until(look, timeout, 0.1)
-    return scrape().sum(name, **labels)
+    return seen[-1]
 
 
 def both():

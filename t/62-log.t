@@ -39,7 +39,7 @@ def lines(name):
 
 
 def wait_lines(name, count):
-    wait_until(lambda: len(lines(name)) >= count, 30)
+    wait_until(lambda: len(lines(name)) >= count)
     return lines(name)
 
 

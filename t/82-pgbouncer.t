@@ -34,7 +34,7 @@ def play(mode):
                     if "." not in name and not name.endswith("_session")]:
         done = subprocess.run([program], env={**os.environ, "RH_PGSQL": bouncer.conninfo},
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                              timeout=300, check=False)
+                              timeout=900, check=False)
         bad = [line for line in done.stdout.splitlines() if line.startswith("not ok")]
         is_(bad, [], f"{mode}: {os.path.basename(program)} passes through it")
     database = Pgsql(cluster)
@@ -56,7 +56,7 @@ def play(mode):
         """End the loads; all that they were promised has to arrive."""
         sent = {pair for load in loads for pair in load.stop().acknowledged}
         ok(sent, f"{mode}: {what}: {len(sent)} events are acknowledged")
-        wait_until(lambda: not missing(sent), 90, 0.3)
+        wait_until(lambda: not missing(sent), 240, 0.3)
         is_(missing(sent), [], f"{mode}: {what}: all of these arrive")
 
     def missing(sent):
@@ -112,7 +112,7 @@ def play(mode):
     os.kill(children[0], signal.SIGKILL)
     time.sleep(1.5)
     arrive(loads, "over a kill of a child")
-    ok(wait_until(lambda: api.get("/health").status == 200, 60), f"{mode}: /health is well again")
+    ok(wait_until(lambda: api.get("/health").status == 200, 180), f"{mode}: /health is well again")
     is_([line for line in open(httpd.error_log, encoding="utf-8", errors="replace")
          if re.search("RH0(612|331)|prepared statement", line)], [],
         f"{mode}: no event is named as lost, no statement is missed")

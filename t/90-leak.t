@@ -48,7 +48,7 @@ def capture(count):
         thread.join()
     got = 0
     while got < count:  # as long as more come, however slowly
-        last, got = got, len(receiver.wait_for(before + count, timeout=30)) - before
+        last, got = got, len(receiver.wait_for(before + count, timeout=120)) - before
         if got == last:
             break
     time.sleep(2)

@@ -253,7 +253,7 @@ class Events:
         self._seen.update(row["id"] for row in self.rows(tenant))
 
     def _bytes(self, tenant, event_id):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             for received in self._receiver.received(f"/ok/{tenant}"):
                 if received.headers.get("webhook-id") == event_id:

@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import time
 import urllib.parse
 
 
@@ -72,6 +73,15 @@ class Api:
             self.headers["X-Tenant"] = tenant
         if role is not None:
             self.headers["X-Role"] = role
+
+    def queued(self, answer, timeout=120):
+        """How many deliveries the job of a 202 has queued, once it has ended. Most have ended when
+        they are answered."""
+        job, end = answer.json.get("job", answer.json), time.monotonic() + timeout
+        while job["state"] == "running" and time.monotonic() < end:
+            time.sleep(0.05)
+            job = self.get("/jobs/" + job["id"]).json
+        return job["done"]
 
     def call(self, method, path, body=None, headers=None, timeout=60):
         """`path` is below the base, or begins with the base's own path (a Location, a Link)."""

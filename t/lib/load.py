@@ -24,7 +24,7 @@ class Load:
     """
 
     def __init__(self, urls, workers=4, rate=40, publish=False, type="load.made", tenant="acme",
-                 hooks="/hooks", timeout=30):
+                 hooks="/hooks", timeout=60):
         self.urls = [urls] if isinstance(urls, str) else list(urls)
         self.publish = publish
         self.type = type
@@ -154,7 +154,7 @@ class Ledger:
         return found
 
 
-def settle(receiver, path, loads, timeout=60):
+def settle(receiver, path, loads, timeout=180):
     """Wait until all that was acknowledged has arrived; the ledger."""
     end = time.monotonic() + timeout
     while True:

@@ -24,7 +24,7 @@
 #define MAX_EVENTS 20000
 
 /** Nothing here takes so long, however busy the machine is. */
-#define PATIENCE apr_time_from_sec(20)
+#define PATIENCE apr_time_from_sec(120)
 #define MSEC(number) apr_time_from_msec(number)
 
 /** What the store can be unable to do. */

@@ -138,7 +138,7 @@ static void test_answers(void)
     start_engine(world);
     commit_events(world, NULL, 1, SOON);
     ok(wait_delivered(world, 1), "a target that fails twice is tried until it answers");
-    for (int i = 0; i < 2000 && count_up(world).failed < 3; i++) {
+    for (int i = 0; i < 12000 && count_up(world).failed < 3; i++) {
         usleep(10000);
     }
     tally = count_up(world);

@@ -76,7 +76,7 @@ static void test_outcomes(void)
     is_int(commit_events(world, "sub-1", 2, SOON), APR_SUCCESS, "two that fail to the end");
     is_int(commit_events(world, "sub-2", 1, SOON), APR_SUCCESS, "and one the third time");
     ok(wait_delivered(world, 21), "it came so");
-    for (int i = 0; i < 5000 && count_up(world).failed < 2; i++) {
+    for (int i = 0; i < 30000 && count_up(world).failed < 2; i++) {
         usleep(4000);
     }
     rh_engine_stop(world->engine, SOON);

@@ -113,7 +113,7 @@ static void test_outcomes(void)
     ok(count_up(world).delivered == 0 && count_up(world).sent_most == 1, "and wait");
     set_down(world, 0);
     ok(wait_delivered(world, 2), "after it they are settled");
-    for (int i = 0; i < 2000 && count_up(world).failed < 1; i++) {
+    for (int i = 0; i < 12000 && count_up(world).failed < 1; i++) {
         usleep(10000);
     }
     ok(world->deliveries[0].attempt_count == 1 && world->deliveries[0].sent == 1 &&
@@ -439,7 +439,7 @@ static void test_stop_stores_what_is_queued(void)
     world->hold_commits = true;
     start_engine(world);
     start_callers(world, callers, 6, 1);
-    for (int i = 0; i < 2000 && rh_engine_callers(world->engine) < 6; i++) {
+    for (int i = 0; i < 12000 && rh_engine_callers(world->engine) < 6; i++) {
         usleep(10000);
     }
     ok(rh_engine_callers(world->engine) == 6, "calls wait for a commit that hangs");

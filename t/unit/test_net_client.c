@@ -80,15 +80,6 @@ static void finish(void)
     }
 }
 
-static void poll_for(apr_interval_time_t duration)
-{
-    apr_time_t until = apr_time_now() + duration;
-
-    while (apr_time_now() < until) {
-        transport->poll(transport, apr_time_from_msec(10));
-    }
-}
-
 static const rh_bytes_t small = {"[{}]", 4};
 
 /** One exchange from begin to end. */
@@ -265,6 +256,17 @@ static void reuse(void)
     close_client("all are closed");
 }
 
+/** Poll until so many connections are open at the server, or for too long. */
+static void wait_open(int expected, const char *name)
+{
+    apr_time_t until = apr_time_now() + SECONDS(60);
+
+    while (net_count(server.open) != expected && apr_time_now() < until) {
+        transport->poll(transport, apr_time_from_msec(10));
+    }
+    is_int(net_count(server.open), expected, name);
+}
+
 /** Many at once, then see what is kept. */
 static void keep(int count, const char *const *keys, int expected, const char *name)
 {
@@ -272,8 +274,7 @@ static void keep(int count, const char *const *keys, int expected, const char *n
         (void)begin("/ok", keys ? keys[i] : "key", small, SECONDS(10));
     }
     finish();
-    poll_for(apr_time_from_msec(200));
-    is_int(net_count(server.open), expected, name);
+    wait_open(expected, name);
 }
 
 static void bounds(void)
@@ -286,24 +287,20 @@ static void bounds(void)
     open_client(3, 2, SECONDS(30));
     keep(6, keys, 3, "of all keys so many");
     close_client("all are closed");
-    open_client(8, 8, apr_time_from_msec(300));
+    open_client(8, 8, SECONDS(2));
     keep(3, NULL, 3, "idle connections are kept");
-    poll_for(apr_time_from_msec(400));
-    is_int(net_count(server.open), 0, "but not for ever");
+    wait_open(0, "but not for ever");
     close_client("none is left");
     connection_life = 1;
     open_client(8, 8, SECONDS(30));
     connection_life = 0;
     post("/ok");
-    poll_for(apr_time_from_msec(200));
-    is_int(net_count(server.open), 0, "one that has lived long enough is not kept");
+    wait_open(0, "one that has lived long enough is not kept");
     close_client("none is left");
     open_client(8, 8, SECONDS(30));
     post("/brief");
-    poll_for(apr_time_from_msec(200));
     is_int(net_count(server.open), 1, "a target that keeps its end for a second");
-    poll_for(apr_time_from_msec(600));
-    is_int(net_count(server.open), 0, "is not used as long as that");
+    wait_open(0, "is not kept for as long as others");
     close_client("none is left");
 }
 
@@ -314,24 +311,24 @@ static void time_outs(void)
     apr_time_t began = apr_time_now();
 
     open_client(8, 8, SECONDS(30));
-    drip = begin("/drip", "key", small, apr_time_from_msec(500));
-    never = begin("/never", "key", small, apr_time_from_msec(300));
+    drip = begin("/drip", "key", small, SECONDS(2));
+    never = begin("/never", "key", small, SECONDS(1));
     finish();
-    ok(apr_time_now() - began < SECONDS(3), "what takes too long is ended");
+    ok(apr_time_now() - began < SECONDS(30), "what takes too long is ended");
     is_int(drip->result, RH_EXCHANGE_TIMEOUT, "also while bytes drip");
-    is(drip->error, "time-out after 0.5 s: reading the answer", "  when");
+    is(drip->error, "time-out after 2.0 s: reading the answer", "  when");
     is_int(never->result, RH_EXCHANGE_TIMEOUT, "and while nothing comes");
-    is(never->error, "time-out after 0.3 s: waiting for an answer", "  when");
-    ok(never->duration >= apr_time_from_msec(300) && never->duration < SECONDS(2), "  in time");
+    is(never->error, "time-out after 1.0 s: waiting for an answer", "  when");
+    ok(never->duration >= SECONDS(1) && never->duration < SECONDS(20), "  in time");
 
     net_server_start(&deaf, NULL);
     handshake =
         begin(apr_psprintf(pool, "https://127.0.0.1:%hu/", deaf.port), "key", small, SECONDS(10));
     transport->cancel_all(transport);
     is_int(handshake->result, RH_EXCHANGE_CANCELLED, "a handshake can be cancelled");
-    handshake = begin(handshake->url, "key", small, apr_time_from_msec(300));
+    handshake = begin(handshake->url, "key", small, SECONDS(1));
     finish();
-    is(handshake->error, "time-out after 0.3 s: TLS handshake", "and takes no longer than it may");
+    is(handshake->error, "time-out after 1.0 s: TLS handshake", "and takes no longer than it may");
     close_client("all are closed");
     net_server_stop(&deaf);
 }
@@ -399,10 +396,10 @@ static void wake_up(void)
     transport->wakeup(transport);
     began = apr_time_now();
     transport->poll(transport, SECONDS(20));
-    ok(apr_time_now() - began < SECONDS(5), "the next poll can be woken");
+    ok(apr_time_now() - began < SECONDS(15), "the next poll can be woken");
     pthread_create(&thread, NULL, wake, NULL);
     transport->poll(transport, SECONDS(20));
-    ok(apr_time_now() - began < SECONDS(5), "a running one too");
+    ok(apr_time_now() - began < SECONDS(15), "a running one too");
     pthread_join(thread, NULL);
     began = apr_time_now();
     transport->poll(transport, apr_time_from_msec(50));
