@@ -44,7 +44,7 @@ apr_status_t rh_api_job_begin(rh_api_t *api, rh_store_job_t *job,
     job->created_by = api->r->user;
     status = rh_store_job_create(api->store, job, filter, any, pool);
     if (status != APR_SUCCESS) {
-        return status; /* there is no job that the dispatchers could go on with */
+        return status; /* without a job, the dispatchers have nothing to go on with */
     }
     while (status == APR_SUCCESS && running && apr_time_now() < until) {
         status = rh_store_job_work(api->store, api->tenant, job->id, pool, &running);
