@@ -5,7 +5,7 @@
  * conf/embed-statements.awk makes rh_statements.h and a table per dialect.
  *
  * Of a statement, one struct has the parameters and one the columns as members, as
- * rh_subscription_get_args_t and rh_subscription_get_row_t. All are text: times are milliseconds,
+ * rh_event_get_args_t and rh_subscription_get_row_t. All are text: times are milliseconds,
  * lists of rows are JSON (rh_rows.h). A parameter that only one dialect's text has is set for every
  * dialect, so that callers need not know which one it is.
  */
@@ -33,7 +33,7 @@ typedef struct rh_query_t {
 
 /**
  * A statement with its arguments, in the scope of the block that it stands in:
- * `RH_QUERY(subscription_get, .tenant = tenant, .id = id)`. What is not named is SQL's NULL.
+ * `RH_QUERY(event_get, .tenant = tenant, .id = id)`. What is not named is SQL's NULL.
  */
 #define RH_QUERY(name, ...)                                                                        \
     (&(const rh_query_t){RH_SQL_##name, &(const rh_##name##_args_t){__VA_ARGS__}})

@@ -22,19 +22,6 @@ extern const rh_statement_t rh_sql_upgrades[];
 
 /* ---- rh_sql_log.c ---- */
 
-/** (tenant, id) */
-extern const rh_statement_t rh_sql_event_get;
-/** (tenant, lowest id, id to end before[, type], limit) */
-extern const rh_statement_t rh_sql_event_list, rh_sql_event_list_type;
-/** (tenant, lowest, end, then each twice but the fourth: type, key, sources, unmatched, text, and
- * limit) */
-extern const rh_statement_t rh_sql_event_list_filtered;
-/** (tenant[, subscription or event], lowest id, id to end before, type or NULL twice, state or
- * NULL twice, lowest status, status to end before, limit) */
-extern const rh_statement_t rh_sql_delivery_list, rh_sql_delivery_list_subscription,
-    rh_sql_delivery_list_event;
-/** (tenant, id) */
-extern const rh_statement_t rh_sql_delivery_get, rh_sql_attempt_list;
 /** (tenant, id): rows: the subscription's id, its state or NULL */
 extern const rh_statement_t rh_sql_delivery_subscription;
 /** (tenant, subscription): rows: state, target URL */
@@ -62,24 +49,9 @@ extern const rh_statement_t rh_sql_job_insert, rh_sql_job_get, rh_sql_job_list, 
     rh_sql_job_next, rh_sql_job_take, rh_sql_job_progress, rh_sql_job_old, rh_sql_job_chunk_end,
     rh_sql_job_chunk_queue, rh_sql_job_chunk_pending;
 
-/** (tenant, subscription twice, lowest, end, type twice, state twice, status from and end) */
-extern const rh_statement_t rh_sql_delivery_count;
 extern const rh_statement_t rh_sql_version;
 /** (name); rows: value */
 extern const rh_statement_t rh_sql_setting_get;
-
-/* ---- rh_sql_stats.c ---- */
-
-/** Deliveries of buckets by state: (buckets, tenant[, subscription]); rows: bucket, state, count.
- * Buckets are {n, low, high}: number, lowest id, id to end before. */
-extern const rh_statement_t rh_sql_stats_states, rh_sql_stats_states_subscription;
-/** Durations of attempts, to two digits: (buckets, tenant); of one subscription's deliveries in a
- * range: (tenant, subscription, lowest id, id to end before, buckets, tenant). Rows in order:
- * bucket, ms, count */
-extern const rh_statement_t rh_sql_stats_durations, rh_sql_stats_durations_subscription;
-/** Counts of deliveries per bucket and subscription. Parameters: buckets, tenant, limit. Rows, in
- * order: subscription, bucket, delivered, failed. */
-extern const rh_statement_t rh_sql_stats_subscriptions;
 
 /* ---- rh_sql_commit.c ---- */
 

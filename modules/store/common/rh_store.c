@@ -164,15 +164,16 @@ void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char
 apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **problem)
 {
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store->source, &rh_sql_version, 0, NULL, pool, &rows);
+    apr_status_t status = rh_store_fetch(store->source, RH_QUERY(schema_version), pool, &rows);
 
     *problem = NULL;
     if (status != APR_SUCCESS) {
         *problem = "the database can't be reached";
-    } else if (rows->nelts != 1 || rh_db_number(rh_row(rows, 0)[0]) != RH_SCHEMA_VERSION) {
+    } else if (rows->nelts != 1 ||
+               rh_db_number(RH_ROW(schema_version, rows, 0)->version) != RH_SCHEMA_VERSION) {
         *problem = "the tables are of another version";
         status = APR_EGENERAL;
-    } else if (strcmp(rh_row(rows, 0)[1], "on") == 0) {
+    } else if (strcmp(RH_ROW(schema_version, rows, 0)->read_only, "on") == 0) {
         *problem = "the database takes no changes: it is read-only, or a standby";
         status = APR_EGENERAL;
     }
@@ -184,13 +185,13 @@ apr_status_t rh_store_setting_get(rh_store_t *store, const char *name, apr_pool_
 {
     apr_array_header_t *rows;
     apr_status_t status =
-        rh_store_select(store->source, &rh_sql_setting_get, 1, &name, pool, &rows);
+        rh_store_fetch(store->source, RH_QUERY(setting_get, .name = name), pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
     }
     if (status == APR_SUCCESS) {
-        *value = rh_row(rows, 0)[0];
+        *value = RH_ROW(setting_get, rows, 0)->value;
     }
     return status;
 }

@@ -13,140 +13,168 @@ static rh_event_source_t read_source(const char *name)
     return RH_SOURCE_SQL;
 }
 
-static rh_event_t *read_event(const char **row, apr_pool_t *pool)
+static rh_event_t *read_event(const rh_event_get_row_t *row, apr_pool_t *pool)
 {
     rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
 
-    event->id = row[0];
-    event->tenant = row[1];
-    event->type = row[2];
-    event->key = rh_db_text(row[3]);
-    event->client_id = rh_db_text(row[4]);
-    event->traceparent = rh_db_text(row[5]);
-    event->time = rh_db_number(row[6]) * 1000;
-    event->source = read_source(row[7]);
-    event->data.data = row[8] ? row[8] : "null";
+    event->id = row->id;
+    event->tenant = row->tenant;
+    event->type = row->type;
+    event->key = rh_db_text(row->key);
+    event->client_id = rh_db_text(row->client_id);
+    event->traceparent = rh_db_text(row->traceparent);
+    event->time = rh_db_number(row->time) * 1000;
+    event->source = read_source(row->source);
+    event->data.data = row->data ? row->data : "null";
     event->data.len = strlen(event->data.data);
-    event->data_bytes = (apr_size_t)rh_db_number(row[9]);
-    if (rh_db_text(row[10])) {
-        event->previous.data = row[10];
-        event->previous.len = strlen(row[10]);
+    event->data_bytes = (apr_size_t)rh_db_number(row->data_bytes);
+    if (rh_db_text(row->previous)) {
+        event->previous.data = row->previous;
+        event->previous.len = strlen(row->previous);
     }
-    event->reason = rh_db_text(row[11]);
-    event->hops = (int)rh_db_number(row[12]);
+    event->reason = rh_db_text(row->reason);
+    event->hops = (int)rh_db_number(row->hops);
     return event;
 }
 
 apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool, rh_event_t **event)
 {
-    const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store->source, &rh_sql_event_get, 2, args, pool, &rows);
+    apr_status_t status =
+        rh_store_fetch(store->source, RH_QUERY(event_get, .tenant = tenant, .id = id), pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
     }
     if (status == APR_SUCCESS) {
-        *event = read_event(rh_row(rows, 0), pool);
+        *event = read_event(RH_ROW(event_get, rows, 0), pool);
     }
     return status;
+}
+
+/** Fetch a page by the plainest statement that has all of the filter's conditions. */
+static apr_status_t fetch_events(rh_store_t *store, const char *tenant,
+                                 const rh_event_filter_t *filter, const rh_page_t *page,
+                                 apr_pool_t *pool, apr_array_header_t **rows)
+{
+    const char *limit = rh_store_number(pool, page->limit), *lowest, *end;
+
+    rh_store_range(pool, filter->from, filter->to, page->before, &lowest, &end);
+    if (filter->key || filter->sources || filter->unmatched || filter->text) {
+        return rh_store_fetch(store->source,
+                              RH_QUERY(event_list_filtered, .tenant = tenant, .lowest = lowest,
+                                       .end = end, .limit = limit, .type = filter->type,
+                                       .key = filter->key, .sources = filter->sources,
+                                       .unmatched = filter->unmatched ? "1" : NULL,
+                                       .text = filter->text),
+                              pool, rows);
+    }
+    if (filter->type) {
+        return rh_store_fetch(store->source,
+                              RH_QUERY(event_list_type, .tenant = tenant, .lowest = lowest,
+                                       .end = end, .limit = limit, .type = filter->type),
+                              pool, rows);
+    }
+    return rh_store_fetch(
+        store->source,
+        RH_QUERY(event_list, .tenant = tenant, .lowest = lowest, .end = end, .limit = limit), pool,
+        rows);
 }
 
 apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant,
                                  const rh_event_filter_t *filter, const rh_page_t *page,
                                  apr_pool_t *pool, apr_array_header_t **events)
 {
-    bool plain = !filter->key && !filter->sources && !filter->unmatched && !filter->text;
-    const rh_statement_t *statement = !plain         ? &rh_sql_event_list_filtered
-                                      : filter->type ? &rh_sql_event_list_type
-                                                     : &rh_sql_event_list;
-    const char *args[13];
     apr_array_header_t *rows;
-    apr_status_t status;
-    int i, n = 3;
+    apr_status_t status = fetch_events(store, tenant, filter, page, pool, &rows);
 
-    args[0] = tenant;
-    rh_store_range(pool, filter->from, filter->to, page->before, &args[1], &args[2]);
-    if (!plain) {
-        args[n++] = filter->type;
-        args[n++] = filter->type;
-        args[n++] = filter->key;
-        args[n++] = filter->key;
-        args[n++] = filter->sources;
-        args[n++] = filter->sources;
-        args[n++] = filter->unmatched ? "1" : NULL;
-        args[n++] = filter->text;
-        args[n++] = filter->text;
-    } else if (filter->type) {
-        args[n++] = filter->type;
-    }
-    args[n++] = rh_store_number(pool, page->limit);
-    status = rh_store_select(store->source, statement, n, args, pool, &rows);
     if (status != APR_SUCCESS) {
         return status;
     }
     *events = apr_array_make(pool, rows->nelts + 1, sizeof(rh_event_t *));
-    for (i = 0; i < rows->nelts; i++) {
-        APR_ARRAY_PUSH(*events, rh_event_t *) = read_event(rh_row(rows, i), pool);
+    for (int i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_PUSH(*events, rh_event_t *) = read_event(RH_ROW(event_get, rows, i), pool);
     }
     return APR_SUCCESS;
 }
 
-static rh_delivery_t *read_delivery(const char **row, apr_pool_t *pool)
+static rh_delivery_t *read_delivery(const rh_delivery_list_row_t *row, apr_pool_t *pool)
 {
     rh_delivery_t *delivery = apr_pcalloc(pool, sizeof(*delivery));
 
-    delivery->id = row[0];
-    delivery->tenant = delivery->event.tenant = row[1];
-    delivery->event.id = row[2];
-    delivery->subscription_id = row[3];
-    delivery->event.type = row[4];
-    rh_delivery_state_parse(row[5], &delivery->state);
-    delivery->attempt_count = (int)rh_db_number(row[6]);
-    delivery->last_status_code = (int)rh_db_number(row[7]);
-    delivery->next_attempt_at = rh_db_number(row[8]) * 1000;
-    delivery->waiting_for = rh_db_text(row[9]);
-    if (row[10]) {
-        rh_format_parse(row[10], &delivery->format);
+    delivery->id = row->id;
+    delivery->tenant = delivery->event.tenant = row->tenant;
+    delivery->event.id = row->event_id;
+    delivery->subscription_id = row->subscription_id;
+    delivery->event.type = row->type;
+    rh_delivery_state_parse(row->state, &delivery->state);
+    delivery->attempt_count = (int)rh_db_number(row->attempt_count);
+    delivery->last_status_code = (int)rh_db_number(row->last_status_code);
+    delivery->next_attempt_at = rh_db_number(row->next_attempt_at) * 1000;
+    delivery->waiting_for = rh_db_text(row->waiting_for);
+    if (row->format) {
+        rh_format_parse(row->format, &delivery->format);
     }
-    delivery->target_url = rh_db_text(row[11]);
-    delivery->base_url = row[12] ? row[12] : "";
-    delivery->event.key = rh_db_text(row[13]);
-    delivery->event.time = rh_db_number(row[14]) * 1000;
-    delivery->event.source = read_source(row[15]);
-    delivery->event.traceparent = rh_db_text(row[16]);
+    delivery->target_url = rh_db_text(row->target_url);
+    delivery->base_url = row->base_url ? row->base_url : "";
+    delivery->event.key = rh_db_text(row->key);
+    delivery->event.time = rh_db_number(row->time) * 1000;
+    delivery->event.source = read_source(row->source);
+    delivery->event.traceparent = rh_db_text(row->traceparent);
     delivery->created_at = rh_uuid_time(delivery->id);
     return delivery;
 }
+
+/** What a filter's conditions are to a statement. */
+typedef struct conditions_t {
+    const char *lowest, *end;
+    const char *state;
+    const char *status_from, *status_end;
+} conditions_t;
+
+static conditions_t read_filter(const rh_delivery_filter_t *filter, const char *before,
+                                apr_pool_t *pool)
+{
+    conditions_t is = {0};
+
+    rh_store_range(pool, filter->from, filter->to, before, &is.lowest, &is.end);
+    is.state =
+        filter->state < 0 ? NULL : rh_delivery_state_name((rh_delivery_state_t)filter->state);
+    is.status_from = rh_store_number(pool, filter->status_from);
+    is.status_end = rh_store_number(pool, filter->status_end > 0 ? filter->status_end : 1000);
+    return is;
+}
+
+/** What the fragment delivery_page takes. */
+#define PAGE_OF(filter, is)                                                                        \
+    .type = (filter)->type, .state = (is).state, .lowest = (is).lowest, .end = (is).end,           \
+    .status_from = (is).status_from, .status_end = (is).status_end
 
 apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
                                     apr_pool_t *pool, apr_array_header_t **rows)
 {
-    const char *of = filter->subscription_id ? filter->subscription_id : filter->event_id;
-    const rh_statement_t *statement = filter->subscription_id ? &rh_sql_delivery_list_subscription
-                                      : of                    ? &rh_sql_delivery_list_event
-                                                              : &rh_sql_delivery_list;
-    const char *args[11], *state;
-    int n = 0;
+    conditions_t is = read_filter(filter, page->before, pool);
+    const char *limit = rh_store_number(pool, page->limit);
 
-    state = filter->state < 0 ? NULL : rh_delivery_state_name((rh_delivery_state_t)filter->state);
-    args[n++] = tenant;
-    if (of) {
-        args[n++] = of;
-    }
-    rh_store_range(pool, filter->from, filter->to, page->before, &args[n], &args[n + 1]);
-    n += 2;
-    args[n++] = filter->type;
-    args[n++] = filter->type;
-    args[n++] = state;
-    args[n++] = state;
-    args[n++] = rh_store_number(pool, filter->status_from);
-    args[n++] = rh_store_number(pool, filter->status_end > 0 ? filter->status_end : 1000);
-    args[n++] = rh_store_number(pool, page->limit);
     *rows = apr_array_make(pool, 1, sizeof(const char **));
-    return rh_db_select(db, statement, n, args, pool, rows);
+    if (filter->subscription_id) {
+        return rh_db_fetch(db,
+                           RH_QUERY(delivery_list_subscription, .tenant = tenant, .limit = limit,
+                                    .subscription_id = filter->subscription_id,
+                                    PAGE_OF(filter, is)),
+                           pool, rows);
+    }
+    if (filter->event_id) {
+        return rh_db_fetch(db,
+                           RH_QUERY(delivery_list_event, .tenant = tenant, .limit = limit,
+                                    .event_id = filter->event_id, PAGE_OF(filter, is)),
+                           pool, rows);
+    }
+    return rh_db_fetch(
+        db, RH_QUERY(delivery_list, .tenant = tenant, .limit = limit, PAGE_OF(filter, is)), pool,
+        rows);
 }
 
 /** A page of a list of deliveries that is to be read. */
@@ -177,7 +205,8 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
     }
     *deliveries = apr_array_make(pool, listing.rows->nelts + 1, sizeof(rh_delivery_t *));
     for (int i = 0; i < listing.rows->nelts; i++) {
-        APR_ARRAY_PUSH(*deliveries, rh_delivery_t *) = read_delivery(rh_row(listing.rows, i), pool);
+        APR_ARRAY_PUSH(*deliveries, rh_delivery_t *) =
+            read_delivery(RH_ROW(delivery_list, listing.rows, i), pool);
     }
     return APR_SUCCESS;
 }
@@ -186,44 +215,33 @@ apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
                                      const rh_delivery_filter_t *filter, apr_pool_t *pool,
                                      apr_int64_t *count)
 {
-    const char *state =
-        filter->state < 0 ? NULL : rh_delivery_state_name((rh_delivery_state_t)filter->state);
-    const char *args[] = {
-        tenant,
-        filter->subscription_id,
-        filter->subscription_id,
-        NULL,
-        NULL,
-        filter->type,
-        filter->type,
-        state,
-        state,
-        rh_store_number(pool, filter->status_from),
-        rh_store_number(pool, filter->status_end > 0 ? filter->status_end : 1000)};
+    conditions_t is = read_filter(filter, NULL, pool);
     apr_array_header_t *rows;
-    apr_status_t status;
+    apr_status_t status =
+        rh_store_fetch(store->source,
+                       RH_QUERY(delivery_count, .tenant = tenant,
+                                .subscription_id = filter->subscription_id, PAGE_OF(filter, is)),
+                       pool, &rows);
 
-    rh_store_range(pool, filter->from, filter->to, NULL, &args[3], &args[4]);
-    status = rh_store_select(store->source, &rh_sql_delivery_count, 11, args, pool, &rows);
     if (status == APR_SUCCESS) {
-        *count = rh_db_number(rh_row(rows, 0)[0]);
+        *count = rh_db_number(RH_ROW(delivery_count, rows, 0)->count);
     }
     return status;
 }
 
-static rh_attempt_t *read_attempt(const char **row, apr_pool_t *pool)
+static rh_attempt_t *read_attempt(const rh_attempt_list_row_t *row, apr_pool_t *pool)
 {
     rh_attempt_t *attempt = apr_pcalloc(pool, sizeof(*attempt));
 
-    attempt->id = row[0];
-    attempt->number = (int)rh_db_number(row[1]);
-    attempt->started_at = rh_db_number(row[2]) * 1000;
-    attempt->duration = rh_db_number(row[3]) * 1000;
-    attempt->status_code = (int)rh_db_number(row[4]);
-    attempt->headers = rh_db_text(row[5]);
-    attempt->answer = row[6];
-    attempt->error = rh_db_text(row[7]);
-    attempt->sent = rh_db_text(row[9]);
+    attempt->id = row->id;
+    attempt->number = (int)rh_db_number(row->number);
+    attempt->started_at = rh_db_number(row->started_at) * 1000;
+    attempt->duration = rh_db_number(row->ms) * 1000;
+    attempt->status_code = (int)rh_db_number(row->status_code);
+    attempt->headers = rh_db_text(row->headers);
+    attempt->answer = row->answer;
+    attempt->error = rh_db_text(row->error);
+    attempt->sent = rh_db_text(row->sent);
     return attempt;
 }
 
@@ -235,11 +253,13 @@ typedef struct get_t {
 static apr_status_t get_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     get_t *get = baton;
-    const char *args[] = {get->tenant, get->id};
-    apr_status_t status = rh_db_select(db, &rh_sql_delivery_get, 2, args, pool, &get->delivery);
+    apr_status_t status = rh_db_fetch(
+        db, RH_QUERY(delivery_get, .tenant = get->tenant, .id = get->id), pool, &get->delivery);
 
     if (status == APR_SUCCESS) {
-        status = rh_db_select(db, &rh_sql_attempt_list, 2, args, pool, &get->attempts);
+        status =
+            rh_db_fetch(db, RH_QUERY(attempt_list, .tenant = get->tenant, .delivery_id = get->id),
+                        pool, &get->attempts);
     }
     return status;
 }
@@ -266,8 +286,8 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
 {
     get_t get = {tenant, id, NULL, NULL};
     apr_status_t status = rh_store_run(store->source, false, get_work, &get, pool);
+    const char *data, *format;
     rh_delivery_t *delivery;
-    int i;
 
     if (status == APR_SUCCESS && get.delivery->nelts == 0) {
         status = APR_NOTFOUND;
@@ -275,20 +295,20 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
     if (status != APR_SUCCESS) {
         return status;
     }
-    delivery = read_delivery(rh_row(get.delivery, 0), pool);
-    delivery->event.data.data = rh_row(get.delivery, 0)[17];
-    if (delivery->event.data.data) {
-        delivery->event.data.len = strlen(delivery->event.data.data);
-    }
+    delivery = read_delivery(RH_ROW(delivery_list, get.delivery, 0), pool);
+    data = RH_ROW(delivery_get, get.delivery, 0)->data;
+    delivery->event.data.data = data;
+    delivery->event.data.len = data ? strlen(data) : 0;
     delivery->attempts = apr_array_make(pool, get.attempts->nelts + 1, sizeof(rh_attempt_t *));
-    for (i = get.attempts->nelts - 1; i >= 0; i--) {
+    for (int i = get.attempts->nelts - 1; i >= 0; i--) {
         APR_ARRAY_PUSH(delivery->attempts, rh_attempt_t *) =
-            read_attempt(rh_row(get.attempts, i), pool);
+            read_attempt(RH_ROW(attempt_list, get.attempts, i), pool);
     }
     set_sent_url(delivery, pool);
     /* The last one: rows are newest first. Attempts of before version 2 don't tell. */
-    if (get.attempts->nelts > 0 && rh_db_text(rh_row(get.attempts, 0)[8])) {
-        rh_format_parse(rh_row(get.attempts, 0)[8], &delivery->format);
+    format = get.attempts->nelts > 0 ? RH_ROW(attempt_list, get.attempts, 0)->format : NULL;
+    if (rh_db_text(format)) {
+        rh_format_parse(format, &delivery->format);
     }
     *row = delivery;
     return APR_SUCCESS;

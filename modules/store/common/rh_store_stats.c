@@ -30,15 +30,20 @@ static int bucket_of(const rh_stats_range_t *range, const char *text)
     return n >= 0 && n < range->count ? (int)n : -1;
 }
 
+static apr_int64_t count_of(const apr_array_header_t *durations, int i)
+{
+    return rh_db_number(RH_ROW(stats_durations, durations, i)->count);
+}
+
 /** The rank-th smallest duration (nearest rank) of one bucket's rows, which are in order. */
 static int duration_at(apr_array_header_t *rows, int first, int end, apr_int64_t rank)
 {
     int i = first;
 
-    while (i < end - 1 && rank > rh_db_number(rh_row(rows, i)[2])) {
-        rank -= rh_db_number(rh_row(rows, i++)[2]);
+    while (i < end - 1 && rank > count_of(rows, i)) {
+        rank -= count_of(rows, i++);
     }
-    return (int)rh_db_number(rh_row(rows, i)[1]);
+    return (int)rh_db_number(RH_ROW(stats_durations, rows, i)->rounded);
 }
 
 /** Percentiles of one bucket, from its rows. */
@@ -47,7 +52,7 @@ static void set_durations(rh_stats_bucket_t *bucket, apr_array_header_t *rows, i
     apr_int64_t all = 0;
 
     for (int i = first; i < end; i++) {
-        all += rh_db_number(rh_row(rows, i)[2]);
+        all += count_of(rows, i);
     }
     bucket->attempts = all;
     bucket->p50 = duration_at(rows, first, end, (all * 50 + 99) / 100);
@@ -62,22 +67,40 @@ typedef struct stats_t {
     apr_array_header_t *states, *durations;
 } stats_t;
 
-static apr_status_t stats_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+static apr_status_t read_subscription(rh_db_t *db, stats_t *stats, apr_pool_t *pool)
 {
-    stats_t *stats = baton;
-    const char *states[] = {stats->buckets, stats->tenant, stats->subscription};
-    const char *durations[] = {stats->tenant, stats->subscription, stats->lowest,
-                               stats->end,    stats->buckets,      stats->tenant};
-    bool one = stats->subscription != NULL;
     apr_status_t status =
-        rh_db_select(db, one ? &rh_sql_stats_states_subscription : &rh_sql_stats_states,
-                     one ? 3 : 2, states, pool, &stats->states);
+        rh_db_fetch(db,
+                    RH_QUERY(stats_states_subscription, .tenant = stats->tenant,
+                             .subscription_id = stats->subscription, .ranges = stats->buckets),
+                    pool, &stats->states);
 
     if (status == APR_SUCCESS) {
         status =
-            one ? rh_db_select(db, &rh_sql_stats_durations_subscription, 6, durations, pool,
-                               &stats->durations)
-                : rh_db_select(db, &rh_sql_stats_durations, 2, states, pool, &stats->durations);
+            rh_db_fetch(db,
+                        RH_QUERY(stats_durations_subscription, .tenant = stats->tenant,
+                                 .subscription_id = stats->subscription, .ranges = stats->buckets,
+                                 .lowest = stats->lowest, .end = stats->end),
+                        pool, &stats->durations);
+    }
+    return status;
+}
+
+static apr_status_t stats_work(rh_db_t *db, void *baton, apr_pool_t *pool)
+{
+    stats_t *stats = baton;
+    apr_status_t status;
+
+    if (stats->subscription) {
+        return read_subscription(db, stats, pool);
+    }
+    status =
+        rh_db_fetch(db, RH_QUERY(stats_states, .tenant = stats->tenant, .ranges = stats->buckets),
+                    pool, &stats->states);
+    if (status == APR_SUCCESS) {
+        status = rh_db_fetch(
+            db, RH_QUERY(stats_durations, .tenant = stats->tenant, .ranges = stats->buckets), pool,
+            &stats->durations);
     }
     return status;
 }
@@ -102,17 +125,17 @@ apr_status_t rh_store_stats(rh_store_t *store, const char *tenant, const char *s
         (*buckets)[i].p50 = (*buckets)[i].p90 = (*buckets)[i].p99 = -1;
     }
     for (i = 0; i < stats.states->nelts; i++) {
-        const char **row = rh_row(stats.states, i);
+        const rh_stats_states_row_t *row = RH_ROW(stats_states, stats.states, i);
 
-        n = bucket_of(range, row[0]);
-        if (n >= 0 && rh_delivery_state_parse(row[1], &state)) {
-            (*buckets)[n].deliveries[state] = rh_db_number(row[2]);
+        n = bucket_of(range, row->n);
+        if (n >= 0 && rh_delivery_state_parse(row->state, &state)) {
+            (*buckets)[n].deliveries[state] = rh_db_number(row->count);
         }
     }
     for (i = 0; i < stats.durations->nelts; i = end) {
-        n = bucket_of(range, rh_row(stats.durations, i)[0]);
+        n = bucket_of(range, RH_ROW(stats_durations, stats.durations, i)->n);
         for (end = i + 1; end < stats.durations->nelts; end++) {
-            if (bucket_of(range, rh_row(stats.durations, end)[0]) != n) {
+            if (bucket_of(range, RH_ROW(stats_durations, stats.durations, end)->n) != n) {
                 break;
             }
         }
@@ -127,13 +150,14 @@ apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
                                           const rh_stats_range_t *range, apr_pool_t *pool,
                                           apr_array_header_t **rows)
 {
-    const char *args[] = {
-        bucket_rows(pool, range), tenant,
-        rh_store_number(pool, (apr_int64_t)range->count * RH_STATS_SUBSCRIPTIONS)};
+    const apr_int64_t limit = (apr_int64_t)range->count * RH_STATS_SUBSCRIPTIONS;
     rh_stats_subscription_t *last = NULL;
     apr_array_header_t *found;
-    apr_status_t status =
-        rh_store_select(store->source, &rh_sql_stats_subscriptions, 3, args, pool, &found);
+    apr_status_t status = rh_store_fetch(store->source,
+                                         RH_QUERY(stats_subscriptions, .tenant = tenant,
+                                                  .ranges = bucket_rows(pool, range),
+                                                  .limit = rh_store_number(pool, limit)),
+                                         pool, &found);
     int i, n;
 
     if (status != APR_SUCCESS) {
@@ -141,22 +165,22 @@ apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
     }
     *rows = apr_array_make(pool, 16, sizeof(rh_stats_subscription_t *));
     for (i = 0; i < found->nelts; i++) {
-        const char **row = rh_row(found, i);
+        const rh_stats_subscriptions_row_t *row = RH_ROW(stats_subscriptions, found, i);
 
-        if (!last || strcmp(last->id, row[0]) != 0) {
+        if (!last || strcmp(last->id, row->subscription_id) != 0) {
             if ((*rows)->nelts == RH_STATS_SUBSCRIPTIONS) {
                 break;
             }
             last = apr_pcalloc(pool, sizeof(*last));
-            last->id = row[0];
+            last->id = row->subscription_id;
             last->delivered = apr_pcalloc(pool, (apr_size_t)range->count * sizeof(apr_int64_t));
             last->failed = apr_pcalloc(pool, (apr_size_t)range->count * sizeof(apr_int64_t));
             APR_ARRAY_PUSH(*rows, rh_stats_subscription_t *) = last;
         }
-        n = bucket_of(range, row[1]);
+        n = bucket_of(range, row->n);
         if (n >= 0) {
-            last->delivered[n] = rh_db_number(row[2]);
-            last->failed[n] = rh_db_number(row[3]);
+            last->delivered[n] = rh_db_number(row->delivered);
+            last->failed[n] = rh_db_number(row->failed);
         }
     }
     return APR_SUCCESS;

@@ -1,0 +1,10 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- The tables themselves, and settings that belong to the database.
+
+-- name: schema_version
+-- returns: version, read_only
+SELECT max(version) AS version, 'off' AS read_only FROM resthooks_schema_version;
+
+-- name: setting_get
+-- returns: value
+SELECT value FROM resthooks_setting WHERE name = :name;

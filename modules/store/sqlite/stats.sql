@@ -1,0 +1,52 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Statistics of the logs in buckets of time. Ids sort by time, so a bucket is a range of ids and
+-- each is read by a range of the index.
+
+-- fragment: buckets
+-- n is the number of the bucket, low its lowest id, high the id to end before.
+(SELECT json_extract(value, '$.n') AS n, json_extract(value, '$.low') AS low,
+ json_extract(value, '$.high') AS high FROM json_each(:ranges)) b;
+
+-- name: stats_states
+-- Counts the deliveries of buckets by their state.
+-- returns: n, state, count
+SELECT b.n, d.state, count(*) AS count FROM :buckets CROSS JOIN resthooks_delivery d
+ WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high GROUP BY b.n, d.state;
+
+-- name: stats_states_subscription
+-- returns: as stats_states
+SELECT b.n, d.state, count(*) AS count FROM :buckets CROSS JOIN resthooks_delivery d
+ WHERE d.tenant = :tenant AND d.subscription_id = :subscription_id
+ AND d.id >= b.low AND d.id < b.high GROUP BY b.n, d.state;
+
+-- fragment: two_digits
+-- Some hundred values at most, however many attempts there are.
+CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
+ WHEN a.ms < 10000 THEN a.ms / 100 * 100 ELSE a.ms / 1000 * 1000 END;
+
+-- name: stats_durations
+-- Counts attempts by their duration, milliseconds of two digits, in order.
+-- returns: n, rounded, count
+SELECT b.n, :two_digits AS rounded, count(*) AS count FROM :buckets CROSS JOIN resthooks_attempt a
+ WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high
+ GROUP BY b.n, rounded ORDER BY b.n, rounded;
+
+-- name: stats_durations_subscription
+-- Of one subscription's deliveries in a range of ids. They are collected first: looking up each
+-- attempt's delivery takes longer.
+-- returns: as stats_durations
+WITH mine AS MATERIALIZED (SELECT d.id FROM resthooks_delivery d WHERE d.tenant = :tenant
+ AND d.subscription_id = :subscription_id AND d.id >= :lowest AND d.id < :end)
+ SELECT b.n, :two_digits AS rounded, count(*) AS count FROM :buckets CROSS JOIN resthooks_attempt a
+ WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high
+ AND a.delivery_id IN (SELECT id FROM mine)
+ GROUP BY b.n, rounded ORDER BY b.n, rounded;
+
+-- name: stats_subscriptions
+-- Counts the deliveries of buckets by subscription, in order.
+-- returns: subscription_id, n, delivered, failed
+SELECT d.subscription_id, b.n, sum(CASE d.state WHEN 'delivered' THEN 1 ELSE 0 END) AS delivered,
+ sum(CASE d.state WHEN 'failed' THEN 1 ELSE 0 END) AS failed
+ FROM :buckets CROSS JOIN resthooks_delivery d
+ WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high
+ GROUP BY d.subscription_id, b.n ORDER BY d.subscription_id, b.n LIMIT CAST(:limit AS integer);
