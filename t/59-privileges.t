@@ -47,6 +47,39 @@ if DB == "sqlite3":
     is_({owner(os.path.join(httpd.path("db"), name)) for name in os.listdir(httpd.path("db"))},
         {(user.pw_uid, 0o600)}, "the database's files are for their owner alone")
 httpd.stop()
+if DB == "sqlite3":
+    httpd.expect(r"RH0(705|309|1\d\d): ", r"AH00098: ")
+    # As version 0.1 made them; and files that are not, or not only, the user's under these names.
+    main = httpd.database.params
+    os.mkdir(httpd.path("kept"), 0o755)
+    foreign, linked = httpd.path("kept", "foreign"), httpd.path("kept", "linked")
+    for path in (foreign, linked, main + "-shm"):
+        with open(path, "wb") as file:
+            file.write(b"kept")  # SQLite itself closes what is empty
+        os.chmod(path, 0o644)
+    for path in (linked, main + "-shm"):
+        os.chown(path, user.pw_uid, user.pw_gid)
+    os.chmod(main, 0o644)
+    os.symlink(foreign, main + "-wal")
+    httpd.start(wait=False)
+    ok(httpd.wait_log(r"RH0712: .*hooks0\.db had mode 0644 .* now 0600"),
+       "a database that others may read is closed to them, which is logged")
+    ok(httpd.wait_log(r"RH0712: .*hooks0\.db-shm had mode 0644"), "with the files beside it")
+    is_(owner(main), (user.pw_uid, 0o600), "its mode is that of a new one")
+    is_(owner(foreign), (0, 0o644), "a link in its place is not followed")
+    httpd.kill()
+    for name in ("-wal", "-shm"):
+        if os.path.lexists(main + name):
+            os.unlink(main + name)
+    os.link(linked, main + "-wal")
+    os.chmod(main, 0o640)
+    httpd.start(wait=False)
+    ok(httpd.wait_log(r"RH0712: .*hooks0\.db had mode 0640"), "a group is closed out, too")
+    is_(owner(linked), (user.pw_uid, 0o644), "a file with a second name is left as it is")
+    httpd.kill()
+    for name in ("-wal", "-shm"):
+        if os.path.lexists(main + name):
+            os.unlink(main + name)
 
 # A directory of the user's own.
 os.mkdir(httpd.path("theirs"), 0o755)

@@ -16,9 +16,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 APLOG_USE_MODULE(resthooks);
+
+/** The mode of a database's files, and what they must not have. */
+#define OWNER_MODE 0600
+#define OTHERS_MODE 0077
 
 static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
 {
@@ -36,16 +41,46 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
  * makes the files beside it with the same mode. */
 static void make_private(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, OWNER_MODE);
 
     if (fd >= 0) {
         close(fd);
     }
 }
 
-/** Warn if the children will not be able to write an SQLite file or its journal. */
+/**
+ * Take away what other users may do with a file of the database. Only this user's own regular files
+ * are touched, and neither through a link nor where the file has another name elsewhere. To be
+ * called before SQLite opens the file: closing it ends the locks of this process.
+ */
+static void make_private_again(const char *path, const rh_log_t *log)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    struct stat info;
+
+    if (fd < 0) {
+        return;
+    }
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
+        info.st_uid == geteuid() && (info.st_mode & OTHERS_MODE)) {
+        if (fchmod(fd, OWNER_MODE) == 0) {
+            rh_log(log, RH_LOG_NOTICE, 0, "RH0712",
+                   "DBDParams: %s had mode %04o and holds secrets; its mode is now %04o", path,
+                   (unsigned int)info.st_mode & 07777, OWNER_MODE);
+        } else {
+            rh_log(log, RH_LOG_ERR, errno, "RH0713",
+                   "DBDParams: %s holds secrets, and its mode %04o could not be made %04o", path,
+                   (unsigned int)info.st_mode & 07777, OWNER_MODE);
+        }
+    }
+    close(fd);
+}
+
+/** Warn if the children will not be able to write an SQLite file or its journal; keep others from
+ * reading it. */
 static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 {
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
     const char *slash = strrchr(config->settings.db_params, '/');
     const char *folder = slash > config->settings.db_params
                              ? apr_pstrmemdup(scratch, config->settings.db_params,
@@ -62,6 +97,10 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
                config->settings.db_params);
     } else {
         make_private(config->settings.db_params);
+        for (apr_size_t i = 0; i < RH_COUNT_OF(suffixes); i++) {
+            make_private_again(apr_pstrcat(scratch, config->settings.db_params, suffixes[i], NULL),
+                               &config->log);
+        }
     }
 }
 
