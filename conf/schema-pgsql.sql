@@ -16,7 +16,8 @@
 --
 -- Locks. The row of subscription_stat is the mutex of a subscription: a statement that changes
 -- more than one row of a subscription locks it first, several in the order (tenant, id), so no
--- two of them wait for each other. A claim does not wait for locks at all (SKIP LOCKED).
+-- two of them wait for each other. A claim does not wait for locks at all (SKIP LOCKED), nor does an
+-- expansion, which holds the lock of its row for one chunk.
 
 -- An upgrade runs its own changes of tables, then every statement here that creates or replaces, or
 -- revokes.
@@ -208,6 +209,17 @@ CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, d
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key)
     WHERE order_key IS NOT NULL AND lease > 0;
 
+-- An event that more subscriptions want than its commit makes deliveries for: those after after_id, up
+-- to until_id, get theirs in chunks, each in one transaction with the new after_id.
+CREATE TABLE resthooks.expansion (
+    tenant     text COLLATE "C" NOT NULL,
+    event_id   uuid NOT NULL,
+    after_id   uuid NOT NULL,     -- of a subscription
+    until_id   uuid NOT NULL,     -- likewise: the last one that wanted the event at its commit
+    created_at bigint NOT NULL,
+    PRIMARY KEY (tenant, event_id)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
 -- What is sent again in bulk: done in chunks, whose deliveries are committed with the cursor.
 CREATE TABLE resthooks.job (
     tenant          text COLLATE "C" NOT NULL,
@@ -257,6 +269,10 @@ CREATE INDEX ON resthooks.idempotency (created_at);
 -- So the claimer locks A's row before it parks B. Either A's settling waits for that lock and then
 -- finds B parked (see resthooks.wake_ordered), or A is gone already and B is not parked.
 --
+-- While an earlier event is still being expanded and has not reached the subscription, nothing later is
+-- taken. An expansion's deliveries become visible together with its progress, so a claimer that sees no
+-- expansion in the way sees the earlier event's delivery in its next statement.
+--
 -- An older one may be parked as well: it was sent again while a younger one was leased, whose
 -- process then ended. That lease is never settled, so a claimer that finds the older one in the
 -- way takes it.
@@ -287,6 +303,10 @@ BEGIN
         EXIT WHEN taken >= most;
         blocked := false;
         IF due.order_key IS NOT NULL THEN
+            CONTINUE WHEN EXISTS (
+                SELECT 1 FROM resthooks.expansion x
+                WHERE x.tenant = for_tenant AND x.event_id < due.event_id
+                  AND x.after_id < for_subscription AND x.until_id >= for_subscription);
             FOR delivery_id IN
                 (SELECT f.delivery_id FROM resthooks.queue f
                  WHERE f.tenant = for_tenant AND f.subscription_id = for_subscription
@@ -537,13 +557,26 @@ BEGIN
     INSERT INTO resthooks.event (tenant, id, type, key, client_id, time, source, data, previous)
     VALUES (publish.tenant, new_id, publish.type, event_key, publish.id, at, 'sql', publish.data,
             publish.previous::text);
-    WITH target AS MATERIALIZED (
+    WITH reached AS MATERIALIZED (
+        SELECT r.id, row_number() OVER (ORDER BY r.id) AS place
+        FROM (SELECT DISTINCT e.subscription_id AS id
+              FROM unnest(resthooks.patterns(publish.type)) AS p(pattern)
+              CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
+                                  WHERE x.tenant = publish.tenant AND x.pattern = p.pattern
+                                  ORDER BY x.subscription_id LIMIT 65) AS e) AS r),
+    target AS MATERIALIZED (
         SELECT s.id, s.ordered, resthooks.uuidv7() AS delivery_id
-        FROM resthooks.subscription s
-        WHERE s.tenant = publish.tenant AND s.state = 'active' AND s.id IN (
-            SELECT e.subscription_id FROM resthooks.subscription_event e
-            WHERE e.tenant = publish.tenant
-              AND e.pattern = ANY (resthooks.patterns(publish.type)))),
+        FROM reached r JOIN resthooks.subscription s ON s.tenant = publish.tenant AND s.id = r.id
+        WHERE s.state = 'active' AND r.place <= 64),
+    opened AS (
+        INSERT INTO resthooks.expansion (tenant, event_id, after_id, until_id, created_at)
+        SELECT publish.tenant, new_id, r.id,
+               (SELECT l.subscription_id FROM unnest(resthooks.patterns(publish.type)) AS p(pattern)
+                CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
+                                    WHERE x.tenant = publish.tenant AND x.pattern = p.pattern
+                                    ORDER BY x.subscription_id DESC LIMIT 1) AS l
+                ORDER BY l.subscription_id DESC LIMIT 1), at
+        FROM reached r WHERE r.place = 64 AND EXISTS (SELECT 1 FROM reached n WHERE n.place = 65)),
     made AS (
         INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
         SELECT publish.tenant, t.delivery_id, new_id, t.id, publish.type FROM target t)

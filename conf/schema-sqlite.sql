@@ -143,6 +143,17 @@ CREATE INDEX resthooks_queue_order_leased
     ON resthooks_queue (tenant, subscription_id, order_key)
     WHERE order_key IS NOT NULL AND lease > 0;
 
+-- An event that more subscriptions want than its commit makes deliveries for: those after after_id, up
+-- to until_id, get theirs in chunks, each in one transaction with the new after_id.
+CREATE TABLE resthooks_expansion (
+    tenant     text NOT NULL,
+    event_id   text NOT NULL,
+    after_id   text NOT NULL,     -- of a subscription
+    until_id   text NOT NULL,     -- likewise: the last one that wanted the event at its commit
+    created_at integer NOT NULL,
+    PRIMARY KEY (tenant, event_id)
+) WITHOUT ROWID;
+
 -- What is sent again in bulk: done in chunks, whose deliveries are committed with the cursor.
 CREATE TABLE resthooks_job (
     tenant          text NOT NULL,

@@ -69,7 +69,7 @@ database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
 for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "previous"),
                       ("event", "reason"), ("event", "hops")):
     database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
-for table in ("setting", "job"):
+for table in ("setting", "job", "expansion"):
     database.sql(f"DROP TABLE {prefix}{table}")
 if DB == "pgsql":
     database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"

@@ -56,6 +56,7 @@ struct rh_dispatcher_t {
     bool maintenance_failed;
     bool claims_ended; /**< it has left RH_ROLE_CLAIM */
     bool draining;     /**< the spool has more */
+    bool expanding;    /**< there are events whose deliveries are not all made */
     apr_time_t held;   /**< since when ordered ones wait for the spool; 0: they don't */
     apr_time_t next_drain;
 };
@@ -154,7 +155,7 @@ static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
 {
     apr_time_t now = apr_time_now(), until = now + RH_MAX_SLEEP;
 
-    if (dispatcher->outcome_count > 0) {
+    if (dispatcher->outcome_count > 0 || (dispatcher->expanding && !stopping)) {
         return;
     }
     if (stopping) {
@@ -398,6 +399,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     what.lease = dispatcher->parts->lease;
     what.lease_for = site->timeout + RH_LEASE_MARGIN;
     what.again = 0;
+    what.expanding = false;
     what.spare_leased = rh_outage_spares_leases(dispatcher->parts->outage, apr_time_now());
     what.hold_ordered = hold_ordered(dispatcher, scratch);
     jobs = apr_array_make(scratch, 64, sizeof(rh_job_t *));
@@ -422,6 +424,7 @@ static void claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
         return;
     }
     rh_outage_report(dispatcher->parts->outage, RH_OUTAGE_DISPATCHER, APR_SUCCESS);
+    dispatcher->expanding = what.expanding;
     rh_metrics_count(site->metrics, RH_COUNT_CLAIMS);
     rh_metrics_add(site->metrics, RH_COUNT_CLAIMED, (apr_uint64_t)got);
     if (limit > got) {
@@ -507,6 +510,19 @@ static void give_leases_back(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
 }
 
+/** Make more deliveries of an event, and have them claimed; again at once while there is one. */
+static void expand(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
+{
+    rh_queue_t *queue = dispatcher->site->dispatch_queue;
+    bool found = false;
+
+    dispatcher->expanding =
+        queue->expand && queue->expand(queue, scratch, &found) == APR_SUCCESS && found;
+    if (found) {
+        claim_at(dispatcher, apr_time_now());
+    }
+}
+
 /** Do a chunk of the job whose turn it is, and look again soon while there is one. */
 static void work_job(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
@@ -573,6 +589,10 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
         }
         if (now >= dispatcher->next_claim) {
             claim(dispatcher, scratch);
+            apr_pool_clear(scratch);
+        }
+        if (dispatcher->expanding) {
+            expand(dispatcher, scratch);
             apr_pool_clear(scratch);
         }
         if (dispatcher->parts->spooler && now >= dispatcher->next_drain) {

@@ -12,7 +12,10 @@
  *   delivery              the log of deliveries; partitioned likewise; no index on what changes
  *   attempt               every POST; partitioned likewise
  *   queue                 one row per pending delivery: due_at, lease, tries. Small and hot
+ *   expansion             events whose deliveries are not made for all subscriptions yet
+ *   job                   what a person sends again in bulk
  *   idempotency           (tenant, client id) -> event id
+ *   setting               values that belong to the database
  *   schema_version
  *
  * A queue row with lease 0 may be claimed once due_at has come. One with a lease is being worked
@@ -283,6 +286,7 @@ typedef struct rh_claim_t {
     bool hold_ordered;             /**< nothing of ordered subscriptions: earlier events may come */
     bool spare_leased;             /**< nothing whose lease ended: after an outage its owner may
                                         still have an outcome to settle */
+    bool expanding;                /**< claim receives whether there are events to expand */
     apr_interval_time_t again;     /**< claim receives when something that waits only for its
                                         subscription's pause or pace may be claimed; 0: unknown */
 } rh_claim_t;
@@ -296,9 +300,10 @@ struct rh_queue_t {
     /**
      * Store events with their deliveries, one commit for all. Deliveries of subscriptions that
      * are neither ordered nor rate limited nor paused are leased to `claim` at once and returned
-     * as jobs (at most claim->limit, the rest are left due now with no lease).
+     * as jobs (at most claim->limit, the rest are left due now with no lease). Of an event that
+     * many subscriptions want, the first get their deliveries here, the others by `expand`.
      * @param jobs receives rh_job_t *: the caller owns and destroys them. Job data is copied.
-     * @param waiting receives how many deliveries were left due for a claim
+     * @param waiting receives how many deliveries were left due for a claim, and events to expand
      * @return APR_EAGAIN/APR_EGENERAL when nothing was stored: items' statuses are unset
      */
     apr_status_t (*commit)(rh_queue_t *self, rh_commit_t **items, int count,
@@ -328,6 +333,12 @@ struct rh_queue_t {
     apr_status_t (*backlog)(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog);
     /** Give all leases of a token back, due now: at the end of a process. */
     apr_status_t (*release)(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch);
+    /**
+     * Make the next deliveries, some hundred, of an event that its commit made them for only in
+     * part; tenants take turns. NULL if the queue leaves no events to expand.
+     * @param found receives whether there was one
+     */
+    apr_status_t (*expand)(rh_queue_t *self, apr_pool_t *scratch, bool *found);
     /**
      * Do one chunk of the job whose turn it is (rh_store_job_create).
      * NULL if the queue has no jobs of this kind.

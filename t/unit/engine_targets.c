@@ -155,8 +155,12 @@ world_t *make_world(int subscriptions)
 
     pthread_mutex_init(&world->mutex, NULL);
     pthread_cond_init(&world->changed, NULL);
-    world->intake.queue = (rh_queue_t){world_commit,  world_claim,   world_settle, world_maintain,
-                                       world_backlog, world_release, NULL};
+    world->intake.queue = (rh_queue_t){.commit = world_commit,
+                                       .claim = world_claim,
+                                       .settle = world_settle,
+                                       .maintain = world_maintain,
+                                       .backlog = world_backlog,
+                                       .release = world_release};
     world->dispatch.queue = world->intake.queue;
     world->intake.world = world->dispatch.world = world;
     world->subscription_count = subscriptions;

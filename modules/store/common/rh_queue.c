@@ -148,6 +148,7 @@ rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
     queue->base.settle = rh_queue_settle;
     queue->base.maintain = maintain;
     queue->base.backlog = count_backlog;
+    queue->base.expand = rh_queue_expand;
     queue->base.work_job = rh_queue_work_job;
     queue->base.release = release_lease;
     queue->source = source;

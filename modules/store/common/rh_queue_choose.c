@@ -139,6 +139,10 @@ static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool,
     int i;
 
     for (i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        if (!rh_db_text(rh_row(rows, i)[0])) {
+            choice->claim->expanding = true;
+            continue;
+        }
         due += rh_db_number(rh_row(rows, i)[2]);
         look_at(choice, rh_row(rows, i));
     }
@@ -409,6 +413,7 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
 
     /* It may be a second try. */
     choice->claim->again = 0;
+    choice->claim->expanding = false;
     apr_array_clear(choice->candidates);
     apr_array_clear(choice->wants);
     apr_array_clear(choice->ended);

@@ -169,6 +169,17 @@ static apr_status_t commit_pgsql(rh_db_t *db, void *baton, apr_pool_t *pool)
     return status;
 }
 
+/** Is there an event with an idempotency key? */
+static bool has_keys(const commit_t *commit)
+{
+    for (int i = 0; i < commit->count; i++) {
+        if (commit->items[i]->event->client_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** The same in steps, in a transaction. */
 static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
@@ -177,21 +188,29 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     const char *now = rh_queue_now(pool, 0), *limit = rh_store_number(pool, claim->limit);
     const char *lease = rh_store_number(pool, claim->lease);
     const char *keys[] = {now, commit->rows};
-    const char *deliveries[] = {commit->rows, commit->targets};
+    const char *expansions[] = {commit->targets, now, commit->rows};
+    const char *deliveries[] = {commit->targets, commit->rows};
     const char *queue[] = {
         limit, rh_queue_now(pool, claim->lease_for), now, limit, lease, now, commit->rows};
     const char *leased[] = {lease, commit->rows};
     apr_array_header_t *rows, *mine;
-    apr_status_t status = rh_db_execute(db, &rh_sql_commit_keys, 2, keys, pool, NULL);
+    int expanding = 0;
+    apr_status_t status = APR_SUCCESS;
     int i;
 
+    if (has_keys(commit)) {
+        status = rh_db_execute(db, &rh_sql_commit_keys, 2, keys, pool, NULL);
+    }
     for (i = 0; i < commit->count && status == APR_SUCCESS; i++) {
         if (commit->items[i]->event->client_id) {
             status = find_first(db, commit->items[i], pool);
         }
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_commit_events, 1, deliveries, pool, NULL);
+        status = rh_db_execute(db, &rh_sql_commit_expansions, 3, expansions, pool, &expanding);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_execute(db, &rh_sql_commit_events, 1, &commit->rows, pool, NULL);
     }
     if (status == APR_SUCCESS) {
         status = rh_db_execute(db, &rh_sql_commit_deliveries, 2, deliveries, pool, NULL);
@@ -205,6 +224,7 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status != APR_SUCCESS) {
         return status;
     }
+    commit->waiting = expanding;
     mine = apr_array_make(pool, rows->nelts + 1, sizeof(const char **));
     for (i = 0; i < rows->nelts; i++) {
         /* Without a limit none was leased by this commit, whatever this process has. */

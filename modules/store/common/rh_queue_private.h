@@ -31,6 +31,7 @@ typedef struct rh_queue_impl_t {
     } walk;
     rh_place_t cursors[RH_TENANT_CURSORS]; /**< by hash of the tenant; empty tenant: unused */
     char last_tenant[RH_MAX_NAME + 1];     /**< got the last job of the last claim */
+    char expanded[RH_MAX_NAME + 1];        /**< the tenant of the last expansion's chunk */
 } rh_queue_impl_t;
 
 /** Now, in milliseconds, of this host: SQLite's clock. */
@@ -79,6 +80,7 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
                            apr_time_t lease_until, apr_pool_t *pool, apr_array_header_t *jobs,
                            apr_array_header_t *lost);
 
+apr_status_t rh_queue_expand(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 apr_status_t rh_queue_work_job(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,
                              const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,

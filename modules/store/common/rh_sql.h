@@ -15,6 +15,10 @@
 /** SQLite's clock, in milliseconds since the epoch. PostgreSQL has resthooks.now_ms(). */
 #define RH_SQLITE_NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
 
+/** A number that is a macro, as text within a statement. */
+#define RH_SQL_TEXT(number) #number
+#define RH_SQL_NUMBER(number) RH_SQL_TEXT(number)
+
 /* ---- rh_sql_schema.c ---- */
 
 /** Scripts: at n - 1 what makes tables of version n those of n + 1, and says so in them. */
@@ -55,13 +59,16 @@ extern const rh_statement_t rh_sql_setting_get;
 
 /* ---- rh_sql_commit.c ---- */
 
+/** Subscriptions that get their deliveries within the commit of an event; and one more. */
+#define RH_COMMIT_FANOUT 64
+#define RH_COMMIT_FANOUT_MORE 65
 /** (items, tenants with types and patterns, limit, lease, lease for); PostgreSQL only. Rows as
  * rh_queue_commit.c reads them. */
 extern const rh_statement_t rh_sql_commit;
-/** SQLite's steps: (items, now), (items), (items, patterns), (items, limit, lease, leased until,
- * now, patterns) */
-extern const rh_statement_t rh_sql_commit_keys, rh_sql_commit_events, rh_sql_commit_deliveries,
-    rh_sql_commit_queue;
+/** SQLite's steps: (now, items), (patterns, now, items), (items), (patterns, items), (limit, leased
+ * until, now, limit, lease, now, items) */
+extern const rh_statement_t rh_sql_commit_keys, rh_sql_commit_expansions, rh_sql_commit_events,
+    rh_sql_commit_deliveries, rh_sql_commit_queue;
 /** (items, lease); rows: tenant, delivery, waits; SQLite only */
 extern const rh_statement_t rh_sql_commit_leased;
 /** (tenant, client id); rows: event id */
@@ -72,7 +79,8 @@ extern const rh_statement_t rh_sql_idempotency_get;
 /** Maximum number of due deliveries that a claim reads, the oldest first. */
 #define RH_CLAIM_LOOK 512
 /** Subscriptions owning due deliveries. Parameters (SQLite only): now, now. Rows: tenant, id, how
- * many of the deliveries are due, state, ordered, rate limit, pause left, whether it is failing. */
+ * many of the deliveries are due, state, ordered, rate limit, pause left, whether it is failing; a
+ * row without a tenant: there are events to expand. */
 extern const rh_statement_t rh_sql_claim_due;
 /** Subscriptions with deliveries in the queue, after a position. Parameters: tenant, subscription,
  * steps, now, maximum of one subscription, now (times: SQLite only). Rows as before. */
@@ -106,6 +114,21 @@ extern const rh_statement_t rh_sql_partitions_mend;
 extern const rh_statement_t rh_sql_old_keys;
 /** Housekeeping: (lowest id that is kept, limit); SQLite only */
 extern const rh_statement_t rh_sql_old_events, rh_sql_old_deliveries, rh_sql_old_attempts;
+
+/* ---- rh_sql_expand.c ---- */
+
+/** The oldest open expansion of the first tenant after one: (tenant). Rows: tenant, event, after,
+ * until, created at, type (NULL: the event is gone). PostgreSQL locks it. */
+extern const rh_statement_t rh_sql_expand_next;
+/** Subscriptions of a chunk. */
+#define RH_EXPAND_CHUNK 256
+/** Where a chunk ends: (patterns as a JSON array, tenant, after, until); no row: it is the last. */
+extern const rh_statement_t rh_sql_expand_end;
+/** Make a chunk's deliveries, and queue them: (event, created at, tenant, patterns, tenant, after,
+ * end). On SQLite two steps, of which the second is (tenant, event, after, end). */
+extern const rh_statement_t rh_sql_expand, rh_sql_expand_queue;
+/** (end, tenant, event) and (tenant, event) */
+extern const rh_statement_t rh_sql_expand_move, rh_sql_expand_close;
 
 /* ---- rh_sql_settle.c ---- */
 

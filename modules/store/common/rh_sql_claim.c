@@ -1,9 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_sql.h"
 
-#define TEXT(number) #number
-#define TEXT_OF(number) TEXT(number)
-#define LOOK TEXT_OF(RH_CLAIM_LOOK)
+#define LOOK RH_SQL_NUMBER(RH_CLAIM_LOOK)
 
 /** Always true; without it PostgreSQL can't tell that the index by subscription has all rows. */
 #define HAS_ID "q.subscription_id >= '00000000-0000-0000-0000-000000000000'"
@@ -11,7 +9,12 @@
 /*
  * What is due for the longest time, by subscription; mostly that is all that is due. The rows of
  * subscriptions are looked up by their key, one by one, also where nothing is known of the tables.
+ * A last row without a tenant says that there are events to expand.
  */
+#define EXPANDING(S)                                                                               \
+    " UNION ALL SELECT NULL, NULL, 0, NULL, 0, 0, 0, 0 WHERE EXISTS (SELECT 1 FROM " S "expansion" \
+                                                                                       ")"
+
 const rh_statement_t rh_sql_claim_due = {
     "claim_due",
     "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
@@ -20,15 +23,15 @@ const rh_statement_t rh_sql_claim_due = {
     " ORDER BY q.due_at LIMIT " LOOK "),"
     " one AS MATERIALIZED (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,"
     " min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)"
-    " SELECT one.tenant, one.id, one.count, s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END,"
+    " (SELECT one.tenant, one.id, one.count, s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END,"
     " s.rate_limit, greatest(t.paused_until - clock.at, 0),"
     " CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END"
     " FROM clock CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription x"
     " WHERE x.tenant = one.tenant AND x.id = one.id LIMIT 1) AS s ON true"
     " LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x"
     " WHERE x.tenant = one.tenant AND x.subscription_id = one.id LIMIT 1) AS t ON true"
-    " ORDER BY one.since",
-    "SELECT one.tenant, one.id, one.count, s.state, s.ordered, s.rate_limit,"
+    " ORDER BY one.since)" EXPANDING("resthooks."),
+    "SELECT * FROM (SELECT one.tenant, one.id, one.count, s.state, s.ordered, s.rate_limit,"
     " max(t.paused_until - CAST(%s AS integer), 0), t.failing_since IS NOT NULL"
     " FROM (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,"
     " min(due.due_at) AS since FROM (SELECT q.tenant, q.subscription_id, q.due_at"
@@ -37,7 +40,7 @@ const rh_statement_t rh_sql_claim_due = {
     " LEFT JOIN resthooks_subscription s ON s.tenant = one.tenant AND s.id = one.id"
     " LEFT JOIN resthooks_subscription_stat t"
     " ON t.tenant = one.tenant AND t.subscription_id = one.id"
-    " ORDER BY one.since"};
+    " ORDER BY one.since)" EXPANDING("resthooks_")};
 
 /*
  * Where more is due, subscriptions are found by walking the index from one to the next, so a
@@ -147,6 +150,12 @@ const rh_statement_t rh_sql_claim_ordered = {
     " AND w.subscription_id = q.subscription_id AND w.order_key = q.order_key AND w.lease > 0"     \
     " AND w.delivery_id <> q.delivery_id AND w.due_at > CAST(%s AS integer)))"
 
+/** An earlier event has not been expanded as far as this subscription yet. */
+#define AWAITS_EXPANSION                                                                           \
+    "EXISTS (SELECT 1 FROM resthooks_expansion x WHERE x.tenant = q.tenant"                        \
+    " AND x.event_id < q.event_id AND x.after_id < q.subscription_id"                              \
+    " AND x.until_id >= q.subscription_id)"
+
 const rh_statement_t rh_sql_claim_one = {"claim_one", NULL, LEASE_ONE MOST_OF_ONE};
 
 const rh_statement_t rh_sql_claim_late = {
@@ -156,9 +165,10 @@ const rh_statement_t rh_sql_claim_late = {
     " ORDER BY q.due_at LIMIT CAST(%s AS integer)"};
 
 /* (lease, leased until, tenant, subscription, now, spare, now, most) */
-const rh_statement_t rh_sql_claim_one_ordered = {
-    "claim_one_ordered", NULL,
-    LEASE_ONE " AND (q.order_key IS NULL OR NOT " BLOCKED ")" MOST_OF_ONE};
+const rh_statement_t rh_sql_claim_one_ordered = {"claim_one_ordered", NULL,
+                                                 LEASE_ONE
+                                                 " AND (q.order_key IS NULL OR NOT (" BLOCKED
+                                                 " OR " AWAITS_EXPANSION "))" MOST_OF_ONE};
 
 const rh_statement_t rh_sql_claim_pace = {
     "claim_pace", NULL,

@@ -2,6 +2,15 @@
 #include "rh_sql.h"
 
 /*
+ * The deliveries of an event are made with it only for RH_COMMIT_FANOUT subscriptions, the first of
+ * those that want it; the others get theirs afterwards (rh_queue_expand.c), so that who waits for a
+ * commit does not wait for another tenant's thousand deliveries. As many are read of each pattern
+ * and one more, which tells whether there are others.
+ */
+#define FANOUT RH_SQL_NUMBER(RH_COMMIT_FANOUT)
+#define FANOUT_MORE RH_SQL_NUMBER(RH_COMMIT_FANOUT_MORE)
+
+/*
  * Events with their deliveries and places in the queue; what was only observed has none. Events
  * that are there already (a repetition after a lost connection, a spool read again) and those whose
  * idempotency key was seen leave no trace.
@@ -27,24 +36,42 @@ const rh_statement_t rh_sql_commit = {
     " i.previous, i.reason, coalesce(i.hops, 0)"
     " FROM item i WHERE i.client_id IS NULL OR i.id IN (SELECT event_id FROM fresh)"
     " ON CONFLICT DO NOTHING RETURNING id),"
-    " target AS MATERIALIZED (SELECT DISTINCT p.tenant, p.type, e.subscription_id"
-    " FROM json_to_recordset(%s::json) AS p(tenant text, type text, pattern text)"
-    " JOIN resthooks.subscription_event e ON e.tenant = p.tenant AND e.pattern = p.pattern),"
+    " pattern AS MATERIALIZED (SELECT p.tenant COLLATE \"C\" AS tenant, p.type COLLATE \"C\" AS "
+    "type,"
+    " p.pattern FROM json_to_recordset(%s::json) AS p(tenant text, type text, pattern text)),"
+    " reached AS MATERIALIZED (SELECT r.*,"
+    " row_number() OVER (PARTITION BY r.tenant, r.type ORDER BY r.subscription_id) AS place"
+    " FROM (SELECT DISTINCT p.tenant, p.type, e.subscription_id FROM pattern p"
+    " CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x"
+    " WHERE x.tenant = p.tenant AND x.pattern = p.pattern"
+    " ORDER BY x.subscription_id LIMIT " FANOUT_MORE ") AS e) AS r),"
     " active AS MATERIALIZED (SELECT t.type, s.*, coalesce(st.paused_until, 0) AS paused_until,"
     " st.failing_since,"
     " NOT s.ordered AND s.rate_limit = 0 AND coalesce(st.paused_until, 0) <= clock.at AS at_once"
-    " FROM clock, target t"
+    " FROM clock, reached t"
     " JOIN resthooks.subscription s ON s.tenant = t.tenant AND s.id = t.subscription_id"
     " LEFT JOIN resthooks.subscription_stat st"
     " ON st.tenant = s.tenant AND st.subscription_id = s.id"
-    " WHERE s.state = 'active'),"
+    " WHERE s.state = 'active' AND t.place <= " FANOUT "),"
+    " wide AS MATERIALIZED (SELECT w.tenant, w.type, w.subscription_id AS after_id,"
+    " (SELECT l.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id"
+    " FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern"
+    " ORDER BY x.subscription_id DESC LIMIT 1) AS l WHERE p.tenant = w.tenant AND p.type = w.type"
+    " ORDER BY l.subscription_id DESC LIMIT 1) AS until_id"
+    " FROM reached w WHERE w.place = " FANOUT " AND EXISTS (SELECT 1 FROM reached n"
+    " WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place)),"
+    " sent AS MATERIALIZED (SELECT i.n, i.id, i.tenant, i.type, i.key"
+    " FROM stored JOIN item i ON i.id = stored.id"
+    " WHERE i.source <> 'observed' AND coalesce(i.reason, '') <> 'hops'),"
+    " expanding AS (INSERT INTO resthooks.expansion"
+    " (tenant, event_id, after_id, until_id, created_at)"
+    " SELECT i.tenant, i.id, w.after_id, w.until_id, clock.at"
+    " FROM clock, sent i JOIN wide w ON w.tenant = i.tenant AND w.type = i.type RETURNING 1),"
     " made AS MATERIALIZED (SELECT i.n, i.id AS event_id, i.key,"
     " (left(i.id::text, 18) || right(gen_random_uuid()::text, 18))::uuid AS delivery_id, a.*,"
     " a.at_once AND count(*) FILTER (WHERE a.at_once)"
     " OVER (ORDER BY i.n ROWS UNBOUNDED PRECEDING) <= %s::bigint AS leased"
-    " FROM stored JOIN item i ON i.id = stored.id"
-    " JOIN active a ON a.tenant = i.tenant AND a.type = i.type AND i.source <> 'observed' AND "
-    "coalesce(i.reason, '') <> 'hops'),"
+    " FROM sent i JOIN active a ON a.tenant = i.tenant AND a.type = i.type),"
     " delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)"
     " SELECT m.tenant, m.delivery_id, m.event_id, m.id, m.type FROM made m),"
     " queued AS (INSERT INTO resthooks.queue"
@@ -59,8 +86,8 @@ const rh_statement_t rh_sql_commit = {
     " FROM made m, clock WHERE m.leased"
     " UNION ALL SELECT i.n, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM item i"
     " WHERE i.client_id IS NOT NULL AND i.id NOT IN (SELECT event_id FROM fresh)"
-    " UNION ALL SELECT -1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, count(*)"
-    " FROM made m WHERE NOT m.leased",
+    " UNION ALL SELECT -1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,"
+    " (SELECT count(*) FROM made m WHERE NOT m.leased) + (SELECT count(*) FROM expanding)",
     NULL};
 
 #define ITEMS                                                                                      \
@@ -87,17 +114,46 @@ const rh_statement_t rh_sql_commit_events = {
     " WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id)"
     " ON CONFLICT DO NOTHING"};
 
+/* SQLite has no lateral query: the last one that is read of a pattern is looked up first. */
+#define REACHED                                                                                    \
+    "WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,"              \
+    " value ->> 'pattern' AS pattern,"                                                             \
+    " coalesce((SELECT x.subscription_id FROM resthooks_subscription_event x"                      \
+    " WHERE x.tenant = value ->> 'tenant' AND x.pattern = value ->> 'pattern'"                     \
+    " ORDER BY x.subscription_id LIMIT 1 OFFSET " FANOUT "), 'g') AS last FROM json_each(%s)),"    \
+    " reached AS MATERIALIZED (SELECT r.*,"                                                        \
+    " row_number() OVER (PARTITION BY r.tenant, r.type ORDER BY r.subscription_id) AS place"       \
+    " FROM (SELECT DISTINCT p.tenant, p.type, e.subscription_id FROM pattern p"                    \
+    " CROSS JOIN resthooks_subscription_event e ON e.tenant = p.tenant AND e.pattern = p.pattern"  \
+    " AND e.subscription_id <= p.last) AS r) "
+
+#define IS_SENT "i.source <> 'observed' AND coalesce(i.reason, '') <> 'hops'"
+
+/* Before the events: those that are there already are being expanded, or have been. */
+const rh_statement_t rh_sql_commit_expansions = {
+    "commit_expansions", NULL,
+    REACHED
+    "INSERT INTO resthooks_expansion (tenant, event_id, after_id, until_id, created_at)"
+    " SELECT i.tenant, i.id, w.subscription_id,"
+    " (SELECT max((SELECT max(x.subscription_id) FROM resthooks_subscription_event x"
+    " WHERE x.tenant = p.tenant AND x.pattern = p.pattern)) FROM pattern p"
+    " WHERE p.tenant = w.tenant AND p.type = w.type), CAST(%s AS integer)"
+    " FROM reached w JOIN " ITEMS " ON i.tenant = w.tenant AND i.type = w.type"
+    " WHERE w.place = " FANOUT " AND EXISTS (SELECT 1 FROM reached n WHERE n.tenant = w.tenant"
+    " AND n.type = w.type AND n.place > w.place) AND " IS_SENT
+    " AND (i.client_id IS NULL OR EXISTS (SELECT 1 FROM resthooks_idempotency k"
+    " WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id))"
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id)"};
+
 const rh_statement_t rh_sql_commit_deliveries = {
     "commit_deliveries", NULL,
+    REACHED
     "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)"
     " SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
     " || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type"
-    " FROM " ITEMS " JOIN resthooks_subscription s ON s.tenant = i.tenant AND s.state = 'active'"
-    " WHERE i.source <> 'observed' AND coalesce(i.reason, '') <> 'hops'"
-    " AND s.id IN (SELECT e.subscription_id FROM json_each(%s) AS p"
-    " CROSS JOIN resthooks_subscription_event e ON e.tenant = i.tenant"
-    " AND e.pattern = p.value ->> 'pattern'"
-    " WHERE p.value ->> 'tenant' = i.tenant AND p.value ->> 'type' = i.type)"
+    " FROM " ITEMS " JOIN reached t ON t.tenant = i.tenant AND t.type = i.type"
+    " AND t.place <= " FANOUT " JOIN resthooks_subscription s ON s.tenant = t.tenant"
+    " AND s.id = t.subscription_id AND s.state = 'active' WHERE " IS_SENT
     " AND EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id)"
     " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d"
     " WHERE d.tenant = i.tenant AND d.event_id = i.id)"

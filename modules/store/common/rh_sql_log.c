@@ -55,6 +55,11 @@ const rh_statement_t rh_sql_replay_lock = {
     "replay_lock",
     "SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(%s, 3) # hashtextextended(%s, 4))", NULL};
 
+/** The subscription is not one of those that an expansion makes a delivery for. */
+#define NOT_EXPANDING(S)                                                                           \
+    " AND NOT EXISTS (SELECT 1 FROM " S "expansion x WHERE x.tenant = e.tenant"                    \
+    " AND x.event_id = e.id AND x.after_id < s.id AND x.until_id >= s.id)"
+
 /* (tenant, subscription, lowest event id, event id to end before): events that should have had a
  * delivery. */
 #define PGSQL_MISSING                                                                              \
@@ -64,7 +69,7 @@ const rh_statement_t rh_sql_replay_lock = {
     " AND EXISTS (SELECT 1 FROM resthooks.subscription_event p WHERE p.tenant = s.tenant"          \
     " AND p.subscription_id = s.id AND p.pattern = ANY (resthooks.patterns(e.type)))"              \
     " AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant"                \
-    " AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " AND d.event_id = e.id AND d.subscription_id = s.id)" NOT_EXPANDING("resthooks.")
 #define SQLITE_MISSING                                                                             \
     " FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant"                 \
     " WHERE s.tenant = %s AND s.id = %s AND e.id >= %s AND e.id < %s"                              \
@@ -75,7 +80,8 @@ const rh_statement_t rh_sql_replay_lock = {
     " AND substr(e.type, 1, length(p.pattern) - 1) = substr(p.pattern, 1, length(p.pattern) - "    \
     "1))))"                                                                                        \
     " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d INDEXED BY resthooks_delivery_event"      \
-    " WHERE d.tenant = e.tenant AND d.event_id = e.id AND d.subscription_id = s.id)"
+    " WHERE d.tenant = e.tenant AND d.event_id = e.id AND d.subscription_id = "                    \
+    "s.id)" NOT_EXPANDING("resthooks_")
 
 const rh_statement_t rh_sql_replay_missing = {
     "replay_missing",

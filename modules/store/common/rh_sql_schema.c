@@ -11,6 +11,11 @@
     " NOT NULL, PRIMARY KEY (tenant, id))" END "; CREATE INDEX " INDEX " ON " S                    \
     "job (updated_at) WHERE state = 'running';"
 
+#define EXPANSION_TABLE(S, TENANT, UUID, NUMBER, END)                                              \
+    " CREATE TABLE " S "expansion (tenant " TENANT " NOT NULL, event_id " UUID " NOT NULL,"        \
+    " after_id " UUID " NOT NULL, until_id " UUID " NOT NULL, created_at " NUMBER                  \
+    " NOT NULL, PRIMARY KEY (tenant, event_id))" END ";"
+
 const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
     {"upgrade_2",
      "ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey, ADD PRIMARY KEY (delivery_id, "
@@ -33,9 +38,11 @@ const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
      " ADD COLUMN hops integer NOT NULL DEFAULT 0;"
      " ALTER TABLE resthooks.attempt ADD COLUMN sent text;"
      " ALTER TABLE resthooks.subscription DROP CONSTRAINT IF EXISTS "
-     "subscription_format_check;" JOB_TABLE(
-         "resthooks.", "job_running", "text COLLATE \"C\"", "uuid", "bigint",
-         "") " UPDATE resthooks.schema_version SET version = 3, installed_at = now()",
+     "subscription_format_check;" EXPANSION_TABLE(
+         "resthooks.", "text COLLATE \"C\"", "uuid", "bigint",
+         " WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)")
+         JOB_TABLE("resthooks.", "job_running", "text COLLATE \"C\"", "uuid", "bigint",
+                   "") " UPDATE resthooks.schema_version SET version = 3, installed_at = now()",
      /* A CHECK of SQLite's goes with its table alone; it fits the formats that there are. */
      "CREATE TABLE resthooks_setting (name text PRIMARY KEY, value text NOT NULL) WITHOUT ROWID;"
      " INSERT INTO resthooks_setting (name, value) VALUES"
@@ -46,9 +53,10 @@ const rh_statement_t rh_sql_upgrades[RH_SCHEMA_VERSION - 1] = {
      " ALTER TABLE resthooks_event ADD COLUMN previous text;"
      " ALTER TABLE resthooks_event ADD COLUMN reason text;"
      " ALTER TABLE resthooks_event ADD COLUMN hops integer NOT NULL DEFAULT 0;"
-     " ALTER TABLE resthooks_attempt ADD COLUMN sent text;" JOB_TABLE(
-         "resthooks_", "resthooks_job_running", "text", "text", "integer",
-         " WITHOUT ROWID") " UPDATE resthooks_schema_version SET version = 3"},
+     " ALTER TABLE resthooks_attempt ADD COLUMN sent text;" EXPANSION_TABLE(
+         "resthooks_", "text", "text", "integer", " WITHOUT ROWID")
+         JOB_TABLE("resthooks_", "resthooks_job_running", "text", "text", "integer",
+                   " WITHOUT ROWID") " UPDATE resthooks_schema_version SET version = 3"},
 };
 
 #define SETTING_GET(S) "SELECT value FROM " S "setting WHERE name = %s"

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# Licensed under the Apache License, Version 2.0: see LICENSE.
+"""Events that hundreds of subscriptions want: deliveries are made after the commit, also over a
+kill in between."""
+
+import os
+import sys
+from collections import Counter
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from rhtest import *  # noqa: E402,F403
+
+TARGETS = 400       # the commit makes 64 of the deliveries
+EVENTS = 6
+
+receiver = Receiver()
+httpd = Httpd(retry="1s 1s", config="RestHooksConcurrency 256", expect=[r"Unclean shutdown"],
+              extra="""
+    RestHooksEventType some.news "some"
+    RestHooksMaxSubscriptions 1000
+    RestHooksTimeout 2s
+""")
+database = httpd.database
+expansion = "resthooks.expansion" if DB == "pgsql" else "resthooks_expansion"
+app, api = httpd.api(role="app"), httpd.api()
+for number in range(TARGETS):
+    api.subscribe(f"{receiver.url}/wide/{number}", ["some.news"])
+
+
+def publish(count):
+    answer = app.post("/events", [{"type": "some.news", "data": {"n": n}} for n in range(count)])
+    if answer.status != 202:
+        raise RuntimeError(f"not published: {answer}")
+    return answer.json["ids"]
+
+
+def pairs():
+    """How often each event arrived at each target."""
+    return Counter((r.target, r.headers["webhook-id"]) for r in receiver.received()
+                   if r.target.startswith("/wide/"))
+
+
+def arrived(ids):
+    seen = pairs()
+    return sum((f"/wide/{number}", one) in seen for one in ids for number in range(TARGETS))
+
+
+first = publish(1)
+ok(wait_until(lambda: arrived(first) == TARGETS, 60, 0.2), "an event reaches all of 400 targets")
+is_(max(pairs().values()), 1, "each once")
+is_(int(database.sql(f"SELECT count(*) FROM {expansion}")[0][0]), 0, "nothing is left to expand")
+
+acknowledged, hit = [], 0
+for _ in range(5):
+    acknowledged += publish(EVENTS)
+    httpd.kill()
+    hit = int(database.sql(f"SELECT count(*) FROM {expansion}")[0][0])
+    httpd.start()
+    if hit:
+        break
+ok(hit, f"httpd is killed right after the response, while {hit} events are expanded")
+ok(wait_until(lambda: arrived(acknowledged) == TARGETS * len(acknowledged), 180, 0.5),
+   f"after its restart, each of {len(acknowledged)} events reaches each target "
+   f"({arrived(acknowledged)} of {TARGETS * len(acknowledged)})")
+is_(int(database.sql(f"SELECT count(*) FROM {expansion}")[0][0]), 0, "and nothing is left")
+shown = api.get(f"/events/{acknowledged[0]}").json
+is_(shown["id"], acknowledged[0], "the event is shown")
+done_testing()
