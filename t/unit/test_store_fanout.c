@@ -254,7 +254,7 @@ static void test_order(void)
     int waiting, got;
     bool expanding;
 
-    for (int i = 0; i < RH_COMMIT_FANOUT; i++) {
+    for (int i = 0; i <= RH_COMMIT_FANOUT; i++) {
         subscribe("keys", "thing.made", false);
     }
     ordered = subscribe("keys", "thing.*", true);

@@ -189,11 +189,13 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
     const char *lease = rh_store_number(pool, claim->lease);
     const char *keys[] = {now, commit->rows};
     const char *expansions[] = {commit->targets, now, commit->rows};
-    const char *deliveries[] = {commit->targets, commit->rows};
+    const char *plain[] = {commit->rows, commit->targets};
+    const char *wide[] = {commit->targets, commit->rows};
     const char *queue[] = {
         limit, rh_queue_now(pool, claim->lease_for), now, limit, lease, now, commit->rows};
     const char *leased[] = {lease, commit->rows};
     apr_array_header_t *rows, *mine;
+    bool is_wide = false;
     int expanding = 0;
     apr_status_t status = APR_SUCCESS;
     int i;
@@ -207,13 +209,18 @@ static apr_status_t commit_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
         }
     }
     if (status == APR_SUCCESS) {
+        status = rh_db_select(db, &rh_sql_commit_is_wide, 1, &commit->targets, pool, &rows);
+        is_wide = status == APR_SUCCESS && rows->nelts > 0;
+    }
+    if (is_wide) {
         status = rh_db_execute(db, &rh_sql_commit_expansions, 3, expansions, pool, &expanding);
     }
     if (status == APR_SUCCESS) {
         status = rh_db_execute(db, &rh_sql_commit_events, 1, &commit->rows, pool, NULL);
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_commit_deliveries, 2, deliveries, pool, NULL);
+        status = is_wide ? rh_db_execute(db, &rh_sql_commit_deliveries_wide, 2, wide, pool, NULL)
+                         : rh_db_execute(db, &rh_sql_commit_deliveries, 2, plain, pool, NULL);
     }
     if (status == APR_SUCCESS) {
         status = rh_db_execute(db, &rh_sql_commit_queue, 7, queue, pool, NULL);

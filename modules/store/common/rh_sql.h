@@ -65,10 +65,15 @@ extern const rh_statement_t rh_sql_setting_get;
 /** (items, tenants with types and patterns, limit, lease, lease for); PostgreSQL only. Rows as
  * rh_queue_commit.c reads them. */
 extern const rh_statement_t rh_sql_commit;
-/** SQLite's steps: (now, items), (patterns, now, items), (items), (patterns, items), (limit, leased
- * until, now, limit, lease, now, items) */
-extern const rh_statement_t rh_sql_commit_keys, rh_sql_commit_expansions, rh_sql_commit_events,
-    rh_sql_commit_deliveries, rh_sql_commit_queue;
+/** SQLite's steps: (now, items), (items), (items, patterns), (limit, leased until, now, limit,
+ * lease, now, items) */
+extern const rh_statement_t rh_sql_commit_keys, rh_sql_commit_events, rh_sql_commit_deliveries,
+    rh_sql_commit_queue;
+/** SQLite: (patterns); a row if more subscriptions may want the events than their commit serves.
+ * Then there is a step before the events, (patterns, now, items), and another one for the
+ * deliveries, (patterns, items). */
+extern const rh_statement_t rh_sql_commit_is_wide, rh_sql_commit_expansions,
+    rh_sql_commit_deliveries_wide;
 /** (items, lease); rows: tenant, delivery, waits; SQLite only */
 extern const rh_statement_t rh_sql_commit_leased;
 /** (tenant, client id); rows: event id */

@@ -13,7 +13,7 @@
  */
 #define EXPANDING(S)                                                                               \
     " UNION ALL SELECT NULL, NULL, 0, NULL, 0, 0, 0, 0 WHERE EXISTS (SELECT 1 FROM " S "expansion" \
-                                                                                       ")"
+    ")"
 
 const rh_statement_t rh_sql_claim_due = {
     "claim_due",

@@ -114,6 +114,13 @@ const rh_statement_t rh_sql_commit_events = {
     " WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id)"
     " ON CONFLICT DO NOTHING"};
 
+/* SQLite's steps are the plain ones unless one pattern has that many. */
+const rh_statement_t rh_sql_commit_is_wide = {
+    "commit_is_wide", NULL,
+    "SELECT 1 FROM json_each(%s) WHERE EXISTS (SELECT 1 FROM resthooks_subscription_event x"
+    " WHERE x.tenant = value ->> 'tenant' AND x.pattern = value ->> 'pattern'"
+    " LIMIT 1 OFFSET " FANOUT ") LIMIT 1"};
+
 /* SQLite has no lateral query: the last one that is read of a pattern is looked up first. */
 #define REACHED                                                                                    \
     "WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,"              \
@@ -145,19 +152,32 @@ const rh_statement_t rh_sql_commit_expansions = {
     " WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id))"
     " AND NOT EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id)"};
 
+#define DELIVERIES_OF_ITEMS                                                                        \
+    "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)"                 \
+    " SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"      \
+    " || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type FROM " ITEMS
+#define IS_NEW                                                                                     \
+    " AND EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id)"      \
+    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d"                                          \
+    " WHERE d.tenant = i.tenant AND d.event_id = i.id)"                                            \
+    " ORDER BY i.n"
+
 const rh_statement_t rh_sql_commit_deliveries = {
     "commit_deliveries", NULL,
-    REACHED
-    "INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)"
-    " SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3)"
-    " || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type"
-    " FROM " ITEMS " JOIN reached t ON t.tenant = i.tenant AND t.type = i.type"
-    " AND t.place <= " FANOUT " JOIN resthooks_subscription s ON s.tenant = t.tenant"
-    " AND s.id = t.subscription_id AND s.state = 'active' WHERE " IS_SENT
-    " AND EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id)"
-    " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d"
-    " WHERE d.tenant = i.tenant AND d.event_id = i.id)"
-    " ORDER BY i.n"};
+    DELIVERIES_OF_ITEMS
+    " JOIN resthooks_subscription s ON s.tenant = i.tenant AND s.state = 'active'"
+    " WHERE " IS_SENT " AND s.id IN (SELECT e.subscription_id FROM json_each(%s) AS p"
+    " CROSS JOIN resthooks_subscription_event e ON e.tenant = i.tenant"
+    " AND e.pattern = p.value ->> 'pattern'"
+    " WHERE p.value ->> 'tenant' = i.tenant AND p.value ->> 'type' = i.type)" IS_NEW};
+
+const rh_statement_t rh_sql_commit_deliveries_wide = {
+    "commit_deliveries_wide", NULL,
+    REACHED DELIVERIES_OF_ITEMS " JOIN reached t ON t.tenant = i.tenant AND t.type = i.type"
+                                " AND t.place <= " FANOUT
+                                " JOIN resthooks_subscription s ON s.tenant = t.tenant"
+                                " AND s.id = t.subscription_id AND s.state = 'active'"
+                                " WHERE " IS_SENT IS_NEW};
 
 /* A new delivery is pending and has neither a row in the queue nor an attempt. SQLite has no
  * statistics of these tables: CROSS JOIN and INDEXED BY fix the plan where it would choose badly.
