@@ -11,13 +11,10 @@
 #define RH_SQL_H
 
 #include "rh_db.h"
+#include "rh_query.h"
 
 /** SQLite's clock, in milliseconds since the epoch. PostgreSQL has resthooks.now_ms(). */
 #define RH_SQLITE_NOW "CAST((julianday('now') - 2440587.5) * 86400000 AS integer)"
-
-/** A number that is a macro, as text within a statement. */
-#define RH_SQL_TEXT(number) #number
-#define RH_SQL_NUMBER(number) RH_SQL_TEXT(number)
 
 /* ---- rh_sql_schema.c ---- */
 
