@@ -55,11 +55,11 @@ def structure():
                             " SELECT tablename, indexname, indexdef FROM pg_indexes"
                             " WHERE schemaname = 'resthooks' UNION ALL"
                             " SELECT 'function', proname, md5(prosrc) FROM pg_proc"
-                            " WHERE pronamespace = 'resthooks'::regnamespace ORDER BY 1, 2")
+                            " WHERE pronamespace = 'resthooks'::regnamespace ORDER BY 1, 2, 3")
     return database.sql("SELECT m.name, c.name, c.type FROM sqlite_master m,"
                         " pragma_table_info(m.name) c WHERE m.type = 'table' UNION ALL"
                         " SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'"
-                        " ORDER BY 1, 2")
+                        " ORDER BY 1, 2, 3")
 
 
 made = structure()
