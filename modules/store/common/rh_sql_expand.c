@@ -34,7 +34,7 @@ const rh_statement_t rh_sql_expand_end = {
                          " ORDER BY 1 LIMIT 1 OFFSET " RH_SQL_NUMBER(RH_EXPAND_CHUNK) " - 1"};
 
 /* One that was changed after the event's commit was active then, for all that is known: if it has
- * been paused or disabled meanwhile, the delivery waits with its others. */
+ * been paused or disabled since, the delivery waits with its others. */
 #define WANTS_IT                                                                                   \
     "(s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at))"
 
