@@ -25,7 +25,8 @@ row = made.json
 is_((made.status, made.type), (201, "application/json"), "a subscription is created")
 is_(sorted(row), sorted(["id", "target_url", "events", "active", "description", "format",
                          "headers", "ordered", "rate_limit", "state", "state_reason",
-                         "created_at", "updated_at", "stats", "secret"]), "with every member")
+                         "created_at", "updated_at", "old_secret_expires_at", "stats", "secret"]),
+    "with every member")
 like(row["id"], UUID7, "its id is a UUIDv7")
 like(row["created_at"], TIME, "its time is RFC 3339 in UTC with milliseconds")
 is_((row["active"], row["state"], row["format"], row["headers"], row["ordered"],
@@ -145,6 +146,23 @@ got = receiver.wait_for(1, "/in")[0]
 ok(verify(before, got.headers, got.body) and verify(after, got.headers, got.body),
    "both secrets sign while they overlap")
 is_(len(got.headers["webhook-signature"].split()), 2, "with two signatures")
+is_(api.get(url).json["old_secret_expires_at"], answer.json["old_secret_expires_at"],
+    "the subscription shows until when")
+tag = api.get(url).headers["ETag"]
+is_(api.delete(url + "/secret/old", {"If-Match": '"999"'}).status, 412,
+    "If-Match that is wrong ends no overlap")
+is_(api.delete(url + "/secret/old").status, 204, "the overlap is ended before its time")
+is_((api.get(url).json["old_secret_expires_at"], api.get(url + "/secret").json),
+    (None, {"secret": after, "old_secret_expires_at": None}), "the new secret is left")
+ok(api.get(url).headers["ETag"] != tag, "which is a change")
+tag = api.get(url).headers["ETag"]
+is_((api.delete(url + "/secret/old").status, api.get(url).headers["ETag"]), (204, tag),
+    "to end it once more changes nothing")
+receiver.clear()
+httpd.request("POST", "/employers/acme/employees", {"name": "Ended"})
+got = receiver.wait_for(1, "/in")[0]
+is_([verify(s, got.headers, got.body) for s in (before, after)], [False, True],
+    "the new one alone signs")
 answer = api.post(url + "/secret/rotate", {"overlap": "0s"})
 is_(answer.json["old_secret_expires_at"], None, "without an overlap there is none")
 receiver.clear()
@@ -160,6 +178,7 @@ for bad in ({"overlap": "31d"}, {"overlap": 5}, {"overlap": "never"}, {"x": 1}):
 is_((api.delete(url).status, api.get(url).status, api.delete(url).status), (204, 404, 404),
     "unsubscribed is gone")
 is_(api.patch(url, {}).status, 404, "for changes too")
+is_(api.delete(url + "/secret/old").status, 404, "and for its old secret")
 for path in ("/secret", "/deliveries"):
     is_(api.get(url + path).status, 404, f"and {path}")
 done_testing()

@@ -32,7 +32,7 @@ delivery = a.deliveries(mine["id"])[0]["id"]
 for method, url, body in (
         ("GET", path, None), ("PUT", path, {"target_url": receiver.url, "events": ["*"]}),
         ("PATCH", path, {"active": False}), ("DELETE", path, None), ("GET", path + "/secret", None),
-        ("POST", path + "/secret/rotate", {}), ("POST", path + "/test", {}),
+        ("POST", path + "/secret/rotate", {}), ("DELETE", path + "/secret/old", None), ("POST", path + "/test", {}),
         ("GET", path + "/deliveries", None),
         ("POST", path + "/replay", {"from": "2026-01-01T00:00:00Z"}),
         ("GET", "/deliveries/" + delivery, None),

@@ -156,7 +156,7 @@ bodies = {"createSubscription": {"target_url": receiver.url, "events": ["employe
           "redeliverMany": {"filter": {"state": "cancelled"}},
           "publish": {"type": "employee.created", "data": 1}}
 order = sorted(((path, method, op) for path, methods in doc["paths"].items()
-                for method, op in methods.items()), key=lambda o: o[1] == "delete")
+                for method, op in methods.items()), key=lambda o: (o[1] == "delete", -o[0].count("/")))
 for path, method, op in order:
     root = "/" + path.split("/")[1]
     url = "" if path == "/" else path.replace("{type}", "employee.created").replace(

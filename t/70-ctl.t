@@ -150,6 +150,9 @@ is_(rotated.wait(), 0, "and verified by the new secret")
 is_(sorted(os.listdir(saved))[1:], ["000002.http", "000003.http"], "files are never overwritten")
 done = Ctl("--secret", secret)("verify", os.path.join(saved, "000002.http"))
 is_(done.status, 0, "the old secret verifies a saved request while it overlaps")
+done = acme("subscriptions", "end-overlap", subscription["id"])
+is_((done.status, acme("subscriptions", "show", subscription["id"], "--json").json
+     ["old_secret_expires_at"]), (0, None), "the overlap can be ended")
 done = Ctl("--secret", new)("verify", os.path.join(saved, "000002.http"))
 is_(done.status, 0, "and so does the new one")
 

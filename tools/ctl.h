@@ -271,6 +271,7 @@ int ctl_subscriptions_delete(ctl_t *ctl);
 int ctl_subscriptions_test(ctl_t *ctl);
 int ctl_subscriptions_secret(ctl_t *ctl);
 int ctl_subscriptions_rotate(ctl_t *ctl);
+int ctl_subscriptions_end_overlap(ctl_t *ctl);
 int ctl_deliveries_list(ctl_t *ctl);
 int ctl_deliveries_show(ctl_t *ctl);
 int ctl_redeliver(ctl_t *ctl);

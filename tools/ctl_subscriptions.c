@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* subscriptions …: list, show, create, pause, revive, delete, test, secret, rotate. */
+/* subscriptions …: list, show, create, pause, revive, delete, test, secret, rotate,
+ * end-overlap. */
 #include "ctl.h"
 
 static const ctl_column_t columns[] = {{"ID", "id"},
@@ -146,4 +147,10 @@ int ctl_subscriptions_rotate(ctl_t *ctl)
     add_text(body, "overlap", ctl_option(ctl, CTL_OVERLAP));
     return change(ctl, "POST",
                   ctl_path(ctl, "subscriptions", ctl_argument(ctl, 0), "secret/rotate"), body);
+}
+
+int ctl_subscriptions_end_overlap(ctl_t *ctl)
+{
+    return change(ctl, "DELETE", ctl_path(ctl, "subscriptions", ctl_argument(ctl, 0), "secret/old"),
+                  NULL);
 }

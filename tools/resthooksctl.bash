@@ -79,7 +79,7 @@ _resthooksctl() {
             listen verify query rules schema spool'
     elif [[ ${#words[@]} == 1 ]]; then
         case ${words[0]} in
-        subscriptions) choices='list show create pause revive delete test secret rotate' ;;
+        subscriptions) choices='list show create pause revive delete test secret rotate end-overlap' ;;
         deliveries | events) choices='list show' ;;
         schema) choices='check upgrade print' ;;
         spool) choices='list show retry drop' ;;

@@ -32,6 +32,8 @@ const ctl_command_t ctl_commands[] = {
     {"subscriptions secret", "ID", 1, 1, API, "show the secret", ctl_subscriptions_secret},
     {"subscriptions rotate", "ID", 1, 1, API | BIT(CTL_OVERLAP), "make a new secret",
      ctl_subscriptions_rotate},
+    {"subscriptions end-overlap", "ID", 1, 1, API, "let the new secret alone sign",
+     ctl_subscriptions_end_overlap},
     {"deliveries list", "", 0, 0,
      API | PAGE | RANGE | BIT(CTL_SUBSCRIPTION) | BIT(CTL_STATE) | BIT(CTL_STATUS) | BIT(CTL_EVENT),
      "list deliveries, newest first", ctl_deliveries_list},

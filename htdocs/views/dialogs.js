@@ -17,7 +17,7 @@ export function showSecret(secret, text) {
     h("div", { class: "actions" }, button("Done", () => close(), { class: "primary" }))));
 }
 
-export async function rotate(id) {
+export async function rotate(id, changed) {
   const overlap = h("select", { id: "overlap" }, OVERLAPS.map(([value, text]) =>
     h("option", { value }, text)));
   const chosen = await dialog("New signing secret", (close) => h("form", { on: {
@@ -32,6 +32,7 @@ export async function rotate(id) {
   if (chosen !== undefined) {
     const answer = await post(`subscriptions/${id}/secret/rotate`, { overlap: chosen });
     await showSecret(answer.data.secret, "This is the new secret. Give it to the receiver now.");
+    await changed();
   }
 }
 

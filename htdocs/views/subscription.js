@@ -41,7 +41,20 @@ async function judge(one, day, revive, signal) {
     status: code ? String(code) : "none" }) }, "See these deliveries"));
 }
 
-function facts(one) {
+/** How the secret is; while two of them sign, until when, and a way to end that. */
+function signing(one, again) {
+  if (!one.old_secret_expires_at) {
+    return fact("Secret", "one signs");
+  }
+  const end = button("End it now", (event) => busy(event.currentTarget, async () => {
+    await call("DELETE", `subscriptions/${one.id}/secret/old`);
+    toast("The new secret alone signs");
+    await again();
+  }), { class: "quiet" });
+  return fact("Secret", ["two sign, the old one until ", moment(one.old_secret_expires_at), " ", end]);
+}
+
+function facts(one, again) {
   const names = Object.keys(one.headers);
   return h("section", { class: "panel" }, h("div", { class: "section-head" },
     h("h2", null, "Settings"),
@@ -54,6 +67,7 @@ function facts(one) {
     fact("Headers of its own", names.length ? names.join(", ") : "none"),
     fact("Last answer", one.stats.last_attempt_at
       ? [status(one.stats.last_status_code), " ", when(one.stats.last_attempt_at)] : "never triggered"),
+    signing(one, again),
     fact("Created", moment(one.created_at)), fact("Changed", moment(one.updated_at)),
     fact("Id", copyable(one.id, "the subscription's id"))));
 }
@@ -100,7 +114,7 @@ export async function subscription(view) {
         button("Edit", () => go(`/subscriptions/${id}/edit`), { icon: "edit" }),
         active && button("Pause", change(false), { icon: "pause" }),
         button("Replay", () => replay(id, again), { icon: "replay", disabled: !active }),
-        button("Rotate secret", press(() => rotate(id)), { icon: "key" }),
+        button("Rotate secret", press(() => rotate(id, again)), { icon: "key" }),
         button("Unsubscribe", press(unsubscribe), { icon: "trash", class: "danger-quiet" }))),
     warning, numbers,
     h("div", { class: "beside" }, h("div", { class: "stack" }, chart,
@@ -108,7 +122,7 @@ export async function subscription(view) {
         h("a", { href: link("/deliveries", { subscription: id }) }, "All deliveries")), recent),
       h("section", { class: "panel" }, h("div", { class: "section-head" },
         h("h2", null, "Receive and verify")), how)),
-    facts(one)));
+    facts(one, again)));
   const range = bucketed("24h");
   const [stats, day, list, names, all] = await Promise.all([
     get("stats", { ...range, subscription: id, step: 1800 }, signal), whole(range, id, signal),

@@ -22,6 +22,13 @@ bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *stat
     return false;
 }
 
+apr_time_t rh_subscription_overlap_end(const rh_subscription_t *subscription)
+{
+    bool overlaps = subscription->old_secret && subscription->old_secret_until > apr_time_now();
+
+    return overlaps ? subscription->old_secret_until : 0;
+}
+
 /* Writers of members. */
 
 static struct json_object *time_or_null(apr_pool_t *pool, apr_time_t time)
@@ -49,6 +56,7 @@ WRITER(state, json_object_new_string(rh_subscription_state_name(subscription->st
 WRITER(state_reason, rh_json_new_text(subscription->state_reason))
 WRITER(created_at, time_or_null(pool, subscription->created_at))
 WRITER(updated_at, time_or_null(pool, subscription->updated_at))
+WRITER(old_secret_expires_at, time_or_null(pool, rh_subscription_overlap_end(subscription)))
 WRITER(secret, json_object_new_string(subscription->secret))
 
 struct json_object *rh_member_write_events(const rh_subscription_t *subscription, apr_pool_t *pool)

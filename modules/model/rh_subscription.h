@@ -86,6 +86,9 @@ void rh_subscription_read(rh_subscription_t *subscription, struct json_object *b
                           rh_read_mode_t mode, const rh_subscription_rules_t *rules,
                           apr_pool_t *pool, rh_problem_t *problem);
 
+/** When the overlap of a rotation ends, in which two secrets sign. @return 0: there is none now */
+apr_time_t rh_subscription_overlap_end(const rh_subscription_t *subscription);
+
 /**
  * The representation of the contract; `active` is state == active.
  * @param secret whether to show the secret (only the answer to a create does)

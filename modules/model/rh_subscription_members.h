@@ -97,6 +97,8 @@ struct rh_member_t {
     ROW(state_reason, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state_reason", OPTIONAL)    \
     ROW(created_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "created_at", APART)           \
     ROW(updated_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "updated_at", APART)           \
+    ROW(old_secret_expires_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "old_secret_until", \
+        APART)                                                                                     \
     ROW(stats, "", "object", 0, 0, IGNORED, ALWAYS, OPEN, API, "subscription_stat.delivered",      \
         APART)                                                                                     \
     ROW(secret, "", "string", 0, 0, CREATE, CREATED, SECRET, ENGINE, "secret", TEXT)

@@ -101,6 +101,11 @@ async function change(page, secret) {
   await page.getByText("This is the new secret.").waitFor();
   ok(await page.locator("dialog pre").textContent() !== secret, "the secret can be rotated");
   await page.getByRole("button", { name: "Done" }).click();
+  await page.getByText("two sign, the old one until").waitFor();
+  ok(true, "until when two secrets sign is shown");
+  await page.getByRole("button", { name: "End it now" }).click();
+  await page.getByText("one signs", { exact: true }).waitFor();
+  is((await api("GET", `subscriptions/${id}`)).old_secret_expires_at, null, "which can be ended");
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("heading", { name: "Paused" }).waitFor();
   await page.getByRole("button", { name: "Revive" }).click();

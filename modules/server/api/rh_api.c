@@ -17,6 +17,7 @@ static const rh_api_route_t routes[] = {
     {"POST", "/subscriptions/{}/test", rh_api_subscription_test, 0, ""},
     {"GET", "/subscriptions/{}/secret", rh_api_secret_get, 0, ""},
     {"POST", "/subscriptions/{}/secret/rotate", rh_api_secret_rotate, 0, ""},
+    {"DELETE", "/subscriptions/{}/secret/old", rh_api_secret_end_overlap, 0, ""},
     {"GET", "/subscriptions/{}/deliveries", rh_api_subscription_deliveries, 0,
      "limit before state event status from to"},
     {"POST", "/subscriptions/{}/replay", rh_api_subscription_replay, 0, ""},

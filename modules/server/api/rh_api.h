@@ -138,7 +138,7 @@ rh_api_function_t rh_api_subscriptions_list, rh_api_subscriptions_create;
 rh_api_function_t rh_api_subscription_get, rh_api_subscription_put, rh_api_subscription_patch,
     rh_api_subscription_delete, rh_api_subscription_test, rh_api_subscription_replay,
     rh_api_subscription_deliveries;
-rh_api_function_t rh_api_secret_get, rh_api_secret_rotate;
+rh_api_function_t rh_api_secret_get, rh_api_secret_rotate, rh_api_secret_end_overlap;
 rh_api_function_t rh_api_deliveries_list, rh_api_delivery_get, rh_api_delivery_redeliver;
 rh_api_function_t rh_api_event_types_list, rh_api_event_type_get, rh_api_event_type_sample,
     rh_api_event_type_schema;

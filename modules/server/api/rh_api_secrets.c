@@ -14,10 +14,10 @@
 static int answer(rh_api_t *api, const rh_subscription_t *subscription)
 {
     struct json_object *tree = json_object_new_object(), *until = NULL;
+    apr_time_t end = rh_subscription_overlap_end(subscription);
 
-    if (subscription->old_secret && subscription->old_secret_until > apr_time_now()) {
-        until =
-            json_object_new_string(rh_time_format(api->r->pool, subscription->old_secret_until));
+    if (end) {
+        until = json_object_new_string(rh_time_format(api->r->pool, end));
     }
     json_object_object_add(tree, "secret", json_object_new_string(subscription->secret));
     json_object_object_add(tree, "old_secret_expires_at", until);
@@ -78,4 +78,30 @@ int rh_api_secret_rotate(rh_api_t *api)
     }
     answered = rh_api_subscription_change(api, rotate, &overlap, &subscription);
     return rh_problem_is(api->problem) ? answered : answer(api, subscription);
+}
+
+static void forget_old(rh_api_t *api, rh_subscription_t *subscription, void *baton)
+{
+    (void)api;
+    (void)baton;
+    subscription->old_secret = NULL;
+    subscription->old_secret_until = 0;
+}
+
+/** Let the new secret alone sign, before the overlap ends. */
+int rh_api_secret_end_overlap(rh_api_t *api)
+{
+    rh_subscription_t *subscription;
+
+    if (!rh_api_find_subscription(api, &subscription)) {
+        return rh_api_problem(api);
+    }
+    if (rh_subscription_overlap_end(subscription)) {
+        int answered = rh_api_subscription_change(api, forget_old, NULL, &subscription);
+
+        if (rh_problem_is(api->problem)) {
+            return answered;
+        }
+    }
+    return rh_api_text(api, HTTP_NO_CONTENT, NULL, "", 0);
 }
