@@ -6,6 +6,8 @@
 /** Upper bounds of one commit; a call is never split across commits. */
 #define COMMIT_BATCH 256
 #define COMMIT_BYTES (4 * 1024 * 1024)
+/** Tenants that share a commit; those whose hashes collide count as one. */
+#define TENANTS 64
 /** Upper bounds of what waits for the writers of one site. */
 #define INTAKE_EVENTS 8192
 #define INTAKE_BYTES (64 * 1024 * 1024)
@@ -286,13 +288,97 @@ void rh_intake_leave(rh_intake_t *intake, const rh_submission_t *first)
     }
 }
 
+/** The calls of one commit. */
+typedef struct selection_t {
+    rh_submission_t *first, *last;
+    int count;
+    apr_size_t bytes;
+    int used[TENANTS]; /**< events, by tenant */
+} selection_t;
+
+/** True if a call goes into a commit: a call alone always does, whatever its size. */
+static bool may_join(const rh_intake_t *intake, const selection_t *selection,
+                     const rh_submission_t *submission, int quota)
+{
+    int used = selection->used[submission->tenant % TENANTS];
+
+    return (!selection->first || (selection->count + submission->count <= COMMIT_BATCH &&
+                                  selection->bytes + submission->bytes <= COMMIT_BYTES)) &&
+           (used == 0 || used + submission->count <= quota) &&
+           rh_turns_free(intake->turns, submission->stripes, submission->count);
+}
+
+/** Move a call from the queue to the commit. @param before the one before it; NULL: it is the first
+ */
+static void join(rh_intake_t *intake, selection_t *selection, rh_submission_t *submission,
+                 rh_submission_t *before)
+{
+    if (before) {
+        before->next = submission->next;
+    } else {
+        intake->first = submission->next;
+    }
+    if (intake->last == submission) {
+        intake->last = before;
+    }
+    if (selection->last) {
+        selection->last->next = submission;
+    } else {
+        selection->first = submission;
+    }
+    selection->last = submission;
+    submission->next = NULL;
+    account(intake, submission, -1);
+    submission->queued = false;
+    selection->count += submission->count;
+    selection->bytes += submission->bytes;
+    selection->used[submission->tenant % TENANTS] += submission->count;
+}
+
+/**
+ * Take calls in their order, of each tenant at most `quota` events, or one call. The keys of a call
+ * that is passed over count as being committed for the calls after it, so it is not overtaken by
+ * an event of one of its keys.
+ */
+static void collect(rh_intake_t *intake, selection_t *selection, int quota)
+{
+    rh_submission_t *submission = intake->first, *before = NULL, *next, *passed;
+
+    while (submission && selection->count < COMMIT_BATCH) {
+        next = submission->next;
+        if (may_join(intake, selection, submission, quota)) {
+            join(intake, selection, submission, before);
+        } else {
+            rh_turns_take(intake->turns, submission->stripes, submission->count);
+            before = submission;
+        }
+        submission = next;
+    }
+    for (passed = intake->first; passed != submission; passed = passed->next) {
+        rh_turns_give(intake->turns, passed->stripes, passed->count);
+    }
+}
+
+/** What a tenant gets of a commit while more waits than one holds: an equal share. Mutex held. */
+static int tenant_quota(const rh_intake_t *intake)
+{
+    bool seen[TENANTS] = {false};
+    const rh_submission_t *submission;
+    int tenants = 0;
+
+    for (submission = intake->first; submission; submission = submission->next) {
+        tenants += !seen[submission->tenant % TENANTS];
+        seen[submission->tenant % TENANTS] = true;
+    }
+    return tenants > 0 ? COMMIT_BATCH / tenants : COMMIT_BATCH;
+}
+
 int rh_intake_take(rh_writer_t *writer, rh_submission_t **first)
 {
     rh_intake_t *intake = writer->intake;
-    rh_submission_t *submission, *last = NULL;
-    apr_size_t bytes = 0;
+    selection_t selection = {0};
+    const rh_submission_t *submission;
     bool wakes;
-    int count = 0;
 
     apr_thread_mutex_lock(intake->mutex);
     intake->committing -= writer->committing;
@@ -300,34 +386,21 @@ int rh_intake_take(rh_writer_t *writer, rh_submission_t **first)
     while (!wants_writer(intake) && (intake->first || !intake->closed)) {
         apr_thread_cond_timedwait(intake->cond, intake->mutex, RH_MAX_SLEEP);
     }
-    *first = intake->first;
-    for (submission = intake->first; submission; submission = submission->next) {
-        if (last &&
-            (count + submission->count > COMMIT_BATCH || bytes + submission->bytes > COMMIT_BYTES ||
-             !rh_turns_free(intake->turns, submission->stripes, submission->count))) {
-            break;
-        }
-        account(intake, submission, -1);
-        submission->queued = false;
-        count += submission->count;
-        bytes += submission->bytes;
-        last = submission;
+    if (intake->queued_events > COMMIT_BATCH) {
+        collect(intake, &selection, tenant_quota(intake));
     }
-    intake->first = submission;
-    if (!submission) {
-        intake->last = NULL;
-    }
-    if (last) {
-        last->next = NULL;
+    collect(intake, &selection, COMMIT_BATCH);
+    *first = selection.first;
+    if (selection.first) {
         intake->committing += writer->committing = 1;
-        for (submission = *first; submission; submission = submission->next) {
-            rh_turns_take(intake->turns, submission->stripes, submission->count);
-        }
+    }
+    for (submission = selection.first; submission; submission = submission->next) {
+        rh_turns_take(intake->turns, submission->stripes, submission->count);
     }
     wakes = wants_writer(intake);
     apr_thread_mutex_unlock(intake->mutex);
     if (wakes) {
         apr_thread_cond_signal(intake->cond);
     }
-    return count;
+    return selection.count;
 }

@@ -3,6 +3,7 @@
 
 #include "rh_atomic.h"
 
+#include <apr_hash.h>
 #include <time.h>
 
 void rh_submission_destroy(rh_submission_t *submission)
@@ -18,18 +19,13 @@ void rh_submission_disown(rh_submission_t *submission)
     }
 }
 
-static const rh_event_t *copy_event(apr_pool_t *pool, const rh_event_t *from)
+/** What tells tenants from each other. */
+static apr_uint32_t hash_tenant(const char *tenant)
 {
-    rh_event_t *event = apr_pmemdup(pool, from, sizeof(*from));
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+    unsigned int hash = apr_hashfunc_default(tenant, &len) * 2654435761U;
 
-    event->id = apr_pstrdup(pool, from->id);
-    event->tenant = apr_pstrdup(pool, from->tenant);
-    event->type = apr_pstrdup(pool, from->type);
-    event->key = apr_pstrdup(pool, from->key);
-    event->client_id = apr_pstrdup(pool, from->client_id);
-    event->traceparent = apr_pstrdup(pool, from->traceparent);
-    event->data.data = apr_pstrmemdup(pool, from->data.data, from->data.len);
-    return event;
+    return hash ^ hash >> 16;
 }
 
 apr_status_t rh_submission_make(apr_allocator_t *allocator, const rh_commit_t *items, int count,
@@ -50,11 +46,12 @@ apr_status_t rh_submission_make(apr_allocator_t *allocator, const rh_commit_t *i
     submission->owners = 2;
     submission->count = count;
     submission->bytes = bytes;
+    submission->tenant = count > 0 ? hash_tenant(items[0].event->tenant) : 0;
     sem_init(&submission->finished, 0, 0);
     submission->items = apr_pcalloc(pool, count * sizeof(*submission->items));
     submission->stripes = apr_palloc(pool, (apr_size_t)count * sizeof(*submission->stripes));
     for (i = 0; i < count; i++) {
-        submission->items[i].event = copy_event(pool, items[i].event);
+        submission->items[i].event = rh_event_copy(pool, items[i].event);
         submission->stripes[i] = rh_turns_stripe(items[i].event);
         submission->items[i].status = APR_EGENERAL;
     }

@@ -22,6 +22,7 @@ struct rh_submission_t {
     int owners; /**< atomic */
     int count;
     apr_size_t bytes;
+    apr_uint32_t tenant; /**< a hash of the first event's */
     rh_commit_t *items;
     apr_uint32_t *stripes; /**< of the events' keys: rh_turns.h */
     bool queued;           /**< guarded by the intake's mutex */

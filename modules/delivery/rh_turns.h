@@ -7,9 +7,9 @@
  *   2  B of k, which happened after A, would be taken by writer two and committed first
  *   3  a claim sees B alone: it is sent before A
  *
- * So a call with a key that is being committed stays in the queue, and all calls after it. Keys are
- * hashed to lock stripes; a collision only delays a commit briefly. The caller holds the mutex of
- * the queue around every function here.
+ * So a call with a key that is being committed stays in the queue, and so do later calls with any
+ * of its keys. Keys are hashed to lock stripes; a collision only delays a commit briefly. The
+ * caller holds the mutex of the queue around every function here.
  */
 #ifndef RH_TURNS_H
 #define RH_TURNS_H

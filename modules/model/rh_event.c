@@ -12,6 +12,30 @@
 
 static const char *const source_names[] = {"capture", "publish", "sql", "test", "observed"};
 
+static rh_bytes_t copy_bytes(apr_pool_t *pool, rh_bytes_t bytes)
+{
+    if (bytes.data) {
+        bytes.data = apr_pstrmemdup(pool, bytes.data, bytes.len);
+    }
+    return bytes;
+}
+
+rh_event_t *rh_event_copy(apr_pool_t *pool, const rh_event_t *event)
+{
+    rh_event_t *copy = apr_pmemdup(pool, event, sizeof(*event));
+
+    copy->id = apr_pstrdup(pool, event->id);
+    copy->tenant = apr_pstrdup(pool, event->tenant);
+    copy->type = apr_pstrdup(pool, event->type);
+    copy->key = apr_pstrdup(pool, event->key);
+    copy->client_id = apr_pstrdup(pool, event->client_id);
+    copy->traceparent = apr_pstrdup(pool, event->traceparent);
+    copy->reason = apr_pstrdup(pool, event->reason);
+    copy->data = copy_bytes(pool, event->data);
+    copy->previous = copy_bytes(pool, event->previous);
+    return copy;
+}
+
 const char *rh_event_source_name(rh_event_source_t source)
 {
     return source_names[source];

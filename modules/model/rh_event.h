@@ -38,6 +38,9 @@ typedef struct rh_event_t {
     rh_event_source_t source;
 } rh_event_t;
 
+/** A copy of an event and of all that it points to, in `pool`. */
+rh_event_t *rh_event_copy(apr_pool_t *pool, const rh_event_t *event);
+
 const char *rh_event_source_name(rh_event_source_t source);
 
 /**
