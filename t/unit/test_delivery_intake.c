@@ -118,6 +118,8 @@ static void test_turns(void)
     ok(position_of(world, late.first) > position_of(world, many[CALLS - 1].first),
        "a call that would fit does not overtake one of its key that does not");
     is_int(world->stored, CALLS * EACH + 4, "each event once");
+    rh_engine_stop(world->engine, PATIENCE);
+    is_int(world->warnings, 0, "nothing to warn of");
     end_world(world);
 }
 
