@@ -104,8 +104,14 @@ struct json_object *rh_subscription_json(const rh_subscription_t *subscription, 
     struct json_object *tree = json_object_new_object();
 
     for (int i = 0; i < RH_MEMBER_COUNT; i++) {
-        if (members[i].shown == RH_SHOWN_ALWAYS || secret) {
-            json_object_object_add(tree, members[i].name, members[i].write(subscription, pool));
+        struct json_object *value;
+
+        if (members[i].shown == RH_SHOWN_CREATED && !secret) {
+            continue;
+        }
+        value = members[i].write(subscription, pool);
+        if (value || members[i].shown != RH_SHOWN_SET) {
+            json_object_object_add(tree, members[i].name, value);
         }
     }
     return tree;

@@ -24,6 +24,7 @@ typedef enum {
 /** When a member is shown. */
 typedef enum {
     RH_SHOWN_ALWAYS,
+    RH_SHOWN_SET,    /**< while it has a value */
     RH_SHOWN_CREATED /**< in the response to the creation that generated it */
 } rh_member_shown_t;
 
@@ -97,7 +98,7 @@ struct rh_member_t {
     ROW(state_reason, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state_reason", OPTIONAL)    \
     ROW(created_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "created_at", APART)           \
     ROW(updated_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "updated_at", APART)           \
-    ROW(old_secret_expires_at, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "old_secret_until", \
+    ROW(old_secret_expires_at, "", "string", 0, 0, IGNORED, SET, OPEN, API, "old_secret_until",    \
         APART)                                                                                     \
     ROW(stats, "", "object", 0, 0, IGNORED, ALWAYS, OPEN, API, "subscription_stat.delivered",      \
         APART)                                                                                     \
