@@ -313,7 +313,11 @@ class Httpd:
             except (ProcessLookupError, PermissionError):
                 pass
         if self.process is not None:
-            self.process.wait(20)
+            self.process.wait(60)
+        # What is killed still has its locks for a moment.
+        end = time.monotonic() + 60
+        while self.processes() and time.monotonic() < end:
+            time.sleep(0.01)
 
     def processes(self):
         """Pids of the parent and its children, zombies not counted."""
@@ -378,7 +382,7 @@ class Httpd:
         ended = self.stop()
         if started:
             ok(ended, "httpd stops in time")
-            end = time.monotonic() + 20
+            end = time.monotonic() + 60
             while self.processes() and time.monotonic() < end:
                 time.sleep(0.05)
             ok(not self.processes(), "no process of httpd is left")
