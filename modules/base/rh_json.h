@@ -50,6 +50,9 @@ bool rh_json_member(const char *data, apr_size_t len, const char *name, rh_bytes
  * @return NULL if it is not a string or holds U+0000 */
 const char *rh_json_string(apr_pool_t *pool, rh_bytes_t value);
 
+/** Bytes that a string holds as escapes only: controls, the quote, the backslash. */
+extern const bool rh_json_special[256];
+
 /** Append bytes as a JSON string, with the quotes. Input must be UTF-8. */
 void rh_json_add_quoted(rh_buffer_t *buffer, const char *data, apr_size_t len);
 

@@ -53,8 +53,7 @@ static bool scan_escape(scanner_t *scanner)
     return true;
 }
 
-/** Bytes that end a run of plain ones in a string: controls, the quote, the backslash. */
-static const bool special[256] = {
+const bool rh_json_special[256] = {
     [0x00 ... 0x1f] = true,
     ['"'] = true,
     ['\\'] = true,
@@ -63,11 +62,14 @@ static const bool special[256] = {
 /** A string; `at` is at its opening quote. UTF-8 is checked for the whole text beforehand. */
 static bool scan_string(scanner_t *scanner)
 {
-    scanner->at++;
+    const char *at = scanner->at + 1, *end = scanner->end;
+
     for (;;) {
-        while (scanner->at < scanner->end && !special[(unsigned char)*scanner->at]) {
-            scanner->at++;
+        /* By a variable of its own: the compiler need not store each step. */
+        while (at < end && !rh_json_special[(unsigned char)*at]) {
+            at++;
         }
+        scanner->at = at;
         if (scanner->at >= scanner->end) {
             return set_error(scanner, "unfinished string");
         }
@@ -81,6 +83,7 @@ static bool scan_string(scanner_t *scanner)
         if (!scan_escape(scanner)) {
             return false;
         }
+        at = scanner->at;
     }
 }
 

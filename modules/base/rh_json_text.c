@@ -127,34 +127,71 @@ const char *rh_json_string(apr_pool_t *pool, rh_bytes_t value)
     return memchr(text.data, '\0', text.len) ? NULL : text.data;
 }
 
-/** Write what stands for a byte that a string can't hold as it is. */
-static void add_escape(rh_buffer_t *buffer, unsigned char c)
+/** Maximum length of an escape. */
+#define ESCAPE_BYTES 6
+/** Bytes that are quoted in one go. */
+#define PIECE_BYTES 256
+
+/** Write what stands for a byte that a string can't hold as it is. @return the end of it */
+static char *put_escape(char *to, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef";
-    char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 0xf]};
 
+    *to++ = '\\';
     if (c >= 0x20) {
-        escape[1] = (char)c;
+        *to++ = (char)c;
+        return to;
     }
-    rh_buffer_add(buffer, escape, c >= 0x20 ? 2 : sizeof(escape));
+    memcpy(to, "u00", 3);
+    to[3] = digits[c >> 4];
+    to[4] = digits[c & 0xf];
+    return to + 5;
+}
+
+static char *put_escaped(char *to, const char *data, apr_size_t len)
+{
+    for (apr_size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)data[i];
+
+        if (rh_json_special[c]) {
+            to = put_escape(to, c);
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    return to;
+}
+
+static apr_size_t escaped_size(const char *data, apr_size_t len)
+{
+    apr_size_t size = len;
+
+    for (apr_size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)data[i];
+
+        if (rh_json_special[c]) {
+            size += c >= 0x20 ? 1 : ESCAPE_BYTES - 1;
+        }
+    }
+    return size;
 }
 
 void rh_json_add_quoted(rh_buffer_t *buffer, const char *data, apr_size_t len)
 {
-    apr_size_t from = 0;
-
     rh_buffer_add(buffer, "\"", 1);
-    for (apr_size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)data[i];
+    while (len > 0) {
+        apr_size_t piece = len < PIECE_BYTES ? len : PIECE_BYTES, size = piece * ESCAPE_BYTES;
+        char *to;
 
-        /* Most bytes go as they are, in runs. */
-        if (c < 0x20 || c == '"' || c == '\\') {
-            rh_buffer_add(buffer, data + from, i - from);
-            add_escape(buffer, c);
-            from = i + 1;
+        /* Near the end of its memory a buffer must not grow for escapes that are not there. */
+        if (size > buffer->size - buffer->len) {
+            size = escaped_size(data, piece);
         }
+        to = rh_buffer_reserve(buffer, size);
+        buffer->len += (apr_size_t)(put_escaped(to, data, piece) - to);
+        data += piece;
+        len -= piece;
     }
-    rh_buffer_add(buffer, data + from, len - from);
     rh_buffer_add(buffer, "\"", 1);
 }
 

@@ -249,29 +249,18 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
 
 /* ---- a buffer that grows ---- */
 
-char *rh_buffer_reserve(rh_buffer_t *buffer, apr_size_t more)
+void rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more)
 {
-    if (more > buffer->size - buffer->len) {
-        apr_size_t size = buffer->size ? buffer->size : FIRST_BYTES;
-        char *larger;
+    apr_size_t size = buffer->size ? buffer->size : FIRST_BYTES;
+    char *larger;
 
-        while (size - buffer->len < more) {
-            size *= 2;
-        }
-        larger = apr_palloc(buffer->pool, size);
-        if (buffer->len) {
-            memcpy(larger, buffer->data, buffer->len);
-        }
-        buffer->data = larger;
-        buffer->size = size;
+    while (size - buffer->len < more) {
+        size *= 2;
     }
-    return buffer->data + buffer->len;
-}
-
-void rh_buffer_add(rh_buffer_t *buffer, const char *data, apr_size_t len)
-{
-    if (len) {
-        memcpy(rh_buffer_reserve(buffer, len), data, len);
-        buffer->len += len;
+    larger = apr_palloc(buffer->pool, size);
+    if (buffer->len) {
+        memcpy(larger, buffer->data, buffer->len);
     }
+    buffer->data = larger;
+    buffer->size = size;
 }

@@ -2,8 +2,8 @@
 #include "rh_uuid.h"
 
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
 /** Milliseconds and counter of the last UUID: (ms << 12) | counter. */
 static apr_uint64_t last_stamp;
@@ -61,32 +61,50 @@ static void write_uuid(apr_uint64_t high, apr_uint64_t low, char *text)
 {
     static const char digits[] = "0123456789abcdef";
 
-    for (int i = 0; i < 32; i++) {
-        apr_uint64_t half = i < 16 ? high : low;
-
-        if (i == 8 || i == 12 || i == 16 || i == 20) {
+    for (int i = 0; i < 36; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
             *text++ = '-';
+            continue;
         }
-        *text++ = digits[(half >> (60 - 4 * (i % 16))) & 0xf];
+        if (i == 19) {
+            high = low;
+        }
+        *text++ = digits[high >> 60];
+        high <<= 4;
     }
     *text = '\0';
+}
+
+/** How many forks led to this process, since this module watches them. */
+static unsigned int forks;
+
+static void count_fork(void)
+{
+    forks++;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, count_fork);
 }
 
 /** Random bits, fetched for several ids at once: a call of OpenSSL's costs as much as all else. */
 static bool random_bits(apr_uint64_t *bits)
 {
+    static pthread_once_t watched = PTHREAD_ONCE_INIT;
     static __thread struct {
         apr_uint64_t bits[32];
         int left;
-        pid_t process; /**< that fetched them: a child must not go on with its parent's */
+        unsigned int forks; /**< when they were fetched: a child must not go on with its parent's */
     } store;
 
-    if (store.left == 0 || store.process != getpid()) {
+    if (store.left == 0 || store.forks != forks) {
+        pthread_once(&watched, watch_forks);
         if (RAND_bytes((unsigned char *)store.bits, sizeof(store.bits)) != 1) {
             return false;
         }
         store.left = (int)(RH_COUNT_OF(store.bits));
-        store.process = getpid();
+        store.forks = forks;
     }
     *bits = store.bits[--store.left];
     return true;
