@@ -130,7 +130,7 @@ api.delete("/subscriptions/" + answer.json["id"])
 
 # Paths and methods.
 for bad in ("x", "1", "0" * 36, made["id"].upper(), made["id"] + "0", "%00",
-            made["id"][:-1] + "g", "'%20or%201=1--"):
+            made["id"][:-1] + "g", "'%20or%201=1--", "%7B%7D"):
     answer = api.get("/subscriptions/" + bad)
     ok(answer.status in (400, 404), f"GET /subscriptions/{bad[:40]}: {answer.status}")
 for path in ("/nothing", "/subscriptions/", url + "/", url + "/nothing", "/subscription"):

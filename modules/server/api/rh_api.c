@@ -71,47 +71,79 @@ static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path
 }
 
 /** True if a route's path is this one, without a variable part. */
+static bool is_path(const char *route, const char *path)
+{
+    /* Two characters tell most routes apart without a call. */
+    return route[0] == path[0] && (route[0] == '\0' || route[1] == path[1]) &&
+           strcmp(route, path) == 0;
+}
+
 static bool is_fixed_path(const char *path)
 {
     for (int i = 0; i < ROUTE_COUNT; i++) {
-        if (strcmp(routes[i].path, path) == 0) {
-            return true;
+        if (is_path(routes[i].path, path)) {
+            return strchr(path, '{') == NULL;
         }
     }
     return false;
 }
 
-/**
- * Find the route of a path and method; HEAD is GET's. A fixed path goes before a variable one.
- * @param allow receives the methods of the path, NULL if the path does not exist
- */
-static const rh_api_route_t *find_route(rh_api_t *api, const char **allow)
+/** True if a request's path is a route's. Paths with a variable part are for those that are not
+ * `fixed`. */
+static bool route_fits(const rh_api_t *api, const rh_api_route_t *route, bool fixed,
+                       const char **parameter)
 {
-    const char *method = strcmp(api->r->method, "HEAD") == 0 ? "GET" : api->r->method;
-    const rh_api_route_t *found = NULL;
+    *parameter = NULL;
+    return fixed ? is_path(route->path, api->path)
+                 : path_matches(api->r->pool, route->path, api->path, parameter);
+}
+
+/** The methods of a path; NULL: it does not exist. */
+static const char *list_methods(const rh_api_t *api)
+{
     bool fixed = is_fixed_path(api->path);
+    apr_pool_t *pool = api->r->pool;
+    const char *list = NULL, *parameter;
 
-    *allow = NULL;
     for (int i = 0; i < ROUTE_COUNT; i++) {
-        const char *parameter;
-
-        if (fixed && strchr(routes[i].path, '{')) {
-            continue;
-        }
-        if (!path_matches(api->r->pool, routes[i].path, api->path, &parameter)) {
-            continue;
-        }
-        *allow = *allow ? apr_pstrcat(api->r->pool, *allow, ", ", routes[i].method, NULL)
-                        : routes[i].method;
-        if (strcmp(routes[i].method, "GET") == 0) {
-            *allow = apr_pstrcat(api->r->pool, *allow, ", HEAD", NULL);
-        }
-        if (strcmp(routes[i].method, method) == 0) {
-            found = &routes[i];
-            api->parameter = parameter;
+        if (route_fits(api, &routes[i], fixed, &parameter)) {
+            list = apr_pstrcat(pool, list ? list : "", list ? ", " : "", routes[i].method,
+                               strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "", NULL);
         }
     }
-    return found;
+    return list ? apr_pstrcat(pool, list, ", OPTIONS", NULL) : NULL;
+}
+
+/** Find the route of a path and method; HEAD is GET's. A fixed path goes before a variable one. */
+static const rh_api_route_t *find_route(rh_api_t *api)
+{
+    const char *method = strcmp(api->r->method, "HEAD") == 0 ? "GET" : api->r->method;
+    bool fixed = is_fixed_path(api->path);
+    const char *parameter;
+
+    for (int i = 0; i < ROUTE_COUNT; i++) {
+        if (strcmp(routes[i].method, method) == 0 &&
+            route_fits(api, &routes[i], fixed, &parameter)) {
+            api->parameter = parameter;
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+/** Answer a request whose path and method are no route's. */
+static int answer_no_route(rh_api_t *api)
+{
+    const char *allow = list_methods(api);
+
+    if (!allow) {
+        return rh_api_error(api, 404, "There is nothing at this path.");
+    }
+    apr_table_setn(api->r->headers_out, "Allow", allow);
+    if (strcmp(api->r->method, "OPTIONS") == 0) {
+        return rh_api_text(api, HTTP_NO_CONTENT, NULL, "", 0);
+    }
+    return rh_api_error(api, 405, apr_psprintf(api->r->pool, "This path takes %s.", allow));
 }
 
 /** Whose call this is. A problem 403 or 400 where that can't be said. */
@@ -181,24 +213,14 @@ static int run_route(rh_api_t *api, const rh_api_route_t *route)
 
 static int dispatch(rh_api_t *api)
 {
-    const char *allow;
-    const rh_api_route_t *route = find_route(api, &allow);
+    const rh_api_route_t *route = find_route(api);
     int result;
 
     if (rh_api_answer_page(api, &result)) {
         return result;
     }
-    if (!allow) {
-        return rh_api_error(api, 404, "There is nothing at this path.");
-    }
-    allow = apr_pstrcat(api->r->pool, allow, ", OPTIONS", NULL);
-    if (strcmp(api->r->method, "OPTIONS") == 0) {
-        apr_table_setn(api->r->headers_out, "Allow", allow);
-        return rh_api_text(api, HTTP_NO_CONTENT, NULL, "", 0);
-    }
     if (!route) {
-        apr_table_setn(api->r->headers_out, "Allow", allow);
-        return rh_api_error(api, 405, apr_psprintf(api->r->pool, "This path takes %s.", allow));
+        return answer_no_route(api);
     }
     if (strcmp(route->method, "GET") != 0) {
         refuse_cross_site(api);
