@@ -48,6 +48,16 @@ bool rh_equals_word(rh_bytes_t text, const char *word)
     return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
 }
 
+int rh_word_index(const char *const *words, int count, const char *word)
+{
+    for (int i = 0; i < count; i++) {
+        if (words[i] && strcmp(words[i], word) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 bool rh_has_word(const char *list, const char *word)
 {
     apr_size_t len = strlen(word);

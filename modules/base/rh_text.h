@@ -16,7 +16,18 @@
 /** Number of elements of an array (not of a pointer). */
 #define RH_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/** A run of bytes that somebody else owns; not NUL-terminated. */
+/** Break the build unless a condition holds. At file scope; `name` is not used twice in a file. */
+#define RH_STATIC_ASSERT(condition, name) typedef char rh_static_assert_##name[(condition) ? 1 : -1]
+
+/*
+ * A closed set is a list macro whose rows begin with (id, "name"); its enum and the table of its
+ * names come from that list, so neither can be shorter than the other:
+ *
+ *     static const char *const state_names[] = {RH_DELIVERY_STATES(RH_ROW_NAME)};
+ */
+#define RH_ROW_NAME(id, name) name,
+
+/** A run of bytes that another owner keeps; not NUL-terminated. */
 typedef struct rh_bytes_t {
     const char *data;
     apr_size_t len;
@@ -86,6 +97,9 @@ bool rh_bytes_equal(rh_bytes_t a, rh_bytes_t b);
 
 /** True if it is this word, in any case. */
 bool rh_equals_word(rh_bytes_t text, const char *word);
+
+/** The index of a word among `count` words, of which any may be NULL; -1: it is not among them. */
+int rh_word_index(const char *const *words, int count, const char *word);
 
 /** True if `word` is one of the words of `list`, which spaces separate. */
 bool rh_has_word(const char *list, const char *word);

@@ -153,16 +153,6 @@ static void put_time(line_t *line, apr_time_t when)
                                  parts.tm_hour, parts.tm_min, parts.tm_sec, parts.tm_usec / 1000));
 }
 
-static const char *outcome_name(rh_settle_kind_t kind)
-{
-    static const char *const names[] = {
-        [RH_SETTLE_DELIVERED] = "delivered", [RH_SETTLE_RETRY] = "retry",
-        [RH_SETTLE_FAILED] = "failed",       [RH_SETTLE_GONE] = "gone",
-        [RH_SETTLE_DISABLED] = "disabled",   [RH_SETTLE_RELEASE] = NULL};
-
-    return names[kind];
-}
-
 static void put_item(line_t *line, const item_t *item, const rh_log_entry_t *entry)
 {
     const rh_job_t *job = entry->job;
@@ -219,7 +209,7 @@ static void put_item(line_t *line, const item_t *item, const rh_log_entry_t *ent
         value = job->target_url;
         break;
     case 'o':
-        value = outcome_name(entry->outcome);
+        value = rh_settle_kind_name(entry->outcome);
         break;
     case 'x':
         value = attempt->error;

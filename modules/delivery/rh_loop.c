@@ -198,16 +198,14 @@ static void log_attempt(rh_loop_t *loop, const rh_work_t *work)
 /** Count an attempt that was made, and what came of it. */
 static void count_attempt(const rh_work_t *work)
 {
-    static const rh_count_t kinds[] = {[RH_SETTLE_DELIVERED] = RH_COUNT_DELIVERED,
-                                       [RH_SETTLE_FAILED] = RH_COUNT_FAILED,
-                                       [RH_SETTLE_GONE] = RH_COUNT_GONE,
-                                       [RH_SETTLE_DISABLED] = RH_COUNT_DISABLED};
+#define KIND_COUNTER(id, name, counter) counter,
+    static const rh_count_t counters[] = {RH_SETTLE_KINDS(KIND_COUNTER)};
     const rh_exchange_t *exchange = &work->exchange;
 
     rh_metrics_count(work->metrics, rh_attempt_result(exchange));
     rh_metrics_observe(work->metrics, RH_HISTOGRAM_ATTEMPT, exchange->duration);
-    if (work->settle.kind != RH_SETTLE_RETRY) {
-        rh_metrics_count(work->metrics, kinds[work->settle.kind]);
+    if (counters[work->settle.kind] != RH_COUNT_COUNT) {
+        rh_metrics_count(work->metrics, counters[work->settle.kind]);
     }
 }
 

@@ -1,10 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_metrics.h"
 
-/** Between two counts of a backlog; how long after the last question it goes on; and how old an
- * answer may be. */
+/** Interval between two counts of a backlog. */
 #define BACKLOG_SPACING apr_time_from_sec(5)
+/** How long after the last read it is still counted. */
 #define BACKLOG_WANTED apr_time_from_sec(180)
+/** Age from which a count is not reported any more. */
 #define BACKLOG_OLD apr_time_from_sec(30)
 
 #define MSEC(number) ((number)*APR_INT64_C(1000))
@@ -21,23 +22,50 @@ static const apr_int64_t commit_bounds[] = {500,       MSEC(1),   MSEC(2),  MSEC
                                             MSEC(250), MSEC(500), SEC(1),   SEC(5)};
 static const apr_int64_t batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 
-#define BOUNDS(array)                                                                              \
-    {                                                                                              \
-        array, (int)(RH_COUNT_OF(array))                                                           \
-    }
+/** The table is as long as the enum: a row is a member of both. */
+#define FAMILY_ROW(name, label, help) {name, label, help, NULL, RH_COUNT_COUNT},
+#define COUNTER_ROW(id, value) {NULL, NULL, NULL, value, RH_COUNT_##id},
+static const rh_counter_row_t counter_rows[] = {RH_COUNTERS(FAMILY_ROW, COUNTER_ROW)};
 
+#define GAUGE_ROW(id, name, help) {name, help},
 static const struct {
+    const char *name, *help;
+} gauges[] = {RH_GAUGES(GAUGE_ROW)};
+
+#define HISTOGRAM_ROW(id, name, unit, bounds, help)                                                \
+    {name, unit, help, bounds, (int)RH_COUNT_OF(bounds)},
+static const struct {
+    const char *name, *unit, *help;
     const apr_int64_t *bounds;
     int count;
-} histograms[RH_HISTOGRAM_COUNT] = {[RH_HISTOGRAM_ATTEMPT] = BOUNDS(attempt_bounds),
-                                    [RH_HISTOGRAM_QUEUE_AGE] = BOUNDS(age_bounds),
-                                    [RH_HISTOGRAM_COMMIT] = BOUNDS(commit_bounds),
-                                    [RH_HISTOGRAM_EVENTS] = BOUNDS(batch_bounds),
-                                    [RH_HISTOGRAM_OUTCOMES] = BOUNDS(batch_bounds)};
+} histograms[] = {RH_HISTOGRAMS(HISTOGRAM_ROW)};
+
+#define CHECK_BOUNDS(id, name, unit, bounds, help)                                                 \
+    RH_STATIC_ASSERT(RH_COUNT_OF(bounds) <= RH_MAX_BOUNDS, bounds_of_##id);
+RH_HISTOGRAMS(CHECK_BOUNDS)
 
 #define ADD(variable, number) __atomic_fetch_add(&(variable), (number), __ATOMIC_RELAXED)
 #define GET(variable) __atomic_load_n(&(variable), __ATOMIC_RELAXED)
 #define SET(variable, value) __atomic_store_n(&(variable), (value), __ATOMIC_RELAXED)
+
+const rh_counter_row_t *rh_counter_rows(int *count)
+{
+    *count = (int)RH_COUNT_OF(counter_rows);
+    return counter_rows;
+}
+
+const char *rh_gauge_name(rh_gauge_t gauge, const char **help)
+{
+    *help = gauges[gauge].help;
+    return gauges[gauge].name;
+}
+
+const char *rh_histogram_name(rh_histogram_t histogram, const char **unit, const char **help)
+{
+    *unit = histograms[histogram].unit;
+    *help = histograms[histogram].help;
+    return histograms[histogram].name;
+}
 
 const apr_int64_t *rh_histogram_bounds(rh_histogram_t histogram, int *count)
 {
@@ -79,7 +107,7 @@ void rh_metrics_observe(const rh_metrics_t *metrics, rh_histogram_t histogram, a
     ADD(buckets->sum, (apr_uint64_t)value);
 }
 
-static apr_uint64_t *event_place(const rh_metrics_t *metrics, int type, int source)
+static apr_uint64_t *event_counter(const rh_metrics_t *metrics, int type, int source)
 {
     if (type < 0 || type > metrics->types) {
         type = metrics->types;
@@ -90,7 +118,7 @@ static apr_uint64_t *event_place(const rh_metrics_t *metrics, int type, int sour
 void rh_metrics_event(const rh_metrics_t *metrics, int type, int source)
 {
     if (metrics && source >= 0 && source < metrics->sources) {
-        ADD(*event_place(metrics, type, source), 1);
+        ADD(*event_counter(metrics, type, source), 1);
     }
 }
 
@@ -118,9 +146,26 @@ apr_uint64_t rh_metrics_read(const rh_metrics_t *metrics, rh_count_t counter)
     return GET(metrics->host->counters[counter]);
 }
 
+apr_uint64_t rh_metrics_read_family(const rh_metrics_t *metrics, rh_count_t counter)
+{
+    apr_uint64_t sum = 0;
+    bool found = false;
+
+    for (int i = 0; i < (int)RH_COUNT_OF(counter_rows); i++) {
+        const rh_counter_row_t *row = &counter_rows[i];
+
+        if (row->name && found) {
+            break;
+        }
+        sum = row->name ? 0 : sum + rh_metrics_read(metrics, row->counter);
+        found = found || (!row->name && row->counter == counter);
+    }
+    return sum;
+}
+
 apr_uint64_t rh_metrics_read_event(const rh_metrics_t *metrics, int type, int source)
 {
-    return GET(*event_place(metrics, type, source));
+    return GET(*event_counter(metrics, type, source));
 }
 
 apr_uint64_t rh_metrics_read_histogram(const rh_metrics_t *metrics, rh_histogram_t histogram,
@@ -131,7 +176,7 @@ apr_uint64_t rh_metrics_read_histogram(const rh_metrics_t *metrics, rh_histogram
     int i;
 
     buckets->sum = GET(from->sum);
-    for (i = 0; i <= RH_MOST_BOUNDS; i++) {
+    for (i = 0; i <= RH_MAX_BOUNDS; i++) {
         buckets->in[i] = GET(from->in[i]);
         count += buckets->in[i];
     }

@@ -8,7 +8,15 @@
 /** Freed memory that a job's allocator keeps for reuse. */
 #define JOB_KEPT_BYTES (64 * 1024)
 
-static const char *const state_names[] = {"pending", "delivered", "failed", "cancelled"};
+static const char *const state_names[] = {RH_DELIVERY_STATES(RH_ROW_NAME)};
+
+#define KIND_NAME(id, name, counter) name,
+static const char *const kind_names[] = {RH_SETTLE_KINDS(KIND_NAME)};
+
+const char *rh_settle_kind_name(rh_settle_kind_t kind)
+{
+    return kind_names[kind];
+}
 
 const char *rh_delivery_state_name(rh_delivery_state_t state)
 {
@@ -17,13 +25,12 @@ const char *rh_delivery_state_name(rh_delivery_state_t state)
 
 bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state)
 {
-    for (int i = 0; i < (int)(RH_COUNT_OF(state_names)); i++) {
-        if (strcmp(state_names[i], name) == 0) {
-            *state = (rh_delivery_state_t)i;
-            return true;
-        }
+    int found = rh_word_index(state_names, RH_DELIVERY_STATE_COUNT, name);
+
+    if (found >= 0) {
+        *state = (rh_delivery_state_t)found;
     }
-    return false;
+    return found >= 0;
 }
 
 rh_job_t *rh_job_make(void)

@@ -10,12 +10,39 @@
 #include "rh_event.h"
 #include "rh_subscription.h"
 
-typedef enum {
-    RH_DELIVERY_PENDING,
-    RH_DELIVERY_DELIVERED,
-    RH_DELIVERY_FAILED,
-    RH_DELIVERY_CANCELLED
-} rh_delivery_state_t;
+/** States of a delivery: (id, name). */
+#define RH_DELIVERY_STATES(X)                                                                      \
+    X(PENDING, "pending")                                                                          \
+    X(DELIVERED, "delivered")                                                                      \
+    X(FAILED, "failed")                                                                            \
+    X(CANCELLED, "cancelled")
+
+#define RH_DELIVERY_ID(id, name) RH_DELIVERY_##id,
+typedef enum { RH_DELIVERY_STATES(RH_DELIVERY_ID) RH_DELIVERY_STATE_COUNT } rh_delivery_state_t;
+
+/**
+ * Outcomes of an attempt: (id, name in RestHooksLog and for the store, counter of those that end
+ * the delivery).
+ *
+ *   DELIVERED  the target accepted it
+ *   RETRY      it is due again after `delay`
+ *   FAILED     the schedule is used up
+ *   GONE       failed; the subscription becomes gone, its other pending deliveries cancelled
+ *   DISABLED   failed; the subscription becomes disabled, its other deliveries stay pending
+ *   RELEASE    no attempt was made: the lease is given back, and it is due after `delay`
+ */
+#define RH_SETTLE_KINDS(X)                                                                         \
+    X(DELIVERED, "delivered", RH_COUNT_DELIVERED)                                                  \
+    X(RETRY, "retry", RH_COUNT_COUNT)                                                              \
+    X(FAILED, "failed", RH_COUNT_FAILED)                                                           \
+    X(GONE, "gone", RH_COUNT_GONE)                                                                 \
+    X(DISABLED, "disabled", RH_COUNT_DISABLED)                                                     \
+    X(RELEASE, "release", RH_COUNT_COUNT)
+
+#define RH_SETTLE_ID(id, name, counter) RH_SETTLE_##id,
+typedef enum { RH_SETTLE_KINDS(RH_SETTLE_ID) } rh_settle_kind_t;
+
+const char *rh_settle_kind_name(rh_settle_kind_t kind);
 
 const char *rh_delivery_state_name(rh_delivery_state_t state);
 bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state);

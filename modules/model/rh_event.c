@@ -10,7 +10,7 @@
 /** Bytes of an unknown member's name that an error shows. */
 #define MAX_SHOWN 100
 
-static const char *const source_names[] = {"capture", "publish", "sql", "test", "observed"};
+static const char *const source_names[] = {RH_EVENT_SOURCES(RH_ROW_NAME)};
 
 static rh_bytes_t copy_bytes(apr_pool_t *pool, rh_bytes_t bytes)
 {
@@ -39,6 +39,16 @@ rh_event_t *rh_event_copy(apr_pool_t *pool, const rh_event_t *event)
 const char *rh_event_source_name(rh_event_source_t source)
 {
     return source_names[source];
+}
+
+bool rh_event_source_parse(const char *name, rh_event_source_t *source)
+{
+    int found = rh_word_index(source_names, RH_SOURCE_COUNT, name);
+
+    if (found >= 0) {
+        *source = (rh_event_source_t)found;
+    }
+    return found >= 0;
 }
 
 const char *rh_event_key(apr_pool_t *pool, const char *data, apr_size_t len)

@@ -10,14 +10,16 @@
 #include "rh_json.h"
 #include "rh_problem.h"
 
-typedef enum {
-    RH_SOURCE_CAPTURE,
-    RH_SOURCE_PUBLISH,
-    RH_SOURCE_SQL,
-    RH_SOURCE_TEST,
-    RH_SOURCE_OBSERVED, /**< captured by a rule that only observes: never sent */
-    RH_SOURCE_COUNT     /**< number of sources; not a source itself */
-} rh_event_source_t;
+/** Where events come from: (id, name). OBSERVED: captured by a rule that only observes. */
+#define RH_EVENT_SOURCES(X)                                                                        \
+    X(CAPTURE, "capture")                                                                          \
+    X(PUBLISH, "publish")                                                                          \
+    X(SQL, "sql")                                                                                  \
+    X(TEST, "test")                                                                                \
+    X(OBSERVED, "observed")
+
+#define RH_SOURCE_ID(id, name) RH_SOURCE_##id,
+typedef enum { RH_EVENT_SOURCES(RH_SOURCE_ID) RH_SOURCE_COUNT } rh_event_source_t;
 
 typedef struct rh_event_t {
     const char *id; /**< UUIDv7 */
@@ -42,6 +44,7 @@ typedef struct rh_event_t {
 rh_event_t *rh_event_copy(apr_pool_t *pool, const rh_event_t *event);
 
 const char *rh_event_source_name(rh_event_source_t source);
+bool rh_event_source_parse(const char *name, rh_event_source_t *source);
 
 /**
  * Read the body of POST /events: one object or an array of at most RH_MAX_BATCH:

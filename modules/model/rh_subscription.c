@@ -4,7 +4,7 @@
 
 #include "rh_time.h"
 
-static const char *const state_names[] = {"active", "paused", "gone", "disabled", "pending"};
+static const char *const state_names[] = {RH_SUBSCRIPTION_STATES(RH_ROW_NAME)};
 
 const char *rh_subscription_state_name(rh_subscription_state_t state)
 {
@@ -13,13 +13,12 @@ const char *rh_subscription_state_name(rh_subscription_state_t state)
 
 bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state)
 {
-    for (apr_size_t i = 0; i < RH_COUNT_OF(state_names); i++) {
-        if (strcmp(state_names[i], name) == 0) {
-            *state = (rh_subscription_state_t)i;
-            return true;
-        }
+    int found = rh_word_index(state_names, RH_SUBSCRIPTION_STATE_COUNT, name);
+
+    if (found >= 0) {
+        *state = (rh_subscription_state_t)found;
     }
-    return false;
+    return found >= 0;
 }
 
 apr_time_t rh_subscription_overlap_end(const rh_subscription_t *subscription)

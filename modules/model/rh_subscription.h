@@ -12,12 +12,17 @@
 #include "rh_problem.h"
 #include "rh_url.h"
 
+/** States of a subscription: (id, name). */
+#define RH_SUBSCRIPTION_STATES(X)                                                                  \
+    X(ACTIVE, "active")                                                                            \
+    X(PAUSED, "paused")                                                                            \
+    X(GONE, "gone")                                                                                \
+    X(DISABLED, "disabled")                                                                        \
+    X(PENDING, "pending")
+
+#define RH_SUBSCRIPTION_ID(id, name) RH_SUBSCRIPTION_##id,
 typedef enum {
-    RH_SUBSCRIPTION_ACTIVE,
-    RH_SUBSCRIPTION_PAUSED,
-    RH_SUBSCRIPTION_GONE,
-    RH_SUBSCRIPTION_DISABLED,
-    RH_SUBSCRIPTION_PENDING
+    RH_SUBSCRIPTION_STATES(RH_SUBSCRIPTION_ID) RH_SUBSCRIPTION_STATE_COUNT
 } rh_subscription_state_t;
 
 /** All strings live in the pool that the maker was given. */

@@ -254,17 +254,7 @@ typedef struct rh_commit_t {
     bool duplicate;
 } rh_commit_t;
 
-/** What came of one attempt. */
-typedef enum {
-    RH_SETTLE_DELIVERED,
-    RH_SETTLE_RETRY,    /**< due again after `delay` */
-    RH_SETTLE_FAILED,   /**< the schedule is used up */
-    RH_SETTLE_GONE,     /**< failed; the subscription becomes gone, its other pending deliveries
-                             cancelled */
-    RH_SETTLE_DISABLED, /**< failed; the subscription becomes disabled; the others stay pending */
-    RH_SETTLE_RELEASE   /**< no attempt was made: the lease is given back, due after `delay` */
-} rh_settle_kind_t;
-
+/** The outcome of one attempt. */
 typedef struct rh_settle_t {
     rh_settle_kind_t kind;
     const char *tenant;

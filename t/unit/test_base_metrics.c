@@ -73,7 +73,7 @@ static void test_buckets(void)
         bool placed = true;
 
         memset(&host, 0, sizeof(host));
-        rising = rising && count > 3 && count <= RH_MOST_BOUNDS && bounds[0] > 0;
+        rising = rising && count > 3 && count <= RH_MAX_BOUNDS && bounds[0] > 0;
         for (int i = 0; i < count; i++) {
             rising = rising && (i == 0 || bounds[i] > bounds[i - 1]);
             rh_metrics_observe(&metrics, (rh_histogram_t)h, bounds[i]);

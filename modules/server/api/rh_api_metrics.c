@@ -2,7 +2,7 @@
 /*
  * /metrics: the numbers of all processes of this httpd and all its virtual hosts. Any client that
  * httpd lets in may read them, so they say nothing about a single tenant: labels are the host, the
- * type and words that stand here.
+ * type and fixed words.
  */
 #include "rh_api.h"
 #include "rh_instruments.h"
@@ -13,109 +13,7 @@
 
 #include <http_protocol.h>
 
-/** A family of counters: one for each value of `label`, from `first` on. */
-typedef struct counters_t {
-    const char *name, *help;
-    rh_count_t first;
-    const char *label;
-    const char *values[12]; /**< the first NULL ends them; none: one counter without a label */
-} counters_t;
-
-static const counters_t counters[] = {
-    {"resthooks_deliveries",
-     "Deliveries that ended, by outcome: failed ones used up their schedule, gone and disabled "
-     "ones ended their subscription",
-     RH_COUNT_DELIVERED,
-     "outcome",
-     {"delivered", "failed", "gone", "disabled"}},
-    {"resthooks_attempts",
-     "Attempts that ended, by class of the answer's status or by what went wrong",
-     RH_COUNT_ATTEMPT_2XX,
-     "result",
-     {"2xx", "3xx", "4xx", "5xx", "timeout", "dns", "connect", "tls", "refused_address", "protocol",
-      "reset"}},
-    {"resthooks_events_lost",
-     "Events that could be stored neither in the database nor in the spool",
-     RH_COUNT_EVENTS_LOST,
-     NULL,
-     {NULL}},
-    {"resthooks_events_spooled",
-     "Events that went to the spool because the database could not take them",
-     RH_COUNT_EVENTS_SPOOLED,
-     NULL,
-     {NULL}},
-    {"resthooks_events_refused",
-     "Events of the spool that the database refused: kept in files for a person",
-     RH_COUNT_EVENTS_REFUSED,
-     NULL,
-     {NULL}},
-    {"resthooks_events_looped",
-     "Events that were not sent because too many deliveries led to them (RestHooksMaxHops)",
-     RH_COUNT_EVENTS_LOOPED,
-     NULL,
-     {NULL}},
-    {"resthooks_events_schema_breaches",
-     "Events whose data break the schema of their type (RestHooksEventType)",
-     RH_COUNT_EVENTS_UNFIT,
-     NULL,
-     {NULL}},
-    {"resthooks_log_lines_lost",
-     "Lines that RestHooksLog could not take",
-     RH_COUNT_LOG_LOST,
-     NULL,
-     {NULL}},
-    {"resthooks_claims",
-     "Claims of due deliveries from the database",
-     RH_COUNT_CLAIMS,
-     NULL,
-     {NULL}},
-    {"resthooks_claimed_deliveries",
-     "Deliveries that these brought",
-     RH_COUNT_CLAIMED,
-     NULL,
-     {NULL}},
-    {"resthooks_database_errors",
-     "Calls of the database that failed, by what was to be done",
-     RH_COUNT_ERROR_COMMIT,
-     "operation",
-     {"commit", "claim", "settle", "housekeeping", "api"}},
-};
-
-typedef struct gauges_t {
-    const char *name, *help;
-    rh_gauge_t gauge;
-} gauges_t;
-
-static const gauges_t gauges[] = {
-    {"resthooks_events_queued", "Events that wait for their commit", RH_GAUGE_INTAKE},
-    {"resthooks_deliveries_queued", "Deliveries in memory that wait for their attempt",
-     RH_GAUGE_QUEUED},
-    {"resthooks_deliveries_in_flight", "Attempts under way", RH_GAUGE_IN_FLIGHT},
-    {"resthooks_deliveries_unsettled", "Outcomes of attempts that wait to be stored",
-     RH_GAUGE_UNSETTLED},
-};
-
-typedef struct histograms_t {
-    const char *name, *unit, *help;
-    rh_histogram_t histogram;
-} histograms_t;
-
-static const histograms_t histograms[] = {
-    {"resthooks_attempt_duration_seconds", "seconds", "How long attempts took",
-     RH_HISTOGRAM_ATTEMPT},
-    {"resthooks_queue_age_seconds", "seconds",
-     "How long deliveries waited for an attempt, since their commit or since they were due",
-     RH_HISTOGRAM_QUEUE_AGE},
-    {"resthooks_commit_duration_seconds", "seconds",
-     "How long the database took for a commit of events", RH_HISTOGRAM_COMMIT},
-    {"resthooks_commit_events", NULL, "Events of one commit", RH_HISTOGRAM_EVENTS},
-    {"resthooks_settle_deliveries", NULL, "Outcomes of attempts of one commit",
-     RH_HISTOGRAM_OUTCOMES},
-};
-
-#define LENGTH(array) ((int)RH_COUNT_OF(array))
-
-/** What one answer is made of. */
+/** State of writing one response. */
 typedef struct scrape_t {
     rh_openmetrics_t out;
     const rh_instruments_t *instruments;
@@ -180,7 +78,7 @@ static void put_events(scrape_t *scrape)
     }
 }
 
-/** What rules fitted but did not capture: those reasons that there were. */
+/** Put what rules matched but did not capture, for the reasons that occurred. */
 static void put_misses(scrape_t *scrape)
 {
     int i, rule, reason;
@@ -209,51 +107,67 @@ static void put_misses(scrape_t *scrape)
     }
 }
 
-static void put_counters(scrape_t *scrape, const counters_t *family)
+/** Put the counters of one host and family. @param row the first after the family's row */
+static void put_host_counters(scrape_t *scrape, const rh_instruments_host_t *host,
+                              const char *label, const rh_counter_row_t *row,
+                              const rh_counter_row_t *end)
 {
-    int i, n;
+    for (; row < end && !row->name; row++) {
+        const char *labels[] = {"host", host->name, label, row->value, NULL};
 
-    rh_openmetrics_family(&scrape->out, family->name, RH_FAMILY_COUNTER, NULL, family->help);
-    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
-        const rh_instruments_host_t *host = host_at(scrape, i);
+        rh_openmetrics_sample(&scrape->out, labels,
+                              (apr_int64_t)rh_metrics_read(&host->metrics, row->counter));
+    }
+}
 
-        for (n = 0; n == 0 || (family->label && family->values[n]); n++) {
-            const char *labels[] = {"host", host->name, family->label, family->values[n], NULL};
+static void put_counters(scrape_t *scrape)
+{
+    int count;
+    const rh_counter_row_t *row = rh_counter_rows(&count), *end = row + count;
 
-            rh_openmetrics_sample(
-                &scrape->out, labels,
-                (apr_int64_t)rh_metrics_read(&host->metrics, family->first + (rh_count_t)n));
+    for (; row < end; row++) {
+        if (!row->name) {
+            continue; /* It was put with its family. */
+        }
+        rh_openmetrics_family(&scrape->out, row->name, RH_FAMILY_COUNTER, NULL, row->help);
+        for (int i = 0; i < scrape->instruments->hosts->nelts; i++) {
+            put_host_counters(scrape, host_at(scrape, i), row->label, row + 1, end);
         }
     }
 }
 
-static void put_gauges(scrape_t *scrape, const gauges_t *family)
+static void put_gauges(scrape_t *scrape)
 {
-    int i;
+    for (int gauge = 0; gauge < RH_GAUGE_COUNT; gauge++) {
+        const char *help, *name = rh_gauge_name((rh_gauge_t)gauge, &help);
 
-    rh_openmetrics_family(&scrape->out, family->name, RH_FAMILY_GAUGE, NULL, family->help);
-    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
-        const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
+        if (!name) {
+            continue;
+        }
+        rh_openmetrics_family(&scrape->out, name, RH_FAMILY_GAUGE, NULL, help);
+        for (int i = 0; i < scrape->instruments->hosts->nelts; i++) {
+            const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
 
-        rh_openmetrics_sample(&scrape->out, labels,
-                              rh_instruments_gauge(host_at(scrape, i), family->gauge));
+            rh_openmetrics_sample(&scrape->out, labels,
+                                  rh_instruments_gauge(host_at(scrape, i), (rh_gauge_t)gauge));
+        }
     }
 }
 
-static void put_histograms(scrape_t *scrape, const histograms_t *family)
+static void put_histogram(scrape_t *scrape, rh_histogram_t histogram)
 {
-    int count, i;
-    const apr_int64_t *bounds = rh_histogram_bounds(family->histogram, &count);
+    int count;
+    const apr_int64_t *bounds = rh_histogram_bounds(histogram, &count);
+    const char *unit, *help, *name = rh_histogram_name(histogram, &unit, &help);
 
-    rh_openmetrics_family(&scrape->out, family->name, RH_FAMILY_HISTOGRAM, family->unit,
-                          family->help);
-    for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
+    rh_openmetrics_family(&scrape->out, name, RH_FAMILY_HISTOGRAM, unit, help);
+    for (int i = 0; i < scrape->instruments->hosts->nelts; i++) {
         const char *labels[] = {"host", host_at(scrape, i)->name, NULL};
         rh_buckets_t buckets;
 
-        rh_metrics_read_histogram(&host_at(scrape, i)->metrics, family->histogram, &buckets);
+        rh_metrics_read_histogram(&host_at(scrape, i)->metrics, histogram, &buckets);
         rh_openmetrics_histogram(&scrape->out, labels, bounds, count, buckets.in, buckets.sum,
-                                 family->unit != NULL);
+                                 unit != NULL);
     }
 }
 
@@ -306,7 +220,7 @@ static void put_backlog(scrape_t *scrape)
     };
     int family, i;
 
-    for (family = 0; family < LENGTH(families); family++) {
+    for (family = 0; family < (int)RH_COUNT_OF(families); family++) {
         rh_openmetrics_family(&scrape->out, families[family].name, RH_FAMILY_GAUGE,
                               families[family].unit, families[family].help);
         for (i = 0; i < scrape->instruments->hosts->nelts; i++) {
@@ -352,7 +266,7 @@ static void put_spool(scrape_t *scrape)
             rh_spool_usage(site->spool, site->spool_owner, scrape->pool, &usages[i]) == APR_SUCCESS;
         orphans[i] = known[i] ? rh_spools_orphans(scrape->pool, site->spool) : 0;
     }
-    for (family = 0; family < LENGTH(families); family++) {
+    for (family = 0; family < (int)RH_COUNT_OF(families); family++) {
         rh_openmetrics_family(&scrape->out, families[family].name, RH_FAMILY_GAUGE,
                               families[family].unit, families[family].help);
         for (i = 0; i < hosts; i++) {
@@ -382,14 +296,10 @@ int rh_api_metrics_get(rh_api_t *api)
     put_process(&scrape);
     put_events(&scrape);
     put_misses(&scrape);
-    for (i = 0; i < LENGTH(counters); i++) {
-        put_counters(&scrape, &counters[i]);
-    }
-    for (i = 0; i < LENGTH(gauges); i++) {
-        put_gauges(&scrape, &gauges[i]);
-    }
-    for (i = 0; i < LENGTH(histograms); i++) {
-        put_histograms(&scrape, &histograms[i]);
+    put_counters(&scrape);
+    put_gauges(&scrape);
+    for (i = 0; i < RH_HISTOGRAM_COUNT; i++) {
+        put_histogram(&scrape, (rh_histogram_t)i);
     }
     put_breakers(&scrape);
     put_database(&scrape);

@@ -18,12 +18,8 @@ static rh_body_t *find_body(rh_capture_t *capture, const rh_match_t *match, rh_d
     }
 }
 
-static const char *const source_names[RH_DATA_COUNT] = {
-    [RH_DATA_RESPONSE] = "response",
-    [RH_DATA_REQUEST] = "request",
-    [RH_DATA_BEFORE] = "GET before",
-    [RH_DATA_AFTER] = "GET after",
-};
+#define SOURCE_NAME(id, word, name) name,
+static const char *const source_names[] = {RH_DATA_SOURCES(SOURCE_NAME)};
 
 static const rh_json_tree_t *find_tree(rh_capture_t *capture, const rh_match_t *match,
                                        rh_data_source_t source)

@@ -12,14 +12,15 @@
 #include <ap_expr.h>
 #include <ap_regex.h>
 
-/** Where the data of a captured event comes from. */
-typedef enum {
-    RH_DATA_RESPONSE,
-    RH_DATA_REQUEST,
-    RH_DATA_BEFORE,
-    RH_DATA_AFTER,
-    RH_DATA_COUNT
-} rh_data_source_t;
+/** Where the data of a captured event comes from: (id, word of data=, name in the log). */
+#define RH_DATA_SOURCES(X)                                                                         \
+    X(RESPONSE, "response", "response")                                                            \
+    X(REQUEST, "request", "request")                                                               \
+    X(BEFORE, "before", "GET before")                                                              \
+    X(AFTER, "after", "GET after")
+
+#define RH_DATA_ID(id, word, name) RH_DATA_##id,
+typedef enum { RH_DATA_SOURCES(RH_DATA_ID) RH_DATA_COUNT } rh_data_source_t;
 
 /** One status or class of a rule: 201 is {201,201}, 2xx is {200,299}. */
 typedef struct rh_status_range_t {
@@ -59,28 +60,31 @@ typedef struct rh_rule_t {
     bool by_item;              /**< when= or tenant= look at bodies: judged per item, at the end */
 } rh_rule_t;
 
-/** Why a request that a rule fits does not become an event. */
-typedef enum {
-    RH_MISS_STATUS,    /**< status= */
-    RH_MISS_WHEN,      /**< when= is false */
-    RH_MISS_UNCHANGED, /**< unless=unchanged */
-    RH_MISS_NO_ITEM,   /**< each= selects nothing */
-    RH_MISS_NO_TENANT,
-    RH_MISS_ERROR, /**< an expression failed */
-    RH_MISS_COUNT
-} rh_miss_t;
+/**
+ * Why a request that a rule matches does not become an event: (id, name in metrics and the API).
+ * status=, when= false, unless=unchanged, each= that selects nothing, no tenant, an expression that
+ * failed.
+ */
+#define RH_MISSES(X)                                                                               \
+    X(STATUS, "status")                                                                            \
+    X(WHEN, "when")                                                                                \
+    X(UNCHANGED, "unchanged")                                                                      \
+    X(NO_ITEM, "no_item")                                                                          \
+    X(NO_TENANT, "no_tenant")                                                                      \
+    X(ERROR, "error")
+
+#define RH_MISS_ID(id, name) RH_MISS_##id,
+typedef enum { RH_MISSES(RH_MISS_ID) RH_MISS_COUNT } rh_miss_t;
 
 /** The reason's name in metrics and the API. */
 const char *rh_miss_name(rh_miss_t reason);
 
-/** Functions of a rule's expressions: what their query is run on. */
+/** Functions of a rule's expressions: the subject that their query is run on. */
+#define RH_SUBJECT_ID(id, word, name) RH_SUBJECT_##id = RH_DATA_##id,
 typedef enum {
-    RH_SUBJECT_RESPONSE = RH_DATA_RESPONSE,
-    RH_SUBJECT_REQUEST = RH_DATA_REQUEST,
-    RH_SUBJECT_BEFORE = RH_DATA_BEFORE,
-    RH_SUBJECT_AFTER = RH_DATA_AFTER,
-    RH_SUBJECT_ITEM,
-    RH_SUBJECT_CHANGED /**< before and after */
+    RH_DATA_SOURCES(RH_SUBJECT_ID) RH_SUBJECT_ITEM,
+    RH_SUBJECT_CHANGED, /**< before and after */
+    RH_SUBJECT_COUNT
 } rh_subject_t;
 
 /**

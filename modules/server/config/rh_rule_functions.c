@@ -2,17 +2,15 @@
 /* Functions of the expressions in RestHooksEvent: item('$.a') and its like. */
 #include "rh_rule.h"
 
+#include "rh_text.h"
+
 #include <apr_strings.h>
 #include <string.h>
 
 /** Names by rh_subject_t. */
-static const char *const names[] = {
-    [RH_SUBJECT_RESPONSE] = "response", [RH_SUBJECT_REQUEST] = "request",
-    [RH_SUBJECT_BEFORE] = "before",     [RH_SUBJECT_AFTER] = "after",
-    [RH_SUBJECT_ITEM] = "item",         [RH_SUBJECT_CHANGED] = "changed",
-};
-
-#define NAME_COUNT RH_COUNT_OF(names)
+#define SUBJECT_NAME(id, word, name) word,
+static const char *const subject_names[RH_SUBJECT_COUNT] = {
+    RH_DATA_SOURCES(SUBJECT_NAME)[RH_SUBJECT_ITEM] = "item", [RH_SUBJECT_CHANGED] = "changed"};
 
 /** One call in an expression. */
 typedef struct call_t {
@@ -20,12 +18,7 @@ typedef struct call_t {
     const rh_jsonpath_t *query;
 } call_t;
 
-/** Names by rh_miss_t. */
-static const char *const miss_names[RH_MISS_COUNT] = {
-    [RH_MISS_STATUS] = "status",       [RH_MISS_WHEN] = "when",
-    [RH_MISS_UNCHANGED] = "unchanged", [RH_MISS_NO_ITEM] = "no_item",
-    [RH_MISS_NO_TENANT] = "no_tenant", [RH_MISS_ERROR] = "error",
-};
+static const char *const miss_names[] = {RH_MISSES(RH_ROW_NAME)};
 
 static rh_rule_evaluate_t evaluate_call;
 /* One thread reads the configuration. .htaccess files are read by others, but cannot have
@@ -70,8 +63,8 @@ static int refuse_call(const ap_expr_lookup_parms *parms, const char *reason)
 
 static int find_subject(const char *name)
 {
-    for (apr_size_t i = 0; i < NAME_COUNT; i++) {
-        if (strcasecmp(name, names[i]) == 0) {
+    for (apr_size_t i = 0; i < RH_SUBJECT_COUNT; i++) {
+        if (strcasecmp(name, subject_names[i]) == 0) {
             return (int)i;
         }
     }

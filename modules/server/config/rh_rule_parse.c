@@ -121,12 +121,8 @@ static const char *read_query(cmd_parms *cmd, const char *option, const char *te
 
 static const char *read_data(cmd_parms *cmd, const char *word, rh_rule_t *rule)
 {
-    static const char *const words[] = {
-        [RH_DATA_RESPONSE] = "response",
-        [RH_DATA_REQUEST] = "request",
-        [RH_DATA_BEFORE] = "before",
-        [RH_DATA_AFTER] = "after",
-    };
+#define DATA_WORD(id, word, name) word,
+    static const char *const words[] = {RH_DATA_SOURCES(DATA_WORD)};
     apr_size_t i, len = strcspn(word, ":");
 
     for (i = 0; i < RH_COUNT_OF(words); i++) {

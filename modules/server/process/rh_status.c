@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* A block on mod_status's page, and in its ?auto: the numbers of /metrics that one looks for first.
- */
+/* A block on mod_status's page, and in its ?auto: the most important numbers of
+ * /metrics. */
 #include "rh_instruments.h"
 #include "rh_server.h"
 
@@ -13,18 +13,7 @@ typedef struct column_t {
     apr_int64_t (*read)(const rh_instruments_host_t *host);
 } column_t;
 
-static apr_int64_t sum_of(const rh_instruments_host_t *host, rh_count_t first, rh_count_t last)
-{
-    apr_uint64_t sum = 0;
-    int i;
-
-    for (i = first; i <= (int)last; i++) {
-        sum += rh_metrics_read(&host->metrics, (rh_count_t)i);
-    }
-    return (apr_int64_t)sum;
-}
-
-static apr_int64_t events(const rh_instruments_host_t *host)
+static apr_int64_t count_events(const rh_instruments_host_t *host)
 {
     apr_uint64_t sum = 0;
     int type, source;
@@ -37,48 +26,49 @@ static apr_int64_t events(const rh_instruments_host_t *host)
     return (apr_int64_t)sum;
 }
 
-static apr_int64_t lost(const rh_instruments_host_t *host)
+static apr_int64_t count_lost(const rh_instruments_host_t *host)
 {
-    return sum_of(host, RH_COUNT_EVENTS_LOST, RH_COUNT_EVENTS_LOST);
+    return (apr_int64_t)rh_metrics_read(&host->metrics, RH_COUNT_EVENTS_LOST);
 }
 
-static apr_int64_t attempts(const rh_instruments_host_t *host)
+static apr_int64_t count_attempts(const rh_instruments_host_t *host)
 {
-    return sum_of(host, RH_COUNT_ATTEMPT_2XX, RH_COUNT_ATTEMPT_RESET);
+    return (apr_int64_t)rh_metrics_read_family(&host->metrics, RH_COUNT_ATTEMPT_2XX);
 }
 
-static apr_int64_t delivered(const rh_instruments_host_t *host)
+static apr_int64_t count_delivered(const rh_instruments_host_t *host)
 {
-    return sum_of(host, RH_COUNT_DELIVERED, RH_COUNT_DELIVERED);
+    return (apr_int64_t)rh_metrics_read(&host->metrics, RH_COUNT_DELIVERED);
 }
 
-static apr_int64_t failed(const rh_instruments_host_t *host)
+static apr_int64_t count_failed(const rh_instruments_host_t *host)
 {
-    return sum_of(host, RH_COUNT_FAILED, RH_COUNT_DISABLED);
+    return (apr_int64_t)(rh_metrics_read_family(&host->metrics, RH_COUNT_FAILED) -
+                         rh_metrics_read(&host->metrics, RH_COUNT_DELIVERED));
 }
 
-static apr_int64_t queued(const rh_instruments_host_t *host)
+static apr_int64_t count_queued(const rh_instruments_host_t *host)
 {
     return rh_instruments_gauge(host, RH_GAUGE_QUEUED);
 }
 
-static apr_int64_t in_flight(const rh_instruments_host_t *host)
+static apr_int64_t count_in_flight(const rh_instruments_host_t *host)
 {
     return rh_instruments_gauge(host, RH_GAUGE_IN_FLIGHT);
 }
 
-static apr_int64_t breakers(const rh_instruments_host_t *host)
+static apr_int64_t count_breakers(const rh_instruments_host_t *host)
 {
     return rh_instruments_gauge(host, RH_GAUGE_BREAKERS);
 }
 
-static apr_int64_t database_up(const rh_instruments_host_t *host)
+static apr_int64_t is_database_up(const rh_instruments_host_t *host)
 {
     return rh_instruments_gauge(host, RH_GAUGE_DOWN) == 0;
 }
 
-/** -1: not known yet, or not any more. */
-static apr_int64_t pending(const rh_instruments_host_t *host)
+/** @return -1: not counted yet, or too long ago */
+static apr_int64_t count_pending(const rh_instruments_host_t *host)
 {
     rh_backlog_t backlog;
 
@@ -86,16 +76,16 @@ static apr_int64_t pending(const rh_instruments_host_t *host)
 }
 
 static const column_t columns[] = {
-    {"Events", "events", events},
-    {"EventsLost", "lost", lost},
-    {"Attempts", "attempts", attempts},
-    {"Delivered", "delivered", delivered},
-    {"Failed", "failed", failed},
-    {"Queued", "in memory", queued},
-    {"InFlight", "in flight", in_flight},
-    {"BreakersOpen", "breakers open", breakers},
-    {"Pending", "pending in the database", pending},
-    {"DatabaseUp", "database up", database_up},
+    {"Events", "events", count_events},
+    {"EventsLost", "lost", count_lost},
+    {"Attempts", "attempts", count_attempts},
+    {"Delivered", "delivered", count_delivered},
+    {"Failed", "failed", count_failed},
+    {"Queued", "in memory", count_queued},
+    {"InFlight", "in flight", count_in_flight},
+    {"BreakersOpen", "breakers open", count_breakers},
+    {"Pending", "pending in the database", count_pending},
+    {"DatabaseUp", "database up", is_database_up},
 };
 
 #define COLUMN_COUNT ((int)RH_COUNT_OF(columns))

@@ -3,14 +3,6 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
-static const char *kind_name(rh_settle_kind_t kind)
-{
-    static const char *const names[] = {"delivered", "retry",    "failed",
-                                        "gone",      "disabled", "release"};
-
-    return names[kind];
-}
-
 static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_pool_t *pool)
 {
     rh_rows_t rows;
@@ -22,7 +14,7 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_po
         const rh_attempt_t *attempt = &settle->attempt;
 
         rh_rows_next(&rows);
-        rh_rows_text(&rows, "kind", kind_name(settle->kind));
+        rh_rows_text(&rows, "kind", rh_settle_kind_name(settle->kind));
         rh_rows_text(&rows, "tenant", settle->tenant);
         rh_rows_text(&rows, "id", settle->delivery_id);
         rh_rows_text(&rows, "subscription_id", settle->subscription_id);

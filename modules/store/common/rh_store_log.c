@@ -5,12 +5,12 @@
 
 static rh_event_source_t read_source(const char *name)
 {
-    for (int i = RH_SOURCE_CAPTURE; name && i < RH_SOURCE_COUNT; i++) {
-        if (strcmp(rh_event_source_name((rh_event_source_t)i), name) == 0) {
-            return (rh_event_source_t)i;
-        }
+    rh_event_source_t source = RH_SOURCE_SQL;
+
+    if (name) {
+        rh_event_source_parse(name, &source);
     }
-    return RH_SOURCE_SQL;
+    return source;
 }
 
 static rh_event_t *read_event(const rh_event_get_row_t *row, apr_pool_t *pool)
