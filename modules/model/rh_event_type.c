@@ -45,31 +45,3 @@ bool rh_event_pattern_valid(const char *pattern, apr_size_t len)
     }
     return rh_event_type_valid(pattern, len);
 }
-
-bool rh_event_type_match(const char *pattern, const char *type)
-{
-    apr_size_t len = strlen(pattern);
-
-    if (strcmp(pattern, "*") == 0) {
-        return true;
-    }
-    if (len > 2 && strcmp(pattern + len - 2, ".*") == 0) {
-        return strncmp(pattern, type, len - 1) == 0 && type[len - 1] != '\0';
-    }
-    return strcmp(pattern, type) == 0;
-}
-
-apr_array_header_t *rh_event_type_patterns(apr_pool_t *pool, const char *type)
-{
-    apr_array_header_t *patterns = apr_array_make(pool, 4, sizeof(const char *));
-
-    APR_ARRAY_PUSH(patterns, const char *) = apr_pstrdup(pool, type);
-    for (apr_size_t i = strlen(type); i-- > 1;) {
-        if (type[i] == '.') {
-            APR_ARRAY_PUSH(patterns, const char *) =
-                apr_pstrcat(pool, apr_pstrmemdup(pool, type, i + 1), "*", NULL);
-        }
-    }
-    APR_ARRAY_PUSH(patterns, const char *) = "*";
-    return patterns;
-}

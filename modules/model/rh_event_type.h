@@ -14,14 +14,4 @@ bool rh_event_type_valid(const char *type, apr_size_t len);
 /** True for a type, `*`, or a prefix of whole segments and a star: `employee.*`. */
 bool rh_event_pattern_valid(const char *pattern, apr_size_t len);
 
-/** True if the pattern covers the type: `*` covers all, `a.*` each type that begins with `a.`. */
-bool rh_event_type_match(const char *pattern, const char *type);
-
-/**
- * All patterns that cover a type, the most specific first: "a.b.c" gives
- * "a.b.c", "a.b.*", "a.*", "*". The store looks up subscriptions by these.
- * @return array of const char *, in `pool`
- */
-apr_array_header_t *rh_event_type_patterns(apr_pool_t *pool, const char *type);
-
 #endif

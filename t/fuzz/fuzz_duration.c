@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_event.h"
 #include "rh_event_type.h"
+#include "rh_matching.h"
 #include "rh_signature.h"
 #include "rh_time.h"
 #include "rh_uuid.h"
@@ -52,12 +53,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (rh_event_type_valid(text, size)) {
         const char *type = apr_pstrmemdup(pool, text, size);
-        apr_array_header_t *patterns = rh_event_type_patterns(pool, type);
+        apr_array_header_t *patterns = rh_matching_patterns(pool, type);
 
         for (int i = 0; i < patterns->nelts; i++) {
             const char *pattern = APR_ARRAY_IDX(patterns, i, const char *);
 
-            demand(rh_event_type_match(pattern, type));
+            demand(rh_matching_covers(pattern, type));
             demand(rh_event_pattern_valid(pattern, strlen(pattern)) || size > RH_MAX_TYPE - 2);
         }
     }

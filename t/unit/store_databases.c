@@ -68,6 +68,48 @@ rh_subscription_t *new_subscription(const char *tenant)
     return subscription;
 }
 
+rh_subscription_t *subscribe_to(rh_store_t *store, const char *tenant, const char *pattern)
+{
+    rh_subscription_t *subscription = new_subscription(tenant);
+
+    APR_ARRAY_IDX(subscription->events, 0, const char *) = pattern;
+    if (rh_store_subscription_create(store, subscription, 100000, pool) != APR_SUCCESS) {
+        ok(false, "a subscription of %s to %s is stored", tenant, pattern);
+    }
+    return subscription;
+}
+
+rh_event_t *new_event(const char *tenant, const char *type, const char *key)
+{
+    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
+
+    event->id = make_id();
+    event->tenant = tenant;
+    event->type = type;
+    event->key = key;
+    event->time = apr_time_now();
+    event->data.data = "{}";
+    event->data.len = 2;
+    event->source = RH_SOURCE_CAPTURE;
+    return event;
+}
+
+void store_unclaimed(rh_queue_t *queue, const char *tenant, const char *type, const char *key,
+                     int count)
+{
+    rh_claim_t none = {.lease = 1};
+    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
+    int waiting = 0;
+
+    for (int i = 0; i < count; i++) {
+        rh_commit_t item = {.event = new_event(tenant, type, key)}, *items[] = {&item};
+
+        if (queue->commit(queue, items, 1, &none, pool, jobs, &waiting) != APR_SUCCESS) {
+            ok(false, "an event of %s is stored", tenant);
+        }
+    }
+}
+
 apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,
                         apr_time_t from, apr_pool_t *in, apr_int64_t *queued)
 {

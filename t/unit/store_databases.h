@@ -25,6 +25,16 @@ const char *make_id(void);
 /** A subscription of a tenant to `*`, in `pool`, that rh_store_subscription_create() takes. */
 rh_subscription_t *new_subscription(const char *tenant);
 
+/** Store a subscription of a tenant to a pattern, in `pool`. */
+rh_subscription_t *subscribe_to(rh_store_t *store, const char *tenant, const char *pattern);
+
+/** An event with `{}` as its data, in `pool`. @param key may be NULL */
+rh_event_t *new_event(const char *tenant, const char *type, const char *key);
+
+/** Store events one by one, leaving their deliveries to a claim. @param key may be NULL */
+void store_unclaimed(rh_queue_t *queue, const char *tenant, const char *type, const char *key,
+                     int count);
+
 /** Replay as the API does, to the end. @param queued receives how many deliveries
  * @return APR_EEXIST: it ended as failed */
 apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,

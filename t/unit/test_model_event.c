@@ -52,44 +52,6 @@ static void types(void)
     ok(!rh_event_pattern_valid(large, RH_MAX_TYPE + 1), "nor may a pattern");
 }
 
-static void matching(void)
-{
-    static const struct {
-        const char *pattern, *type;
-        bool match;
-    } cases[] = {
-        {"*", "a.b", true},
-        {"a.b", "a.b", true},
-        {"a.b", "a.b.c", false},
-        {"a.b", "a.bc", false},
-        {"a.*", "a.b", true},
-        {"a.*", "a.b.c", true},
-        {"a.*", "ab.c", false},
-        {"a.*", "b.a", false},
-        {"a.b.*", "a.b", false},
-        {"a.b.*", "a.b.c", true},
-        {"a.b.*", "a.bb.c", false},
-        {"employee.*", "employee.created", true},
-        {"employee.*", "employees.created", false},
-    };
-    apr_array_header_t *patterns = rh_event_type_patterns(pool, "a.b.c");
-
-    for (apr_size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        ok(rh_event_type_match(cases[i].pattern, cases[i].type) == cases[i].match, "%s %s %s",
-           cases[i].pattern, cases[i].match ? "covers" : "does not cover", cases[i].type);
-    }
-    is(apr_array_pstrcat(pool, patterns, ' '), "a.b.c a.b.* a.* *",
-       "the patterns of a type, most special first");
-    is(apr_array_pstrcat(pool, rh_event_type_patterns(pool, "x.y"), ' '), "x.y x.* *",
-       "the patterns of a short type");
-    for (int i = 0; i < patterns->nelts; i++) {
-        const char *pattern = APR_ARRAY_IDX(patterns, i, const char *);
-
-        ok(pattern_valid(pattern) && rh_event_type_match(pattern, "a.b.c"),
-           "%s is a pattern that covers the type", pattern);
-    }
-}
-
 static const char *key_of(const char *data)
 {
     return rh_event_key(pool, data, strlen(data));
@@ -393,7 +355,6 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     types();
-    matching();
     keys();
     traceparents();
     single();

@@ -12,49 +12,6 @@ static rh_queue_t *queue;
 
 #define SEC(n) apr_time_from_sec(n)
 
-static rh_subscription_t *subscribe(const char *pattern, bool ordered)
-{
-    rh_subscription_t *subscription = apr_pcalloc(pool, sizeof(*subscription));
-
-    subscription->tenant = "acme";
-    subscription->id = make_id();
-    subscription->target_url = "https://example.com/in";
-    subscription->events = apr_array_make(pool, 1, sizeof(const char *));
-    APR_ARRAY_PUSH(subscription->events, const char *) = pattern;
-    subscription->description = "";
-    subscription->headers = "{}";
-    subscription->secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
-    subscription->base_url = "https://api.example.com/hooks";
-    subscription->ordered = ordered;
-    ok(rh_store_subscription_create(store, subscription, 100000, pool) == APR_SUCCESS,
-       "%s: a subscription is made", database);
-    return subscription;
-}
-
-/** Store events of a type, leaving their deliveries to a claim. */
-static void store_events(const char *type, const char *key, int count)
-{
-    rh_claim_t none = {0};
-    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
-    int waiting = 0;
-
-    for (int i = 0; i < count; i++) {
-        rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
-        rh_commit_t item = {0}, *items[] = {&item};
-
-        event->id = make_id();
-        event->tenant = "acme";
-        event->type = type;
-        event->key = key;
-        event->time = apr_time_now();
-        event->data.data = "{}";
-        event->data.len = 2;
-        item.event = event;
-        none.lease = 1;
-        queue->commit(queue, items, 1, &none, pool, jobs, &waiting);
-    }
-}
-
 static apr_array_header_t *claim(int limit)
 {
     rh_claim_t what = {.limit = limit, .per_subscription = 16, .lease = 4711, .lease_for = SEC(30)};
@@ -99,7 +56,7 @@ static void ask_for_pause(const char *type)
     apr_array_header_t *jobs;
     rh_settle_t settle = {.kind = RH_SETTLE_RETRY, .pause = SEC(3600)}, *outcomes[] = {&settle};
 
-    store_events(type, NULL, 1);
+    store_unclaimed(queue, "acme", type, NULL, 1);
     jobs = claim(1);
     if (!ok(jobs->nelts == 1, "%s: there is one to attempt", database)) {
         return;
@@ -119,7 +76,7 @@ static void ask_for_pause(const char *type)
 /** @param pending what others have */
 static void test_pause(int pending)
 {
-    rh_subscription_t *moved = subscribe("moved.*", false);
+    rh_subscription_t *moved = subscribe_to(store, "acme", "moved.*");
 
     moved->revision = 1;
     ask_for_pause("moved.made");
@@ -136,11 +93,13 @@ static void run_all(const char *driver, const char *params)
 {
     static rh_log_t quiet;
     rh_db_source_t *source[2];
-    rh_subscription_t *paused;
+    rh_subscription_t *paused, *ordered = new_subscription("acme");
     apr_array_header_t *jobs;
     const char *problem;
 
     database = driver;
+    ordered->ordered = true;
+    APR_ARRAY_IDX(ordered->events, 0, const char *) = "ordered.*";
     for (int i = 0; i < 2; i++) {
         rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
     }
@@ -151,12 +110,12 @@ static void run_all(const char *driver, const char *params)
     store = rh_store_make(pool, source[0]);
     queue = rh_queue_make(pool, source[1]);
     check(0, 0, false, "at first nothing waits");
-    subscribe("plain.*", false);
-    subscribe("ordered.*", true);
-    paused = subscribe("paused.*", false);
-    store_events("plain.made", NULL, 3);
-    store_events("ordered.made", "k", 2);
-    store_events("paused.made", NULL, 4);
+    subscribe_to(store, "acme", "plain.*");
+    rh_store_subscription_create(store, ordered, 100000, pool);
+    paused = subscribe_to(store, "acme", "paused.*");
+    store_unclaimed(queue, "acme", "plain.made", NULL, 3);
+    store_unclaimed(queue, "acme", "ordered.made", "k", 2);
+    store_unclaimed(queue, "acme", "paused.made", NULL, 4);
     apr_sleep(SEC(1) + 50000);
     check(9, 9, true, "all is due");
     paused->state = RH_SUBSCRIPTION_PAUSED;

@@ -63,21 +63,6 @@ static rh_subscription_t *subscribe(const char *tenant, bool ordered, int rate_l
     return subscription;
 }
 
-static rh_event_t *make_event(const char *tenant, const char *key)
-{
-    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
-
-    event->id = make_id();
-    event->tenant = tenant;
-    event->type = "a.b";
-    event->key = key;
-    event->time = apr_time_now();
-    event->data.data = "{}";
-    event->data.len = 2;
-    event->source = RH_SOURCE_CAPTURE;
-    return event;
-}
-
 #define JOB(jobs, i) APR_ARRAY_IDX(jobs, i, rh_job_t *)
 
 /** Commit events. @param limit jobs that are handed over @return how many are */
@@ -105,13 +90,13 @@ static int commit(rh_event_t *const *events, int count, int limit)
     return jobs->nelts;
 }
 
-/** Make events and leave them to a claim. */
-static void store_events(const char *tenant, const char *key, int count)
+/** Store events in one commit, leaving their deliveries to a claim. */
+static void store_together(const char *tenant, const char *key, int count)
 {
     rh_event_t **events = apr_palloc(pool, count * sizeof(*events));
 
     for (int i = 0; i < count; i++) {
-        events[i] = make_event(tenant, key);
+        events[i] = new_event(tenant, "a.b", key);
     }
     is_int(commit(events, count, 0), 0, "events are stored");
 }
@@ -177,7 +162,7 @@ static const rh_job_t *claim_this(const rh_event_t *event, const char *name)
 /** The older one of a key is sent again while the younger is being attempted, which fails. */
 static void test_resent_behind_a_failing_one(void)
 {
-    rh_event_t *older = make_event("resent", "k"), *younger = make_event("resent", "k");
+    rh_event_t *older = new_event("resent", "a.b", "k"), *younger = new_event("resent", "a.b", "k");
     const rh_job_t *first, *second;
 
     subscribe("resent", true, 0);
@@ -209,7 +194,7 @@ static void test_pace_of_ordered(void)
 
     subscribe("pace", true, 1);
     for (int i = 0; i < 5; i++) {
-        store_events("pace", apr_itoa(pool, i), 1);
+        store_together("pace", apr_itoa(pool, i), 1);
     }
     is_int(claim_jobs(&again)->nelts, 1, "an ordered subscription has its pace as well");
     ok(again > 0, "%s: which says when to come again", database);
@@ -225,13 +210,13 @@ static void test_cancelling_many(void)
     apr_interval_time_t again = 0;
     int rounds = 0;
 
-    store_events("gone", NULL, 1);
+    store_together("gone", NULL, 1);
     settle(JOB(claim_jobs(NULL), 0), RH_SETTLE_GONE);
     rh_store_subscription_get(store, "gone", one->id, pool, &row);
     is(rh_subscription_state_name(row->state), "gone", "a subscription is gone");
     run_sql("UPDATE @subscription SET state = 'active' WHERE tenant = 'gone'");
     for (int i = 0; i < 10; i++) {
-        store_events("gone", NULL, 500);
+        store_together("gone", NULL, 500);
     }
     run_sql("UPDATE @subscription SET state = 'gone' WHERE tenant = 'gone'");
     do {
@@ -244,7 +229,7 @@ static void test_cancelling_many(void)
 /** A person sends a delivery again while its last attempt is being made. */
 static void test_resent_in_flight(void)
 {
-    rh_event_t *event = make_event("flight", NULL);
+    rh_event_t *event = new_event("flight", "a.b", NULL);
     const rh_job_t *job;
 
     subscribe("flight", false, 0);
@@ -269,7 +254,7 @@ static void test_resent_in_flight(void)
 static void test_another_target(void)
 {
     rh_subscription_t *one = subscribe("moved", false, 0), *row = NULL;
-    rh_event_t *event = make_event("moved", NULL);
+    rh_event_t *event = new_event("moved", "a.b", NULL);
 
     run_sql("UPDATE @subscription_stat SET paused_until = 9000000000000, failing_since = 1"
             " WHERE tenant = 'moved'");
@@ -289,7 +274,7 @@ static void test_another_target(void)
 
 static void test_known_already(void)
 {
-    rh_event_t *event = make_event("known", NULL);
+    rh_event_t *event = new_event("known", "a.b", NULL);
 
     subscribe("known", false, 0);
     is_int(commit(&event, 1, 5), 1, "a delivery is handed over");
@@ -328,7 +313,7 @@ static void test_two_replays(void)
 
     run_sql("UPDATE @subscription SET state = 'paused' WHERE tenant = 'twice'");
     for (int i = 0; i < 4; i++) {
-        store_events("twice", NULL, 500);
+        store_together("twice", NULL, 500);
     }
     run_sql("UPDATE @subscription SET state = 'active' WHERE tenant = 'twice'");
     pthread_barrier_init(&barrier, NULL, 2);
@@ -448,7 +433,7 @@ static void test_partitions(void)
 
     subscribe("parts", false, 0);
     run_sql(DROP_PARTITIONS("p.until_ms > @now_ms()"));
-    event = make_event("parts", NULL);
+    event = new_event("parts", "a.b", NULL);
     is_int(commit(&event, 1, 5), 1,
            "partitions that housekeeping did not make are made by a commit");
     queue->release(queue, LEASE, pool);

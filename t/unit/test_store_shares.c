@@ -15,39 +15,6 @@ static const char *database;
 static rh_store_t *store;
 static rh_queue_t *queue;
 
-static void subscribe(const char *tenant)
-{
-    rh_subscription_t *subscription = new_subscription(tenant);
-
-    if (rh_store_subscription_create(store, subscription, 100000, pool) != APR_SUCCESS) {
-        ok(false, "%s: a subscription is made", database);
-    }
-}
-
-/** Store events of a tenant, leaving their deliveries to a claim. */
-static void store_events(const char *tenant, int count)
-{
-    rh_claim_t none = {.lease = 1};
-    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
-    int waiting = 0;
-
-    for (int i = 0; i < count; i++) {
-        rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
-        rh_commit_t item = {0}, *items[] = {&item};
-
-        event->id = make_id();
-        event->tenant = tenant;
-        event->type = "thing.made";
-        event->time = apr_time_now();
-        event->data.data = "{}";
-        event->data.len = 2;
-        item.event = event;
-        if (queue->commit(queue, items, 1, &none, pool, jobs, &waiting) != APR_SUCCESS) {
-            ok(false, "%s: an event is stored", database);
-        }
-    }
-}
-
 /** Claim, and count the jobs. @param of receives how many are the tenant's; @param seen the
  * subscriptions that got any; both may be NULL */
 static int claim_jobs(int limit, const char *tenant, int *of, apr_hash_t *seen)
@@ -106,21 +73,21 @@ static void run_all(const char *driver, const char *params)
     store = rh_store_make(pool, source[0]);
     queue = rh_queue_make(pool, source[1]);
     for (int i = 0; i < NOISY_SUBSCRIPTIONS; i++) {
-        subscribe("noisy");
+        subscribe_to(store, "noisy", "*");
     }
     for (int i = 0; i < 2; i++) {
-        subscribe("also");
-        subscribe("small");
+        subscribe_to(store, "also", "*");
+        subscribe_to(store, "small", "*");
     }
-    store_events("noisy", NOISY_EVENTS);
-    store_events("small", 4);
+    store_unclaimed(queue, "noisy", "thing.made", NULL, NOISY_EVENTS);
+    store_unclaimed(queue, "small", "thing.made", NULL, 4);
     first = claims_until("small", 4, 4);
     ok(first > 0, "%s: a claim of four soon has one of a tenant behind %d older deliveries (%d)",
        database, NOISY_SUBSCRIPTIONS * NOISY_EVENTS, first);
-    store_events("also", 2);
+    store_unclaimed(queue, "also", "thing.made", NULL, 2);
     first = claims_until("also", 1, 8);
     ok(first > 0, "%s: and so have claims of a single one (%d)", database, first);
-    store_events("small", 2);
+    store_unclaimed(queue, "small", "thing.made", NULL, 2);
     claim_jobs(16, "small", &of, NULL);
     ok(of >= 4, "%s: tenants get equal shares, whatever they have: %d of 16", database, of);
     for (int n = 0; n < 2 * NOISY_SUBSCRIPTIONS * NOISY_EVENTS / 64; n++) {

@@ -15,36 +15,6 @@ static const char *database;
 static rh_store_t *store;
 static rh_queue_t *queue;
 
-static void subscribe(const char *tenant)
-{
-    rh_subscription_t *subscription = new_subscription(tenant);
-
-    if (rh_store_subscription_create(store, subscription, 100000, pool) != APR_SUCCESS) {
-        ok(false, "%s: a subscription is made", database);
-    }
-}
-
-/** Store an event, leaving its deliveries to a claim. */
-static void store_event(const char *tenant)
-{
-    rh_claim_t none = {0};
-    apr_array_header_t *jobs = apr_array_make(pool, 1, sizeof(rh_job_t *));
-    rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
-    rh_commit_t item = {0}, *items[] = {&item};
-    int waiting = 0;
-
-    event->id = make_id();
-    event->tenant = tenant;
-    event->type = "a.b";
-    event->time = apr_time_now();
-    event->data.data = "{}";
-    event->data.len = 2;
-    item.event = event;
-    if (queue->commit(queue, items, 1, &none, pool, jobs, &waiting) != APR_SUCCESS) {
-        ok(false, "%s: an event is stored", database);
-    }
-}
-
 /** Claim once, and settle nothing. @param of counts the jobs of tenants "greedy", "modest", "zeal"
  */
 static int claim(int of[3])
@@ -71,17 +41,17 @@ static void test_two_tenants(void)
     int of[3], total = 0, claims = 0, got;
 
     for (int i = 0; i < SUBSCRIPTIONS; i++) {
-        subscribe("greedy");
+        subscribe_to(store, "greedy", "*");
     }
-    subscribe("modest");
-    subscribe("zeal");
+    subscribe_to(store, "modest", "*");
+    subscribe_to(store, "zeal", "*");
     for (int i = 0; i < EVENTS; i++) {
-        store_event("greedy");
+        store_unclaimed(queue, "greedy", "a.b", NULL, 1);
     }
     /* A moment later: they are not among those that have been due for the longest time. */
     apr_sleep(apr_time_from_msec(20));
-    store_event("modest");
-    store_event("zeal");
+    store_unclaimed(queue, "modest", "a.b", NULL, 1);
+    store_unclaimed(queue, "zeal", "a.b", NULL, 1);
     got = claim(of);
     ok(of[1] == 1 && of[2] == 1,
        "%s: however much one tenant has, the first claim has the others' "

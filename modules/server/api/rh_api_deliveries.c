@@ -4,6 +4,7 @@
 #include "rh_instruments.h"
 
 #include "rh_event_type.h"
+#include "rh_matching.h"
 #include "rh_time.h"
 #include "rh_uuid.h"
 
@@ -278,7 +279,7 @@ static const char *default_type(rh_api_t *api, const rh_subscription_t *subscrip
         for (j = 0; j < types->nelts; j++) {
             const char *type = APR_ARRAY_IDX(types, j, rh_catalogue_type_t *)->type;
 
-            if (rh_event_type_match(pattern, type)) {
+            if (rh_matching_covers(pattern, type)) {
                 return type;
             }
         }

@@ -3,6 +3,7 @@
 #include "rh_api.h"
 
 #include "rh_event_type.h"
+#include "rh_matching.h"
 
 #define SCHEMA_TYPE "application/schema+json"
 /** Of how many events, the newest, a schema is inferred, and of how many bytes of data. */
@@ -16,8 +17,8 @@ static bool add_sample(rh_api_t *api, rh_json_inference_t *inference, const rh_e
     apr_pool_t *scratch;
     bool more = true;
 
-    if (event->source == RH_SOURCE_TEST ||
-        (event->reason && !rh_server_breaks_schema(event) && strcmp(event->reason, "hops") != 0)) {
+    if (event->source == RH_SOURCE_TEST || (event->reason && !rh_server_breaks_schema(event) &&
+                                            strcmp(event->reason, RH_REASON_HOPS) != 0)) {
         return true;
     }
     apr_pool_create(&scratch, api->r->pool);

@@ -9,6 +9,7 @@
 #include "rh_server.h"
 
 #include "rh_hops.h"
+#include "rh_matching.h"
 
 #include <openssl/rand.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static int make_key(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
 /** Have an event recorded that is not sent; the first of a virtual host in each child is logged. */
 static void stop_here(request_rec *r, rh_server_config_t *config, rh_event_t *event)
 {
-    event->reason = "hops";
+    event->reason = RH_REASON_HOPS;
     rh_metrics_count(config->metrics, RH_COUNT_EVENTS_LOOPED);
     if (__atomic_exchange_n(&config->hops_warned, 1, __ATOMIC_RELAXED) == 0) {
         rh_log(&config->log, RH_LOG_WARN, APR_SUCCESS, "RH0315",

@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Events, with their deliveries, in one commit. */
-#include "rh_event_type.h"
+#include "rh_matching.h"
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
@@ -36,6 +36,9 @@ static const char *items_json(rh_commit_t *const *items, int count, apr_pool_t *
         rh_rows_optional(&rows, "traceparent", event->traceparent);
         rh_rows_number(&rows, "time", rh_store_ms(event->time));
         rh_rows_text(&rows, "source", rh_event_source_name(event->source));
+        if (rh_matching_sends(event)) {
+            rh_rows_number(&rows, "sent", 1);
+        }
         rh_rows_bytes(&rows, "data", event->data.data, event->data.len);
         if (event->previous.data) {
             rh_rows_bytes(&rows, "previous", event->previous.data, event->previous.len);
@@ -48,7 +51,7 @@ static const char *items_json(rh_commit_t *const *items, int count, apr_pool_t *
     return rh_rows_end(&rows);
 }
 
-/** Every pattern that reaches a tenant's type, each pair of these once. */
+/** The patterns that cover the types of events that are sent: one row each, per tenant and type. */
 static const char *targets_json(rh_commit_t *const *items, int count, apr_pool_t *pool)
 {
     apr_hash_t *seen = apr_hash_make(pool);
@@ -62,11 +65,11 @@ static const char *targets_json(rh_commit_t *const *items, int count, apr_pool_t
         const char *pair = apr_pstrcat(pool, event->type, " ", event->tenant, NULL);
         apr_array_header_t *patterns;
 
-        if (apr_hash_get(seen, pair, APR_HASH_KEY_STRING)) {
+        if (!rh_matching_sends(event) || apr_hash_get(seen, pair, APR_HASH_KEY_STRING)) {
             continue;
         }
         apr_hash_set(seen, pair, APR_HASH_KEY_STRING, pair);
-        patterns = rh_event_type_patterns(pool, event->type);
+        patterns = rh_matching_patterns(pool, event->type);
         for (j = 0; j < patterns->nelts; j++) {
             rh_rows_next(&rows);
             rh_rows_text(&rows, "tenant", event->tenant);

@@ -5,9 +5,9 @@
  * also moves the row on. So a process that dies in between leaves no chunk half made, and another
  * one goes on; and what waits for the commit is not made to wait for thousands of rows.
  */
-#include "rh_event_type.h"
-#include "rh_json.h"
+#include "rh_matching.h"
 #include "rh_queue_private.h"
+#include "rh_rows.h"
 
 /** Columns of rh_sql_expand_next. */
 enum { NEXT_TENANT, NEXT_EVENT, NEXT_AFTER, NEXT_UNTIL, NEXT_CREATED_AT, NEXT_TYPE };
@@ -17,24 +17,11 @@ typedef struct expand_t {
     bool found;
 } expand_t;
 
-static const char *patterns_json(const char *type, apr_pool_t *pool)
-{
-    apr_array_header_t *patterns = rh_event_type_patterns(pool, type);
-    struct json_object *tree = rh_json_own(pool, json_object_new_array());
-    apr_size_t len;
-
-    for (int i = 0; i < patterns->nelts; i++) {
-        json_object_array_add(tree,
-                              json_object_new_string(APR_ARRAY_IDX(patterns, i, const char *)));
-    }
-    return rh_json_text(pool, tree, &len);
-}
-
 /** Make a chunk's deliveries. @param end receives where it ends; NULL: it is the last one */
 static apr_status_t make_chunk(rh_db_t *db, const char **row, apr_pool_t *pool, const char **end)
 {
     const char *tenant = row[NEXT_TENANT], *event = row[NEXT_EVENT], *after = row[NEXT_AFTER];
-    const char *patterns = patterns_json(row[NEXT_TYPE], pool);
+    const char *patterns = rh_rows_strings(pool, rh_matching_patterns(pool, row[NEXT_TYPE]));
     const char *bounds[] = {patterns, tenant, after, row[NEXT_UNTIL]};
     apr_array_header_t *rows;
     apr_status_t status = rh_db_select(db, &rh_sql_expand_end, 4, bounds, pool, &rows);

@@ -30,7 +30,8 @@ extern const rh_statement_t rh_sql_subscription_state;
 /** (tenant, delivery) */
 extern const rh_statement_t rh_sql_redeliver_queue, rh_sql_redeliver_delivery;
 /** Events that never were on their way to the subscription get a delivery, its state `cancelled`
- * until it is queued: (tenant, subscription, lowest event id, event id to end before) */
+ * until it is queued: (tenant, subscription, lowest event id, event id to end before,
+ * sources, ranges of types) */
 extern const rh_statement_t rh_sql_replay_missing;
 /** Likewise; rows: how many there are. */
 extern const rh_statement_t rh_sql_replay_count_missing;

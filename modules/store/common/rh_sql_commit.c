@@ -23,7 +23,7 @@ const rh_statement_t rh_sql_commit = {
     "WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),"
     " item AS MATERIALIZED (SELECT * FROM json_to_recordset(%s::json) AS i(n integer, id uuid,"
     " tenant text, type text, key text, client_id text, traceparent text, time bigint,"
-    " source text, data text, previous text, reason text, hops integer)),"
+    " source text, sent integer, data text, previous text, reason text, hops integer)),"
     " fresh AS (INSERT INTO resthooks.idempotency (tenant, client_id, event_id, created_at)"
     " SELECT DISTINCT ON (i.tenant COLLATE \"C\", i.client_id COLLATE \"C\")"
     " i.tenant, i.client_id, i.id, clock.at"
@@ -62,7 +62,7 @@ const rh_statement_t rh_sql_commit = {
     " WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place)),"
     " sent AS MATERIALIZED (SELECT i.n, i.id, i.tenant, i.type, i.key"
     " FROM stored JOIN item i ON i.id = stored.id"
-    " WHERE i.source <> 'observed' AND coalesce(i.reason, '') <> 'hops'),"
+    " WHERE i.sent = 1),"
     " expanding AS (INSERT INTO resthooks.expansion"
     " (tenant, event_id, after_id, until_id, created_at)"
     " SELECT i.tenant, i.id, w.after_id, w.until_id, clock.at"
@@ -94,7 +94,7 @@ const rh_statement_t rh_sql_commit = {
     "(SELECT value ->> 'n' AS n, value ->> 'id' AS id, value ->> 'tenant' AS tenant,"              \
     " value ->> 'type' AS type, value ->> 'key' AS key, value ->> 'client_id' AS client_id,"       \
     " value ->> 'traceparent' AS traceparent, value ->> 'time' AS time,"                           \
-    " value ->> 'source' AS source, value ->> 'data' AS data,"                                     \
+    " value ->> 'source' AS source, value ->> 'sent' AS sent, value ->> 'data' AS data,"           \
     " value ->> 'previous' AS previous, value ->> 'reason' AS reason,"                             \
     " coalesce(value ->> 'hops', 0) AS hops FROM json_each(%s)) AS i"
 
@@ -134,7 +134,7 @@ const rh_statement_t rh_sql_commit_is_wide = {
     " CROSS JOIN resthooks_subscription_event e ON e.tenant = p.tenant AND e.pattern = p.pattern"  \
     " AND e.subscription_id <= p.last) AS r) "
 
-#define IS_SENT "i.source <> 'observed' AND coalesce(i.reason, '') <> 'hops'"
+#define IS_SENT "i.sent = 1"
 
 /* Before the events: those that are there already are being expanded, or have been. */
 const rh_statement_t rh_sql_commit_expansions = {

@@ -60,25 +60,22 @@ const rh_statement_t rh_sql_replay_lock = {
     " AND NOT EXISTS (SELECT 1 FROM " S "expansion x WHERE x.tenant = e.tenant"                    \
     " AND x.event_id = e.id AND x.after_id < s.id AND x.until_id >= s.id)"
 
-/* (tenant, subscription, lowest event id, event id to end before): events that should have had a
- * delivery. */
+/* Events that should have had a delivery: (tenant, subscription, lowest event id, event id to end
+ * before, sources, ranges of types). The last two are JSON of rh_matching.h's. */
 #define PGSQL_MISSING                                                                              \
     " FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant"                 \
     " WHERE s.tenant = %s AND s.id = %s::uuid AND e.id >= %s::uuid AND e.id < %s::uuid"            \
-    " AND e.source NOT IN ('test', 'observed')"                                                    \
-    " AND EXISTS (SELECT 1 FROM resthooks.subscription_event p WHERE p.tenant = s.tenant"          \
-    " AND p.subscription_id = s.id AND p.pattern = ANY (resthooks.patterns(e.type)))"              \
+    " AND e.source IN (SELECT json_array_elements_text(%s::json))"                                 \
+    " AND EXISTS (SELECT 1 FROM json_to_recordset(%s::json) AS p(low text, high text)"             \
+    " WHERE e.type >= p.low AND e.type < p.high)"                                                  \
     " AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant"                \
     " AND d.event_id = e.id AND d.subscription_id = s.id)" NOT_EXPANDING("resthooks.")
 #define SQLITE_MISSING                                                                             \
     " FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant"                 \
     " WHERE s.tenant = %s AND s.id = %s AND e.id >= %s AND e.id < %s"                              \
-    " AND e.source NOT IN ('test', 'observed')"                                                    \
-    " AND EXISTS (SELECT 1 FROM resthooks_subscription_event p WHERE p.tenant = s.tenant"          \
-    " AND p.subscription_id = s.id AND (p.pattern IN ('*', e.type)"                                \
-    " OR (substr(p.pattern, -2) = '.*'"                                                            \
-    " AND substr(e.type, 1, length(p.pattern) - 1) = substr(p.pattern, 1, length(p.pattern) - "    \
-    "1))))"                                                                                        \
+    " AND e.source IN (SELECT value FROM json_each(%s))"                                           \
+    " AND EXISTS (SELECT 1 FROM json_each(%s) AS p"                                                \
+    " WHERE e.type >= p.value ->> 'low' AND e.type < p.value ->> 'high')"                          \
     " AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d INDEXED BY resthooks_delivery_event"      \
     " WHERE d.tenant = e.tenant AND d.event_id = e.id AND d.subscription_id = "                    \
     "s.id)" NOT_EXPANDING("resthooks_")

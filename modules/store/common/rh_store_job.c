@@ -181,9 +181,14 @@ static apr_status_t replay_chunk(rh_db_t *db, chunk_t *chunk, const char **row,
     chunk->running = rows->nelts > 0;
     chunk->cursor = chunk->running ? rh_row(rows, 0)[0] : end;
     if (any) {
-        const char *missing[] = {row[JOB_TENANT], subscription, row[JOB_CURSOR], chunk->cursor};
+        const char *missing[] = {row[JOB_TENANT], subscription, row[JOB_CURSOR],
+                                 chunk->cursor,   NULL,         NULL};
 
-        status = rh_db_execute(db, &rh_sql_replay_missing, 4, missing, pool, NULL);
+        status =
+            rh_store_replayed(db, row[JOB_TENANT], subscription, pool, &missing[4], &missing[5]);
+        if (status == APR_SUCCESS) {
+            status = rh_db_execute(db, &rh_sql_replay_missing, 6, missing, pool, NULL);
+        }
     }
     if (status == APR_SUCCESS) {
         const char *args[] = {row[JOB_TENANT], row[JOB_CURSOR], chunk->cursor, subscription,

@@ -59,6 +59,14 @@ apr_status_t rh_store_send_again(rh_db_t *db, const char *tenant, const char *id
 apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *subscription_id,
                                  apr_pool_t *pool);
 
+/**
+ * What a replay looks for to make deliveries that a subscription never had, as JSON for SQL:
+ * @param sources receives names of events' sources
+ * @param types receives ranges of types, [{"low", "high"}], that its patterns cover
+ */
+apr_status_t rh_store_replayed(rh_db_t *db, const char *tenant, const char *subscription_id,
+                               apr_pool_t *pool, const char **sources, const char **types);
+
 /** Decimal text of a number. */
 const char *rh_store_number(apr_pool_t *pool, apr_int64_t number);
 

@@ -1,5 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* What a person sends: again, a range of events again, a test. */
+#include "rh_matching.h"
+#include "rh_rows.h"
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
@@ -96,6 +98,44 @@ apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *su
     return status == APR_SUCCESS ? subscription_active(db, &what, pool) : status;
 }
 
+/** The sources of events that a replay makes deliveries of, as JSON. */
+static const char *replayed_sources(apr_pool_t *pool)
+{
+    apr_array_header_t *sources = apr_array_make(pool, RH_SOURCE_COUNT, sizeof(const char *));
+
+    for (int i = 0; i < RH_SOURCE_COUNT; i++) {
+        if (rh_matching_replays((rh_event_source_t)i)) {
+            APR_ARRAY_PUSH(sources, const char *) = rh_event_source_name((rh_event_source_t)i);
+        }
+    }
+    return rh_rows_strings(pool, sources);
+}
+
+apr_status_t rh_store_replayed(rh_db_t *db, const char *tenant, const char *subscription_id,
+                               apr_pool_t *pool, const char **sources, const char **types)
+{
+    apr_array_header_t *rows;
+    rh_rows_t ranges;
+    apr_status_t status = rh_db_fetch(
+        db, RH_QUERY(subscription_patterns, .tenant = tenant, .id = subscription_id), pool, &rows);
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    rh_rows_begin(&ranges, pool);
+    for (int i = 0; i < rows->nelts; i++) {
+        const char *low, *high;
+
+        rh_matching_range(pool, RH_ROW(subscription_patterns, rows, i)->pattern, &low, &high);
+        rh_rows_next(&ranges);
+        rh_rows_text(&ranges, "low", low);
+        rh_rows_text(&ranges, "high", high);
+    }
+    *types = rh_rows_end(&ranges);
+    *sources = replayed_sources(pool);
+    return APR_SUCCESS;
+}
+
 /** Add what a statement counts. */
 static apr_status_t count(rh_db_t *db, send_t *what, const rh_statement_t *statement, int n,
                           const char *const *args, apr_pool_t *pool)
@@ -112,14 +152,17 @@ static apr_status_t count(rh_db_t *db, send_t *what, const rh_statement_t *state
 static apr_status_t count_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     send_t *what = baton;
-    const char *missing[] = {what->tenant, what->id, what->lowest, what->end};
+    const char *missing[] = {what->tenant, what->id, what->lowest, what->end, NULL, NULL};
     const char *args[] = {what->tenant, what->id,  what->lowest,
                           what->lowest, what->end, replayed_states(what)};
     apr_status_t status = subscription_active(db, what, pool);
 
     what->queued = 0;
     if (status == APR_SUCCESS && what->any) {
-        status = count(db, what, &rh_sql_replay_count_missing, 4, missing, pool);
+        status = rh_store_replayed(db, what->tenant, what->id, pool, &missing[4], &missing[5]);
+    }
+    if (status == APR_SUCCESS && what->any) {
+        status = count(db, what, &rh_sql_replay_count_missing, 6, missing, pool);
     }
     if (status == APR_SUCCESS) {
         status = count(db, what, &rh_sql_replay_count, 6, args, pool);

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Subscriptions: what the API reads and changes of them. */
 #include "rh_event_type.h"
+#include "rh_matching.h"
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 #include "rh_subscription_members.h"
@@ -148,13 +149,13 @@ apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, co
     return status;
 }
 
-/** The patterns that reach a type, as JSON; of what is not a type, itself. */
+/** The patterns that cover a type, as JSON; a pattern is covered by itself. */
 static const char *patterns_json(apr_pool_t *pool, const char *event)
 {
     apr_array_header_t *one;
 
     if (rh_event_type_valid(event, strlen(event))) {
-        return rh_rows_strings(pool, rh_event_type_patterns(pool, event));
+        return rh_rows_strings(pool, rh_matching_patterns(pool, event));
     }
     one = apr_array_make(pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(one, const char *) = event;

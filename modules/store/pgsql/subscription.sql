@@ -31,6 +31,11 @@ INSERT INTO resthooks.subscription_event (tenant, subscription_id, pattern, posi
  SELECT :tenant, :id::uuid, p.pattern, p.position
  FROM json_array_elements_text(:patterns::json) WITH ORDINALITY AS p(pattern, position);
 
+-- name: subscription_patterns
+-- returns: pattern
+SELECT e.pattern FROM resthooks.subscription_event e
+ WHERE e.tenant = :tenant AND e.subscription_id = :id::uuid;
+
 -- name: subscription_events_delete
 DELETE FROM resthooks.subscription_event WHERE tenant = :tenant AND subscription_id = :id::uuid;
 

@@ -24,6 +24,11 @@ SELECT count(*) AS count FROM resthooks_subscription WHERE tenant = :tenant;
 INSERT INTO resthooks_subscription_event (tenant, subscription_id, pattern, position)
  SELECT :tenant, :id, p.value, p.key + 1 FROM json_each(:patterns) AS p;
 
+-- name: subscription_patterns
+-- returns: pattern
+SELECT e.pattern FROM resthooks_subscription_event e
+ WHERE e.tenant = :tenant AND e.subscription_id = :id;
+
 -- name: subscription_events_delete
 DELETE FROM resthooks_subscription_event WHERE tenant = :tenant AND subscription_id = :id;
 
