@@ -168,6 +168,25 @@ is_(found("source=capture"), [], "of which there may be none")
 answer = finder.get("/events?q=aDA%202%25")
 is_([row["id"] for row in answer.json], [ids[2]], "and by a text in their data, whatever its case")
 ok(re.fullmatch(r"\S+Z/\S+Z", answer.headers["X-Hook-Searched"]), "the span of time is named")
+
+# The same of deliveries: by what is in their events.
+one = finder.get("/subscriptions").json[0]["id"]
+
+
+def of_events(path):
+    answer = finder.get(path)
+    return [row["event_id"] for row in answer.json] if answer.status == 200 else answer
+
+
+for path in ("/deliveries?", f"/subscriptions/{one}/deliveries?"):
+    is_(of_events(path + "key=k1"), [matched], "deliveries are found by their event's key")
+    is_(of_events(path + "key=k2"), [], "an event without one shows none")
+    is_(of_events(path + "source=publish"), [matched], "by its source")
+    is_(of_events(path + "q=%22N%22&state=delivered&source=sql"), [], "by everything together")
+    answer = finder.get(path + "q=%22N%22")
+    is_([row["event_id"] for row in answer.json], [matched], "and by a text in its data")
+    ok(re.fullmatch(r"\S+Z/\S+Z", answer.headers["X-Hook-Searched"]), "within a time that is named")
+is_(finder.get("/deliveries?source=x").status, 400, "a bad source is refused")
 is_([finder.get("/events?" + bad).status for bad in ("source=x", "unmatched=1")], [400, 400],
     "bad values are refused")
 done_testing()

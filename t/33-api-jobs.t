@@ -55,6 +55,16 @@ ok(wait_until(lambda: len(ids("/bad")) == COUNT, 300), "and all arrive now")
 ok(not receiver.received("/good"), "those alone")
 is_(failed(), 0, "none is failed any more")
 
+# By what is in the events.
+done = api.post("/deliveries/redeliver", {"filter": {"q": '"ID": 7}', "subscription": bad["id"]},
+                                          "dry_run": True}).json["matching"]
+is_(done, 1, "a filter may look into the events")
+receiver.clear()
+answer = api.post("/deliveries/redeliver", {"filter": {"key": "8", "source": "publish"}})
+ok(wait_until(lambda: api.get(answer.headers["Location"]).json["state"] == "done", 300),
+   "which a job does, too")
+ok(wait_until(lambda: ids("/bad") == ids("/good") == {8}, 300), "and it sends what it found")
+
 # A replay of everything.
 receiver.clear()
 answer = api.post(f"/subscriptions/{good['id']}/replay",

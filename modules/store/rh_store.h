@@ -131,13 +131,19 @@ apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
 apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool, rh_event_t **row);
 
+/** What is looked for in events, without an index: from and to bound what is read. NULL members do
+ * not restrict. */
+typedef struct rh_search_t {
+    const char *key;
+    const char *sources; /**< JSON array of rh_event_source_name's */
+    const char *text;    /**< in the data, whatever its case */
+} rh_search_t;
+
 /** What a list of events shows; NULL and zero members do not restrict. */
 typedef struct rh_event_filter_t {
-    const char *type, *key;
-    const char *sources; /**< JSON array of rh_event_source_name's; NULL: all */
-    bool unmatched;      /**< only events that have no delivery */
-    const char *text;    /**< only events with this in their data, whatever its case: reads all data
-                              between from and to */
+    const char *type;
+    rh_search_t search;
+    bool unmatched;      /**< only events that have no delivery: searched for as well */
     apr_time_t from, to; /**< microseconds */
 } rh_event_filter_t;
 
@@ -154,6 +160,7 @@ typedef struct rh_delivery_filter_t {
     const char *type;
     int state;                   /**< rh_delivery_state_t, -1: all */
     int status_from, status_end; /**< last status code from … to below; 0: no answer came */
+    rh_search_t search;          /**< in their events */
     apr_time_t from, to;
 } rh_delivery_filter_t;
 

@@ -192,4 +192,12 @@ bool rh_api_uuid_parameter(rh_api_t *api);
 /** conf/openapi.json; made by the build. "@BASE@" stands for the base path. */
 extern const char rh_openapi_json[];
 
+/* ---- rh_api_search.c ---- */
+
+/** Read the parameters key, source and q; a bad one is a problem 400. @return true if any is set */
+bool rh_api_read_search(rh_api_t *api, rh_search_t *search);
+
+/** Bound the time in which something is looked for, and name it in the response. */
+void rh_api_bound_search(rh_api_t *api, apr_time_t *from, apr_time_t *to);
+
 #endif

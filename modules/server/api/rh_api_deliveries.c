@@ -74,6 +74,9 @@ void rh_api_read_delivery_filter(rh_api_t *api, rh_delivery_filter_t *filter)
     if (filter->type && !rh_event_type_valid(filter->type, strlen(filter->type))) {
         rh_problem_set(api->problem, 400, "The parameter event must be an event type.");
     }
+    if (rh_api_read_search(api, &filter->search)) {
+        rh_api_bound_search(api, &filter->from, &filter->to);
+    }
 }
 
 int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)

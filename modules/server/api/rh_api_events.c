@@ -12,8 +12,6 @@
 
 /** A page of the list ends once its events reach about this size; the next page continues. */
 #define MAX_PAGE_BYTES (1024 * 1024)
-/** The span of time in which a text is looked for. */
-#define MAX_SEARCH apr_time_from_sec(7 * 86400)
 /** Approximate size of an event without its data, and of each of its deliveries. */
 #define EVENT_BYTES 500
 #define DELIVERY_BYTES 450
@@ -72,53 +70,16 @@ static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct jso
     return APR_SUCCESS;
 }
 
-/** The sources that the parameter `source` names, as a JSON array: what is observed is captured. */
-static const char *read_sources(rh_api_t *api, const char *source)
-{
-    static const char *const names[] = {"publish", "sql", "test"};
-
-    if (strcmp(source, "capture") == 0) {
-        return "[\"capture\",\"observed\"]";
-    }
-    for (apr_size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(source, names[i]) == 0) {
-            return apr_pstrcat(api->r->pool, "[\"", names[i], "\"]", NULL);
-        }
-    }
-    rh_problem_set(api->problem, 400,
-                   "The parameter source must be capture, publish, sql or test.");
-    return NULL;
-}
-
-/** A text is looked for in a bounded span of time, which the response names. */
-static void bound_search(rh_api_t *api, rh_event_filter_t *filter)
-{
-    apr_time_t now = apr_time_now();
-
-    if (filter->to == 0 || filter->to > now) {
-        filter->to = now + apr_time_from_sec(60);
-    }
-    if (filter->from < filter->to - MAX_SEARCH) {
-        filter->from = filter->to - MAX_SEARCH;
-    }
-    apr_table_setn(api->r->headers_out, "X-Hook-Searched",
-                   apr_pstrcat(api->r->pool, rh_time_format(api->r->pool, filter->from), "/",
-                               rh_time_format(api->r->pool, filter->to), NULL));
-}
-
 /** Read the parameters of the list; a bad one is a problem 400. */
 static void read_event_filter(rh_api_t *api, rh_event_filter_t *filter)
 {
     const char *type = apr_table_get(api->query, "type");
     const char *event = apr_table_get(api->query, "event");
-    const char *source = apr_table_get(api->query, "source");
     const char *unmatched = apr_table_get(api->query, "unmatched");
 
     filter->from = rh_api_time(api, "from");
     filter->to = rh_api_time(api, "to");
     filter->type = type ? type : event;
-    filter->key = apr_table_get(api->query, "key");
-    filter->text = apr_table_get(api->query, "q");
     if (type && event) {
         rh_problem_set(api->problem, 400, "type and event are aliases; give only one.");
     }
@@ -126,16 +87,12 @@ static void read_event_filter(rh_api_t *api, rh_event_filter_t *filter)
         rh_problem_set(api->problem, 400, "The parameter %s must be an event type.",
                        event ? "event" : "type");
     }
-    filter->sources = source ? read_sources(api, source) : NULL;
     filter->unmatched = unmatched && strcmp(unmatched, "true") == 0;
     if (unmatched && !filter->unmatched && strcmp(unmatched, "false") != 0) {
         rh_problem_set(api->problem, 400, "The parameter unmatched must be true or false.");
     }
-    if (filter->text && !*filter->text) {
-        filter->text = NULL;
-    }
-    if (filter->text) {
-        bound_search(api, filter);
+    if (rh_api_read_search(api, &filter->search) || filter->unmatched) {
+        rh_api_bound_search(api, &filter->from, &filter->to);
     }
 }
 

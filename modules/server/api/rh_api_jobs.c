@@ -119,8 +119,8 @@ int rh_api_job_cancel(rh_api_t *api)
 /** Take a filter's members for the parameters of GET /deliveries, which are the same. */
 static void read_filter(rh_api_t *api, struct json_object *filter)
 {
-    static const char *const names[] = {"subscription", "state", "event", "status",
-                                        "from",         "to",    NULL};
+    static const char *const names[] = {"subscription", "state", "event",  "status", "from",
+                                        "to",           "key",   "source", "q",      NULL};
 
     if (!json_object_is_type(filter, json_type_object)) {
         rh_problem_field(api->problem, "filter", "must be a JSON object");

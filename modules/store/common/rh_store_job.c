@@ -63,6 +63,9 @@ static const char *write_spec(apr_pool_t *pool, const rh_delivery_filter_t *filt
     json_object_object_add(tree, "state", json_object_new_int(filter->state));
     json_object_object_add(tree, "status_from", json_object_new_int(filter->status_from));
     json_object_object_add(tree, "status_end", json_object_new_int(filter->status_end));
+    json_object_object_add(tree, "key", rh_json_new_text(filter->search.key));
+    json_object_object_add(tree, "sources", rh_json_new_text(filter->search.sources));
+    json_object_object_add(tree, "text", rh_json_new_text(filter->search.text));
     json_object_object_add(tree, "from", json_object_new_int64(filter->from));
     json_object_object_add(tree, "to", json_object_new_int64(filter->to));
     return rh_json_text(pool, tree, &len);
@@ -215,6 +218,9 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const char **ro
     filter.state = (int)spec_number(spec, "state");
     filter.status_from = (int)spec_number(spec, "status_from");
     filter.status_end = (int)spec_number(spec, "status_end");
+    filter.search.key = spec_text(spec, "key");
+    filter.search.sources = spec_text(spec, "sources");
+    filter.search.text = spec_text(spec, "text");
     filter.from = spec_number(spec, "from");
     filter.to = spec_number(spec, "to");
     status = rh_store_delivery_rows(db, row[JOB_TENANT], &filter, &page, pool, &rows);

@@ -53,6 +53,15 @@ apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const cha
     return status;
 }
 
+static bool is_search(const rh_search_t *search)
+{
+    return search->key || search->sources || search->text;
+}
+
+/** What the fragment event_search takes. */
+#define SEARCH_OF(filter)                                                                          \
+    .key = (filter)->search.key, .sources = (filter)->search.sources, .text = (filter)->search.text
+
 /** Fetch a page by the plainest statement that has all of the filter's conditions. */
 static apr_status_t fetch_events(rh_store_t *store, const char *tenant,
                                  const rh_event_filter_t *filter, const rh_page_t *page,
@@ -61,13 +70,12 @@ static apr_status_t fetch_events(rh_store_t *store, const char *tenant,
     const char *limit = rh_store_number(pool, page->limit), *lowest, *end;
 
     rh_store_range(pool, filter->from, filter->to, page->before, &lowest, &end);
-    if (filter->key || filter->sources || filter->unmatched || filter->text) {
+    if (is_search(&filter->search) || filter->unmatched) {
         return rh_store_fetch(store->source,
                               RH_QUERY(event_list_filtered, .tenant = tenant, .lowest = lowest,
                                        .end = end, .limit = limit, .type = filter->type,
-                                       .key = filter->key, .sources = filter->sources,
                                        .unmatched = filter->unmatched ? "1" : NULL,
-                                       .text = filter->text),
+                                       SEARCH_OF(filter)),
                               pool, rows);
     }
     if (filter->type) {
@@ -159,6 +167,13 @@ apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
     const char *limit = rh_store_number(pool, page->limit);
 
     *rows = apr_array_make(pool, 1, sizeof(const char **));
+    if (is_search(&filter->search)) {
+        return rh_db_fetch(db,
+                           RH_QUERY(delivery_list_searched, .tenant = tenant, .limit = limit,
+                                    .subscription_id = filter->subscription_id, PAGE_OF(filter, is),
+                                    SEARCH_OF(filter)),
+                           pool, rows);
+    }
     if (filter->subscription_id) {
         return rh_db_fetch(db,
                            RH_QUERY(delivery_list_subscription, .tenant = tenant, .limit = limit,
@@ -217,11 +232,11 @@ apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
 {
     conditions_t is = read_filter(filter, NULL, pool);
     apr_array_header_t *rows;
-    apr_status_t status =
-        rh_store_fetch(store->source,
-                       RH_QUERY(delivery_count, .tenant = tenant,
-                                .subscription_id = filter->subscription_id, PAGE_OF(filter, is)),
-                       pool, &rows);
+    apr_status_t status = rh_store_fetch(store->source,
+                                         RH_QUERY(delivery_count, .tenant = tenant,
+                                                  .subscription_id = filter->subscription_id,
+                                                  PAGE_OF(filter, is), SEARCH_OF(filter)),
+                                         pool, &rows);
 
     if (status == APR_SUCCESS) {
         *count = rh_db_number(RH_ROW(delivery_count, rows, 0)->count);

@@ -30,9 +30,8 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
 -- name: event_list_filtered
 -- Each condition holds where its parameter is NULL. The span of ids bounds what is read.
 -- returns: as event_get
-:event_page AND (:type IS NULL OR e.type = :type) AND (:key IS NULL OR e.key = :key)
- AND (:sources IS NULL OR e.source IN (SELECT json_array_elements_text(:sources::json)))
+:event_page AND (:type IS NULL OR e.type = :type)
  AND (:unmatched IS NULL OR NOT EXISTS (SELECT 1 FROM resthooks.delivery d
   WHERE d.tenant = e.tenant AND d.event_id = e.id))
- AND (:text IS NULL OR position(lower(:text) IN lower(e.data)) > 0)
+ AND :event_search
  ORDER BY e.id DESC LIMIT CAST(:limit AS integer);

@@ -28,6 +28,12 @@ d.id >= :lowest AND d.id < :end
  AND d.last_status_code >= CAST(:status_from AS integer)
  AND d.last_status_code < CAST(:status_end AS integer);
 
+-- fragment: event_search
+-- Each condition holds where its parameter is NULL.
+(:key IS NULL OR e.key = :key)
+ AND (:sources IS NULL OR e.source IN (SELECT value FROM json_each(:sources)))
+ AND (:text IS NULL OR instr(lower(e.data), lower(:text)) > 0);
+
 -- name: delivery_list
 -- returns: id, tenant, event_id, subscription_id, type, state, attempt_count, last_status_code,
 --   next_attempt_at, waiting_for, format, target_url, base_url, key, time, source, traceparent
@@ -50,11 +56,22 @@ SELECT :delivery_columns
  WHERE d.tenant = :tenant AND d.event_id = :event_id AND :delivery_page
  ORDER BY CAST(d.id AS text) DESC LIMIT CAST(:limit AS integer);
 
+-- name: delivery_list_searched
+-- The span of ids bounds what is read.
+-- returns: as delivery_list
+SELECT :delivery_columns FROM resthooks_delivery d :delivery_tables
+ WHERE d.tenant = :tenant AND :delivery_page
+ AND (:subscription_id IS NULL OR CAST(d.subscription_id AS text) = :subscription_id)
+ AND :event_search
+ ORDER BY d.id DESC LIMIT CAST(:limit AS integer);
+
 -- name: delivery_count
 -- returns: count
 SELECT count(*) AS count FROM resthooks_delivery d WHERE d.tenant = :tenant
  AND (:subscription_id IS NULL OR CAST(d.subscription_id AS text) = :subscription_id)
- AND :delivery_page;
+ AND :delivery_page
+ AND (coalesce(:key, :sources, :text) IS NULL OR EXISTS (SELECT 1 FROM resthooks_event e
+  WHERE e.tenant = d.tenant AND e.id = d.event_id AND :event_search));
 
 -- name: delivery_get
 -- returns: as delivery_list, data
