@@ -110,14 +110,17 @@ FNR == 1 && NR > 1 {
 }
 
 # The columns of a statement, those of "as" resolved.
-function columns_of(of_dialect, of_name,    list, word) {
+function columns_of(of_dialect, of_name,    i, list, word) {
     list = returns[of_dialect, of_name]
     if (list ~ /^ as /) {
         split(list, word, " ")
+        sub(/^ as [a-z0-9_]+/, "", list)
+        for (i = dialects; i > 0 && !((of_dialect, word[2]) in kind); i--) {
+            of_dialect = dialect_at[i]
+        }
         if (!((of_dialect, word[2]) in kind)) {
             fail(of_name " returns columns of " word[2] ", which is not there")
         }
-        sub(/^ as [a-z0-9_]+/, "", list)
         list = columns_of(of_dialect, word[2]) list
     }
     return list
@@ -161,7 +164,7 @@ function expand(of_dialect, of_name, depth,    rest, c, at, word, quoted) {
             rest = substr(rest, RLENGTH + 1)
             if (word ~ /^RH_/) {
                 at = at "\" RH_SQL_NUMBER(" word ") \""
-            } else if (kind[of_dialect, word] == "fragment") {
+            } else if ((of_dialect, word) in kind && kind[of_dialect, word] == "fragment") {
                 at = at expand(of_dialect, word, depth + 1)
             } else {
                 at = at "%s"
@@ -176,7 +179,7 @@ function expand(of_dialect, of_name, depth,    rest, c, at, word, quoted) {
 function collect_columns(of_dialect,    i, n, list) {
     for (i = 1; i <= count; i++) {
         n = names[i]
-        if (kind[of_dialect, n] != "name") {
+        if (!((of_dialect, n) in kind) || kind[of_dialect, n] != "name") {
             continue
         }
         list = columns_of(of_dialect, n)

@@ -33,8 +33,20 @@ static void write_log(void *baton, rh_log_level_t level, apr_status_t status, co
     }
 }
 
+/** "--db pgsql:conninfo, ": how to name a database of each kind. */
+static const char *list_examples(ctl_t *ctl)
+{
+    const char *list = "";
+
+    for (const rh_dialect_t *const *each = rh_dialects; *each; each++) {
+        list = apr_pstrcat(ctl->pool, list, "--db ", (*each)->driver, ":", (*each)->params_example,
+                           ", ", NULL);
+    }
+    return list;
+}
+
 /** Split DRIVER:PARAMS. */
-static int read_db(ctl_t *ctl, const char **driver, const char **params)
+static int read_db(ctl_t *ctl, const rh_dialect_t **dialect, const char **params)
 {
     const char *db = ctl_option(ctl, CTL_DB), *colon;
 
@@ -42,23 +54,23 @@ static int read_db(ctl_t *ctl, const char **driver, const char **params)
         db = getenv("RESTHOOKSCTL_DB");
     }
     if (!db || !*db) {
-        return ctl_misuse(ctl, "which database? --db pgsql:conninfo, --db sqlite3:/path/of/file, "
-                               "or RESTHOOKSCTL_DB");
+        return ctl_misuse(ctl, "which database? %sor RESTHOOKSCTL_DB", list_examples(ctl));
     }
     colon = strchr(db, ':');
-    *driver = colon ? apr_pstrmemdup(ctl->pool, db, (apr_size_t)(colon - db)) : "";
+    *dialect =
+        rh_dialect_find(colon ? apr_pstrmemdup(ctl->pool, db, (apr_size_t)(colon - db)) : "");
     *params = colon ? colon + 1 : "";
-    if (strcmp(*driver, "pgsql") != 0 && strcmp(*driver, "sqlite3") != 0) {
-        return ctl_misuse(ctl, "--db must begin with pgsql: or sqlite3:");
+    if (!*dialect) {
+        return ctl_misuse(ctl, "--db must begin with %s:", rh_dialect_drivers(ctl->pool, ": or "));
     }
     if (!**params) {
-        return ctl_misuse(ctl, "--db %s: must be followed by %s", *driver,
-                          strcmp(*driver, "pgsql") == 0 ? "a conninfo" : "a file");
+        return ctl_misuse(ctl, "--db %s: must be followed by %s", (*dialect)->driver,
+                          (*dialect)->params_noun);
     }
     return CTL_DONE;
 }
 
-/** What is to be said of an SQLite file before it is opened, which would make it. */
+/** What is to be said of a database file before it is opened, which would make it. */
 static int look_at_file(ctl_t *ctl, const char *file, bool upgrade)
 {
     if (access(file, F_OK) == 0) {
@@ -80,12 +92,13 @@ static int ensure(ctl_t *ctl, bool upgrade)
 {
     account_t account = {ctl, NULL, NULL};
     rh_log_t log = {write_log, &account, RH_LOG_NOTICE};
-    const char *driver = "", *params = "", *problem = NULL;
+    const char *params = "", *problem = NULL;
+    const rh_dialect_t *dialect = NULL;
     rh_db_source_t *source;
     apr_status_t made;
-    int status = read_db(ctl, &driver, &params);
+    int status = read_db(ctl, &dialect, &params);
 
-    if (status == CTL_DONE && strcmp(driver, "sqlite3") == 0) {
+    if (status == CTL_DONE && dialect->file_suffixes) {
         status = look_at_file(ctl, params, upgrade);
     }
     if (status != CTL_DONE) {
@@ -93,9 +106,9 @@ static int ensure(ctl_t *ctl, bool upgrade)
     }
     /* A conninfo that is a URI gets no time-out from the store. */
     setenv("PGCONNECT_TIMEOUT", "10", 0);
-    if (rh_db_source_dedicated(ctl->pool, driver, params, &log, &source) != APR_SUCCESS) {
-        return ctl_fail(ctl, "APR has no driver for %s here (Debian: libaprutil1-dbd-%s)", driver,
-                        driver);
+    if (rh_db_source_dedicated(ctl->pool, dialect->driver, params, &log, &source) != APR_SUCCESS) {
+        return ctl_fail(ctl, "APR has no driver for %s here (Debian: libaprutil1-dbd-%s)",
+                        dialect->driver, dialect->driver);
     }
     made = rh_schema_ensure(source, upgrade, ctl->pool, &problem);
     if (APR_STATUS_IS_EAGAIN(made) && account.reason) {
@@ -124,11 +137,13 @@ int ctl_schema_upgrade(ctl_t *ctl)
 
 int ctl_schema_print(ctl_t *ctl)
 {
-    const char *dialect = ctl_argument(ctl, 0);
+    const char *driver = ctl_argument(ctl, 0);
+    const rh_dialect_t *dialect = rh_dialect_find(driver);
 
-    if (strcmp(dialect, "pgsql") != 0 && strcmp(dialect, "sqlite3") != 0) {
-        return ctl_misuse(ctl, "schema print: pgsql or sqlite3, not %s", dialect);
+    if (!dialect) {
+        return ctl_misuse(ctl, "schema print: %s, not %s", rh_dialect_drivers(ctl->pool, " or "),
+                          driver);
     }
-    fputs(rh_schema_text(*dialect == 'p' ? RH_DIALECT_PGSQL : RH_DIALECT_SQLITE), stdout);
+    fputs(rh_schema_text(dialect), stdout);
     return CTL_DONE;
 }

@@ -370,12 +370,12 @@ static const char *plan_of(const rh_statement_t *statement)
 /** While its statistics say that the queue is empty, any index looks as good as its key. */
 static void test_plans_of_empty(void)
 {
-    const rh_statement_t *const by_key[] = {&rh_sql_claim, &rh_sql_claim_jobs, &rh_sql_settle};
+    const rh_statement_t *const by_key[] = {&rh_sql_claim, &rh_sql_claim_jobs};
     const char *plan;
 
     run_sql("DELETE FROM @queue");
     run_sql("ANALYZE");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 2; i++) {
         plan = plan_of(by_key[i]);
         if (!ok(strstr(plan, "Index Cond: (delivery_id = ") ||
                     strstr(plan, "Index Cond: ((delivery_id = "),

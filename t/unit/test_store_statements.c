@@ -110,6 +110,108 @@ static const char *describe_statement(rh_db_t *db, const rh_sql_t *sql)
     return names;
 }
 
+/* ---- plans ---- */
+
+#define NO_ID "00000000-0000-0000-0000-000000000000"
+#define LAST_ID "ffffffff-ffff-ffff-ffff-ffffffffffff"
+#define AS_PROCESSES_DO                                                                            \
+    "SET enable_seqscan = off; SET enable_bitmapscan = off; "                                      \
+    "SET plan_cache_mode = force_generic_plan"
+
+/** EXPLAIN of a statement that is prepared: of the plan that it has whatever its arguments are, but
+ * for a range of ids, which is all of them so that no partition is left out. */
+static const char *explain_prepared(const rh_sql_t *sql)
+{
+    const char *values = "", *between = "(";
+
+    for (const char *at = strstr(sql->text, "%s"); at; at = strstr(at + 2, "%s")) {
+        const char *value = strncmp(at + 2, "::uuid", 6) != 0 ? "NULL"
+                            : strncmp(at - 2, "< ", 2) == 0   ? "'" LAST_ID "'"
+                                                              : "'" NO_ID "'";
+
+        values = apr_pstrcat(pool, values, between, value, NULL);
+        between = ", ";
+    }
+    return apr_pstrcat(pool, "EXPLAIN EXECUTE ", sql->label, values, *values ? ")" : "", NULL);
+}
+
+/** The lines of a statement's plan, or the database's complaint. */
+static const char *plan_of(rh_db_t *db, rh_sql_name_t name)
+{
+    const rh_sql_t *sql = &db->dialect->statements[name];
+    bool asks_plan = strcmp(db->dialect->driver, "sqlite3") == 0;
+    const char *plan = "", *explain = asks_plan ? apr_pstrcat(pool, "EXPLAIN QUERY PLAN ",
+                                                              mark_parameters(sql->text), NULL)
+                                                : explain_prepared(sql);
+    apr_array_header_t *rows;
+
+    if (rh_db_query_rows(db, explain, pool, &rows) != APR_SUCCESS) {
+        return rh_db_session(db)->error;
+    }
+    for (int i = 0; i < rows->nelts; i++) {
+        plan = apr_pstrcat(pool, plan, APR_ARRAY_IDX(rows, i, const char **)[asks_plan ? 3 : 0],
+                           "\n", NULL);
+    }
+    return plan;
+}
+
+/** What the plan of a statement must have. */
+typedef struct expectation_t {
+    const char *driver;
+    rh_sql_name_t name;
+    const char *part;
+} expectation_t;
+
+static const expectation_t expectations[] = {
+    {"pgsql", RH_SQL_settle, "using queue_pkey on queue q"},
+    {"pgsql", RH_SQL_settle, "using delivery_past_pkey on delivery_past"},
+    {"pgsql", RH_SQL_settle, "using subscription_stat_pkey on subscription_stat t"},
+    {"pgsql", RH_SQL_cancel, "using queue_due on queue q"},
+    {"pgsql", RH_SQL_backlog, "Index Only Scan using queue_due on queue q"},
+    {"pgsql", RH_SQL_old_keys, "using idempotency_created_at_idx on idempotency i"},
+    {"pgsql", RH_SQL_event_list, "Index Scan Backward using event_past_pkey on event_past"},
+    {"pgsql", RH_SQL_event_list_type, "Backward using event_past_tenant_type_id_idx on event_past"},
+    {"pgsql", RH_SQL_delivery_list, "Index Scan Backward using delivery_past_pkey on"},
+    {"pgsql", RH_SQL_delivery_list_event, "using delivery_past_tenant_event_id_idx on"},
+    {"pgsql", RH_SQL_subscription_list, "Index Scan Backward using subscription_pkey on"},
+    {"sqlite3", RH_SQL_settle_stat, "SEARCH t USING PRIMARY KEY (tenant=? AND subscription_id=?)"},
+    {"sqlite3", RH_SQL_settle_again, "SEARCH q USING PRIMARY KEY (tenant=? AND delivery_id=?)"},
+    {"sqlite3", RH_SQL_settle_delivery, "SEARCH d USING PRIMARY KEY (tenant=? AND id=?)"},
+    {"sqlite3", RH_SQL_settle_wake, "SEARCH f USING COVERING INDEX resthooks_queue_order"},
+    {"sqlite3", RH_SQL_settle_remove, "SEARCH q USING PRIMARY KEY (tenant=? AND delivery_id=?)"},
+    {"sqlite3", RH_SQL_cancel_queue, "SEARCH q USING COVERING INDEX resthooks_queue_due"},
+    {"sqlite3", RH_SQL_backlog, "SCAN q USING COVERING INDEX resthooks_queue_due"},
+    {"sqlite3", RH_SQL_old_keys, "SEARCH i USING COVERING INDEX resthooks_idempotency_age"},
+    {"sqlite3", RH_SQL_old_events, "resthooks_event_age (id<?)"},
+    {"sqlite3", RH_SQL_event_list, "(tenant=? AND id>? AND id<?)"},
+    {"sqlite3", RH_SQL_event_list_type, "resthooks_event_type (tenant=? AND type=? AND id>?"},
+    {"sqlite3", RH_SQL_delivery_list, "SEARCH d USING PRIMARY KEY (tenant=? AND id>? AND id<?)"},
+    {"sqlite3", RH_SQL_delivery_list_event, "resthooks_delivery_event (tenant=? AND event_id=?"},
+    {"sqlite3", RH_SQL_subscription_list, "SEARCH s USING PRIMARY KEY (tenant=? AND id<?)"},
+};
+
+static void test_plans(rh_db_t *db)
+{
+    if (strcmp(db->dialect->driver, "pgsql") == 0) {
+        rh_db_script(db, AS_PROCESSES_DO, pool);
+    }
+    for (int i = 0; i < (int)RH_COUNT_OF(expectations); i++) {
+        const expectation_t *expectation = &expectations[i];
+        const char *plan;
+
+        if (strcmp(expectation->driver, db->dialect->driver) != 0) {
+            continue;
+        }
+        plan = plan_of(db, expectation->name);
+        if (!ok(strstr(plan, expectation->part) != NULL, "%s runs %s so: %s", expectation->driver,
+                db->dialect->statements[expectation->name].label, expectation->part)) {
+            printf("# %s\n", plan);
+        }
+    }
+}
+
+/* ---- */
+
 static void run(const char *driver, const char *params)
 {
     const rh_dialect_t *dialect = rh_dialect_find(driver);
@@ -140,6 +242,7 @@ static void run(const char *driver, const char *params)
         }
     }
     ok(found > RH_SQL_COUNT / 3, "%s has %d of the statements", driver, found);
+    test_plans(db);
     source->release(source, db, false);
 }
 

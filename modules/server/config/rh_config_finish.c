@@ -37,7 +37,7 @@ bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_con
 }
 
 /** Check that mod_dbd is loaded and that its settings suit this module. */
-static const char *check_database(rh_server_config_t *config)
+static const char *check_database(apr_pool_t *pool, rh_server_config_t *config)
 {
     if (!APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open)) {
         return RH_NAME_ENABLED
@@ -49,17 +49,16 @@ static const char *check_database(rh_server_config_t *config)
     if (!config->settings.db_params || !*config->settings.db_params) {
         return RH_NAME_ENABLED ": On needs a database: DBDParams is not set";
     }
-    if (!strcmp(config->settings.db_driver, "pgsql")) {
-        config->dialect = RH_DIALECT_PGSQL;
-    } else if (!strcmp(config->settings.db_driver, "sqlite3")) {
-        config->dialect = RH_DIALECT_SQLITE;
-        if (*config->settings.db_params != '/') {
-            return RH_NAME_ENABLED
-                ": On needs the absolute path of an SQLite file in DBDParams, which every process "
-                "can open";
-        }
-    } else {
-        return RH_NAME_ENABLED ": On needs DBDriver pgsql or sqlite3";
+    config->dialect = rh_dialect_find(config->settings.db_driver);
+    if (!config->dialect) {
+        return apr_pstrcat(pool, RH_NAME_ENABLED ": On needs DBDriver ",
+                           rh_dialect_drivers(pool, " or "), NULL);
+    }
+    if (config->dialect->file_suffixes && *config->settings.db_params != '/') {
+        return apr_psprintf(pool,
+                            RH_NAME_ENABLED ": On needs the absolute path of an %s file in "
+                                            "DBDParams, which every process can open",
+                            config->dialect->product);
     }
     return NULL;
 }
@@ -165,7 +164,7 @@ static const char *finish_server(apr_pool_t *pool, server_rec *first, server_rec
     if (!config->settings.enabled) {
         return NULL;
     }
-    if ((complaint = check_database(config)) != NULL ||
+    if ((complaint = check_database(pool, config)) != NULL ||
         (complaint = check_samples(pool, config)) != NULL) {
         return complaint;
     }

@@ -104,9 +104,9 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     if (status == APR_SUCCESS) {
         status = make_queue(child, config, &site->dispatch_queue);
     }
-    /* Its connection is opened when it is first needed. SQLite has one writer at a time, and a
-     * child of prefork one request. */
-    if (status == APR_SUCCESS && strcmp(config->settings.db_driver, "pgsql") == 0 &&
+    /* Its connection is opened when it is first needed. Some databases have one writer at a
+     * time, and a child of prefork one request. */
+    if (status == APR_SUCCESS && config->dialect->concurrent_writers &&
         ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
         threaded != AP_MPMQ_NOT_SUPPORTED) {
         status = make_queue(child, config, &site->helper_queue);

@@ -37,8 +37,8 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     return OK;
 }
 
-/** Create a database file that is not there yet, for its owner alone: it holds every secret. SQLite
- * makes the files beside it with the same mode. */
+/** Create a database file that is not there yet, for its owner alone: it holds every secret. The
+ * files beside it are made with the same mode. */
 static void make_private(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, OWNER_MODE);
@@ -51,7 +51,7 @@ static void make_private(const char *path)
 /**
  * Take away what other users may do with a file of the database. Only this user's own regular files
  * are touched, and neither through a link nor where the file has another name elsewhere. To be
- * called before SQLite opens the file: closing it ends the locks of this process.
+ * called before the database opens the file: closing it ends the locks of this process.
  */
 static void make_private_again(const char *path, const rh_log_t *log)
 {
@@ -76,11 +76,10 @@ static void make_private_again(const char *path, const rh_log_t *log)
     close(fd);
 }
 
-/** Warn if the children will not be able to write an SQLite file or its journal; keep others from
+/** Warn if the children will not be able to write a database file or its journal; keep others from
  * reading it. */
 static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
     const char *slash = strrchr(config->settings.db_params, '/');
     const char *folder = slash > config->settings.db_params
                              ? apr_pstrmemdup(scratch, config->settings.db_params,
@@ -89,7 +88,8 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 
     if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0) {
         rh_log(&config->log, RH_LOG_ERR, errno, "RH0703",
-               "DBDParams: httpd's user can't write to the folder %s, which SQLite needs", folder);
+               "DBDParams: httpd's user can't write to the folder %s, which %s needs", folder,
+               config->dialect->product);
     } else if (faccessat(AT_FDCWD, config->settings.db_params, F_OK, AT_EACCESS) == 0 &&
                faccessat(AT_FDCWD, config->settings.db_params, R_OK | W_OK, AT_EACCESS) != 0) {
         rh_log(&config->log, RH_LOG_ERR, errno, "RH0704",
@@ -97,8 +97,8 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
                config->settings.db_params);
     } else {
         make_private(config->settings.db_params);
-        for (apr_size_t i = 0; i < RH_COUNT_OF(suffixes); i++) {
-            make_private_again(apr_pstrcat(scratch, config->settings.db_params, suffixes[i], NULL),
+        for (const char *const *suffix = config->dialect->file_suffixes; *suffix; suffix++) {
+            make_private_again(apr_pstrcat(scratch, config->settings.db_params, *suffix, NULL),
                                &config->log);
         }
     }
@@ -118,7 +118,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
     apr_status_t status = rh_db_source_dedicated(scratch, config->settings.db_driver,
                                                  config->settings.db_params, &config->log, &source);
 
-    if (config->dialect == RH_DIALECT_SQLITE) {
+    if (config->dialect->file_suffixes) {
         check_folder(config, scratch);
     }
     if (status == APR_SUCCESS) {

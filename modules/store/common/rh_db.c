@@ -245,10 +245,10 @@ apr_status_t rh_db_report(rh_db_t *db, rh_db_session_t *session, const char *wha
 static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *what,
                             apr_pool_t *pool)
 {
+    const rh_sql_t *sql = &db->dialect->statements[RH_SQL_partitions_mend];
     apr_array_header_t *rows;
     const char *none = NULL;
-    call_t call = {
-        rh_sql_partitions_mend.label, rh_sql_partitions_mend.pgsql, 0, &none, 1, &rows, 0};
+    call_t call = {sql->label, sql->text, 0, &none, sql->columns, &rows, 0};
 
     rh_log(db->log, RH_LOG_NOTICE, 0, "RH0117", "partitions are missing for %s: making them", what);
     return run_once(db, session, &call, pool);
@@ -260,7 +260,7 @@ static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, i
 {
     rh_error_t error = session->connector->judge(session);
 
-    if (session->in_transaction && db->dialect == RH_DIALECT_PGSQL) {
+    if (session->in_transaction && db->dialect->aborts) {
         return false; /* it is lost or aborted: the caller begins another one */
     }
     switch (error) {
@@ -270,12 +270,7 @@ static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, i
         return true;
     case RH_ERROR_FORGOTTEN:
         session->forgotten++;
-        if (db->dialect == RH_DIALECT_SQLITE) {
-            apr_hash_set(db->prepared, call->label, APR_HASH_KEY_STRING, NULL);
-            return runs == 1;
-        }
-        /* Another session than was known, or a pooler: see who it is. */
-        return session->connector->establish(db, session, pool) == APR_SUCCESS;
+        return session->connector->remember(db, session, call->label, pool);
     case RH_ERROR_LOST:
         return apr_dbd_check_conn(db->driver, pool, db->handle) == APR_SUCCESS &&
                session->connector->establish(db, session, pool) == APR_SUCCESS;
@@ -381,20 +376,7 @@ apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool)
 {
     rh_db_session_t *session = rh_db_session(db);
 
-    if (db->dialect == RH_DIALECT_PGSQL) {
-        return rh_db_query(db, sql, pool) == APR_SUCCESS ? APR_SUCCESS
-                                                         : rh_db_report(db, session, "a script");
-    }
-    /* The SQLite driver goes on after an error in the middle, and stumbles over space at the end.
-     */
-    while (sql[strspn(sql, " \t\r\n")]) {
-        const char *end = strstr(sql, ";\n");
-        apr_size_t len = end ? (apr_size_t)(end - sql) + 1 : strlen(sql);
-
-        if (rh_db_query(db, apr_pstrmemdup(pool, sql, len), pool) != APR_SUCCESS) {
-            return rh_db_report(db, session, "a script");
-        }
-        sql += len;
-    }
-    return APR_SUCCESS;
+    return session->connector->run_script(db, sql, pool) == APR_SUCCESS
+               ? APR_SUCCESS
+               : rh_db_report(db, session, "a script");
 }

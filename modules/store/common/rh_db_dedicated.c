@@ -5,17 +5,6 @@
 /** Minimum interval between two tries to connect. */
 #define RETRY_SPACING apr_time_from_msec(200)
 
-/** Every wait ends. Parameters of the administrator's come later, and the last one counts. */
-static const char *const pgsql_params[] = {"connect_timeout=5",
-                                           "keepalives=1",
-                                           "keepalives_idle=10",
-                                           "keepalives_interval=5",
-                                           "keepalives_count=3",
-                                           "tcp_user_timeout=20000",
-                                           "client_encoding=UTF8",
-                                           "application_name=mod_resthooks",
-                                           NULL};
-
 typedef struct dedicated_t {
     rh_db_source_t base;
     apr_pool_t *pool;
@@ -117,33 +106,14 @@ static void release_dedicated(rh_db_source_t *self, rh_db_t *db, bool broken)
     }
 }
 
-static bool is_uri(const char *params)
-{
-    return strncmp(params, "postgresql://", 13) == 0 || strncmp(params, "postgres://", 11) == 0;
-}
-
-/** Put pgsql_params before the administrator's own. */
-static const char *complete_params(apr_pool_t *pool, const char *params)
-{
-    bool uri = is_uri(params);
-    apr_size_t len = uri ? strcspn(params, "?") : 0;
-    const char *all = uri ? "?" : "";
-
-    for (const char *const *param = pgsql_params; *param; param++) {
-        all = apr_pstrcat(pool, all, *param, uri ? "&" : " ", NULL);
-    }
-    return apr_pstrcat(pool, apr_pstrmemdup(pool, params, len), all,
-                       params + len + (params[len] == '?'), NULL);
-}
-
 apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const char *params,
                                     const rh_log_t *log, rh_db_source_t **result)
 {
     dedicated_t *source = apr_pcalloc(pool, sizeof(*source));
-    bool pgsql = strcmp(driver, "pgsql") == 0;
+    const rh_dialect_t *dialect = rh_dialect_find(driver);
     apr_status_t status;
 
-    if (!pgsql && strcmp(driver, "sqlite3") != 0) {
+    if (!dialect) {
         return APR_ENOTIMPL;
     }
     if ((status = apr_dbd_init(pool)) != APR_SUCCESS ||
@@ -152,10 +122,10 @@ apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const 
     }
     source->base.acquire = acquire;
     source->base.release = release_dedicated;
-    source->base.dialect = pgsql ? RH_DIALECT_PGSQL : RH_DIALECT_SQLITE;
+    source->base.dialect = dialect;
     source->base.log = log;
     source->pool = pool;
-    source->params = pgsql ? complete_params(pool, params) : apr_pstrdup(pool, params);
+    source->params = dialect->complete_params(pool, params);
     *result = &source->base;
     return APR_SUCCESS;
 }

@@ -1,155 +1,19 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_db_identity.h"
 
-#include <apr_escape.h>
-#include <apr_lib.h>
+#include "rh_dialect.h"
+
 #include <apr_strings.h>
-#include <apr_tables.h>
 #include <openssl/evp.h>
 
-#include <stdbool.h>
 #include <string.h>
 
 /** Bytes of the digest that a file's name shows. */
 #define NAME_BYTES 8
 
-/** The value at `*at`: bare, or in single quotes; a backslash escapes (libpq, "Connection
- * Strings"). Moves `*at` past it. */
-static const char *read_value(apr_pool_t *pool, const char **at)
-{
-    const char *from = *at;
-    char *value = apr_palloc(pool, strlen(from) + 1), *to = value;
-    bool quoted = *from == '\'';
-
-    from += quoted;
-    while (*from && (quoted ? *from != '\'' : !apr_isspace(*from))) {
-        if (*from == '\\' && from[1]) {
-            from++;
-        }
-        *to++ = *from++;
-    }
-    *to = '\0';
-    *at = from + (quoted && *from);
-    return value;
-}
-
-/** Read "keyword = value ..." into a table. */
-static void read_keywords(apr_pool_t *pool, const char *params, apr_table_t *settings)
-{
-    while (*params) {
-        const char *name, *begin;
-
-        params += strspn(params, " \t\r\n");
-        begin = params;
-        params += strcspn(params, "= \t\r\n");
-        name = apr_pstrmemdup(pool, begin, (apr_size_t)(params - begin));
-        params += strspn(params, " \t\r\n");
-        if (*params != '=') {
-            return; /* libpq refuses it, too */
-        }
-        params++;
-        params += strspn(params, " \t\r\n");
-        apr_table_setn(settings, name, read_value(pool, &params));
-    }
-}
-
-/** Read a part of a URI without its percent-escapes. */
-static const char *unescape(apr_pool_t *pool, const char *text)
-{
-    const char *plain = text ? apr_punescape_url(pool, text, NULL, NULL, 0) : NULL;
-
-    return plain ? plain : text;
-}
-
-/** Read "postgresql://user@host:port/dbname?keyword=value&..." into a table. */
-static void read_uri(apr_pool_t *pool, const char *params, apr_table_t *settings)
-{
-    char *rest = apr_pstrdup(pool, strstr(params, "://") + 3), *query = strchr(rest, '?'), *slash,
-         *host, *port, *pair, *last = NULL;
-
-    if (query) {
-        *query++ = '\0';
-    }
-    slash = strchr(rest, '/');
-    if (slash) {
-        *slash++ = '\0';
-        if (*slash) {
-            apr_table_setn(settings, "dbname", unescape(pool, slash));
-        }
-    }
-    host = strrchr(rest, '@');
-    if (host) {
-        *host++ = '\0';
-        rest[strcspn(rest, ":")] = '\0';
-        apr_table_setn(settings, "user", unescape(pool, rest));
-    } else {
-        host = rest;
-    }
-    port = strchr(*host == '[' ? host + strcspn(host, "]") : host, ':');
-    if (port && !strchr(host, ',')) {
-        *port++ = '\0';
-        apr_table_setn(settings, "port", port);
-    }
-    if (*host) {
-        apr_table_setn(settings, "host", unescape(pool, host));
-    }
-    for (pair = query ? apr_strtok(query, "&", &last) : NULL; pair;
-         pair = apr_strtok(NULL, "&", &last)) {
-        char *value = strchr(pair, '=');
-
-        if (value) {
-            *value++ = '\0';
-            apr_table_setn(settings, pair, unescape(pool, value));
-        }
-    }
-}
-
-/** The value of a setting, in lower case for a host's name; "" where there is none. */
-static const char *setting(apr_pool_t *pool, const apr_table_t *settings, const char *name)
-{
-    const char *value = apr_table_get(settings, name);
-    char *copy;
-
-    if (!value || *value == '/') {
-        return value ? value : "";
-    }
-    copy = apr_pstrdup(pool, value);
-    if (strcmp(name, "host") == 0) {
-        for (char *at = copy; *at; at++) {
-            *at = (char)apr_tolower(*at);
-        }
-    }
-    return copy;
-}
-
-static const char *identify_pgsql(apr_pool_t *pool, const char *params)
-{
-    apr_table_t *settings = apr_table_make(pool, 8);
-    const char *host, *port, *name;
-
-    if (strncmp(params, "postgresql://", 13) == 0 || strncmp(params, "postgres://", 11) == 0) {
-        read_uri(pool, params, settings);
-    } else {
-        read_keywords(pool, params, settings);
-    }
-    host = setting(pool, settings, "host");
-    if (!*host) {
-        host = setting(pool, settings, "hostaddr");
-    }
-    port = setting(pool, settings, "port");
-    name = setting(pool, settings, "dbname");
-    if (!*name) {
-        name = setting(pool, settings, "user");
-    }
-    return apr_pstrcat(pool, "pgsql host=", host, " port=", *port ? port : "5432", " dbname=", name,
-                       *setting(pool, settings, "service") ? " service=" : "",
-                       setting(pool, settings, "service"), " schema=resthooks", NULL);
-}
-
 const char *rh_db_identity(apr_pool_t *pool, const char *driver, const char *params)
 {
-    return strcmp(driver, "pgsql") == 0 ? identify_pgsql(pool, params)
-                                        : apr_pstrcat(pool, driver, " file=", params, NULL);
+    return rh_dialect_find(driver)->identify(pool, params);
 }
 
 const char *rh_db_file_name(apr_pool_t *pool, const char *driver, const char *params)

@@ -49,6 +49,11 @@ typedef struct rh_connector_t {
     apr_status_t (*commit)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *pool);
     /** After the transaction's end, in whatever way it ended. */
     void (*ended)(rh_db_session_t *session);
+    /** After RH_ERROR_FORGOTTEN: see that a statement is prepared again. @return false: it cannot
+     * be now */
+    bool (*remember)(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch);
+    /** Run a script, as rh_db_query. */
+    apr_status_t (*run_script)(rh_db_t *db, const char *sql, apr_pool_t *pool);
 } rh_connector_t;
 
 /** Functions of the client library that the driver of apr_dbd uses (rh_db_library.h). */

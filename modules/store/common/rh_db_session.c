@@ -18,9 +18,9 @@ rh_db_session_t *rh_db_session(rh_db_t *db)
     session->lock = -1;
     session->error = "no message";
     apr_pool_create(&session->error_pool, db->pool);
-    /* The SQLite driver finalizes statements when it closes, after subpools have gone. */
+    /* A driver may finalize statements when it closes, after subpools have gone. */
     session->statements = db->pool;
-    if (db->dialect == RH_DIALECT_PGSQL) {
+    if (db->dialect->forgets) {
         apr_pool_create(&session->statements, db->pool);
     }
     apr_pool_userdata_setn(session, SESSION_KEY, NULL, db->pool);

@@ -3,14 +3,24 @@
 
 #include <string.h>
 
-static const rh_dialect_t *const dialects[] = {&rh_pgsql, &rh_sqlite};
+const rh_dialect_t *const rh_dialects[] = {&rh_pgsql, &rh_sqlite, NULL};
 
 const rh_dialect_t *rh_dialect_find(const char *driver)
 {
-    for (int i = 0; i < (int)RH_COUNT_OF(dialects); i++) {
-        if (strcmp(driver, dialects[i]->driver) == 0) {
-            return dialects[i];
+    for (const rh_dialect_t *const *each = rh_dialects; *each; each++) {
+        if (strcmp(driver, (*each)->driver) == 0) {
+            return *each;
         }
     }
     return NULL;
+}
+
+const char *rh_dialect_drivers(apr_pool_t *pool, const char *between)
+{
+    const char *list = "";
+
+    for (const rh_dialect_t *const *each = rh_dialects; *each; each++) {
+        list = apr_pstrcat(pool, list, *list ? between : "", (*each)->driver, NULL);
+    }
+    return list;
 }

@@ -5,8 +5,7 @@
 
 /** Deliveries that are cancelled at a time. */
 #define CANCEL_CHUNK "2000"
-/** Rows that housekeeping removes at a time, and how often it does so in one call. */
-#define OLD_CHUNK "2000"
+/** How many times housekeeping removes RH_QUEUE_CHUNK rows in one call. */
 #define MAX_CHUNKS 25
 
 const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later)
@@ -17,18 +16,10 @@ const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later)
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                              apr_pool_t *pool, bool *more)
 {
-    const char *args[] = {tenant, subscription_id, CANCEL_CHUNK};
     int cancelled = 0;
-    apr_status_t status;
+    apr_status_t status =
+        db->dialect->queue->cancel(db, tenant, subscription_id, CANCEL_CHUNK, pool, &cancelled);
 
-    if (db->dialect == RH_DIALECT_PGSQL) {
-        status = rh_db_execute(db, &rh_sql_cancel, 3, args, pool, &cancelled);
-    } else {
-        status = rh_db_execute(db, &rh_sql_cancel_delivery, 3, args, pool, NULL);
-        if (status == APR_SUCCESS) {
-            status = rh_db_execute(db, &rh_sql_cancel_queue, 3, args, pool, &cancelled);
-        }
-    }
     if (more) {
         *more = cancelled >= atoi(CANCEL_CHUNK);
     }
@@ -37,9 +28,7 @@ apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscr
 
 /** A statement with its arguments, for rh_store_run. */
 typedef struct call_t {
-    const rh_statement_t *statement;
-    int count;
-    const char *const *args;
+    const rh_query_t *query;
     int affected;
 } call_t;
 
@@ -47,31 +36,26 @@ static apr_status_t call_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     call_t *call = baton;
 
-    return rh_db_execute(db, call->statement, call->count, call->args, pool, &call->affected);
+    return rh_db_change(db, call->query, pool, &call->affected);
 }
 
-/** Remove rows a chunk and a transaction at a time. */
-static apr_status_t remove_old(rh_queue_impl_t *queue, const rh_statement_t *statement,
-                               const char *bound, apr_pool_t *scratch)
+apr_status_t rh_queue_remove_old(rh_db_source_t *source, const rh_query_t *query,
+                                 apr_pool_t *scratch)
 {
-    const char *args[] = {bound, OLD_CHUNK};
-    bool writes = queue->source->dialect == RH_DIALECT_SQLITE;
     apr_status_t status = APR_SUCCESS;
-    int i;
 
-    for (i = 0; i < MAX_CHUNKS && status == APR_SUCCESS; i++) {
-        call_t call = {statement, 2, args, 0};
+    for (int i = 0; i < MAX_CHUNKS && status == APR_SUCCESS; i++) {
+        call_t call = {query, 0};
 
-        status = rh_store_run(queue->source, writes, call_work, &call, scratch);
-        if (call.affected < atoi(OLD_CHUNK)) {
+        status = rh_store_run(source, source->dialect->locks_writers, call_work, &call, scratch);
+        if (call.affected < atoi(RH_QUEUE_CHUNK)) {
             break;
         }
     }
     return status;
 }
 
-/** Keep the first error. If the database is unreachable, stop: the other steps would fail too. */
-static bool goes_on(apr_status_t *first, apr_status_t status)
+bool rh_queue_goes_on(apr_status_t *first, apr_status_t status)
 {
     if (*first == APR_SUCCESS) {
         *first = status;
@@ -79,36 +63,22 @@ static bool goes_on(apr_status_t *first, apr_status_t status)
     return !APR_STATUS_IS_EAGAIN(status);
 }
 
-/** Create partitions first: inserts depend on them, and clean-up can wait. */
 static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch)
 {
-    static const rh_statement_t *const old[] = {&rh_sql_old_attempts, &rh_sql_old_deliveries,
-                                                &rh_sql_old_events, NULL};
-    static const rh_statement_t *const partitions[] = {&rh_sql_partitions_make,
-                                                       &rh_sql_partitions_drop, NULL};
-    rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
-    bool sqlite = queue->source->dialect == RH_DIALECT_SQLITE, reached = true;
+    rh_db_source_t *source = ((rh_queue_impl_t *)self)->source;
     const char *ms = rh_store_number(scratch, rh_store_ms(retention));
-    const rh_statement_t *const *step;
-    apr_status_t first = APR_SUCCESS;
-    char oldest[RH_UUID_LEN + 1];
+    apr_status_t first = source->dialect->queue->remove_logs(source, retention, scratch);
 
-    rh_uuid_floor(apr_time_now() - retention, oldest);
-    for (step = sqlite ? old : partitions; *step && reached; step++) {
-        apr_array_header_t *rows;
-
-        reached =
-            goes_on(&first, sqlite ? remove_old(queue, *step, oldest, scratch)
-                                   : rh_store_select(queue->source, *step, 1, &ms, scratch, &rows));
-    }
-    if (reached) {
-        goes_on(&first, remove_old(queue, &rh_sql_old_keys, ms, scratch));
+    if (!APR_STATUS_IS_EAGAIN(first)) {
+        rh_queue_goes_on(
+            &first,
+            rh_queue_remove_old(
+                source, RH_QUERY(old_keys, .retention = ms, .limit = RH_QUEUE_CHUNK), scratch));
     }
     if (first == APR_SUCCESS) {
         const char *before = rh_store_number(scratch, rh_store_ms(apr_time_now() - retention));
 
-        goes_on(&first,
-                rh_store_execute(queue->source, &rh_sql_job_old, 1, &before, scratch, NULL));
+        first = rh_store_execute(source, &rh_sql_job_old, 1, &before, scratch, NULL);
     }
     return first;
 }
@@ -116,27 +86,28 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
 static apr_status_t count_backlog(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
-    const char *most = rh_store_number(scratch, RH_BACKLOG_MOST);
+    const char *limit = rh_store_number(scratch, RH_BACKLOG_MOST);
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(queue->source, &rh_sql_backlog, 1, &most, scratch, &rows);
+    apr_status_t status =
+        rh_store_fetch(queue->source, RH_QUERY(backlog, .limit = limit), scratch, &rows);
 
     memset(backlog, 0, sizeof(*backlog));
     if (status == APR_SUCCESS && rows->nelts == 1) {
-        backlog->pending = rh_db_number(rh_row(rows, 0)[0]);
-        backlog->due = rh_db_number(rh_row(rows, 0)[1]);
-        backlog->oldest = rh_db_number(rh_row(rows, 0)[2]) * 1000;
+        const rh_backlog_row_t *row = RH_ROW(backlog, rows, 0);
+
+        backlog->pending = rh_db_number(row->pending);
+        backlog->due = rh_db_number(row->due);
+        backlog->oldest = rh_db_number(row->oldest) * 1000;
     }
     return status;
 }
 
 static apr_status_t release_lease(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch)
 {
-    rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
-    const char *arg = rh_store_number(scratch, lease);
-    call_t call = {&rh_sql_release, 1, &arg, 0};
+    rh_db_source_t *source = ((rh_queue_impl_t *)self)->source;
+    call_t call = {RH_QUERY(release, .lease = rh_store_number(scratch, lease)), 0};
 
-    return rh_store_run(queue->source, queue->source->dialect == RH_DIALECT_SQLITE, call_work,
-                        &call, scratch);
+    return rh_store_run(source, source->dialect->locks_writers, call_work, &call, scratch);
 }
 
 rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)

@@ -45,6 +45,36 @@ const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                              apr_pool_t *pool, bool *more);
 
+/** Steps of the queue that the dialects take in different ways. Each is given a connection: in a
+ * transaction if the dialect `locks_writers`. */
+typedef struct rh_queue_steps_t {
+    /** Take deliveries of a subscription out of the queue as cancelled. @param cancelled receives
+     * how many, `limit` at most */
+    apr_status_t (*cancel)(rh_db_t *db, const char *tenant, const char *subscription_id,
+                           const char *limit, apr_pool_t *pool, int *cancelled);
+    /** Record outcomes. @param outcomes rows as JSON */
+    apr_status_t (*settle)(rh_db_t *db, const char *outcomes, apr_pool_t *pool);
+    /** Make room for the coming time, and remove the logs past retention. Takes connections itself.
+     */
+    apr_status_t (*remove_logs)(rh_db_source_t *source, apr_interval_time_t retention,
+                                apr_pool_t *scratch);
+} rh_queue_steps_t;
+
+/** Rows that housekeeping removes at a time. */
+#define RH_QUEUE_CHUNK "2000"
+
+/** Run a statement that removes up to RH_QUEUE_CHUNK old rows until it finds no more, a limited
+ * number of times. */
+apr_status_t rh_queue_remove_old(rh_db_source_t *source, const rh_query_t *query,
+                                 apr_pool_t *scratch);
+
+/** Keep the first error of several steps. @return false: the database is out of reach, so that the
+ * other steps would fail too */
+bool rh_queue_goes_on(apr_status_t *first, apr_status_t status);
+
+/** Cancel the other deliveries of subscriptions that are gone. @param ended rows of `settle` */
+apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, apr_pool_t *pool);
+
 /** What a subscription gets in a claim. */
 typedef struct rh_candidate_t {
     const char *tenant, *id;

@@ -38,65 +38,32 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_po
     return rh_rows_end(&rows);
 }
 
-/** Subscriptions whose target is gone: their other deliveries are cancelled. What is more than a
- * chunk, or is not reached, is cancelled by who comes to claim it. */
-static apr_status_t cancel_gone(rh_db_t *db, const apr_array_header_t *gone, apr_pool_t *pool)
+/** What is more than a chunk, or is not reached, is cancelled by a claim. */
+apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, apr_pool_t *pool)
 {
     apr_status_t status = APR_SUCCESS;
-    int i;
 
-    for (i = 0; i < gone->nelts && status == APR_SUCCESS; i++) {
-        const char **row = rh_row(gone, i);
+    for (int i = 0; i < ended->nelts && status == APR_SUCCESS; i++) {
+        const rh_settle_row_t *row = RH_ROW(settle, ended, i);
 
-        if (!row[2] || strcmp(row[2], "gone") == 0) {
-            status = rh_queue_cancel(db, row[0], row[1], pool, NULL);
+        if (!row->state || strcmp(row->state, "gone") == 0) {
+            status = rh_queue_cancel(db, row->tenant, row->id, pool, NULL);
         }
     }
     return status;
 }
 
-static apr_status_t settle_pgsql(rh_db_t *db, void *baton, apr_pool_t *pool)
+static apr_status_t settle_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
-    const char *outcomes = baton;
-    apr_array_header_t *gone;
-    apr_status_t status = rh_db_select(db, &rh_sql_settle, 1, &outcomes, pool, &gone);
-
-    if (status == APR_SUCCESS && cancel_gone(db, gone, pool) != APR_SUCCESS) {
-        rh_log(db->log, RH_LOG_INFO, 0, "RH0120",
-               "deliveries of a subscription that is gone are cancelled later");
-    }
-    return status;
-}
-
-static apr_status_t settle_sqlite(rh_db_t *db, void *baton, apr_pool_t *pool)
-{
-    static const struct {
-        const rh_statement_t *statement;
-        int count;
-    } steps[] = {{&rh_sql_settle_stat, 1},  {&rh_sql_settle_attempts, 1},
-                 {&rh_sql_settle_again, 1}, {&rh_sql_settle_delivery, 1},
-                 {&rh_sql_settle_wake, 2},  {&rh_sql_settle_remove, 1}};
-    const char *args[] = {baton, baton};
-    apr_status_t status = APR_SUCCESS;
-    apr_array_header_t *gone;
-    apr_size_t i;
-
-    for (i = 0; i < RH_COUNT_OF(steps) && status == APR_SUCCESS; i++) {
-        status = rh_db_execute(db, steps[i].statement, steps[i].count, args, pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_select(db, &rh_sql_settle_subscription, 1, args, pool, &gone);
-    }
-    return status == APR_SUCCESS ? cancel_gone(db, gone, pool) : status;
+    return db->dialect->queue->settle(db, baton, pool);
 }
 
 apr_status_t rh_queue_settle(rh_queue_t *self, rh_settle_t *const *outcomes, int count,
                              apr_pool_t *scratch)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
-    bool sqlite = queue->source->dialect == RH_DIALECT_SQLITE;
     char *json = (char *)outcomes_json(outcomes, count, scratch);
 
-    return rh_store_run(queue->source, sqlite, sqlite ? settle_sqlite : settle_pgsql, json,
+    return rh_store_run(queue->source, queue->source->dialect->locks_writers, settle_work, json,
                         scratch);
 }

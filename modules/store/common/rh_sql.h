@@ -133,13 +133,4 @@ extern const rh_statement_t rh_sql_expand, rh_sql_expand_queue;
 /** (end, tenant, event) and (tenant, event) */
 extern const rh_statement_t rh_sql_expand_move, rh_sql_expand_close;
 
-/* ---- rh_sql_settle.c ---- */
-
-/** (outcomes); rows: tenant and id of subscriptions that are gone now. PostgreSQL only. */
-extern const rh_statement_t rh_sql_settle;
-/** SQLite's steps, in their order. The first row of arguments is (outcomes[, outcomes]), those of
- * _stat and _again are (now, outcomes), of _subscription (now, outcomes); its rows as above. */
-extern const rh_statement_t rh_sql_settle_attempts, rh_sql_settle_stat, rh_sql_settle_subscription,
-    rh_sql_settle_again, rh_sql_settle_delivery, rh_sql_settle_wake, rh_sql_settle_remove;
-
 #endif

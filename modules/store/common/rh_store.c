@@ -41,7 +41,7 @@ apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *
     bool began;
     apr_status_t status = run_once(source, writes, work, baton, pool, &began);
 
-    if (APR_STATUS_IS_EAGAIN(status) && !began && source->dialect == RH_DIALECT_PGSQL) {
+    if (APR_STATUS_IS_EAGAIN(status) && !began && source->dialect->retries_begin) {
         status = run_once(source, writes, work, baton, pool, &began);
     }
     return status;

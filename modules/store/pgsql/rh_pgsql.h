@@ -8,8 +8,17 @@
 
 #include "rh_db_private.h"
 #include "rh_query.h"
+#include "rh_queue_private.h"
 
 extern const rh_sql_t rh_pgsql_statements[RH_SQL_COUNT];
 extern const rh_connector_t rh_pgsql_connector;
+extern const rh_queue_steps_t rh_pgsql_queue;
+
+/** Put what every connection has before the administrator's own parameters, which can override
+ * it: the last of a keyword counts. */
+const char *rh_pgsql_complete_params(apr_pool_t *pool, const char *params);
+
+/** Describe the database by host, port, name and service alone. */
+const char *rh_pgsql_identify(apr_pool_t *pool, const char *params);
 
 #endif

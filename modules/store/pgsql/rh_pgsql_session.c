@@ -260,5 +260,22 @@ static void ended(rh_db_session_t *session)
     (void)session;
 }
 
-const rh_connector_t rh_pgsql_connector = {is_established, establish, update_clock, note_code,
-                                           judge,          begin,     commit,       ended};
+/** Another session than was known, or a pooler: see who it is. */
+static bool remember(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch)
+{
+    (void)label;
+    return establish(db, session, scratch) == APR_SUCCESS;
+}
+
+const rh_connector_t rh_pgsql_connector = {
+    .is_established = is_established,
+    .establish = establish,
+    .keep = update_clock,
+    .note_code = note_code,
+    .judge = judge,
+    .begin = begin,
+    .commit = commit,
+    .ended = ended,
+    .remember = remember,
+    .run_script = rh_db_query,
+};

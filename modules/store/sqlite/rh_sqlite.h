@@ -8,8 +8,10 @@
 
 #include "rh_db_private.h"
 #include "rh_query.h"
+#include "rh_queue_private.h"
 
 extern const rh_sql_t rh_sqlite_statements[RH_SQL_COUNT];
 extern const rh_connector_t rh_sqlite_connector;
+extern const rh_queue_steps_t rh_sqlite_queue;
 
 #endif

@@ -15,10 +15,6 @@
 #define LOCK_POLL apr_time_from_msec(1)
 #define LOCK_COURTESY (LOCK_POLL + 200)
 
-/** Only prepared does the driver recognise a busy database. */
-static const rh_statement_t begin_statement = {"rh_begin", NULL, "BEGIN IMMEDIATE"};
-static const rh_statement_t commit_statement = {"rh_commit", NULL, "COMMIT"};
-
 static apr_status_t close_lock(void *data)
 {
     rh_db_session_t *session = data;
@@ -153,14 +149,49 @@ static apr_status_t begin(rh_db_t *db, rh_db_session_t *session, apr_pool_t *poo
                "timed out waiting for the SQLite write lock");
         return status;
     }
-    return rh_db_execute(db, &begin_statement, 0, NULL, pool, NULL);
+    return rh_db_change(db, RH_QUERY(begin_writing), pool, NULL);
 }
 
 static apr_status_t commit(rh_db_t *db, rh_db_session_t *session, apr_pool_t *pool)
 {
     (void)session;
-    return rh_db_execute(db, &commit_statement, 0, NULL, pool, NULL);
+    return rh_db_change(db, RH_QUERY(end_writing), pool, NULL);
 }
 
-const rh_connector_t rh_sqlite_connector = {is_established, establish, NULL,   note_code,
-                                            judge,          begin,     commit, ended};
+/** A statement that is older than the tables fails once. */
+static bool remember(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch)
+{
+    (void)session;
+    (void)scratch;
+    apr_hash_set(db->prepared, label, APR_HASH_KEY_STRING, NULL);
+    return true;
+}
+
+/** One statement after another: the driver goes on after an error in the middle, and stumbles over
+ * space at the end. */
+static apr_status_t run_script(rh_db_t *db, const char *sql, apr_pool_t *pool)
+{
+    while (sql[strspn(sql, " \t\r\n")]) {
+        const char *end = strstr(sql, ";\n");
+        apr_size_t len = end ? (apr_size_t)(end - sql) + 1 : strlen(sql);
+        apr_status_t status = rh_db_query(db, apr_pstrmemdup(pool, sql, len), pool);
+
+        if (status != APR_SUCCESS) {
+            return status;
+        }
+        sql += len;
+    }
+    return APR_SUCCESS;
+}
+
+const rh_connector_t rh_sqlite_connector = {
+    .is_established = is_established,
+    .establish = establish,
+    .note_code = note_code,
+    .judge = judge,
+    .begin = begin,
+    .commit = commit,
+    .ended = ended,
+    .remember = remember,
+    .run_script = run_script,
+};

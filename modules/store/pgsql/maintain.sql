@@ -1,0 +1,45 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Housekeeping, and what waits in the queue.
+
+-- name: partitions_make
+-- returns: made
+SELECT resthooks.ensure_partitions(:retention::bigint) AS made;
+
+-- name: partitions_drop
+-- returns: dropped
+SELECT resthooks.drop_partitions(:retention::bigint) AS dropped;
+
+-- name: partitions_mend
+-- Makes the partitions that a row found missing.
+-- returns: made, made_past
+SELECT resthooks.ensure_partitions(NULL) AS made, resthooks.ensure_past() AS made_past;
+
+-- name: old_keys
+-- Forgets the oldest idempotency keys past retention, a limited number.
+DELETE FROM resthooks.idempotency WHERE (tenant, client_id) IN
+ (SELECT i.tenant, i.client_id FROM resthooks.idempotency i
+ WHERE i.created_at < resthooks.now_ms() - :retention::bigint
+ ORDER BY i.created_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED);
+
+-- fragment: live
+-- A process could claim from this subscription: it is neither paused nor slowed down.
+s.state = 'active' AND coalesce(t.paused_until, 0) <= c.at;
+
+-- name: backlog
+-- Counts what waits, up to a limit, and of that what is due and could be claimed; `oldest` is how
+-- long the oldest of these has been due. The rows are read from an index alone: the comparison of
+-- subscription_id is always true, but without it PostgreSQL can't tell that the index has all rows.
+-- returns: pending, due, oldest
+SELECT coalesce(sum(g.count), 0) AS pending,
+ coalesce(sum(CASE WHEN :live THEN g.due END), 0) AS due,
+ coalesce(max(CASE WHEN :live AND g.due > 0 THEN c.at - g.oldest END), 0) AS oldest
+ FROM (SELECT resthooks.now_ms() AS at) AS c
+ CROSS JOIN (SELECT r.tenant, r.subscription_id, count(*) AS count,
+  sum(CASE WHEN r.due_at <= n.at THEN 1 ELSE 0 END) AS due, min(r.due_at) AS oldest
+  FROM (SELECT resthooks.now_ms() AS at) AS n
+  CROSS JOIN (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q
+   WHERE q.subscription_id >= '00000000-0000-0000-0000-000000000000'
+   LIMIT :limit::integer) AS r
+  GROUP BY r.tenant, r.subscription_id) AS g
+ LEFT JOIN resthooks.subscription s ON s.tenant = g.tenant AND s.id = g.subscription_id
+ LEFT JOIN resthooks.subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id;

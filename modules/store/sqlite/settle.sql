@@ -1,0 +1,109 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- What came of attempts; and leases that end without one. The steps of settling stand in the order
+-- in which they are run, in one transaction.
+
+-- fragment: outcome_rows
+(SELECT value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,
+ value ->> 'subscription_id' AS subscription_id, value ->> 'lease' AS lease,
+ value ->> 'delay' AS delay, value ->> 'pause' AS pause, value ->> 'reason' AS reason,
+ value ->> 'attempt_id' AS attempt_id, value ->> 'number' AS number,
+ value ->> 'started_at' AS started_at, value ->> 'ms' AS ms,
+ value ->> 'status_code' AS status_code, value ->> 'format' AS format,
+ value ->> 'headers' AS headers,
+ value ->> 'answer' AS answer, value ->> 'error' AS error,
+ value ->> 'sent' AS sent FROM json_each(:outcomes)) AS o;
+
+-- fragment: ended
+-- The delivery leaves the queue.
+(o.kind = 'delivered' OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease));
+
+-- name: settle_stat
+-- The last attempt's time and status code travel as one number. Runs before the attempts are
+-- logged: one that is logged already was counted then.
+UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivered,
+ failed = t.failed + s.failed,
+ last_status_code = CASE WHEN s.last IS NULL THEN t.last_status_code ELSE s.last % 1000 END,
+ last_attempt_at = max(t.last_attempt_at, coalesce(s.last / 1000, 0)),
+ failing_since = CASE WHEN s.delivered > 0 THEN NULL
+ WHEN s.last IS NULL THEN t.failing_since ELSE coalesce(t.failing_since, :clock) END,
+ paused_until = CASE WHEN s.pause > 0 THEN max(t.paused_until, :clock + s.pause)
+ ELSE t.paused_until END
+ FROM (SELECT o.tenant AS tenant, o.subscription_id AS subscription_id,
+ sum(o.kind = 'delivered') AS delivered,
+ sum(o.kind IN ('failed', 'gone', 'disabled')) AS failed,
+ max(CASE WHEN o.kind <> 'release' THEN o.started_at * 1000 + o.status_code END) AS last,
+ max(o.pause) AS pause
+ FROM :outcome_rows WHERE o.kind = 'release' OR NOT EXISTS (SELECT 1 FROM resthooks_attempt a
+ WHERE a.tenant = o.tenant AND a.id = o.attempt_id)
+ GROUP BY o.tenant, o.subscription_id) AS s
+ WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id;
+
+-- name: settle_attempts
+INSERT INTO resthooks_attempt
+ (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
+ error, sent)
+ SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,
+ o.headers, o.answer, o.error, o.sent FROM :outcome_rows
+ WHERE o.kind <> 'release' ON CONFLICT DO NOTHING;
+
+-- name: settle_again
+UPDATE resthooks_queue AS q SET lease = 0, due_at = :clock
+ + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,
+ tries = q.tries + (o.kind <> 'release'),
+ attempt_count = q.attempt_count + (o.kind <> 'release')
+ FROM :outcome_rows WHERE q.tenant = o.tenant AND q.delivery_id = o.id
+ AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))
+ AND q.lease = o.lease;
+
+-- name: settle_delivery
+UPDATE resthooks_delivery AS d SET state = CASE WHEN o.kind = 'delivered' THEN 'delivered'
+ WHEN EXISTS (SELECT 1 FROM resthooks_queue q WHERE q.tenant = o.tenant
+ AND q.delivery_id = o.id AND :ended) THEN 'failed' ELSE d.state END,
+ attempt_count = max(d.attempt_count, o.number), last_status_code = o.status_code
+ FROM :outcome_rows WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id;
+
+-- name: settle_wake
+-- The next of a key is the first that does not end here, or an older one than the delivery that is
+-- due again, if it was sent again during the attempt.
+UPDATE resthooks_queue SET lease = 0, due_at = :clock
+ WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT q.tenant, (SELECT f.delivery_id
+ FROM resthooks_queue f WHERE f.tenant = q.tenant AND f.subscription_id = q.subscription_id
+ AND f.order_key = q.order_key
+ AND f.delivery_id NOT IN (SELECT value ->> 'id' FROM json_each(:outcomes)
+ WHERE value ->> 'kind' NOT IN ('retry', 'release'))
+ ORDER BY f.event_id, f.delivery_id LIMIT 1)
+ FROM :outcome_rows JOIN resthooks_queue q ON q.tenant = o.tenant AND q.delivery_id = o.id
+ WHERE q.order_key IS NOT NULL AND (o.kind IN ('retry', 'release') OR :ended));
+
+-- name: settle_remove
+DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN (SELECT q.tenant, q.delivery_id
+ FROM :outcome_rows JOIN resthooks_queue q ON q.tenant = o.tenant AND q.delivery_id = o.id
+ WHERE :ended);
+
+-- name: settle_subscription
+-- returns: as settle
+UPDATE resthooks_subscription AS s SET state = e.kind, state_reason = e.reason,
+ updated_at = :clock, revision = s.revision + 1
+ FROM (SELECT o.tenant AS tenant, o.subscription_id AS subscription_id,
+ max(o.kind) AS kind, o.reason AS reason FROM :outcome_rows
+ WHERE o.kind IN ('gone', 'disabled') GROUP BY o.tenant, o.subscription_id) AS e
+ WHERE s.tenant = e.tenant AND s.id = e.subscription_id AND s.state = 'active'
+ RETURNING tenant, id, state;
+
+-- fragment: cancelled
+-- Deliveries of a subscription, a limited number.
+(SELECT q.tenant, q.delivery_id FROM resthooks_queue q WHERE q.tenant = :tenant
+ AND q.subscription_id = :subscription_id
+ ORDER BY q.due_at, q.delivery_id LIMIT CAST(:limit AS integer));
+
+-- name: cancel_delivery
+-- Cancels deliveries; cancel_queue then takes the same ones out of the queue.
+UPDATE resthooks_delivery SET state = 'cancelled'
+ WHERE state = 'pending' AND (tenant, id) IN :cancelled;
+
+-- name: cancel_queue
+DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN :cancelled;
+
+-- name: release
+-- Gives all leases of a process back: due now.
+UPDATE resthooks_queue SET lease = 0, due_at = :clock WHERE lease = CAST(:lease AS integer);
