@@ -6,7 +6,7 @@
 #include "rh_json.h"
 #include "rh_uuid.h"
 
-/** Maximum length of the names and values of a header that the log keeps, together. */
+/** Maximum total length of the names and values of a header section that the log keeps. */
 #define MAX_HEADER_BYTES 16384
 /** Maximum length of an attempt's error text, in bytes. */
 #define MAX_ERROR_BYTES 1000
@@ -19,8 +19,10 @@ static const char *quoted(apr_pool_t *pool, const char *value)
     return rh_json_quote(pool, text, strlen(text));
 }
 
-/** A header as JSON object text: repeated fields are one, joined by ", ".
- * @param masked true: secret values are not shown */
+/**
+ * Format a header section as the text of a JSON object. Repeated fields become one, joined by ", ".
+ * @param masked true: hide secret values
+ */
 static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers, bool masked)
 {
     const apr_array_header_t *fields = apr_table_elts(headers), *merged;
@@ -54,7 +56,7 @@ static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers, bo
     return apr_array_pstrcat(pool, parts, '\0');
 }
 
-/** A member of the times, unless the exchange had no such part. */
+/** Add a member to the times, unless the exchange had no such part. */
 static const char *time_text(apr_pool_t *pool, const char *name, apr_interval_time_t time)
 {
     return time < 0 ? "" : apr_psprintf(pool, "\"%s_ms\":%.1f,", name, (double)time / 1000.0);
@@ -108,7 +110,7 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
 rh_count_t rh_attempt_result(const rh_exchange_t *exchange)
 {
     static const rh_count_t errors[] = {
-        [RH_EXCHANGE_OK] = RH_COUNT_ATTEMPT_PROTOCOL, /* a status that none has */
+        [RH_EXCHANGE_OK] = RH_COUNT_ATTEMPT_PROTOCOL, /* a status outside of 2xx-5xx */
         [RH_EXCHANGE_BAD_URL] = RH_COUNT_ATTEMPT_REFUSED_ADDRESS,
         [RH_EXCHANGE_RESOLVE] = RH_COUNT_ATTEMPT_DNS,
         [RH_EXCHANGE_REFUSED_ADDRESS] = RH_COUNT_ATTEMPT_REFUSED_ADDRESS,

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_attempt.h
- * @brief What the log keeps of an attempt, made from a finished exchange.
+ * @brief Makes the log's record of an attempt from a finished exchange.
  */
 #ifndef RH_ATTEMPT_H
 #define RH_ATTEMPT_H
@@ -10,7 +10,7 @@
 #include "rh_metrics.h"
 #include "rh_transport.h"
 
-/** Fill the log's row of an attempt, but for `sent`. Results live in `pool`. */
+/** Fill in the log's record of an attempt, except `sent`. Results live in `pool`. */
 void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
                      apr_pool_t *pool);
 
@@ -26,7 +26,7 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
  */
 const char *rh_attempt_sent(apr_pool_t *pool, const rh_job_t *job, const rh_exchange_t *exchange);
 
-/** The counter of an attempt by its response's class or by what went wrong. */
+/** Return the counter of an attempt, by the class of its status or by its error. */
 rh_count_t rh_attempt_result(const rh_exchange_t *exchange);
 
 #endif

@@ -11,10 +11,10 @@
 
 #define LETTERS "thTykedsuncmbBoxp"
 
-/** A part of a format: text, or the value that a letter stands for. */
+/** One item of a format: literal text, or the value that a letter stands for. */
 typedef struct item_t {
-    char letter; /**< 0: text */
-    bool quoted; /**< it stands within quotes */
+    char letter; /**< 0: literal text */
+    bool quoted; /**< the item is within quotes */
     const char *text;
     apr_size_t len;
 } item_t;
@@ -90,13 +90,13 @@ const char *rh_log_format_parse(apr_pool_t *pool, const char *text, rh_log_forma
 
 /* ---- a line ---- */
 
-/** A buffer that is being filled; it always has space for the newline. */
+/** A buffer that is being filled. It always keeps space for the newline. */
 typedef struct line_t {
     char *text;
     apr_size_t len;
 } line_t;
 
-static bool put(line_t *line, const char *data, apr_size_t len)
+static bool put_bytes(line_t *line, const char *data, apr_size_t len)
 {
     if (len >= RH_LOG_WRITE - line->len) {
         return false;
@@ -113,7 +113,7 @@ static void put_value(line_t *line, const char *value, bool quoted)
     char escaped[5];
 
     if (!value || !*value) {
-        put(line, "-", 1);
+        put_bytes(line, "-", 1);
         return;
     }
     for (; *value; value++) {
@@ -128,7 +128,7 @@ static void put_value(line_t *line, const char *value, bool quoted)
         } else if (c < ' ' || c > '~' || (c == ' ' && !quoted)) {
             len = (apr_size_t)apr_snprintf(escaped, sizeof(escaped), "\\x%02x", c);
         }
-        if (line->len - first + len > RH_LOG_VALUE || !put(line, escaped, len)) {
+        if (line->len - first + len > RH_LOG_VALUE || !put_bytes(line, escaped, len)) {
             return;
         }
     }
@@ -138,7 +138,8 @@ static void put_number(line_t *line, apr_int64_t number)
 {
     char text[NUMBER_SIZE];
 
-    put(line, text, (apr_size_t)apr_snprintf(text, sizeof(text), "%" APR_INT64_T_FMT, number));
+    put_bytes(line, text,
+              (apr_size_t)apr_snprintf(text, sizeof(text), "%" APR_INT64_T_FMT, number));
 }
 
 static void put_time(line_t *line, apr_time_t when)
@@ -147,10 +148,11 @@ static void put_time(line_t *line, apr_time_t when)
     apr_time_exp_t parts;
 
     apr_time_exp_gmt(&parts, when);
-    put(line, text,
-        (apr_size_t)apr_snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                                 parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                                 parts.tm_hour, parts.tm_min, parts.tm_sec, parts.tm_usec / 1000));
+    put_bytes(line, text,
+              (apr_size_t)apr_snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                                       parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                                       parts.tm_hour, parts.tm_min, parts.tm_sec,
+                                       parts.tm_usec / 1000));
 }
 
 static void put_item(line_t *line, const item_t *item, const rh_log_entry_t *entry)
@@ -215,7 +217,7 @@ static void put_item(line_t *line, const item_t *item, const rh_log_entry_t *ent
         value = attempt->error;
         break;
     default:
-        put(line, item->text, item->len);
+        put_bytes(line, item->text, item->len);
         return;
     }
     put_value(line, value, item->quoted);
@@ -235,7 +237,7 @@ apr_size_t rh_log_format_line(const rh_log_format_t *format, const rh_log_entry_
 
 /* ---- writing ---- */
 
-/** Count lines that are lost, and report the loss once per COMPLAINT_INTERVAL. */
+/** Count lost lines, and report the loss once per COMPLAINT_INTERVAL. */
 static void report_loss(rh_attempt_log_t *log, int count, apr_status_t status)
 {
     apr_time_t now = apr_time_now(), before;

@@ -39,28 +39,28 @@ typedef struct rh_log_format_t rh_log_format_t;
 /**
  * Read a format.
  * @param format receives it, in `pool`
- * @return NULL, or what is wrong: "%q is none of …"
+ * @return NULL, or what is wrong with it: "%q is none of …"
  */
 const char *rh_log_format_parse(apr_pool_t *pool, const char *text, rh_log_format_t **format);
 
-/** The values of a line. */
+/** The values of one line. */
 typedef struct rh_log_entry_t {
     const char *host;
     const rh_job_t *job;
     const rh_attempt_t *attempt;
     rh_settle_kind_t outcome;  /**< not RELEASE */
-    apr_size_t sent, answered; /**< bytes of the bodies */
+    apr_size_t sent, answered; /**< lengths of the bodies */
 } rh_log_entry_t;
 
-/** Write a line with its end into a buffer of RH_LOG_WRITE bytes. @return its length */
+/** Write a line with its newline into a buffer of RH_LOG_WRITE bytes. @return its length */
 apr_size_t rh_log_format_line(const rh_log_format_t *format, const rh_log_entry_t *entry,
                               char *buffer);
 
-/** Where the lines of one site go in one process. */
+/** The RestHooksLog of one site in one process. */
 typedef struct rh_attempt_log_t {
     const rh_log_format_t *format;
     int fd;
-    const char *name; /**< for the error log */
+    const char *name; /**< destination of error messages */
     const rh_log_t *complaints;
     const rh_metrics_t *metrics;
     apr_time_t complained_at; /**< atomic */

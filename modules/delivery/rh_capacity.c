@@ -5,8 +5,8 @@
 
 struct rh_capacity_t {
     int max;
-    int jobs;                 /**< in memory or reserved for a claim or commit, atomic */
-    apr_time_t crowded_until; /**< atomic */
+    int jobs;                 /**< jobs in memory or reserved for a claim or commit; atomic */
+    apr_time_t crowded_until; /**< end of the time in which claims hold back; atomic */
 };
 
 rh_capacity_t *rh_capacity_make(apr_pool_t *pool, int jobs)

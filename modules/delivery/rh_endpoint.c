@@ -3,15 +3,15 @@
 
 #include <stdlib.h>
 
-/** An endpoint that takes longer is not trusted with the last slots. */
+/** An endpoint whose attempts take longer may not use the last slots. */
 #define SOON_LIMIT apr_time_from_sec(2)
-/** Failures in a row that cost the trust even of one that fails fast. */
+/** Number of consecutive failures after which even an endpoint that fails fast may not use them. */
 #define DOUBTFUL_FAILURES 3
-/** Assumed duration of an attempt before one has ended. */
+/** Assumed duration of an attempt until one has ended. */
 #define ASSUMED_DURATION apr_time_from_msec(200)
-/** Time after which a pause that this process knows is in the store, too. */
+/** Time after which the store knows a pause that this process reported. */
 #define STORED_BY_NOW apr_time_from_sec(30)
-/** Longest that jobs should wait in memory, well within a lease. */
+/** Maximum time that jobs should wait in memory; much shorter than a lease. */
 #define MAX_WAIT_IN_MEMORY apr_time_from_sec(10)
 
 rh_endpoint_t *rh_endpoint_make(const char *id, apr_interval_time_t failing_for, apr_time_t now)
@@ -52,7 +52,7 @@ rh_endpoint_class_t rh_endpoint_class(const rh_endpoint_t *endpoint)
     return soon && endpoint->failures == 0 ? RH_ENDPOINT_GOOD : RH_ENDPOINT_DOUBTFUL;
 }
 
-static void refill(rh_endpoint_t *endpoint, apr_time_t now)
+static void refill_tokens(rh_endpoint_t *endpoint, apr_time_t now)
 {
     double max = endpoint->rate;
 
@@ -84,7 +84,7 @@ void rh_endpoint_set_rate(rh_endpoint_t *endpoint, int rate, apr_time_t now)
     }
 }
 
-/** If the clock was set back, bring times near that are further away than they can be. */
+/** If the clock was set back, move up times that are further away than they can be. */
 static void follow_clock(rh_endpoint_t *endpoint, apr_time_t now)
 {
     if (endpoint->probe_at > now + RH_BREAKER_MAX_WAIT) {
@@ -123,7 +123,7 @@ rh_allowance_t rh_endpoint_allows(rh_endpoint_t *endpoint, int concurrency, apr_
         return RH_BLOCKED_BY_TIME;
     }
     if (endpoint->rate > 0) {
-        refill(endpoint, now);
+        refill_tokens(endpoint, now);
         if (endpoint->tokens < 1.0) {
             *until =
                 now + 1 +
@@ -143,7 +143,7 @@ bool rh_endpoint_started(rh_endpoint_t *endpoint)
     return endpoint->open;
 }
 
-/** Count a failure: it opens the breaker, or keeps it open for longer if the probe failed. */
+/** Count a failure. It opens the breaker, or keeps it open for longer if the probe failed. */
 static apr_interval_time_t count_failure(rh_endpoint_t *endpoint, bool probe, apr_time_t now)
 {
     apr_interval_time_t wait;
@@ -155,7 +155,7 @@ static apr_interval_time_t count_failure(rh_endpoint_t *endpoint, bool probe, ap
         return 0;
     }
     if (endpoint->open && !probe) {
-        /* It began before the breaker opened, so it shows nothing new. */
+        /* The attempt began before the breaker opened, so it adds nothing new. */
         return endpoint->probe_at > now ? endpoint->probe_at - now : 0;
     }
     wait = RH_BREAKER_MAX_WAIT;

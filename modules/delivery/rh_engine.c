@@ -10,21 +10,24 @@
 #include <apr_thread_pool.h>
 #include <signal.h>
 
-/** What threads get beyond the grace before they are given up: a database that hangs. */
+/**
+ * How long threads may take after the grace period before they are given up: a database may hang.
+ */
 #define JOIN_MARGIN apr_time_from_sec(6)
 /** How long rh_engine_stop waits for calls of rh_engine_commit to return. */
 #define CALLERS_WAIT apr_time_from_msec(500)
 
-/** One site, and its threads but the loops. */
+/** One site, with its writers and its dispatcher. */
 typedef struct site_t {
     rh_site_parts_t parts;
-    apr_pool_t *spool_pool; /**< the spooler's */
+    apr_pool_t *spool_pool; /**< pool of the spooler */
     rh_dispatcher_t *dispatcher;
     rh_intake_t *intake;
 } site_t;
 
 struct rh_engine_t {
-    apr_pool_t *pool; /**< its own, with a mutex: made before the threads, gone after them */
+    apr_pool_t *pool; /**< a pool of its own, with a mutex: made before the threads, destroyed
+                           after them */
     const rh_log_t *log;
     rh_parts_t parts;
     apr_pool_t *hosts_pool;
@@ -60,7 +63,7 @@ static void wake_all(void *baton)
     }
 }
 
-/** A slot of a host was given back that a loop waited for. */
+/** A host's slot for which a loop waited was given back. */
 static void wake_loop(void *baton, int loop)
 {
     rh_engine_t *engine = baton;
@@ -132,7 +135,7 @@ static apr_status_t make_loops(rh_engine_t *engine, const rh_engine_config_t *co
     return status;
 }
 
-/** Free everything; no thread may run any more. */
+/** Free everything. No thread may be running any more. */
 static void destroy(rh_engine_t *engine)
 {
     int i;
@@ -154,7 +157,7 @@ static void destroy(rh_engine_t *engine)
     apr_pool_destroy(engine->pool);
 }
 
-/** Return the number of loops to run: more would not help. */
+/** Return the number of loops to run, at most one per attempt in flight. */
 static int count_loops(int threads, int concurrency)
 {
     int count = threads < RH_MAX_LOOPS ? threads : RH_MAX_LOOPS;
@@ -204,8 +207,8 @@ static void *APR_THREAD_FUNC writer_thread(apr_thread_t *thread, void *data)
 }
 
 /**
- * Make the pool of threads. They inherit a mask that blocks every signal: httpd's handlers must
- * run in httpd's own threads, because they end in rh_engine_stop, which waits for these.
+ * Make the pool of threads. They inherit a mask that blocks every signal. httpd's signal handlers
+ * must run in httpd's own threads, because they end in rh_engine_stop, which waits for these.
  */
 static apr_status_t make_threads(rh_engine_t *engine, int count)
 {
@@ -219,8 +222,10 @@ static apr_status_t make_threads(rh_engine_t *engine, int count)
     return status;
 }
 
-/** Expect every thread before the first one starts, so that none sees a count of zero too soon.
- * @return how many */
+/**
+ * Announce every thread before the first one starts, so that none sees a count of zero too soon.
+ * @return their number
+ */
 static int expect_threads(rh_engine_t *engine)
 {
     rh_shutdown_t *shutdown = engine->parts.shutdown;
@@ -235,7 +240,7 @@ static int expect_threads(rh_engine_t *engine)
     return engine->loop_count + engine->site_count + writers;
 }
 
-/** A thread's task, and what is reported when it ends. */
+/** A thread's task, and what is called when it ends. */
 typedef struct task_t {
     apr_thread_start_t body;
     void *data;
@@ -251,9 +256,9 @@ static void *APR_THREAD_FUNC run_task(apr_thread_t *thread, void *data)
     return NULL;
 }
 
-/** Start one thread's task, which is expected already. Keeps the first error. */
-static void start(rh_engine_t *engine, apr_thread_start_t body, void *data, rh_role_t role,
-                  apr_status_t *first)
+/** Start one announced thread. Keeps the first error. */
+static void start_thread(rh_engine_t *engine, apr_thread_start_t body, void *data, rh_role_t role,
+                         apr_status_t *first)
 {
     task_t *task = apr_palloc(engine->pool, sizeof(*task));
     apr_status_t status;
@@ -268,21 +273,22 @@ static void start(rh_engine_t *engine, apr_thread_start_t body, void *data, rh_r
     }
 }
 
-/** Start all; goes on after an error so that the counts are right for rh_engine_stop. */
+/** Start all threads. Continues after an error, so that the counts are right for rh_engine_stop. */
 static apr_status_t start_all(rh_engine_t *engine)
 {
     apr_status_t first = APR_SUCCESS;
     int i, j;
 
     for (i = 0; i < engine->loop_count; i++) {
-        start(engine, loop_thread, engine->loops[i], RH_ROLE_LOOP, &first);
+        start_thread(engine, loop_thread, engine->loops[i], RH_ROLE_LOOP, &first);
     }
     for (i = 0; i < engine->site_count; i++) {
         site_t *site = &engine->sites[i];
 
-        start(engine, dispatcher_thread, site->dispatcher, RH_ROLE_CLAIM, &first);
+        start_thread(engine, dispatcher_thread, site->dispatcher, RH_ROLE_CLAIM, &first);
         for (j = 0; j < rh_intake_writer_count(site->intake); j++) {
-            start(engine, writer_thread, rh_intake_writer(site->intake, j), RH_ROLE_WRITE, &first);
+            start_thread(engine, writer_thread, rh_intake_writer(site->intake, j), RH_ROLE_WRITE,
+                         &first);
         }
     }
     return first;
@@ -403,7 +409,7 @@ void rh_engine_stop(rh_engine_t *engine, apr_interval_time_t grace)
     for (i = 0; i < engine->site_count; i++) {
         rh_intake_close(engine->sites[i].intake);
     }
-    rh_shutdown_begin(shutdown); /* Wakes again, now that there is a deadline. */
+    rh_shutdown_begin(shutdown); /* Wake again, now that there is a deadline. */
     left = rh_shutdown_wait(shutdown, until);
     if (left > 0) {
         rh_log(engine->log, RH_LOG_WARN, APR_TIMEUP, "RH0310",
@@ -416,7 +422,7 @@ void rh_engine_stop(rh_engine_t *engine, apr_interval_time_t grace)
     until = apr_time_now() + CALLERS_WAIT;
     while (rh_shutdown_callers(shutdown) > 0) {
         if (apr_time_now() >= until) {
-            return; /* A call still uses the engine: leave it until the process ends. */
+            return; /* A call still uses the engine, so keep it until the process ends. */
         }
         apr_sleep(apr_time_from_msec(5));
     }

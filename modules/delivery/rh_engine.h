@@ -23,12 +23,13 @@ typedef struct rh_engine_t rh_engine_t;
 /** Settings of the process. */
 typedef struct rh_engine_config_t {
     int threads;              /**< RestHooksThreads */
-    int concurrency;          /**< RestHooksConcurrency: attempts in flight, all threads together */
-    apr_interval_time_t poll; /**< longest wait between claims when idle */
-    int deliverers;           /**< children of this host that deliver, 0: all; the others store
-                                   events, and stand in for those that end */
-    const char *slots;        /**< folder of the files that tell who does; NULL: all do */
-    /** Makes a loop's transport, in a pool of the loop's own. Tests script it. */
+    int concurrency;          /**< RestHooksConcurrency: maximum number of attempts in flight,
+                                   over all threads */
+    apr_interval_time_t poll; /**< maximum interval between claims when idle */
+    int deliverers;           /**< number of children of this host that deliver, 0: all; the
+                                   others store events, and take over when a delivering one ends */
+    const char *slots;        /**< directory of the files by which they agree on it; NULL: all do */
+    /** Makes a loop's transport, in a pool of the loop's own. Tests supply a scripted one. */
     apr_status_t (*make_transport)(apr_pool_t *pool, const rh_log_t *log, void *baton,
                                    rh_transport_t **transport);
     void *baton;
@@ -51,10 +52,11 @@ apr_status_t rh_engine_start(const rh_engine_config_t *config, const apr_array_h
 apr_status_t rh_engine_commit(rh_engine_t *engine, const rh_site_t *site, rh_commit_t *items,
                               int count, apr_interval_time_t timeout, apr_pool_t *pool);
 
-/** Make the dispatcher of a site look for due deliveries now (after redeliver, replay, test). */
+/** Make the dispatcher of a site claim due deliveries now (after redeliver, replay, test). */
 void rh_engine_wake(rh_engine_t *engine, const rh_site_t *site);
 
-/** Begin to stop: no new claims; sets flags and wakes only, so it is safe from any thread, twice.
+/**
+ * Begin to stop: no new claims. Only sets flags and wakes, so any thread may call it, repeatedly.
  */
 void rh_engine_stopping(rh_engine_t *engine);
 

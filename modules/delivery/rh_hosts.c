@@ -5,22 +5,22 @@
 #include <apr_thread_mutex.h>
 #include <stdlib.h>
 
-/** One host and port. Guarded by the table's mutex; counts are also peeked at without it. */
+/** One host and port. Guarded by the table's mutex, but counts are also read without it. */
 typedef struct place_t {
     rh_hosts_t *hosts;
     rh_usage_t usage;
-    int tenants;          /**< records that refer to it */
-    apr_uint32_t gives;   /**< slots that were ever given back */
-    apr_uint64_t waiting; /**< loops to wake, a bit for each */
+    int tenants;          /**< number of tenants' records that refer to it */
+    apr_uint32_t gives;   /**< number of slots given back so far */
+    apr_uint64_t waiting; /**< loops to wake, one bit each */
     char name[];
 } place_t;
 
 struct rh_host_t {
     place_t *place;
-    rh_usage_t usage; /**< the tenant's part */
-    int references;   /**< of endpoints and jobs */
+    rh_usage_t usage; /**< the slots that the tenant holds */
+    int references;   /**< number of endpoints and jobs that refer to it */
     apr_size_t key_len;
-    char key[]; /**< name of the host and port, NUL, the tenant, NUL */
+    char key[]; /**< name of the host and port, NUL, tenant, NUL */
 };
 
 struct rh_hosts_t {
@@ -44,7 +44,7 @@ apr_status_t rh_hosts_make(apr_pool_t *pool, void (*wake)(void *baton, int loop)
     return apr_thread_mutex_create(&hosts->mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 }
 
-/** Find or make the record of a host and port. Mutex held. */
+/** Find or make the record of a host and port. Called with the mutex held. */
 static place_t *find_place(rh_hosts_t *hosts, const char *name)
 {
     place_t *place = apr_hash_get(hosts->places, name, APR_HASH_KEY_STRING);
@@ -66,7 +66,7 @@ static void drop_place(place_t *place)
     }
 }
 
-/** Make the record of a tenant at a host. Mutex held. */
+/** Make the record of a tenant at a host. Called with the mutex held. */
 static rh_host_t *make_host(rh_hosts_t *hosts, const char *name, const char *tenant)
 {
     apr_size_t name_len = strlen(name) + 1, tenant_len = strlen(tenant) + 1;
@@ -140,8 +140,8 @@ const void *rh_host_identity(const rh_host_t *host)
     return host->place;
 }
 
-/** Change a count that others peek at. Mutex held. */
-static void count(rh_usage_t *usage, rh_endpoint_class_t class, int by)
+/** Change a count that is also read without the mutex. Called with the mutex held. */
+static void change_usage(rh_usage_t *usage, rh_endpoint_class_t class, int by)
 {
     __atomic_store_n(&usage->of[class], usage->of[class] + by, __ATOMIC_RELAXED);
 }
@@ -154,8 +154,8 @@ int rh_host_take(rh_host_t *host, int limit, rh_endpoint_class_t class)
     apr_thread_mutex_lock(place->hosts->mutex);
     missing = rh_share_missing(&place->usage, &host->usage, limit, class);
     if (missing == RH_SHARE_FREE) {
-        count(&place->usage, class, 1);
-        count(&host->usage, class, 1);
+        change_usage(&place->usage, class, 1);
+        change_usage(&host->usage, class, 1);
     }
     apr_thread_mutex_unlock(place->hosts->mutex);
     return missing;
@@ -169,8 +169,8 @@ void rh_host_give(rh_host_t *host, rh_endpoint_class_t class, int loop)
     int i;
 
     apr_thread_mutex_lock(hosts->mutex);
-    count(&place->usage, class, -1);
-    count(&host->usage, class, -1);
+    change_usage(&place->usage, class, -1);
+    change_usage(&host->usage, class, -1);
     __atomic_store_n(&place->gives, place->gives + 1, __ATOMIC_RELEASE);
     waiting = place->waiting;
     place->waiting = 0;
@@ -183,7 +183,7 @@ void rh_host_give(rh_host_t *host, rh_endpoint_class_t class, int loop)
     }
 }
 
-static rh_usage_t peek(const rh_usage_t *usage)
+static rh_usage_t peek_usage(const rh_usage_t *usage)
 {
     rh_usage_t copy;
     int i;
@@ -196,7 +196,7 @@ static rh_usage_t peek(const rh_usage_t *usage)
 
 int rh_host_peek(const rh_host_t *host, int limit, rh_endpoint_class_t class)
 {
-    rh_usage_t all = peek(&host->place->usage), own = peek(&host->usage);
+    rh_usage_t all = peek_usage(&host->place->usage), own = peek_usage(&host->usage);
 
     return rh_share_missing(&all, &own, limit, class);
 }

@@ -30,42 +30,47 @@
 
 typedef struct rh_hosts_t rh_hosts_t;
 
-/** A tenant at one host and port. */
+/** The record of one tenant at one host and port. */
 typedef struct rh_host_t rh_host_t;
 
 /**
- * @param pool used under the table's mutex alone: it has an allocator of its own
- * @param wake called with the number of a loop (0-63) that waited for a slot, from the thread that
- * gives one back, without the mutex
+ * @param pool has an allocator of its own; used only under the table's mutex
+ * @param wake called without the mutex, from the thread that gives a slot back, with the number
+ * (0-63) of a loop that waited for one
  */
 apr_status_t rh_hosts_make(apr_pool_t *pool, void (*wake)(void *baton, int loop), void *baton,
                            rh_hosts_t **hosts);
 
 /**
- * Refer to a tenant at a host.
+ * Get the record of a tenant at a host, and refer to it.
  * @param name "host:port"
- * @return NULL when memory is short
+ * @return NULL if memory is short
  */
 rh_host_t *rh_host_hold(rh_hosts_t *hosts, const char *name, const char *tenant);
-/** Refer to it once more. @return it */
+/** Add a reference. @return the host */
 rh_host_t *rh_host_share(rh_host_t *host);
-/** A reference is not used any more; no slot is taken through the last one. */
+/** Drop a reference. No slot may be taken through the last one any more. */
 void rh_host_release(rh_host_t *host);
 
-/** Return an address that identifies the host and port; only to be compared. */
+/** Return an address that identifies the host and port. It may only be compared. */
 const void *rh_host_identity(const rh_host_t *host);
 
-/** Take a slot, of `limit`. @return RH_SHARE_FREE: taken; or the class whose share is used up */
+/**
+ * Take one of `limit` slots. @return RH_SHARE_FREE: taken; otherwise the class whose share is used
+ * up
+ */
 int rh_host_take(rh_host_t *host, int limit, rh_endpoint_class_t class);
-/** Give back a slot that `class` took, and wake loops that wait; `loop`, the caller's, is not. */
+/** Give back a slot that `class` took, and wake waiting loops except `loop`, the caller's. */
 void rh_host_give(rh_host_t *host, rh_endpoint_class_t class, int loop);
 
-/** What rh_host_take would return, as far as can be seen without the mutex. */
+/** Predict the result of rh_host_take without locking the mutex. */
 int rh_host_peek(const rh_host_t *host, int limit, rh_endpoint_class_t class);
-/** How many slots were ever given back at the host. */
+/** Return the number of slots given back at the host so far. */
 apr_uint32_t rh_host_gives(const rh_host_t *host);
-/** Have `loop` woken by the next slot that is given back. @return false: that happened already,
- * as rh_host_gives isn't `gives` any more */
+/**
+ * Register `loop` to be woken when the next slot is given back.
+ * @return false: one was given back since `gives` was read, so the caller must try again
+ */
 bool rh_host_wait(rh_host_t *host, apr_uint32_t gives, int loop);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <apr_thread_mutex.h>
 
-/** An attempt must be able to end this long before its lease. */
+/** Minimum time between the latest end of an attempt and the end of its lease. */
 #define LEASE_SPARE apr_time_from_sec(10)
 
 struct rh_inbox_t {
@@ -37,7 +37,7 @@ rh_inbox_t *rh_inboxes_open(rh_inboxes_t *inboxes, int loop, rh_transport_t *tra
     return &inboxes->inbox[loop];
 }
 
-static void push(rh_inbox_t *inbox, rh_work_head_t *works)
+static void push_works(rh_inbox_t *inbox, rh_work_head_t *works)
 {
     bool was_empty;
 
@@ -45,7 +45,7 @@ static void push(rh_inbox_t *inbox, rh_work_head_t *works)
     was_empty = APR_RING_EMPTY(&inbox->works, rh_work_t, link);
     APR_RING_CONCAT(&inbox->works, works, rh_work_t, link);
     apr_thread_mutex_unlock(inbox->mutex);
-    /* The loop empties its inbox after every poll: only the first job must end one. */
+    /* The loop empties its inbox after every poll, so only the first job has to wake it. */
     if (was_empty) {
         inbox->transport->wakeup(inbox->transport);
     }
@@ -92,7 +92,7 @@ void rh_inboxes_hand_over(rh_inboxes_t *inboxes, const rh_site_t *site,
     apr_array_clear(jobs);
     for (i = 0; i < inboxes->count; i++) {
         if (!APR_RING_EMPTY(&heads[i], rh_work_t, link)) {
-            push(&inboxes->inbox[i], &heads[i]);
+            push_works(&inboxes->inbox[i], &heads[i]);
         }
     }
 }

@@ -6,19 +6,19 @@
 /** Upper bounds of one commit; a call is never split across commits. */
 #define COMMIT_BATCH 256
 #define COMMIT_BYTES (4 * 1024 * 1024)
-/** Tenants that share a commit; those whose hashes collide count as one. */
+/** Number of tenants that can share a commit; tenants whose hashes collide count as one. */
 #define TENANTS 64
-/** Upper bounds of what waits for the writers of one site. */
+/** Upper bounds of the queue for the writers of one site. */
 #define INTAKE_EVENTS 8192
 #define INTAKE_BYTES (64 * 1024 * 1024)
-/** What the allocator of calls keeps for the next ones, bytes. */
+/** Bytes that the allocator of calls keeps for reuse. */
 #define ALLOCATOR_KEEP (4 * 1024 * 1024)
-/** A second writer starts to help when this many events wait for the first. */
+/** A second writer helps while this many events wait for the first. */
 #define SECOND_WRITER_EVENTS 128
 /** How long a call waits for a writer that only has to append to the spool. */
 #define SPOOL_WAIT apr_time_from_msec(500)
 
-/** An allocator for pools that come and go in many threads; its mutex lives in `pool`. */
+/** Make an allocator for short-lived pools of many threads; its mutex lives in `pool`. */
 static apr_status_t make_allocator(apr_pool_t *pool, apr_allocator_t **allocator)
 {
     apr_thread_mutex_t *mutex;
@@ -96,7 +96,7 @@ rh_writer_t *rh_intake_writer(rh_intake_t *intake, int number)
     return &intake->writers[number];
 }
 
-static apr_size_t size_of(const rh_commit_t *items, int count)
+static apr_size_t bytes_of(const rh_commit_t *items, int count)
 {
     apr_size_t bytes = 0;
     int i;
@@ -107,14 +107,14 @@ static apr_size_t size_of(const rh_commit_t *items, int count)
     return bytes;
 }
 
-/** True if the queue has room for a call. A large one has when it is alone. Mutex held. */
+/** True if the queue has room for a call. An empty queue takes a call of any size. Mutex held. */
 static bool has_room(const rh_intake_t *intake, int count, apr_size_t bytes)
 {
     return intake->first == NULL || (intake->queued_events + count <= INTAKE_EVENTS &&
                                      intake->queued_bytes + bytes <= INTAKE_BYTES);
 }
 
-static void account(rh_intake_t *intake, const rh_submission_t *submission, int sign)
+static void count_queued(rh_intake_t *intake, const rh_submission_t *submission, int sign)
 {
     rh_metrics_move(intake->site->metrics, RH_GAUGE_INTAKE, sign * submission->count);
     intake->queued_events += sign * submission->count;
@@ -125,8 +125,10 @@ static void account(rh_intake_t *intake, const rh_submission_t *submission, int 
     }
 }
 
-/** True if a writer that waits has something to do. One writer commits in one go what arrived
- * during its last commit; a second one helps only if that exceeds one commit. Mutex held. */
+/**
+ * True if an idle writer has something to do. One writer commits at once what arrived during its
+ * last commit; a second one helps only if that is more than one commit. Mutex held.
+ */
 static bool wants_writer(const rh_intake_t *intake)
 {
     return intake->first && intake->committing < intake->writer_count &&
@@ -135,14 +137,14 @@ static bool wants_writer(const rh_intake_t *intake)
            rh_turns_free(intake->turns, intake->first->stripes, intake->first->count);
 }
 
-static bool enqueue(rh_intake_t *intake, rh_submission_t *submission)
+static bool enqueue_call(rh_intake_t *intake, rh_submission_t *submission)
 {
     bool taken, wakes = false;
 
     apr_thread_mutex_lock(intake->mutex);
     taken = !intake->closed && has_room(intake, submission->count, submission->bytes);
     if (taken) {
-        account(intake, submission, 1);
+        count_queued(intake, submission, 1);
         submission->queued = true;
         if (intake->first) {
             intake->last->next = submission;
@@ -160,8 +162,8 @@ static bool enqueue(rh_intake_t *intake, rh_submission_t *submission)
     return taken;
 }
 
-/** Take a call out of the queue again, if the writer has not begun with it. */
-static bool withdraw(rh_intake_t *intake, rh_submission_t *submission)
+/** Remove a call from the queue unless a writer has already started on it. */
+static bool withdraw_call(rh_intake_t *intake, rh_submission_t *submission)
 {
     rh_submission_t **link = &intake->first, *before = NULL;
     bool withdrawn = false;
@@ -176,7 +178,7 @@ static bool withdraw(rh_intake_t *intake, rh_submission_t *submission)
         if (intake->last == submission) {
             intake->last = before;
         }
-        account(intake, submission, -1);
+        count_queued(intake, submission, -1);
         submission->queued = false;
         withdrawn = true;
     }
@@ -184,7 +186,7 @@ static bool withdraw(rh_intake_t *intake, rh_submission_t *submission)
     return withdrawn;
 }
 
-/** The database can't have these now: the caller's own thread puts them into the spool. */
+/** The database cannot take these events now: append them to the spool in the caller's thread. */
 static apr_status_t spool_calls(rh_intake_t *intake, rh_commit_t *items, int count,
                                 apr_status_t otherwise, apr_pool_t *pool)
 {
@@ -203,13 +205,13 @@ apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count
                               apr_interval_time_t timeout, apr_pool_t *pool)
 {
     rh_spooler_t *spooler = intake->parts->spooler;
-    apr_size_t bytes = size_of(items, count);
+    apr_size_t bytes = bytes_of(items, count);
     rh_submission_t *submission = NULL;
     apr_status_t status;
     bool room;
     int i;
 
-    /* Before anything is copied; looked at again when it is queued. */
+    /* Check before copying anything; it is checked again when the call is queued. */
     apr_thread_mutex_lock(intake->mutex);
     room = !intake->closed && has_room(intake, count, bytes);
     apr_thread_mutex_unlock(intake->mutex);
@@ -223,17 +225,19 @@ apr_status_t rh_intake_commit(rh_intake_t *intake, rh_commit_t *items, int count
     if (status != APR_SUCCESS) {
         return status;
     }
-    if (!enqueue(intake, submission)) {
+    if (!enqueue_call(intake, submission)) {
         rh_submission_destroy(submission);
         return spool_calls(intake, items, count, APR_EAGAIN, pool);
     }
     if (!rh_submission_wait(submission, timeout)) {
-        if (withdraw(intake, submission)) {
+        if (withdraw_call(intake, submission)) {
             rh_submission_destroy(submission);
             return spool_calls(intake, items, count, APR_EAGAIN, pool);
         }
         if (!rh_submission_wait(submission, 0)) {
-            /* Should the writer store them yet, the spool's are known by their ids. */
+            /*
+             * If the writer stores them after all, the spool's copies are recognised by their ids.
+             */
             rh_submission_disown(submission);
             return spool_calls(intake, items, count, APR_TIMEUP, pool);
         }
@@ -280,7 +284,7 @@ void rh_intake_leave(rh_intake_t *intake, const rh_submission_t *first)
     for (submission = first; submission; submission = submission->next) {
         rh_turns_give(intake->turns, submission->stripes, submission->count);
     }
-    /* This writer comes back for what is next. */
+    /* This writer comes back for the remaining calls. */
     wakes = intake->closed || intake->queued_events >= SECOND_WRITER_EVENTS;
     apr_thread_mutex_unlock(intake->mutex);
     if (wakes) {
@@ -293,10 +297,10 @@ typedef struct selection_t {
     rh_submission_t *first, *last;
     int count;
     apr_size_t bytes;
-    int used[TENANTS]; /**< events, by tenant */
+    int used[TENANTS]; /**< number of events, by tenant */
 } selection_t;
 
-/** True if a call goes into a commit: a call alone always does, whatever its size. */
+/** True if a call fits into a commit. The first call always does, whatever its size. */
 static bool may_join(const rh_intake_t *intake, const selection_t *selection,
                      const rh_submission_t *submission, int quota)
 {
@@ -308,10 +312,11 @@ static bool may_join(const rh_intake_t *intake, const selection_t *selection,
            rh_turns_free(intake->turns, submission->stripes, submission->count);
 }
 
-/** Move a call from the queue to the commit. @param before the one before it; NULL: it is the first
+/**
+ * Move a call from the queue to the commit. @param before the preceding call, NULL: it is the first
  */
-static void join(rh_intake_t *intake, selection_t *selection, rh_submission_t *submission,
-                 rh_submission_t *before)
+static void select_call(rh_intake_t *intake, selection_t *selection, rh_submission_t *submission,
+                        rh_submission_t *before)
 {
     if (before) {
         before->next = submission->next;
@@ -328,7 +333,7 @@ static void join(rh_intake_t *intake, selection_t *selection, rh_submission_t *s
     }
     selection->last = submission;
     submission->next = NULL;
-    account(intake, submission, -1);
+    count_queued(intake, submission, -1);
     submission->queued = false;
     selection->count += submission->count;
     selection->bytes += submission->bytes;
@@ -336,18 +341,17 @@ static void join(rh_intake_t *intake, selection_t *selection, rh_submission_t *s
 }
 
 /**
- * Take calls in their order, of each tenant at most `quota` events, or one call. The keys of a call
- * that is passed over count as being committed for the calls after it, so it is not overtaken by
- * an event of one of its keys.
+ * Take calls in order, at most `quota` events of each tenant, or one call. The keys of a skipped
+ * call count as being committed for the calls after it, so no event of the same key overtakes it.
  */
-static void collect(rh_intake_t *intake, selection_t *selection, int quota)
+static void select_calls(rh_intake_t *intake, selection_t *selection, int quota)
 {
     rh_submission_t *submission = intake->first, *before = NULL, *next, *passed;
 
     while (submission && selection->count < COMMIT_BATCH) {
         next = submission->next;
         if (may_join(intake, selection, submission, quota)) {
-            join(intake, selection, submission, before);
+            select_call(intake, selection, submission, before);
         } else {
             rh_turns_take(intake->turns, submission->stripes, submission->count);
             before = submission;
@@ -359,7 +363,7 @@ static void collect(rh_intake_t *intake, selection_t *selection, int quota)
     }
 }
 
-/** What a tenant gets of a commit while more waits than one holds: an equal share. Mutex held. */
+/** Return a tenant's equal share of a commit while more events wait than fit. Mutex held. */
 static int tenant_quota(const rh_intake_t *intake)
 {
     bool seen[TENANTS] = {false};
@@ -387,9 +391,9 @@ int rh_intake_take(rh_writer_t *writer, rh_submission_t **first)
         apr_thread_cond_timedwait(intake->cond, intake->mutex, RH_MAX_SLEEP);
     }
     if (intake->queued_events > COMMIT_BATCH) {
-        collect(intake, &selection, tenant_quota(intake));
+        select_calls(intake, &selection, tenant_quota(intake));
     }
-    collect(intake, &selection, COMMIT_BATCH);
+    select_calls(intake, &selection, COMMIT_BATCH);
     *first = selection.first;
     if (selection.first) {
         intake->committing += writer->committing = 1;

@@ -11,17 +11,18 @@
 #define SWEEP_INTERVAL apr_time_from_sec(1)
 /** How long claims hold back after a job found no slot. */
 #define CROWDED_FOR apr_time_from_sec(1)
-/** Maximum of endpoints that a loop remembers while they have no work. */
+/** Maximum number of idle endpoints that a loop remembers. */
 #define ENDPOINTS_KEPT 16384
 
 struct rh_loop_t {
     rh_loop_config_t config;
-    apr_pool_t *pool; /**< used by the loop's thread alone once that runs */
+    apr_pool_t *pool; /**< used only by the loop's thread once that runs */
     rh_transport_t *transport;
     rh_inbox_t *inbox;
     rh_schedule_t *schedule;
-    rh_work_head_t *finished; /**< by site: what the next flush gives to its dispatcher */
-    rh_log_lines_t **lines;   /**< by site: what the next flush writes; NULL: it has no log */
+    rh_work_head_t *finished; /**< by site: works for the next flush to its dispatcher */
+    rh_log_lines_t **lines;   /**< by site: log lines for the next flush; NULL: the site has no
+                                   log */
     apr_uint32_t random;
 };
 
@@ -67,7 +68,7 @@ void rh_loop_destroy(rh_loop_t *loop)
     }
 }
 
-/** Set aside for the dispatcher of the work's site. */
+/** Set a finished work aside for the dispatcher of its site. */
 static void settle_later(rh_loop_t *loop, rh_work_t *work)
 {
     rh_settle_t *settle = &work->settle;
@@ -128,14 +129,14 @@ static rh_verdict_t verdict_of(const rh_exchange_t *exchange)
     return RH_VERDICT_ANSWERED;
 }
 
-/** Return "status 500", or why no response came. */
-static const char *what_came(apr_pool_t *pool, const rh_exchange_t *exchange)
+/** Return "status 500", or the reason why no response came. */
+static const char *describe_response(apr_pool_t *pool, const rh_exchange_t *exchange)
 {
     return exchange->error ? exchange->error
                            : apr_psprintf(pool, "status %d", exchange->status_code);
 }
 
-/** Log what came of an attempt. */
+/** Log the outcome of an attempt. */
 static void log_outcome(const rh_work_t *work)
 {
     const rh_settle_t *settle = &work->settle;
@@ -158,12 +159,12 @@ static void log_outcome(const rh_work_t *work)
         rh_log(log, RH_LOG_INFO, APR_SUCCESS, "RH0303",
                "delivery %s to subscription %s failed: attempt %d: %s; no more attempts",
                job->delivery_id, job->subscription_id, settle->attempt.number,
-               what_came(job->pool, exchange));
+               describe_response(job->pool, exchange));
         break;
     case RH_SETTLE_RETRY:
         rh_log(log, RH_LOG_INFO, APR_SUCCESS, "RH0304",
                "delivery %s to subscription %s: attempt %d: %s; next in %d s", job->delivery_id,
-               job->subscription_id, settle->attempt.number, what_came(job->pool, exchange),
+               job->subscription_id, settle->attempt.number, describe_response(job->pool, exchange),
                (int)apr_time_sec(settle->delay + APR_USEC_PER_SEC / 2));
         break;
     case RH_SETTLE_DELIVERED:
@@ -175,7 +176,7 @@ static void log_outcome(const rh_work_t *work)
     }
 }
 
-/** Write the line of RestHooksLog for an attempt. */
+/** Write an attempt's line to RestHooksLog. */
 static void log_attempt(rh_loop_t *loop, const rh_work_t *work)
 {
     const rh_site_t *site = rh_dispatcher_site(work->owner);
@@ -195,7 +196,7 @@ static void log_attempt(rh_loop_t *loop, const rh_work_t *work)
     rh_attempt_log_add(site->log_attempts, lines, &entry);
 }
 
-/** Count an attempt that was made, and what came of it. */
+/** Count an attempt and its outcome. */
 static void count_attempt(const rh_work_t *work)
 {
 #define KIND_COUNTER(id, name, counter) counter,
@@ -209,8 +210,8 @@ static void count_attempt(const rh_work_t *work)
     }
 }
 
-/** An exchange ended, or could not begin. */
-static void conclude(rh_loop_t *loop, rh_work_t *work)
+/** Handle an exchange that ended or could not begin. */
+static void finish_attempt(rh_loop_t *loop, rh_work_t *work)
 {
     const rh_site_t *site = rh_dispatcher_site(work->owner);
     rh_settle_t *settle = &work->settle;
@@ -218,7 +219,7 @@ static void conclude(rh_loop_t *loop, rh_work_t *work)
     apr_interval_time_t pause;
 
     if (work->endpoint->delivered_at >= work->added_at) {
-        work->job->failing_for = 0; /* The store did not know that when it gave the job. */
+        work->job->failing_for = 0; /* The store did not know this when it handed out the job. */
     }
     rh_retry_judge(&site->retry, work->job, &work->exchange, now, rh_random_next(&loop->random),
                    work->job->pool, settle);
@@ -248,10 +249,10 @@ static void exchange_done(rh_exchange_t *exchange, void *baton)
     rh_work_t *work = baton;
 
     (void)exchange;
-    conclude(work->loop, work);
+    finish_attempt(work->loop, work);
 }
 
-/** Say to the target how many deliveries led to this one. */
+/** Tell the target how many deliveries led to this one. */
 static void add_hops(const rh_site_t *site, const rh_job_t *job, apr_table_t *headers)
 {
     const char *value =
@@ -262,7 +263,7 @@ static void add_hops(const rh_site_t *site, const rh_job_t *job, apr_table_t *he
     }
 }
 
-static void start(rh_loop_t *loop, rh_work_t *work)
+static void start_attempt(rh_loop_t *loop, rh_work_t *work)
 {
     rh_exchange_t *exchange = &work->exchange;
     rh_job_t *job = work->job;
@@ -295,7 +296,7 @@ static void start(rh_loop_t *loop, rh_work_t *work)
         exchange->result = RH_EXCHANGE_SEND;
         exchange->error = "the delivery could not be signed";
         exchange->started_at = now;
-        conclude(loop, work);
+        finish_attempt(loop, work);
         return;
     }
     add_hops(site, job, exchange->headers);
@@ -321,7 +322,7 @@ static void take_inbox(rh_loop_t *loop, bool stopping)
     }
 }
 
-/** True if no thread can give this loop anything any more and it has nothing left. */
+/** True if no thread can give this loop any more work, and it has none left. */
 static bool is_over(rh_loop_t *loop)
 {
     const rh_shutdown_t *shutdown = loop->config.parts->shutdown;
@@ -330,7 +331,7 @@ static bool is_over(rh_loop_t *loop)
         rh_shutdown_left(shutdown, RH_ROLE_CLAIM) > 0) {
         return false;
     }
-    /* Looked at after the roles: writers and dispatchers push before they leave them. */
+    /* Read this after the roles: writers and dispatchers push before they leave theirs. */
     return rh_inbox_is_empty(loop->inbox) && rh_schedule_in_flight(loop->schedule) == 0 &&
            rh_schedule_waiting(loop->schedule) == 0;
 }
@@ -350,7 +351,7 @@ static apr_interval_time_t time_to_sleep(rh_loop_t *loop, apr_time_t next_sweep)
     if (until <= now) {
         return 0;
     }
-    /* Also when the clock was set back. */
+    /* Also sweep if the clock was set back. */
     return until - now < RH_MAX_SLEEP ? until - now : RH_MAX_SLEEP;
 }
 
@@ -376,7 +377,7 @@ void rh_loop_run(rh_loop_t *loop)
             next_sweep = now + SWEEP_INTERVAL;
         }
         while ((work = rh_schedule_next(loop->schedule, now)) != NULL) {
-            start(loop, work);
+            start_attempt(loop, work);
         }
         if (rh_shutdown_overdue(shutdown, 0) && rh_schedule_in_flight(loop->schedule) > 0) {
             loop->transport->cancel_all(loop->transport);

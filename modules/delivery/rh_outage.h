@@ -3,7 +3,7 @@
  * @file rh_outage.h
  * @brief Whether the database of one site can be reached, as its writers and its dispatcher see it.
  *
- * An outage is logged once, by the first that meets it, and its end once, by the last. All
+ * The first thread that meets an outage logs it, and the last one to recover logs its end. All
  * functions may be called from any thread.
  */
 #ifndef RH_OUTAGE_H
@@ -11,27 +11,27 @@
 
 #include "rh_metrics.h"
 
-/** Who meets it; flags. */
+/** The threads that can meet an outage; flags. */
 #define RH_OUTAGE_WRITER 1
 #define RH_OUTAGE_DISPATCHER 2
 
 typedef struct rh_outage_t rh_outage_t;
 
-/** @param name of the site, for the log; @param metrics may be NULL. Lives in `pool`. */
+/** @param name of the site, for the log; @param metrics may be NULL. The result lives in `pool`. */
 rh_outage_t *rh_outage_make(apr_pool_t *pool, const char *name, const rh_log_t *log,
                             const rh_metrics_t *metrics);
 
-/** The database did (APR_SUCCESS) or did not answer `who`. */
+/** Note whether the database answered `who` (APR_SUCCESS) or not. */
 void rh_outage_report(rh_outage_t *outage, int who, apr_status_t status);
-/** True if it did not answer `who` the last time. */
+/** True if the database did not answer `who` the last time. */
 bool rh_outage_is_down(const rh_outage_t *outage, int who);
 
 /**
- * True for some time after an outage, and after rh_outage_begin: leases that ended are then left
- * alone, as the process that had them may still have to settle what came of them.
+ * True for some time after an outage, and after rh_outage_begin. Leases that ended are then left
+ * alone, because the process that held them may still have outcomes to settle.
  */
 bool rh_outage_spares_leases(rh_outage_t *outage, apr_time_t now);
-/** A process starts, which may be after an outage. */
+/** Note that the process starts, possibly after an outage. */
 void rh_outage_begin(rh_outage_t *outage, apr_time_t now);
 
 #endif

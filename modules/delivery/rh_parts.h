@@ -22,28 +22,28 @@
 #include "rh_slot.h"
 #include "rh_spooler.h"
 
-/** A lease is longer than an attempt by this. */
+/** A lease lasts this much longer than the longest attempt. */
 #define RH_LEASE_MARGIN apr_time_from_sec(30)
-/** Maximum sleep of any thread: a wake-up that got lost costs no more than this. */
+/** Maximum sleep of any thread: a lost wake-up costs no more than this. */
 #define RH_MAX_SLEEP apr_time_from_sec(1)
 
-/** Of all sites. */
+/** Parts shared by all sites. */
 typedef struct rh_parts_t {
     rh_capacity_t *capacity;
     rh_shutdown_t *shutdown;
     rh_duty_t *duty;
     rh_inboxes_t *inboxes;
-    apr_interval_time_t poll; /**< maximum wait between claims when idle */
+    apr_interval_time_t poll; /**< maximum interval between claims when idle */
 } rh_parts_t;
 
-/** Of one site: shared by its writers and its dispatcher. */
+/** Parts of one site, shared by its writers and its dispatcher. */
 typedef struct rh_site_parts_t {
     const rh_parts_t *all;
     const rh_site_t *site;
     int index;         /**< of the site */
-    apr_int64_t lease; /**< token of this process and site */
+    apr_int64_t lease; /**< identifies this process and site */
     rh_outage_t *outage;
-    rh_spooler_t *spooler; /**< NULL: this site has none */
+    rh_spooler_t *spooler; /**< NULL: the site has no spool */
 } rh_site_parts_t;
 
 #endif

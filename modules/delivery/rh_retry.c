@@ -7,7 +7,7 @@
 #include <apr_date.h>
 #include <apr_lib.h>
 
-/** Minimum and maximum of what Retry-After may ask for. */
+/** Minimum and maximum pause that Retry-After may ask for. */
 #define MIN_WAIT apr_time_from_sec(1)
 #define MAX_WAIT apr_time_from_sec(24 * 3600)
 /** Usual maximum time from the creation of a delivery to its first attempt. */
@@ -28,7 +28,7 @@ static apr_interval_time_t within_bounds(apr_interval_time_t wait)
     return wait > MAX_WAIT ? MAX_WAIT : wait;
 }
 
-/** delay-seconds: digits alone. More than a day is a day, however many digits say so. */
+/** Read delay-seconds: digits only. Any number above a day, however long, counts as a day. */
 static bool read_seconds(const char *value, apr_size_t len, apr_interval_time_t *wait)
 {
     apr_int64_t seconds = 0;
@@ -91,7 +91,10 @@ static bool is_gone(const rh_retry_policy_t *policy, int status_code)
     return false;
 }
 
-/** "121 hours", "90 minutes", "2 seconds": whole ones, of the largest unit that gives two. */
+/**
+ * Format a duration as "121 hours", "90 minutes" or "2 seconds": in the largest unit of which there
+ * are at least two.
+ */
 static const char *duration_text(apr_pool_t *pool, apr_interval_time_t duration)
 {
     static const struct {
@@ -108,10 +111,10 @@ static const char *duration_text(apr_pool_t *pool, apr_interval_time_t duration)
 }
 
 /**
- * True if there is evidence that nothing reaches the subscription, once a delivery has used up its
- * schedule: every attempt has failed for long enough, this delivery's among them. One that began
- * before the first failure may owe some of its failures to an earlier bad time. Its own first
- * attempt may be that first failure, which is stored when it has ended.
+ * True if a delivery that used up its schedule is evidence that nothing reaches the subscription:
+ * every attempt has failed for long enough, this delivery's among them. A delivery that began
+ * before the first failure does not count, because some of its failures may belong to an earlier
+ * outage. Its own first attempt may be that first failure, which is stored when it has ended.
  */
 static bool is_dead(const rh_retry_policy_t *policy, const rh_job_t *job,
                     const rh_exchange_t *exchange, apr_time_t now)

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_retry.h
- * @brief The retry schedule and the judgement of an answer: pure functions.
+ * @brief The retry schedule and the judgement of responses: pure functions.
  */
 #ifndef RH_RETRY_H
 #define RH_RETRY_H
@@ -13,7 +13,7 @@
 typedef struct rh_retry_policy_t {
     const apr_interval_time_t *waits; /**< microseconds between attempts */
     int wait_count;
-    const int *gone; /**< status codes */
+    const int *gone; /**< status codes that end the subscription */
     int gone_count;
     apr_interval_time_t disable_after; /**< RH_NEVER: never */
 } rh_retry_policy_t;
@@ -22,9 +22,9 @@ typedef struct rh_retry_policy_t {
 apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t random);
 
 /**
- * Retry-After: delay-seconds or an HTTP-date in any of its three forms (RFC 9110 §10.2.3),
- * brought within 1 s … 24 h.
- * @return false when it is neither
+ * Read Retry-After: delay-seconds or an HTTP-date in any of its three forms (RFC 9110 §10.2.3),
+ * clamped to 1 s … 24 h.
+ * @return false if it is neither
  */
 bool rh_retry_after(const char *value, apr_time_t now, apr_interval_time_t *wait);
 

@@ -1,20 +1,20 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_schedule_private.h"
 
-/** Longest wait of a job in memory; for a longer one it goes back to the store. */
+/** Maximum wait of a job in memory; a job that must wait longer goes back to the store. */
 #define MAX_MEMORY_WAIT apr_time_from_sec(2)
-/** Maximum delay of a job because of its endpoint's pause, which the store knows, too. */
+/** Maximum delay of a job because of its endpoint's pause, which the store also knows. */
 #define MAX_DELAY apr_time_from_sec(60)
-/** A clock that was set back by more makes the ends of leases unknown. */
+/** If the clock was set back by more than this, the ends of leases are unknown. */
 #define CLOCK_TOLERANCE apr_time_from_sec(1)
-/** Maximum delay of a job because of others at its host. */
+/** Maximum delay of a job because of other jobs at its host. */
 #define MAX_DRAIN_TIME apr_time_from_sec(10)
-/** Less memory than for this many jobs is not divided between tenants. */
+/** Memory for fewer jobs than this is not divided between tenants. */
 #define DIVIDED_MEMORY 32
-/** Delay of a job that may not wait here. */
+/** Delay of a job that may not wait in memory. */
 #define NO_ROOM_DELAY apr_time_from_sec(3)
 
-/** The class whose share of slots is used up for an endpoint, or RH_SHARE_FREE. */
+/** Return the class whose share of slots is used up for an endpoint, or RH_SHARE_FREE. */
 static int missing_slots(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
     return rh_share_missing(&schedule->slots_of, &endpoint->tenant->in_flight, schedule->slots,
@@ -22,9 +22,9 @@ static int missing_slots(const rh_schedule_t *schedule, const rh_endpoint_t *end
 }
 
 /**
- * True if the tenant's good endpoints hold all that they may of this loop's memory. What waits for
- * others is bounded by their share of the slots; what waits for good ones goes soon, as a rule, but
- * all of it stays when they begin to hang.
+ * True if jobs of the tenant's good endpoints fill its share of this loop's memory. Jobs of other
+ * endpoints are bounded by their share of the slots. Jobs of good ones usually leave soon, but all
+ * of them stay when their targets begin to hang.
  */
 static bool memory_is_short(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
@@ -36,7 +36,10 @@ static bool memory_is_short(const rh_schedule_t *schedule, const rh_endpoint_t *
            own > 0 && own >= RH_TENANT_SHARE * (left > 0 ? left : 0);
 }
 
-/** True if what waits for the slots of a job's host is as much as all others find room for. */
+/**
+ * True if the jobs that wait for slots of this job's host take as much memory as all others have
+ * left.
+ */
 static bool host_is_full(const rh_schedule_t *schedule, const rh_work_t *work)
 {
     const rh_jam_t *jam = rh_schedule_jam(schedule, work->host);
@@ -44,7 +47,7 @@ static bool host_is_full(const rh_schedule_t *schedule, const rh_work_t *work)
     return jam && jam->jobs >= schedule->memory - schedule->in_flight - schedule->waiting;
 }
 
-/** The class whose jobs may not wait in greater number, or RH_SHARE_FREE. */
+/** Return the class whose waiting jobs have reached their limit, or RH_SHARE_FREE. */
 static int missing_room(const rh_schedule_t *schedule, const rh_endpoint_t *endpoint)
 {
     int missing = rh_share_missing(&schedule->waiting_of, &endpoint->tenant->waiting,
@@ -75,7 +78,7 @@ static void return_waiting(rh_schedule_t *schedule, rh_endpoint_t *endpoint,
     rh_schedule_rest(schedule, endpoint, now);
 }
 
-static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_work_t *work, apr_time_t now)
+static rh_endpoint_t *find_endpoint(rh_schedule_t *schedule, const rh_work_t *work, apr_time_t now)
 {
     rh_endpoint_t *endpoint =
         apr_hash_get(schedule->endpoints, work->job->subscription_id, APR_HASH_KEY_STRING);
@@ -89,7 +92,7 @@ static rh_endpoint_t *find(rh_schedule_t *schedule, const rh_work_t *work, apr_t
     return endpoint;
 }
 
-/** How long until about half of what waits for a job's target, or for its host, has gone. */
+/** Estimate when half of the jobs that wait for a job's target or host have left. */
 static apr_interval_time_t drain_time(const rh_schedule_t *schedule, const rh_work_t *work)
 {
     const rh_jam_t *jam = rh_schedule_jam(schedule, work->host);
@@ -103,7 +106,9 @@ static apr_interval_time_t drain_time(const rh_schedule_t *schedule, const rh_wo
     return time;
 }
 
-/** A job that finds its endpoint full. One that was claimed keeps its kind from being claimed. */
+/**
+ * Refuse a job whose endpoint is full. If it was claimed, the delay keeps similar ones unclaimed.
+ */
 static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
 {
     apr_interval_time_t delay = drain_time(schedule, work);
@@ -111,9 +116,9 @@ static void refuse_for_room(rh_schedule_t *schedule, rh_work_t *work)
     return_job(schedule, work, delay, work->handed ? 0 : delay);
 }
 
-/** True if what waits for `other` may go back in favour of a job of `endpoint`. */
-static bool yields(const rh_endpoint_t *other, const rh_endpoint_t *endpoint, int missing,
-                   bool own_only)
+/** True if jobs that wait for `other` may be refused in favour of a job of `endpoint`. */
+static bool may_make_way(const rh_endpoint_t *other, const rh_endpoint_t *endpoint, int missing,
+                         bool own_only)
 {
     const rh_tenant_t *theirs = other->tenant, *ours = endpoint->tenant;
 
@@ -125,14 +130,14 @@ static bool yields(const rh_endpoint_t *other, const rh_endpoint_t *endpoint, in
 }
 
 /**
- * Make room for a job that could start, in the share that is used up: the last job goes back of an
- * endpoint that waits for its own slots, of which more wait, or of a tenant for which more wait.
- * Without this, what waits for a few targets that hang would keep those out that were never tried.
+ * Make room for a job that could start, in the share that is used up: refuse the last job of an
+ * endpoint that waits for its own slots and has more jobs waiting, or whose tenant has. Otherwise
+ * jobs that wait for a few hanging targets would keep out those that were never tried.
  */
-static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int concurrency,
-                     int missing, apr_time_t now)
+static bool displace_job(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int concurrency,
+                         int missing, apr_time_t now)
 {
-    /* If this tenant holds all that it may, only its own jobs can make way. */
+    /* If this tenant has used up its share, only its own jobs can make way. */
     bool own_only = rh_share_missing(&schedule->waiting_of, NULL, schedule->slots,
                                      rh_endpoint_class(endpoint)) != missing;
     rh_endpoint_t *other;
@@ -143,7 +148,7 @@ static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int
     }
     APR_RING_FOREACH(other, &schedule->holders, rh_endpoint_t, holder)
     {
-        if (yields(other, endpoint, missing, own_only)) {
+        if (may_make_way(other, endpoint, missing, own_only)) {
             break;
         }
     }
@@ -161,7 +166,7 @@ static bool displace(rh_schedule_t *schedule, const rh_endpoint_t *endpoint, int
 
 void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
 {
-    rh_endpoint_t *endpoint = find(schedule, work, now);
+    rh_endpoint_t *endpoint = find_endpoint(schedule, work, now);
     int missing;
 
     work->endpoint = endpoint;
@@ -180,7 +185,7 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
     }
     missing = missing_room(schedule, endpoint);
     if (missing != RH_SHARE_FREE &&
-        !displace(schedule, endpoint, work->concurrency, missing, now)) {
+        !displace_job(schedule, endpoint, work->concurrency, missing, now)) {
         apr_interval_time_t delay = NO_ROOM_DELAY - (now & 0xfffff);
 
         schedule->was_crowded = true;
@@ -188,19 +193,19 @@ void rh_schedule_add(rh_schedule_t *schedule, rh_work_t *work, apr_time_t now)
         return;
     }
     rh_schedule_enqueue(schedule, endpoint, work);
-    /* In any other list it waits already, and for the same reason as this job will. */
+    /* An endpoint in any other list already waits, for the same reason as this job will. */
     if (endpoint->list == RH_LIST_IDLE || endpoint->list == RH_LIST_BUSY) {
         rh_schedule_make_ready(schedule, endpoint);
     }
 }
 
-/** Endpoints whose time has come are ready again. */
+/** Move endpoints whose time has come to the ready ones. */
 static void wake_timed(rh_schedule_t *schedule, apr_time_t now)
 {
     struct rh_endpoint_head_t *timed = &schedule->lists[RH_LIST_TIMED];
     rh_endpoint_t *endpoint, *next;
 
-    /* None waits for longer, unless the clock was set back. */
+    /* No endpoint waits longer than this, unless the clock was set back. */
     if (schedule->timed_wake == 0 ||
         (schedule->timed_wake > now && schedule->timed_wake <= now + MAX_MEMORY_WAIT)) {
         return;
@@ -226,7 +231,7 @@ static void set_timer(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     rh_schedule_move(schedule, endpoint, RH_LIST_TIMED);
 }
 
-/** True if there is a slot for it, in the loop and at its host, of which it then takes one. */
+/** Take a slot in the loop and one at the job's host. @return false if one of them is not free */
 static bool may_have_slot(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_work_t *first,
                           apr_time_t now)
 {
@@ -247,8 +252,8 @@ static bool may_have_slot(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_w
 }
 
 /**
- * Whether the first job of a ready endpoint may start. If not, the endpoint was moved to where
- * it waits, or its jobs were refused.
+ * Check whether the first job of a ready endpoint may start. If not, the endpoint has been moved to
+ * the list where it waits, or its jobs have been refused.
  */
 static bool may_start(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
 {
@@ -290,7 +295,7 @@ static void drop_late(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     }
 }
 
-/** Make the next endpoint ready that waits for the pool of `class` and may have a slot now. */
+/** Make one endpoint ready that waits for the pool of `class` and may have a slot now. */
 static void ready_crowded(rh_schedule_t *schedule, int class)
 {
     rh_round_t *round = &schedule->crowded[class];
@@ -313,8 +318,8 @@ static void ready_crowded(rh_schedule_t *schedule, int class)
 }
 
 /**
- * Whether an endpoint is ready. One that a freed slot made so may have had no use for it: then it
- * is the turn of the next that its share kept waiting.
+ * True if an endpoint is ready. An endpoint that a freed slot made ready may not have needed it;
+ * then the next one that its share kept waiting gets its turn.
  */
 static bool any_ready(rh_schedule_t *schedule)
 {
@@ -327,7 +332,7 @@ static bool any_ready(rh_schedule_t *schedule)
     return !rh_round_empty(&schedule->ready) || rh_schedule_ready_jammed(schedule);
 }
 
-/** A job of a ready endpoint starts: it takes its slot. */
+/** Start a job of a ready endpoint, which takes its slot. */
 static rh_work_t *start_first(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time_t now)
 {
     rh_work_t *work = rh_schedule_dequeue(schedule, endpoint);
@@ -339,7 +344,7 @@ static rh_work_t *start_first(rh_schedule_t *schedule, rh_endpoint_t *endpoint, 
     schedule->slots_of.of[work->class]++;
     endpoint->tenant->in_flight.of[work->class]++;
     if (endpoint->waiting_count > 0) {
-        rh_schedule_make_ready(schedule, endpoint); /* at the end of its tenant's */
+        rh_schedule_make_ready(schedule, endpoint); /* at the end of its tenant's group */
     } else {
         rh_schedule_rest(schedule, endpoint, now);
     }
@@ -386,7 +391,7 @@ apr_interval_time_t rh_schedule_finished(rh_schedule_t *schedule, rh_work_t *wor
     rh_schedule_count_waiting(schedule, endpoint, before, -endpoint->waiting_count);
     rh_schedule_count_waiting(schedule, endpoint, after, endpoint->waiting_count);
     if (endpoint->waiting_count > 0) {
-        /* Whatever it waited for may have changed; rh_schedule_next looks again. */
+        /* The reason it waited for may have changed; rh_schedule_next checks again. */
         if (endpoint->list != RH_LIST_READY) {
             rh_schedule_make_ready(schedule, endpoint);
         }

@@ -11,7 +11,7 @@ void rh_schedule_share_hosts(rh_schedule_t *schedule, rh_hosts_t *hosts, int loo
     schedule->loop = loop;
 }
 
-/** "host:port" of a URL, in `pool`; NULL: it is not one. */
+/** Return "host:port" of a URL, in `pool`; NULL: it is not a URL. */
 static const char *host_name(apr_pool_t *pool, const char *text)
 {
     const char *reason;
@@ -22,7 +22,7 @@ static const char *host_name(apr_pool_t *pool, const char *text)
         return NULL;
     }
     len = strlen(url.host);
-    /* A name that is complete is the same name. */
+    /* The resolver treats both forms of a name alike. */
     if (len > 1 && url.host[len - 1] == '.') {
         len--;
     }
@@ -106,7 +106,7 @@ void rh_schedule_leave_jam(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
     }
 }
 
-/** The first endpoint of the tenant whose turn it is that may have a slot of the host. */
+/** Return the first endpoint of the tenant whose turn it is that may have a slot of the host. */
 static rh_endpoint_t *find_free(const rh_jam_t *jam)
 {
     rh_group_t *group;
@@ -124,8 +124,8 @@ static rh_endpoint_t *find_free(const rh_jam_t *jam)
     return NULL;
 }
 
-/** Look at a jam, unless nothing has changed since it was last looked at. */
-static rh_endpoint_t *look_at(rh_schedule_t *schedule, rh_jam_t *jam)
+/** Check a jam, unless nothing has changed since the last check. */
+static rh_endpoint_t *check_jam(rh_schedule_t *schedule, rh_jam_t *jam)
 {
     const rh_endpoint_t *any = rh_round_first(&jam->round);
     rh_host_t *host = APR_RING_FIRST(&any->waiting)->host;
@@ -150,12 +150,12 @@ bool rh_schedule_ready_jammed(rh_schedule_t *schedule)
 
     APR_RING_FOREACH(jam, &schedule->jams, rh_jam_t, link)
     {
-        rh_endpoint_t *endpoint = look_at(schedule, jam);
+        rh_endpoint_t *endpoint = check_jam(schedule, jam);
 
         if (endpoint) {
             const rh_tenant_t *tenant = endpoint->tenant;
 
-            /* Before it leaves: the jam may go with its last endpoint. */
+            /* Read it before the endpoint leaves: the jam may be freed with its last endpoint. */
             rh_round_turn(&jam->round, tenant);
             rh_schedule_make_ready(schedule, endpoint);
             return true;

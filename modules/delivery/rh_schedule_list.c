@@ -29,8 +29,8 @@ rh_schedule_t *rh_schedule_make(apr_pool_t *pool, int slots, int capacity, int m
     return schedule;
 }
 
-/** Take an endpoint out of the list or round that it is in, if any. */
-static void detach(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
+/** Remove an endpoint from the list or round that it is in, if any. */
+static void detach_endpoint(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
 {
     if (endpoint->group) {
         rh_round_remove(endpoint);
@@ -44,21 +44,21 @@ static void detach(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
 
 void rh_schedule_move(rh_schedule_t *schedule, rh_endpoint_t *endpoint, rh_list_t list)
 {
-    detach(schedule, endpoint);
+    detach_endpoint(schedule, endpoint);
     APR_RING_INSERT_TAIL(&schedule->lists[list], endpoint, rh_endpoint_t, link);
     endpoint->list = list;
 }
 
 void rh_schedule_make_ready(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
 {
-    detach(schedule, endpoint);
+    detach_endpoint(schedule, endpoint);
     rh_round_add(&schedule->ready, endpoint);
     endpoint->list = RH_LIST_READY;
 }
 
 void rh_schedule_make_crowded(rh_schedule_t *schedule, rh_endpoint_t *endpoint, int missing)
 {
-    detach(schedule, endpoint);
+    detach_endpoint(schedule, endpoint);
     rh_round_add(&schedule->crowded[missing], endpoint);
     endpoint->list = RH_LIST_CROWDED;
 }
@@ -73,7 +73,7 @@ void rh_schedule_forget(rh_schedule_t *schedule, rh_endpoint_t *endpoint)
     rh_tenant_t *tenant = endpoint->tenant;
 
     rh_schedule_count_breaker(endpoint, -(int)endpoint->open);
-    detach(schedule, endpoint);
+    detach_endpoint(schedule, endpoint);
     apr_hash_set(schedule->endpoints, endpoint->id, APR_HASH_KEY_STRING, NULL);
     if (endpoint->host) {
         rh_host_release(endpoint->host);
@@ -146,7 +146,7 @@ void rh_schedule_rest(rh_schedule_t *schedule, rh_endpoint_t *endpoint, apr_time
     }
 }
 
-/** The tenant's record, made if there is none. NULL: memory is short. */
+/** Find or make the tenant's record. @return NULL if memory is short */
 static rh_tenant_t *find_tenant(rh_schedule_t *schedule, const char *id)
 {
     rh_tenant_t *tenant = apr_hash_get(schedule->tenants, id, APR_HASH_KEY_STRING);

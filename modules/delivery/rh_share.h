@@ -22,35 +22,36 @@
 
 #include "rh_base.h"
 
-/** How far an endpoint is trusted with slots, from the best to the worst. */
+/** Classes of endpoints, from the most to the least trusted with slots. */
 typedef enum {
-    RH_ENDPOINT_GOOD,     /**< its last attempt was answered, and soon */
-    RH_ENDPOINT_NEW,      /**< never tried here */
+    RH_ENDPOINT_GOOD,     /**< its last attempt got a response, and soon */
+    RH_ENDPOINT_NEW,      /**< not tried yet in this process */
     RH_ENDPOINT_DOUBTFUL, /**< slow, or failed lately */
     RH_ENDPOINT_FAILING,  /**< fails slowly, or again and again */
-    RH_ENDPOINT_CLASSES   /**< number of classes; not one itself */
+    RH_ENDPOINT_CLASSES   /**< number of classes; not a class itself */
 } rh_endpoint_class_t;
 
-/** How many times of what is free one tenant may hold. */
+/** A tenant may hold this many times the number of free slots. */
 #define RH_TENANT_SHARE 7
 
-/** Numbers of slots in use, by the class of endpoint that took them. */
+/** Slots in use, by the class of the endpoint that took them. */
 typedef struct rh_usage_t {
     int of[RH_ENDPOINT_CLASSES];
 } rh_usage_t;
 
-/** Result of rh_share_missing: a slot may be taken. */
+/** Result of rh_share_missing if a slot may be taken. */
 #define RH_SHARE_FREE (-1)
 
-/** The maximum that the classes from `class` on may hold together of `slots`; at least 1. */
+/** Return how many of `slots` the classes from `class` on may hold together; at least 1. */
 int rh_share_of(int slots, rh_endpoint_class_t class);
 
-/** What the classes from `class` on hold together. */
+/** Return how many slots the classes from `class` on hold together. */
 int rh_share_held(const rh_usage_t *usage, rh_endpoint_class_t class);
 
 /**
- * May `class` take one more slot?
- * @param all what everybody holds; @param own what the tenant holds of it, NULL: any tenant
+ * Check whether `class` may take one more slot.
+ * @param all slots held by all tenants
+ * @param own slots held by this tenant, NULL: ignore the tenant
  * @return RH_SHARE_FREE, or the class whose pool is used up
  */
 int rh_share_missing(const rh_usage_t *all, const rh_usage_t *own, int slots,

@@ -6,7 +6,7 @@
 #include <apr_thread_cond.h>
 #include <apr_thread_mutex.h>
 
-/** Maximum sleep: a signal that was missed costs no more than this. */
+/** Maximum sleep: a missed signal costs no more than this. */
 #define MAX_SLEEP apr_time_from_sec(1)
 
 struct rh_shutdown_t {

@@ -18,7 +18,7 @@
 
 #include "rh_base.h"
 
-/** What threads may do until they leave. */
+/** What threads may still do; they leave the role when they will not do it any more. */
 typedef enum {
     RH_ROLE_WRITE, /**< commit, and hand over jobs to loops */
     RH_ROLE_CLAIM, /**< claim, and hand over jobs to loops */
@@ -30,35 +30,35 @@ typedef struct rh_shutdown_t rh_shutdown_t;
 
 /**
  * @param pool where it lives; it has a mutex
- * @param wake wakes every loop and dispatcher: something that they may wait for has happened
+ * @param wake wakes every loop and dispatcher, because something they may wait for has happened
  */
 apr_status_t rh_shutdown_make(apr_pool_t *pool, void (*wake)(void *baton), void *baton,
                               rh_shutdown_t **shutdown);
 
-/** `count` more threads are about to start, of which each has `role`. */
+/** Announce `count` threads that are about to start and have `role`. */
 void rh_shutdown_expect(rh_shutdown_t *shutdown, rh_role_t role, int count);
-/** A thread gives up its role; the last one wakes all. */
+/** Give up a role. The last thread to do so wakes all. */
 void rh_shutdown_leave(rh_shutdown_t *shutdown, rh_role_t role);
-/** How many have it. */
+/** Return the number of threads that have the role. */
 int rh_shutdown_left(const rh_shutdown_t *shutdown, rh_role_t role);
 
-/** A thread's task ends, or did not start: it touches nothing of the engine after this. */
+/** Note that a thread's task ended or did not start. It uses nothing of the engine after this. */
 void rh_shutdown_thread_ended(rh_shutdown_t *shutdown);
 /** Wait until all threads have ended, or until `until`. @return how many have not */
 int rh_shutdown_wait(rh_shutdown_t *shutdown, apr_time_t until);
 
-/** Begin to stop. Sets a flag and wakes: safe in any thread, and more than once. */
+/** Begin to stop: set a flag and wake all. May be called from any thread, and repeatedly. */
 void rh_shutdown_begin(rh_shutdown_t *shutdown);
 bool rh_shutdown_begun(const rh_shutdown_t *shutdown);
 
-/** Attempts in flight end until then. */
+/** Set when attempts in flight are cancelled. */
 void rh_shutdown_set_deadline(rh_shutdown_t *shutdown, apr_time_t deadline);
-/** 0: none was set. */
+/** Return the deadline; 0: none was set. */
 apr_time_t rh_shutdown_deadline(const rh_shutdown_t *shutdown);
-/** True if the deadline was set and passed `extra` ago. */
+/** True if the deadline was set and passed at least `extra` ago. */
 bool rh_shutdown_overdue(const rh_shutdown_t *shutdown, apr_interval_time_t extra);
 
-/** Threads of others that are within the engine. */
+/** Count threads of the caller that are inside the engine. */
 void rh_shutdown_enter(rh_shutdown_t *shutdown);
 void rh_shutdown_exit(rh_shutdown_t *shutdown);
 int rh_shutdown_callers(const rh_shutdown_t *shutdown);

@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/** Interval between tries for a slot. */
+/** Interval between attempts to get a slot. */
 #define SLOT_INTERVAL apr_time_from_sec(2)
 
 struct rh_duty_t {
@@ -17,7 +17,7 @@ struct rh_duty_t {
     const rh_log_t *log;
     int slot;
     int delivers;        /**< atomic */
-    apr_time_t next_try; /**< the seeking thread's own */
+    apr_time_t next_try; /**< used only by the thread that seeks a slot */
 };
 
 apr_status_t rh_slot_take(const char *folder, int count, apr_pool_t *scratch, int *slot)

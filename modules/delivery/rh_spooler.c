@@ -7,7 +7,7 @@
 #include <apr_thread_mutex.h>
 #include <stdlib.h>
 
-/** Events and bytes of one commit. */
+/** Upper bounds of one commit: events and bytes. */
 #define DRAIN_BATCH 256
 #define DRAIN_BYTES (4 * 1024 * 1024)
 /** Interval between searches for files of processes that have ended. */
@@ -19,11 +19,11 @@ struct rh_spooler_t {
     const rh_log_t *log;
     const rh_metrics_t *metrics;
     int pending;       /**< atomic: new events go into the spool */
-    bool failed;       /**< guarded by mutex: that nothing can be appended was logged */
-    apr_time_t adopt;  /**< the drainer's: when to look for files again */
-    bool adopting;     /**< the drainer's: there may be more of these */
-    bool unreadable;   /**< the drainer's: that nothing can be read was logged */
-    apr_int64_t total; /**< the drainer's: events that entered the database since it was empty */
+    bool failed;       /**< guarded by mutex: a failed append was logged */
+    apr_time_t adopt;  /**< drainer only: when to look for files again */
+    bool adopting;     /**< drainer only: there may be more of these */
+    bool unreadable;   /**< drainer only: a failed read was logged */
+    apr_int64_t total; /**< drainer only: events stored in the database since the spool was empty */
 };
 
 apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
@@ -56,8 +56,8 @@ bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch)
     return rh_spool_waits(spooler->spool, scratch);
 }
 
-/** Say once why; who knows the events says which are lost. */
-static void log_failure(rh_spooler_t *spooler, apr_status_t status)
+/** Log a failed append once. The callers log which events are lost. */
+static void log_append_failure(rh_spooler_t *spooler, apr_status_t status)
 {
     if (!spooler->failed) {
         rh_log(
@@ -87,7 +87,7 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
         __atomic_store_n(&spooler->pending, 1, __ATOMIC_SEQ_CST);
         rh_metrics_add(spooler->metrics, RH_COUNT_EVENTS_SPOOLED, (apr_uint64_t)count);
     } else {
-        log_failure(spooler, status);
+        log_append_failure(spooler, status);
     }
     apr_thread_mutex_unlock(spooler->mutex);
     free(events);
@@ -100,7 +100,7 @@ apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int c
 }
 
 /**
- * Keep an event that the database refuses in a file for a person.
+ * Keep an event that the database refuses in a file for a person to inspect.
  * @return APR_SUCCESS, or why that failed: then the event stays in the spool
  */
 static apr_status_t keep_refused(rh_spooler_t *spooler, const rh_commit_t *item)
@@ -126,10 +126,12 @@ static apr_status_t keep_refused(rh_spooler_t *spooler, const rh_commit_t *item)
     return APR_SUCCESS;
 }
 
-/** Commit without handing anything over: what is due is claimed. Halves, when the database refuses
- * something, so that this alone is set aside. */
-static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t **items, int count,
-                           const rh_claim_t *claim, apr_pool_t *scratch)
+/**
+ * Commit without handing over jobs: deliveries are claimed when due. If the database refuses
+ * something, halves are tried, so that only the refused event is set aside.
+ */
+static apr_status_t commit_spooled(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t **items,
+                                   int count, const rh_claim_t *claim, apr_pool_t *scratch)
 {
     apr_array_header_t *jobs = apr_array_make(scratch, 1, sizeof(rh_job_t *));
     int waiting, half = count / 2, i;
@@ -155,9 +157,9 @@ static apr_status_t commit(rh_spooler_t *spooler, rh_queue_t *queue, rh_commit_t
         return status;
     }
     if (count > 1) {
-        status = commit(spooler, queue, items, half, claim, scratch);
+        status = commit_spooled(spooler, queue, items, half, claim, scratch);
         return status == APR_SUCCESS
-                   ? commit(spooler, queue, items + half, count - half, claim, scratch)
+                   ? commit_spooled(spooler, queue, items + half, count - half, claim, scratch)
                    : status;
     }
     return keep_refused(spooler, items[0]);
@@ -193,7 +195,7 @@ static apr_status_t read_events(rh_spooler_t *spooler, apr_pool_t *scratch,
     return status;
 }
 
-/** Note whether new events must be appended after others in the spool. */
+/** Record whether new events must be appended after others in the spool. */
 static void note_pending(rh_spooler_t *spooler)
 {
     apr_thread_mutex_lock(spooler->mutex);
@@ -203,9 +205,10 @@ static void note_pending(rh_spooler_t *spooler)
 }
 
 /**
- * Fill items and `list` with the events, each id once: a request whose commit takes too long puts
- * its events into the spool, and so does the writer when that commit fails in the end. The store
- * would make deliveries for both in one commit. @return how many there are
+ * Fill items and `list` with the events, each id once. An id can be there twice: a request whose
+ * commit takes too long puts its events into the spool, and so does the writer if that commit
+ * fails. The store would make deliveries for both in one commit.
+ * @return the number of items
  */
 static int list_events(const apr_array_header_t *events, rh_commit_t *items, rh_commit_t **list,
                        apr_pool_t *scratch)
@@ -249,7 +252,7 @@ apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int6
     list = apr_palloc(scratch, (apr_size_t)events->nelts * sizeof(*list));
     count = list_events(events, items, list, scratch);
     claim.lease = lease;
-    status = commit(spooler, queue, list, count, &claim, scratch);
+    status = commit_spooled(spooler, queue, list, count, &claim, scratch);
     if (status != APR_SUCCESS) {
         return status;
     }

@@ -18,8 +18,10 @@
 typedef struct rh_spooler_t rh_spooler_t;
 
 /**
- * @param pool for the spooler alone, it has an allocator of its own
- * @param folder RestHooksSpool; @param owner whose files; @param metrics may be NULL
+ * @param pool used by the spooler only; has an allocator of its own
+ * @param folder RestHooksSpool
+ * @param owner whose files
+ * @param metrics may be NULL
  */
 apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
                              const rh_log_t *log, const rh_metrics_t *metrics,
@@ -31,22 +33,22 @@ apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spoo
  */
 bool rh_spooler_pending(rh_spooler_t *spooler);
 
-/** True while anything of this site waits in the folder, of this process or of another. */
+/** True while events of this site, from this process or another, wait in the folder. */
 bool rh_spooler_waits(const rh_spooler_t *spooler, apr_pool_t *scratch);
 
 /**
- * Append the events of items, all or none, fsynced. Sets their status, and stored_id to their own
- * id: a repeated idempotency key is only detected when the database stores them.
+ * Append the events of items, all or none, with fsync. Sets their status, and stored_id to their
+ * own id: a repeated idempotency key is only detected when the database stores the events.
  */
 apr_status_t rh_spooler_append(rh_spooler_t *spooler, rh_commit_t **items, int count);
 
 /**
  * Store some events in the database, including those of processes that have ended, whose files are
- * looked for every few seconds. Called by one thread.
- * @param stored receives how many events are in the database now, 0: there is nothing to do
- * What the database refuses for good is set aside (rh_spool_refuse).
- * @return APR_EAGAIN: the database can't take them now; another error: one that is refused could
- * not be set aside, and stays
+ * searched for every few seconds. Called by one thread. Events that the database refuses for good
+ * are set aside (rh_spool_refuse).
+ * @param stored receives how many events are now in the database, 0: there was nothing to do
+ * @return APR_EAGAIN: the database cannot take them now; another error: a refused event could not
+ * be set aside and stays
  */
 apr_status_t rh_spooler_drain(rh_spooler_t *spooler, rh_queue_t *queue, apr_int64_t lease,
                               apr_pool_t *scratch, int *stored);

@@ -19,7 +19,7 @@ void rh_submission_disown(rh_submission_t *submission)
     }
 }
 
-/** What tells tenants from each other. */
+/** Hash the tenant, by which a commit's calls are shared out. */
 static apr_uint32_t hash_tenant(const char *tenant)
 {
     apr_ssize_t len = APR_HASH_KEY_STRING;
@@ -36,7 +36,9 @@ apr_status_t rh_submission_make(apr_allocator_t *allocator, const rh_commit_t *i
     apr_pool_t *pool;
     int i;
 
-    /* An allocator of its own would ask the system for its memory and give it back each time. */
+    /*
+     * With an allocator of its own, each call would get its memory from the system and return it.
+     */
     status = apr_pool_create_unmanaged_ex(&pool, NULL, allocator);
     if (status != APR_SUCCESS) {
         return status;

@@ -6,7 +6,8 @@
 #define STRIPES 262144
 
 struct rh_turns_t {
-    apr_uint16_t taken[STRIPES]; /**< by how many events under way; that of 0 is not used */
+    apr_uint16_t taken[STRIPES]; /**< number of events being committed, by lock stripe; stripe 0
+                                      is not used */
 };
 
 rh_turns_t *rh_turns_make(apr_pool_t *pool)

@@ -18,10 +18,10 @@
 
 typedef struct rh_turns_t rh_turns_t;
 
-/** Lives in `pool`. */
+/** Make it in `pool`. */
 rh_turns_t *rh_turns_make(apr_pool_t *pool);
 
-/** The lock stripe of an event's key; 0: it has no key. */
+/** Return the lock stripe of an event's key; 0: it has no key. */
 apr_uint32_t rh_turns_stripe(const rh_event_t *event);
 
 bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *stripes, int count);

@@ -1,12 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_intake_private.h"
 
-/** Maximum of jobs that one commit hands over. */
+/** Maximum number of jobs that one commit hands over. */
 #define HANDOVER_BATCH 512
-/** How long a commit is tried again when the database has only just gone: it may be a restart. */
+/**
+ * How long a commit is retried when the database has just become unreachable: it may be restarting.
+ */
 #define SHORT_OUTAGE apr_time_from_sec(1)
 
-/** One commit being made. */
+/** State of one commit. */
 typedef struct batch_t {
     rh_intake_t *intake;
     rh_queue_t *queue;
@@ -25,7 +27,7 @@ static void set_status(rh_commit_t **items, int count, apr_status_t status)
     }
 }
 
-/** One call of the store; over a short outage several. */
+/** Call the store once; during a short outage, several times. */
 static apr_status_t try_commit(batch_t *batch, rh_commit_t **items, int count)
 {
     rh_intake_t *intake = batch->intake;
@@ -88,16 +90,21 @@ static void commit_items(batch_t *batch, rh_commit_t **items, int count)
     set_status(items, count, status);
 }
 
-/** True if an item goes to the spool after its commit failed. A publisher hears that its event is
- * refused; the client of a captured request has its 2xx, so the event must not be dropped. */
+/**
+ * True if an item goes to the spool after its commit failed. A publisher is told that its event was
+ * refused. The client of a captured request already has its 2xx, so that event must not be dropped.
+ */
 static bool belongs_in_spool(const rh_commit_t *item)
 {
     return APR_STATUS_IS_EAGAIN(item->status) ||
            (item->status != APR_SUCCESS && item->event->source != RH_SOURCE_PUBLISH);
 }
 
-/** Append what could not be committed to the spool, if there is one.
- * @param left receives what is stored nowhere, for `count` items @return how many these are */
+/**
+ * Append what could not be committed to the spool, if there is one.
+ * @param left receives the items that are stored nowhere, up to `count`
+ * @return their number
+ */
 static int spool_items(rh_intake_t *intake, rh_commit_t **items, int count, rh_commit_t **left)
 {
     int i, n = 0;
@@ -115,9 +122,9 @@ static int spool_items(rh_intake_t *intake, rh_commit_t **items, int count, rh_c
 }
 
 /**
- * Store items: in the database, or in the spool while that can't be reached or has some already.
- * Where nothing more goes into the spool, the database may be back: those before them are there
- * soon, and ordered subscriptions wait for them.
+ * Store items in the database, or in the spool while the database is unreachable or earlier events
+ * are in the spool. If nothing more fits into the spool, try the database anyway: it may be back,
+ * the earlier events follow soon, and ordered subscriptions wait for them.
  */
 static void store_items(batch_t *batch, rh_commit_t **items, int count)
 {
