@@ -23,15 +23,18 @@ rh_bytes_t rh_bytes_of(const char *text)
     return bytes;
 }
 
+/** The characters of tokens. */
+static const bool token_characters[256] = {
+    ['!'] = true,         ['#'] = true,         ['$'] = true,         ['%'] = true, ['&'] = true,
+    ['\''] = true,        ['*'] = true,         ['+'] = true,         ['-'] = true, ['.'] = true,
+    ['^'] = true,         ['_'] = true,         ['`'] = true,         ['|'] = true, ['~'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+};
+
 bool rh_is_token(rh_bytes_t text)
 {
-    /* A bit for each character up to 0x7f: "!#$%&'*+-.^_`|~", digits, letters. */
-    static const apr_uint32_t allowed[4] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-
     for (apr_size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-
-        if (c >= 0x80 || !(allowed[c / 32] >> c % 32 & 1)) {
+        if (!token_characters[(unsigned char)text.data[i]]) {
             return false;
         }
     }

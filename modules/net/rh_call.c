@@ -18,26 +18,6 @@ void rh_call_drop_connection(rh_call_t *call)
     }
 }
 
-/** Note an address for the exchange, unless it is the proxy's own. */
-static void note_address(rh_call_t *call, const rh_address_t *address, unsigned short port)
-{
-    (void)rh_address_write_port(address, port, call->exchange->address);
-}
-
-/** Note what the connection goes to. */
-static void note_connection(rh_call_t *call)
-{
-    const rh_connection_t *connection = call->connection;
-    rh_address_t address;
-
-    if (connection->via_address) {
-        note_address(call, &connection->target, call->url.port);
-    } else if (!connection->proxy &&
-               rh_address_of_os(&rh_watch_socket(connection->watch)->peer.sa, &address)) {
-        note_address(call, &address, call->url.port);
-    }
-}
-
 /** The dial has ended, well or not: note how long its parts took, and for which address. */
 static void note_dial(rh_call_t *call)
 {
@@ -52,8 +32,8 @@ static void note_dial(rh_call_t *call)
     if (dial->answered) {
         times->connect = now - dial->answered;
     }
-    if (dial->trying && !call->proxy) {
-        note_address(call, dial->trying, dial->port);
+    if (dial->trying && !call->proxy && !call->connection) {
+        (void)rh_address_write_port(dial->trying, dial->port, call->exchange->address);
     }
     dial->asked = 0;
 }
@@ -175,16 +155,35 @@ static void connecting_over(void *baton)
 
 /* ---- the way there ---- */
 
+/** Note what a new connection goes to. Written once for all of its exchanges. */
+static void name_connection(rh_call_t *call)
+{
+    rh_connection_t *connection = call->connection;
+    rh_address_t address;
+
+    if (call->proxy && call->targets) {
+        connection->via_address = true;
+        connection->target = call->targets->address[call->next_target];
+        (void)rh_address_write_port(&connection->target, call->url.port, connection->address);
+    } else if (!call->proxy &&
+               rh_address_of_os(&rh_watch_socket(connection->watch)->peer.sa, &address)) {
+        (void)rh_address_write_port(&address, call->url.port, connection->address);
+    }
+}
+
+/** Note for the exchange what its connection goes to. */
+static void note_connection(rh_call_t *call)
+{
+    memcpy(call->exchange->address, call->connection->address, sizeof(call->exchange->address));
+}
+
 static void connected(void *baton, rh_watch_t *watch)
 {
     rh_call_t *call = baton;
 
     call->connection = rh_connection_make(call->origin, watch);
     call->connection->proxy = call->proxy;
-    if (call->proxy && call->targets) {
-        call->connection->via_address = true;
-        call->connection->target = call->targets->address[call->next_target];
-    }
+    name_connection(call);
     note_dial(call);
     note_connection(call);
     if (!call->url.https) {

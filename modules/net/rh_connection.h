@@ -34,6 +34,8 @@ typedef struct rh_connection_t {
     const struct rh_proxy_t *proxy; /**< the proxy that it goes through; NULL: direct */
     bool via_address;               /**< the proxy was given the address `target`, not a name */
     rh_address_t target;
+    /** What its exchanges say it goes to: "192.0.2.1:443"; "": the proxy finds the address. */
+    char address[RH_EXCHANGE_ADDRESS_BYTES];
     rh_timer_t idle_timer;
     rh_tls_sink_t sink;
 } rh_connection_t;

@@ -58,9 +58,12 @@ static int slot_of(const rh_dial_t *dial, const rh_watch_t *watch)
 static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
 {
     rh_dial_t *dial = baton;
-    apr_status_t status = rh_socket_connect(rh_watch_socket(watch));
+    apr_status_t status = APR_SUCCESS;
 
-    (void)events;
+    /* A socket is writable without an error or an end only once it is connected. */
+    if (events != APR_POLLOUT) {
+        status = rh_socket_connect(rh_watch_socket(watch));
+    }
     if (status == APR_EINPROGRESS) {
         return;
     }

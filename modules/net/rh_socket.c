@@ -3,6 +3,17 @@
 
 #include <errno.h>
 
+/**
+ * Where the system can make a socket non-blocking at once, APR is not asked to, which takes it two
+ * system calls more. Without a time-out of its own it then returns what the system does, as with a
+ * time-out of 0.
+ */
+#ifdef SOCK_NONBLOCK
+#define SOCKET_TYPE (SOCK_STREAM | SOCK_NONBLOCK)
+#else
+#define SOCKET_TYPE SOCK_STREAM
+#endif
+
 /** Sockets in one pool: they fill the 8 KiB that it has from the start. */
 #define BLOCK_SOCKETS 11
 
@@ -72,13 +83,14 @@ apr_status_t rh_socket_open(rh_sockets_t *sockets, const rh_address_t *peer, apr
     opened = apr_palloc(block->pool, sizeof(*opened));
     opened->block = block;
     rh_address_to_apr(peer, port, block->pool, &opened->peer);
-    status = apr_socket_create(&opened->apr, peer->family, SOCK_STREAM, APR_PROTO_TCP, block->pool);
+    status = apr_socket_create(&opened->apr, peer->family, SOCKET_TYPE, APR_PROTO_TCP, block->pool);
     if (status != APR_SUCCESS) {
         leave_block(block);
         return status;
     }
-    /* A time-out of 0 makes each call of APR return at once. */
-    status = apr_socket_timeout_set(opened->apr, 0);
+    if (SOCKET_TYPE == SOCK_STREAM) {
+        status = apr_socket_timeout_set(opened->apr, 0);
+    }
     if (status == APR_SUCCESS) {
         /* Head and body leave in one piece or are large: Nagle's algorithm could only delay. */
         (void)apr_socket_opt_set(opened->apr, APR_TCP_NODELAY, 1);
