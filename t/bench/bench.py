@@ -4,8 +4,8 @@
 
 usage: bench.py [--quick] [--only NAME,...] BUILD-FOLDER
 
-The build folder holds .libs/mod_resthooks.so, t/bench/sink and t/bench/claim; bench.json is
-written there. The exit status is 1 if a part failed or, without --only, a figure is missing; a
+The build folder holds .libs/mod_resthooks.so, t/bench/sink, t/bench/claim and t/bench/posts;
+bench.json is written there. The exit status is 1 if a part failed or, without --only, a figure is missing; a
 figure that was measured and is not reached does not change it.
 """
 
@@ -37,8 +37,8 @@ def parts():
     return {"intake": throughput.intake, "captured": throughput.captured,
             "way": throughput.all_the_way, "sqlite": throughput.on_sqlite,
             "latency": isolation.latency, "proxied": throughput.proxied,
-            "instructions": instructions.instructions, "dead": isolation.dead,
-            "hang": isolation.hanging, "claim": backlog.claim, "lists": lists.lists}
+            "instructions": instructions.instructions, "client": instructions.client,
+            "dead": isolation.dead, "hang": isolation.hanging, "claim": backlog.claim, "lists": lists.lists}
 
 
 def measure(bench, report, only):

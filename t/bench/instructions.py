@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import shutil
+import subprocess
 import urllib.parse
 
 from throughput import EMPLOYEE
@@ -15,6 +16,19 @@ from tools import Server
 
 FEW, MANY = 200, 1200
 WATCHED = "ap_run_process_connection"
+
+
+def read_totals(names):
+    """The sum of what callgrind's files say."""
+    total = 0
+    for name in names:
+        if os.environ.get("RH_KEEP"):
+            shutil.copy(name, os.environ["RH_KEEP"])
+        with open(name, encoding="utf-8", errors="replace") as file:
+            total += sum(int(count) for count in re.findall(r"^totals: (\d+)", file.read(), re.M))
+    if total == 0:
+        raise RuntimeError("valgrind counted nothing")
+    return total
 
 
 class Counted(Server):
@@ -36,15 +50,7 @@ class Counted(Server):
             if self.user:  # valgrind made it before httpd gave up root, and writes it now
                 os.chown(name, self.user.pw_uid, self.user.pw_gid)
         self.stop()
-        total = 0
-        for name in names:
-            if os.environ.get("RH_KEEP"):
-                shutil.copy(name, os.environ["RH_KEEP"])
-            with open(name, encoding="utf-8", errors="replace") as file:
-                total += sum(int(count) for count in re.findall(r"^totals: (\d+)", file.read(), re.M))
-        if total == 0:
-            raise RuntimeError("valgrind counted nothing")
-        return total
+        return read_totals(names)
 
 
 def count(bench, path, requests, body, **arguments):
@@ -77,3 +83,23 @@ def instructions(bench, report):
     watched = per_request(bench, "/employers/acme/notes", database=database, backend=bench.sink)
     report.add("instructions_plain", plain)
     report.add("instructions_event", watched - plain)
+
+
+def posts(bench, count, kind):
+    """Instructions of that many POSTs by the module's client, in a program of its own."""
+    name = os.path.join(bench.work, f"callgrind.{kind}.{count}")
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--vgdb=no", "--log-file=/dev/null",
+         "--callgrind-out-file=" + name, os.path.join(bench.build, "t", "bench", "posts"),
+         bench.sink.url + "/in", str(count), kind], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode != 0:
+        raise RuntimeError("posts: " + done.stderr)
+    return read_totals([name])
+
+
+def client(bench, report):
+    """What one more POST takes over a connection that is kept, and over one of its own."""
+    for kind in ("kept", "new"):
+        report.add(f"post_{kind}_event", (posts(bench, MANY, kind) - posts(bench, FEW, kind)) /
+                   (MANY - FEW))

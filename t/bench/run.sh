@@ -11,7 +11,7 @@ source=$(writable_source bench)
 
 section "build"
 build bench "$work/build" CFLAGS="-O2 -g"
-make -C "$source/build/bench" t/bench/sink t/bench/claim >"$work/build" 2>&1 </dev/null ||
+make -C "$source/build/bench" t/bench/sink t/bench/claim t/bench/posts >"$work/build" 2>&1 </dev/null ||
     die "the build failed: $(tail -n 15 "$work/build")"
 
 section "benchmark"
