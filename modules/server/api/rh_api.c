@@ -131,7 +131,7 @@ static const rh_api_route_t *find_route(rh_api_t *api)
     return NULL;
 }
 
-/** Answer a request whose path and method are no route's. */
+/** Answer a request whose path and method have no route. */
 static int answer_no_route(rh_api_t *api)
 {
     const char *allow = list_methods(api);
