@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_call_private.h"
 
-/** For an exchange that names no time-out: nothing waits for ever. */
+/** Time-out of an exchange that names none, so that nothing waits for ever. */
 #define DEFAULT_TIMEOUT apr_time_from_sec(15)
-/** An idle connection that was closed shows it within this time, resent segments included. */
+/** A failure within this time may be that of an idle connection that the target had closed. */
 #define STALE_WINDOW apr_time_from_sec(2)
 
 static void open_connection(rh_call_t *call);
@@ -18,7 +18,7 @@ void rh_call_drop_connection(rh_call_t *call)
     }
 }
 
-/** The dial has ended, well or not: note how long its parts took, and for which address. */
+/** The dial has ended, successfully or not: record how long its parts took, and its address. */
 static void note_dial(rh_call_t *call)
 {
     rh_dial_t *dial = &call->dial;

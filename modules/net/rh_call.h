@@ -28,19 +28,19 @@ typedef struct rh_call_t rh_call_t;
 
 APR_RING_HEAD(rh_call_head_t, rh_call_t);
 
-/** What calls of one loop share. */
+/** State shared by the calls of one loop. */
 typedef struct rh_calls_t {
     rh_reactor_t *reactor;
     rh_resolver_t *resolver;
     rh_connections_t *connections;
     const rh_log_t *log;
     bool reuse;                   /**< connections are kept */
-    struct rh_call_head_t active; /**< begun, not ended */
-    struct rh_call_head_t ended;  /**< `done` is still to be called */
+    struct rh_call_head_t active; /**< calls in progress */
+    struct rh_call_head_t ended;  /**< ended calls whose `done` has not been called yet */
     char buffer[RH_READ_SIZE];
 } rh_calls_t;
 
-/** What a call is doing, for the text of a time-out. */
+/** The state of a call, for the text of a time-out. */
 typedef enum {
     RH_PHASE_RESOLVE,
     RH_PHASE_CONNECT,
@@ -49,32 +49,32 @@ typedef enum {
     RH_PHASE_EXCHANGE
 } rh_phase_t;
 
-/** In the exchange's pool; on the ring of the active or of the ended calls. */
+/** Lives in the exchange's pool, on the ring of the active or of the ended calls. */
 struct rh_call_t {
     APR_RING_ENTRY(rh_call_t) link;
     rh_calls_t *calls;
     rh_exchange_t *exchange;
-    apr_time_t began; /**< of the clock that never jumps */
+    apr_time_t began; /**< end of the time-out, on the monotonic clock */
     rh_url_t url;
     const rh_proxy_t *proxy; /**< NULL: the connection is direct */
     rh_phase_t phase;
     rh_origin_t *origin;
     rh_query_t judge;
-    rh_proxy_targets_t *targets; /**< what the proxy is given; NULL: the name */
+    rh_proxy_targets_t *targets; /**< target that the proxy gets; NULL: the name */
     int next_target;
     rh_dial_t dial;
     rh_connection_t *connection;
-    bool reused;        /**< the connection was idle before */
-    bool retried;       /**< an idle connection was closed under it */
-    bool heard;         /**< a byte of the response came */
-    apr_time_t secured; /**< when TLS began on this connection; 0: it did not */
-    apr_time_t asked;   /**< when the request began to be sent over this connection */
+    bool reused;        /**< the connection was idle before this call */
+    bool retried;       /**< the target closed an idle connection during this call */
+    bool heard;         /**< at least one byte of the response has arrived */
+    apr_time_t secured; /**< when TLS began on this connection; 0: no TLS */
+    apr_time_t asked;   /**< when the request was first sent on this connection */
     rh_timer_t whole, connecting;
-    rh_bytes_t head, body; /**< what is still to be sent, of the request or of CONNECT */
+    rh_bytes_t head, body; /**< unsent rest of the request or of CONNECT */
     rh_http1_t answer;
 };
 
-/** Begin a call. It ends on the ring of the ended ones, perhaps before this returns. */
+/** Begin a call. It may be on the ring of ended calls before this returns. */
 void rh_call_start(rh_calls_t *calls, rh_exchange_t *exchange);
 
 /** End an active call. @param error static or in the exchange's pool */

@@ -3,13 +3,16 @@
 
 #include <limits.h>
 
-/** Ahead of the server's own end of an idle connection, which would cross with a request. */
+/**
+ * Give up idle connections this long before the server would, so that its close does not cross with
+ * a request.
+ */
 #define IDLE_MARGIN apr_time_from_msec(500)
-/** Upper bound of what Keep-Alive may promise. */
+/** Maximum time that Keep-Alive may promise. */
 #define IDLE_MAX_SECONDS 86400
-/** Head and body up to this size leave together. */
+/** A head and body of up to this size are sent together. */
 #define TOGETHER_MAX_BYTES 16384
-/** Reads of one response per event, until other connections have their turn. */
+/** Reads of one response per event, before other connections get their turn. */
 #define READS_PER_EVENT 16
 
 /* ---- request and response ---- */
@@ -42,7 +45,7 @@ rh_io_t rh_call_send_rest(rh_call_t *call)
     return RH_IO_OK;
 }
 
-/** The response is complete; its connection may serve again. */
+/** The response is complete; the connection may be used again. */
 static void succeed(rh_call_t *call, bool clean)
 {
     const rh_http1_t *answer = &call->answer;
@@ -68,7 +71,7 @@ static const char *reason_of(rh_call_t *call, rh_io_t io)
     return rh_connection_reason(call->connection, io, call->exchange->pool);
 }
 
-/** Nothing more can be read. Where the response ends with the connection it is complete. */
+/** The connection was closed. If the response extends to the close, it is complete. */
 static void end_reading(rh_call_t *call, rh_io_t io)
 {
     rh_http1_result_t result = rh_http1_end(&call->answer);
@@ -84,8 +87,9 @@ static void end_reading(rh_call_t *call, rh_io_t io)
 }
 
 /**
- * Read what is there, at most `reads` times so that others have their turn too: by TLS a read may
- * bring a single byte. RH_IO_WANT_*: wait for more; anything else: the call has gone on or ended.
+ * Read what has arrived, at most `reads` times, so that other connections get their turn: a read
+ * from TLS may return a single byte.
+ * @return RH_IO_WANT_*: wait for more; any other value: the call has moved on or ended
  */
 static rh_io_t read_response(rh_call_t *call, int reads)
 {
@@ -120,13 +124,13 @@ static rh_io_t read_response(rh_call_t *call, int reads)
             return RH_IO_OK;
         }
     }
-    /* The buffer takes a whole record of TLS, so that what is left is in the socket. */
+    /* The buffer holds a whole TLS record, so that unread data stays in the socket. */
     return RH_IO_WANT_READ;
 }
 
 /**
- * Send and read as far as it goes. The response is read while the request is still being sent: a
- * target that refuses a large one early says so and closes.
+ * Send and read as far as possible. The response is read while the request is still being sent,
+ * because a target that refuses a large request early responds and closes.
  */
 static void exchange_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
 {
@@ -135,14 +139,14 @@ static void exchange_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
 
     (void)watch;
     if (sent == RH_IO_OK && !(events & ~APR_POLLOUT)) {
-        /* Nothing can have come yet. */
+        /* No response can have arrived yet. */
         (void)rh_call_wait(call, APR_POLLIN);
         return;
     }
     if (sent != RH_IO_OK && sent != RH_IO_WANT_READ && sent != RH_IO_WANT_WRITE) {
         const char *reason = reason_of(call, sent);
 
-        /* No more than what came before the end. */
+        /* Read only what arrived before the end. */
         got = read_response(call, INT_MAX);
         if (got != RH_IO_OK) {
             rh_call_lost(call, sent == RH_IO_FAILED ? RH_EXCHANGE_TLS : RH_EXCHANGE_SEND, reason);
@@ -157,7 +161,7 @@ static void exchange_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
     }
 }
 
-/** Lay out the request. False: a field of it can't be sent. */
+/** Make the text of the request. False: one of its fields cannot be sent. */
 static bool make_request(rh_call_t *call)
 {
     rh_exchange_t *exchange = call->exchange;

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_call_private.h"
 
-/* ---- which address the proxy is given ---- */
+/* ---- which address the proxy gets ---- */
 
 const char *rh_call_target(const rh_call_t *call, bool with_port)
 {
@@ -74,7 +74,7 @@ void rh_call_refused_login(rh_call_t *call)
                     : "the egress proxy asks for a login (407): auth= gives it one");
 }
 
-/** The proxy could not reach the address: try the next one. False: there is none. */
+/** The proxy could not reach the address: try the next one. False: there is no other. */
 static bool try_next_target(rh_call_t *call, int status_code)
 {
     if (status_code < 502 || status_code > 504 || !call->targets ||

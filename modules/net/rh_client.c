@@ -4,7 +4,7 @@
 #include "rh_call.h"
 
 typedef struct client_t {
-    rh_transport_t transport; /**< first: what callers hold is this */
+    rh_transport_t transport; /**< first, because callers hold a pointer to this member */
     rh_calls_t calls;
 } client_t;
 
@@ -13,7 +13,7 @@ static rh_calls_t *calls_of(rh_transport_t *transport)
     return &((client_t *)transport)->calls;
 }
 
-/** Call `done` of the ended exchanges. It may destroy the pool that the call is in. */
+/** Call `done` of the ended exchanges. It may destroy the pool that the call lives in. */
 static void report_ended(rh_calls_t *calls)
 {
     while (!APR_RING_EMPTY(&calls->ended, rh_call_t, link)) {

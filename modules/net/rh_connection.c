@@ -5,16 +5,18 @@
 #include <openssl/sha.h>
 #include <sys/socket.h>
 
-/** Maximum of origins that are remembered for their TLS session alone. */
+/** Maximum number of origins that are remembered only for their TLS session. */
 #define MAX_SESSIONS 512
 
 APR_RING_HEAD(rh_connection_head_t, rh_connection_t);
 
 struct rh_origin_t {
-    APR_RING_ENTRY(rh_origin_t) link; /**< in the ring of unused (oldest first) or spare ones */
+    APR_RING_ENTRY(rh_origin_t)
+    link; /**< link in the ring of unused (oldest first) or spare
+               origins */
     rh_connections_t *home;
     unsigned char key[SHA256_DIGEST_LENGTH];
-    int users; /**< count of calls and connections */
+    int users; /**< number of calls and connections that use it */
     int idle_count;
     struct rh_connection_head_t idle;
     SSL_SESSION *session;
@@ -31,7 +33,7 @@ struct rh_connections_t {
     struct rh_origin_head_t unused, spare_origins;
     struct rh_connection_head_t busy, idle, spare;
     int unused_count, idle_count;
-    apr_sockaddr_t sender; /**< written by apr_socket_recvfrom, never read */
+    apr_sockaddr_t sender; /**< filled by apr_socket_recvfrom, never read */
 };
 
 /* ---- origins ---- */
@@ -39,7 +41,7 @@ struct rh_connections_t {
 rh_origin_t *rh_origin_use(rh_connections_t *connections, apr_pool_t *scratch,
                            const rh_net_config_t *net, const char *reuse_key, const rh_url_t *url)
 {
-    /* A digest gives all keys one size, so that memory of origins can be reused in place. */
+    /* A digest makes all keys the same size, so the memory of origins can be reused in place. */
     const char *text =
         apr_psprintf(scratch, "%pp\n%s\n%s://%s", (const void *)net, reuse_key ? reuse_key : "",
                      url->https ? "https" : "http", url->authority);
@@ -110,7 +112,7 @@ static void keep_session(void *baton, SSL_SESSION *session)
     rh_connection_t *connection = baton;
 
     set_session(connection->origin, session);
-    /* A session that was resumed from another rests on the certificate of the first one. */
+    /* A session resumed from another one rests on the certificate of the first. */
     connection->origin->verified =
         SSL_session_reused(connection->tls) ? connection->verified : rh_monotonic_now();
 }
@@ -120,7 +122,9 @@ void rh_connection_distrust(rh_connection_t *connection)
     set_session(connection->origin, NULL);
 }
 
-/** Take the session to try, which the caller frees. A TLS 1.3 session serves once (RFC 8446 §C.4).
+/**
+ * Take the session to resume, which the caller frees. A TLS 1.3 session is used once (RFC 8446
+ * §C.4).
  */
 static SSL_SESSION *take_session(rh_origin_t *origin)
 {
@@ -189,7 +193,7 @@ bool rh_connection_secure(rh_connection_t *connection, const rh_net_config_t *ne
     return true;
 }
 
-/** Map the failure of a call on a plain socket. */
+/** Map the error of a call on a plain socket to a result. */
 static rh_io_t judge_failure(rh_connection_t *connection, apr_status_t status, rh_io_t would_block)
 {
     if (APR_STATUS_IS_EAGAIN(status)) {
@@ -277,7 +281,7 @@ void rh_connection_close(rh_connection_t *connection)
     rh_origin_leave(origin);
 }
 
-/* ---- idle ones ---- */
+/* ---- idle connections ---- */
 
 /** True while neither the end nor an unexpected response has arrived. */
 static bool is_quiet(rh_connection_t *connection)
@@ -308,7 +312,9 @@ static void idle_too_long(void *baton)
     rh_connection_t *connection = baton;
     rh_connections_t *connections = connection->home;
 
-    /* The fired timer is disarmed already, by which rh_connection_close would see that it is idle.
+    /*
+     * The fired timer is already disarmed. rh_connection_close would take that to mean that the
+     * connection is in use.
      */
     APR_RING_REMOVE(connection, same);
     connection->origin->idle_count--;
@@ -391,7 +397,7 @@ static apr_status_t connections_cleanup(void *data)
     while (!APR_RING_EMPTY(&connections->busy, rh_connection_t, link)) {
         rh_connection_close(APR_RING_FIRST(&connections->busy));
     }
-    /* Calls that still use origins will not leave them any more. */
+    /* Calls that still use origins will not give them back any more. */
     for (apr_hash_index_t *at = apr_hash_first(NULL, connections->origins); at;
          at = apr_hash_next(at)) {
         set_session(apr_hash_this_val(at), NULL);
@@ -413,7 +419,7 @@ rh_connections_t *rh_connections_make(apr_pool_t *pool, rh_reactor_t *reactor,
     APR_RING_INIT(&connections->busy, rh_connection_t, link);
     APR_RING_INIT(&connections->idle, rh_connection_t, link);
     APR_RING_INIT(&connections->spare, rh_connection_t, link);
-    /* Before the pools below, in which the sockets are. */
+    /* First, because the sockets live in the pools below. */
     apr_pool_pre_cleanup_register(pool, connections, connections_cleanup);
     return connections;
 }

@@ -22,17 +22,20 @@ typedef struct rh_origin_t rh_origin_t;
 
 typedef struct rh_connection_t {
     APR_RING_ENTRY(rh_connection_t)
-    link; /**< in the ring of busy, idle (oldest first) or spare ones */
-    APR_RING_ENTRY(rh_connection_t) same; /**< idle ones of the origin, newest first */
+    link; /**< link in the ring of busy, idle (oldest first) or spare connections */
+    APR_RING_ENTRY(rh_connection_t)
+    same; /**< link in the origin's idle connections, newest
+               first */
     rh_connections_t *home;
     rh_origin_t *origin;
     rh_watch_t *watch;
     SSL *tls;            /**< NULL: plain */
-    apr_time_t made;     /**< when it was connected */
-    apr_time_t verified; /**< when the certificate behind the session to resume was verified */
-    apr_status_t status; /**< of the last RH_IO_RESET */
-    const struct rh_proxy_t *proxy; /**< the proxy that it goes through; NULL: direct */
-    bool via_address;               /**< the proxy was given the address `target`, not a name */
+    apr_time_t made;     /**< when it was established */
+    apr_time_t verified; /**< when the certificate behind the resumed session was verified */
+    apr_status_t status; /**< cause of the last RH_IO_RESET */
+    const struct rh_proxy_t *proxy; /**< the proxy it leads through; NULL: direct */
+    bool via_address;               /**< the proxy was given `target`, an address, instead of a
+                                         name */
     rh_address_t target;
     /** What its exchanges say it goes to: "192.0.2.1:443"; "": the proxy finds the address. */
     char address[RH_EXCHANGE_ADDRESS_BYTES];
@@ -54,7 +57,7 @@ void rh_origin_leave(rh_origin_t *origin);
 /** Take an idle connection that is still open; NULL: there is none. */
 rh_connection_t *rh_connection_take(rh_origin_t *origin);
 
-/** Make a connection of a connected socket, whose watch it takes over. */
+/** Make a connection from a connected socket, and take over its watch. */
 rh_connection_t *rh_connection_make(rh_origin_t *origin, rh_watch_t *watch);
 
 /** Begin TLS, resuming the origin's session if there is one. False: memory is short. */
@@ -66,18 +69,18 @@ rh_io_t rh_connection_read(rh_connection_t *connection, char *buffer, apr_size_t
 rh_io_t rh_connection_write(rh_connection_t *connection, const char *data, apr_size_t len,
                             apr_size_t *written);
 
-/** Why the last call returned RH_IO_CLOSED, _RESET or _FAILED, in `pool`. */
+/** Explain why the last call returned RH_IO_CLOSED, _RESET or _FAILED, in `pool`. */
 const char *rh_connection_reason(rh_connection_t *connection, rh_io_t io, apr_pool_t *pool);
 
-/** Drop the session that it tried to resume: the handshake failed. */
+/** Forget the session that it tried to resume, because the handshake failed. */
 void rh_connection_distrust(rh_connection_t *connection);
 
-/** Keep it for the next request, at most for `longest` and within the limits. */
+/** Keep the connection for the next request, at most for `longest` and within the limits. */
 void rh_connection_keep(rh_connection_t *connection, apr_interval_time_t longest);
 
 void rh_connection_close(rh_connection_t *connection);
 
-/** Close the oldest idle one, to free its descriptor. False: there is none. */
+/** Close the oldest idle connection to free its descriptor. False: there is none. */
 bool rh_connections_drop_oldest(rh_connections_t *connections);
 
 #endif

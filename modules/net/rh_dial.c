@@ -33,7 +33,7 @@ static void hand_over(rh_dial_t *dial, rh_watch_t *watch)
     dial->connected(dial->baton, watch);
 }
 
-/** Open a socket; while descriptors have run out, close idle connections. */
+/** Open a socket. If descriptors have run out, close idle connections first. */
 static apr_status_t open_socket(rh_dial_t *dial, const rh_address_t *address, rh_socket_t **opened)
 {
     apr_status_t status;
@@ -125,13 +125,13 @@ static void give_up(rh_dial_t *dial)
                                     dial->port, apr_strerror(dial->status, text, sizeof(text))));
         return;
     }
-    /* The address itself would show a tenant the internal network. */
+    /* Naming the address would show a tenant the internal network. */
     report_failure(
         dial, RH_EXCHANGE_REFUSED_ADDRESS,
         apr_psprintf(dial->pool, "refused: the address of %s is not allowed", dial->host));
 }
 
-/** Try the next address that is allowed and can be tried. */
+/** Try the next address that is allowed and usable. */
 static void try_next(rh_dial_t *dial)
 {
     rh_timers_t *timers = rh_reactor_timers(dial->reactor);

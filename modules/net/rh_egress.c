@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-/** An address as rules are compared with it. */
+/** An address in the form in which rules are compared. */
 typedef struct form_t {
     int family;
     unsigned char bytes[16];
@@ -18,7 +18,7 @@ typedef struct block_t {
     int bits;
 } block_t;
 
-/** The forms of one address: itself first, then the IPv4 addresses that it embeds. */
+/** All forms of one address: itself first, then the IPv4 addresses that it embeds. */
 typedef struct forms_t {
     form_t form[3];
     int count;
@@ -27,7 +27,8 @@ typedef struct forms_t {
 struct rh_egress_policy_t {
     apr_pool_t *pool;
     apr_array_header_t *blocks[2]; /**< of block_t; deny, allow */
-    apr_array_header_t *hosts[2];  /**< of const char *, lower case; ".example.com": all below it */
+    apr_array_header_t *hosts[2];  /**< of const char *, lower case; ".example.com" covers all
+                                        hosts below it */
 };
 
 rh_egress_policy_t *rh_egress_make(apr_pool_t *pool)
@@ -63,14 +64,14 @@ static const unsigned char local_nat64_prefix[6] = {0, 0x64, 0xff, 0x9b, 0, 1};
 static const unsigned char six_to_four_prefix[2] = {0x20, 0x02};
 static const unsigned char teredo_prefix[4] = {0x20, 0x01, 0, 0};
 
-/** The forms of an IPv6 address. */
+/** Find the forms of an IPv6 address. */
 static forms_t ipv6_forms(const unsigned char *bytes)
 {
     forms_t forms;
 
     memset(&forms, 0, sizeof(forms));
     if (rh_prefix_equal(bytes, mapped_prefix, 96)) {
-        /* On the wire it is that IPv4 address and nothing else. */
+        /* On the wire, this is that IPv4 address. */
         forms.form[forms.count++] = ipv4_form(bytes + 12, 0);
         return forms;
     }
@@ -78,13 +79,13 @@ static forms_t ipv6_forms(const unsigned char *bytes)
     memcpy(forms.form[0].bytes, bytes, 16);
     forms.count = 1;
     if (rh_prefix_equal(bytes, compatible_prefix, 127)) {
-        /* :: and ::1 are themselves alone (RFC 4291 §2.5.2, §2.5.3). */
+        /* :: and ::1 embed no address (RFC 4291 §2.5.2, §2.5.3). */
         return forms;
     }
     if (rh_prefix_equal(bytes, compatible_prefix, 96) || rh_prefix_equal(bytes, nat64_prefix, 96)) {
         forms.form[forms.count++] = ipv4_form(bytes + 12, 0);
     } else if (rh_prefix_equal(bytes, local_nat64_prefix, 48)) {
-        /* RFC 6052 §2.2: where a /48 puts it, and where a /96 below it would. */
+        /* RFC 6052 §2.2: the position that a /48 uses, and the one of a /96 below it. */
         const unsigned char parts[4] = {bytes[6], bytes[7], bytes[9], bytes[10]};
 
         forms.form[forms.count++] = ipv4_form(parts, 0);
@@ -92,7 +93,7 @@ static forms_t ipv6_forms(const unsigned char *bytes)
     } else if (rh_prefix_equal(bytes, six_to_four_prefix, 16)) {
         forms.form[forms.count++] = ipv4_form(bytes + 2, 0);
     } else if (rh_prefix_equal(bytes, teredo_prefix, 32)) {
-        /* RFC 4380 §4: the server, and the client with its bits turned over. */
+        /* RFC 4380 §4: the server, and the client with inverted bits. */
         forms.form[forms.count++] = ipv4_form(bytes + 4, 0);
         forms.form[forms.count++] = ipv4_form(bytes + 12, 0xff);
     }
@@ -119,9 +120,11 @@ static bool is_public(const form_t *form)
     if (form->family == AF_INET) {
         return !rh_special_ipv4(form->bytes);
     }
-    /* Global unicast is 2000::/3 (RFC 4291 §2.4 and IANA's registry of the address space); the
-     * well-known NAT64 prefix is how a network without IPv4 reaches what has only that, and what
-     * it embeds is judged beside it. */
+    /*
+     * Global unicast is 2000::/3 (RFC 4291 §2.4 and IANA's registry of the address space). Through
+     * the well-known NAT64 prefix a network without IPv4 reaches IPv4 hosts; the embedded address
+     * is judged as well.
+     */
     return rh_prefix_equal(form->bytes, nat64_prefix, 96) ||
            ((form->bytes[0] & 0xe0) == 0x20 && !rh_special_ipv6(form->bytes));
 }
@@ -155,7 +158,7 @@ static bool host_matches(const apr_array_header_t *hosts, const char *host, apr_
     return false;
 }
 
-/** The length without the dot of the root: "example.com." is "example.com". */
+/** Length without the dot of the root: "example.com." is "example.com". */
 static apr_size_t host_length(const char *host)
 {
     apr_size_t len = host ? strlen(host) : 0;

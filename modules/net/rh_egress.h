@@ -18,7 +18,7 @@
 
 typedef struct rh_egress_policy_t rh_egress_policy_t;
 
-/** A policy with no rules of its own, in `pool`. */
+/** Make a policy without rules of its own, in `pool`. */
 rh_egress_policy_t *rh_egress_make(apr_pool_t *pool);
 
 /**
@@ -39,9 +39,9 @@ bool rh_egress_allows(const rh_egress_policy_t *policy, const char *host,
                       const rh_address_t *address);
 
 /**
- * True if an allow rule names this host, or this very address (an IPv4-mapped one by its IPv4
- * form). Thread-safe.
- * @param address NULL: the host alone is compared
+ * True if an allow rule names this host or this very address (an IPv4-mapped one in its IPv4 form).
+ * Thread-safe.
+ * @param address NULL: only the host is compared
  */
 bool rh_egress_names(const rh_egress_policy_t *policy, const char *host,
                      const rh_address_t *address);

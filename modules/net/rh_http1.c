@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_http1.h"
 
-/** Size of the head of an HTTP/2 frame. */
+/** Size of the header of an HTTP/2 frame. */
 #define HTTP2_HEAD_BYTES 9
 
-/** States of the reader. Those up to TRAILER take lines, those after it runs of bytes. */
+/** States of the reader. Up to TRAILER it reads lines, after that runs of bytes. */
 enum {
     STATUS,
     FIELD,
@@ -34,7 +34,7 @@ static rh_http1_result_t finish_response(rh_http1_t *answer, bool whole)
     return RH_HTTP1_DONE;
 }
 
-/** Begin a header section. Counters of what was read so far stay. */
+/** Begin a header section. Counters of earlier sections are kept. */
 static void begin_header(rh_http1_t *answer)
 {
     apr_table_clear(answer->headers);
@@ -66,7 +66,7 @@ void rh_http1_keep(rh_http1_t *answer, apr_size_t most)
 
 /* ---- fields ---- */
 
-/** RFC 9112 §6.3: equal lengths, repeated, count as one. */
+/** RFC 9112 §6.3: repeated equal lengths count as one. */
 static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
 {
     rh_bytes_t item;
@@ -85,8 +85,8 @@ static bool read_content_length(rh_http1_t *answer, rh_bytes_t value)
 }
 
 /**
- * RFC 9112 §6.1: chunked delimits a body only as the last coding, and only once. `identity` once
- * named the absence of a coding (RFC 2616 §3.6): with it Content-Length holds.
+ * RFC 9112 §6.1: chunked delimits a body only as the last coding and only once. `identity` used to
+ * mean no coding (RFC 2616 §3.6), so Content-Length applies.
  */
 static bool read_transfer_encoding(rh_http1_t *answer, rh_bytes_t value)
 {
@@ -132,7 +132,7 @@ static void read_keep_alive(rh_http1_t *answer, rh_bytes_t value)
     }
 }
 
-/** Read one field whose folded lines are already joined (RFC 9112 §5). */
+/** Read one field whose folded lines were joined (RFC 9112 §5). */
 static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
 {
     const char *colon = memchr(line.data, ':', line.len);
@@ -178,7 +178,7 @@ static rh_http1_result_t read_field(rh_http1_t *answer, rh_bytes_t line)
 
 /* ---- lines ---- */
 
-/** RFC 9112 §4. The reason and the blank before it are optional here. */
+/** RFC 9112 §4. The reason phrase and the blank before it are optional here. */
 static rh_http1_result_t read_status(rh_http1_t *answer, rh_bytes_t line)
 {
     const char *text = line.data;
@@ -215,7 +215,8 @@ static rh_http1_result_t end_header(rh_http1_t *answer)
         return finish_response(answer, true);
     }
     if (answer->encoded) {
-        /* Both lengths, or HTTP/1.0 with a coding: the framing is doubtful, so no second request.
+        /*
+         * With both lengths, or with HTTP/1.0 and a coding, the framing is doubtful: do not reuse.
          */
         answer->close = answer->close || answer->content_length >= 0 || answer->http10;
         answer->state = answer->chunked ? CHUNK_SIZE : BODY_TO_THE_END;
@@ -300,7 +301,7 @@ static bool is_field_state(const rh_http1_t *answer)
     return answer->state == FIELD || answer->state == TRAILER;
 }
 
-/** Count what is read. False: a limit is exceeded, and the response is now bad. */
+/** Count read bytes. False: a limit is exceeded, and the response is now bad. */
 static bool count_line(rh_http1_t *answer, apr_size_t len)
 {
     if (answer->state == CHUNK_SIZE || answer->state == CHUNK_END) {
@@ -319,7 +320,7 @@ static bool count_line(rh_http1_t *answer, apr_size_t len)
     return true;
 }
 
-/** True while the line may still become a status line: others are refused before they end. */
+/** True while the line may become a status line; any other line is refused before its end. */
 static bool begins_well(const rh_http1_t *answer)
 {
     apr_size_t len = answer->line.len < 7 ? answer->line.len : 7;
@@ -328,8 +329,8 @@ static bool begins_well(const rh_http1_t *answer)
 }
 
 /**
- * True while the line may be the head of the first frame of a server that speaks HTTP/2 alone:
- * SETTINGS or GOAWAY on stream 0 (RFC 9113 sections 3.4, 4.1).
+ * True while the line may be the first frame of a server that speaks only HTTP/2: SETTINGS or
+ * GOAWAY on stream 0 (RFC 9113 sections 3.4, 4.1).
  */
 static bool begins_as_http2(const rh_buffer_t *line)
 {
@@ -344,8 +345,8 @@ static bool begins_as_http2(const rh_buffer_t *line)
 }
 
 /**
- * Take bytes up to the end of a line. A field's line waits for the byte after it: a blank there
- * continues it (obs-fold, RFC 9112 §5.2) and the line's end becomes a blank.
+ * Take bytes up to the end of a line. A field's line is complete only after the next byte: a blank
+ * continues it (obs-fold, RFC 9112 §5.2), and the line break becomes a blank.
  */
 static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_size_t len,
                                    apr_size_t *used)
@@ -368,7 +369,7 @@ static rh_http1_result_t take_line(rh_http1_t *answer, const char *data, apr_siz
     if (!count_line(answer, *used)) {
         return RH_HTTP1_BAD;
     }
-    /* One byte more than the line, for the blank of a fold. */
+    /* One byte more than the line, for the blank that replaces a fold. */
     memcpy(rh_buffer_reserve(&answer->line, taken + 1), data, taken);
     answer->line.len += taken;
     if (answer->state == STATUS && !begins_well(answer)) {

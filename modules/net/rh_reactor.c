@@ -3,15 +3,15 @@
 
 #include <apr_ring.h>
 
-/** Events fetched at once. With epoll and kqueue this does not limit how much is watched. */
+/** Number of events fetched at once. With epoll and kqueue it does not limit what is watched. */
 #define EVENTS 1024
 
 struct rh_watch_t {
     APR_RING_ENTRY(rh_watch_t) link;
     rh_reactor_t *reactor;
     apr_pollfd_t pollfd;
-    rh_socket_t *socket;   /**< owned; NULL: the watch is of a foreign descriptor */
-    apr_socket_t *foreign; /**< wraps a foreign descriptor; reused with the watch */
+    rh_socket_t *socket;   /**< owned; NULL: the watch is for a foreign descriptor */
+    apr_socket_t *foreign; /**< wraps a foreign descriptor; reused together with the watch */
     apr_os_sock_t descriptor;
     rh_ready_t *ready; /**< NULL: closed */
     void *baton;
@@ -24,7 +24,8 @@ struct rh_reactor_t {
     apr_pollset_t *pollset;
     rh_timers_t timers;
     rh_sockets_t *sockets;
-    struct rh_watch_head_t open, closed, spare; /**< together the maximum ever open at once */
+    struct rh_watch_head_t open, closed, spare; /**< together the maximum that was open at the
+                                                     same time */
     bool handing_out;
 };
 
@@ -51,7 +52,7 @@ apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor)
     status =
         apr_pollset_create(&made->pollset, EVENTS, pool, APR_POLLSET_WAKEABLE | APR_POLLSET_NOCOPY);
     if (status == APR_SUCCESS) {
-        /* Before the pools below, in which the sockets are. */
+        /* First, because the sockets live in the pools below. */
         apr_pool_pre_cleanup_register(pool, made, reactor_cleanup);
         *reactor = made;
     }
@@ -89,7 +90,7 @@ apr_status_t rh_reactor_wait(rh_reactor_t *reactor, apr_interval_time_t timeout)
         timeout = timeout < 0 || left < timeout ? left : timeout;
     }
     if (timeout > 0) {
-        /* The kernel counts milliseconds: rounding down would make the last one a busy loop. */
+        /* The kernel counts milliseconds; rounding down would make the last one a busy loop. */
         timeout = (timeout + 999) / 1000 * 1000;
     }
     status = apr_pollset_poll(reactor->pollset, timeout, &count, &events);
@@ -220,7 +221,7 @@ void rh_watch_close(rh_watch_t *watch)
 {
     rh_reactor_t *reactor = watch->reactor;
 
-    /* This fails where an earlier rh_watch_events could not add it again: it is out already. */
+    /* This fails if an earlier rh_watch_events could not add it: it has been removed already. */
     (void)apr_pollset_remove(reactor->pollset, &watch->pollfd);
     if (watch->socket) {
         rh_socket_close(watch->socket);

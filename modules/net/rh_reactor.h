@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_reactor.h
- * @brief What one event loop waits for: sockets in a pollset, and timers.
+ * @brief The events of one loop: sockets in a pollset, and timers.
  *
- * One thread, but for the wakeup. Watches that are closed while events are handed out are kept
- * until all events have been: an event that was already fetched for a closed watch is dropped. It
- * must not reach the next user of the descriptor or of the memory.
+ * Used by one thread, except for the wakeup. Watches that are closed while events are handed out
+ * are kept until all events have been, because an event may already have been fetched for a closed
+ * watch. It is dropped: it must not reach the next user of the descriptor or of the memory.
  */
 #ifndef RH_REACTOR_H
 #define RH_REACTOR_H
@@ -19,49 +19,51 @@
 typedef struct rh_reactor_t rh_reactor_t;
 typedef struct rh_watch_t rh_watch_t;
 
-/** Something happened: APR_POLLIN, APR_POLLOUT, APR_POLLERR, APR_POLLHUP. May close the watch. */
+/**
+ * Called with APR_POLLIN, APR_POLLOUT, APR_POLLERR, APR_POLLHUP. May close the watch.
+ */
 typedef void rh_ready_t(void *baton, rh_watch_t *watch, apr_int16_t events);
 
-/** `pool` is the loop's; its destruction closes every socket that is still watched. */
+/** Make a reactor in the loop's pool. Destroying the pool closes every watched socket. */
 apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor);
 
 rh_timers_t *rh_reactor_timers(rh_reactor_t *reactor);
 
-/** Where the loop's sockets are made. */
+/** Return the set in which the loop's sockets are made. */
 rh_sockets_t *rh_reactor_sockets(rh_reactor_t *reactor);
 
 /** Fire the timers that are due. */
 void rh_reactor_expire(rh_reactor_t *reactor);
 
 /**
- * Wait at most `timeout` microseconds (less than 0: without limit), and no longer than to the
- * next timer, and hand out what happened. APR_SUCCESS also when nothing did.
+ * Wait at most `timeout` microseconds (negative: without limit) and not past the next timer, then
+ * hand out the events. APR_SUCCESS even if there were none.
  */
 apr_status_t rh_reactor_wait(rh_reactor_t *reactor, apr_interval_time_t timeout);
 
-/** Make the current or the next wait return at once. From any thread. */
+/** Make the current or the next wait return at once. May be called from any thread. */
 apr_status_t rh_reactor_wakeup(rh_reactor_t *reactor);
 
 /**
- * Watch a socket, level-triggered. The watch takes it over; on failure it stays the caller's.
+ * Watch a socket, level-triggered. The watch owns it; after an error the caller still does.
  */
 apr_status_t rh_watch_open(rh_reactor_t *reactor, rh_socket_t *socket, apr_int16_t events,
                            rh_ready_t *ready, void *baton, rh_watch_t **watch);
 
-/** Watch a non-blocking descriptor of a library (c-ares), which goes on to own it. */
+/** Watch a non-blocking descriptor of a library (c-ares), which still owns it. */
 apr_status_t rh_watch_foreign(rh_reactor_t *reactor, apr_os_sock_t descriptor, apr_int16_t events,
                               rh_ready_t *ready, void *baton, rh_watch_t **watch);
 
 /** Wait for other events. */
 apr_status_t rh_watch_events(rh_watch_t *watch, apr_int16_t events);
 
-/** Call another function from now on. */
+/** Change the function that is called. */
 void rh_watch_handler(rh_watch_t *watch, rh_ready_t *ready, void *baton);
 
-/** The socket; NULL where the descriptor is foreign. */
+/** Return the socket; NULL: the descriptor is foreign. */
 rh_socket_t *rh_watch_socket(const rh_watch_t *watch);
 
-/** The foreign descriptor. */
+/** Return the foreign descriptor. */
 apr_os_sock_t rh_watch_descriptor(const rh_watch_t *watch);
 
 /** Stop watching, and close the socket if it is owned. */

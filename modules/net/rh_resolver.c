@@ -5,10 +5,10 @@
 #include <apr_thread_mutex.h>
 #include <ares.h>
 
-/** Maximum of names that are remembered, and of names that are being looked up. */
+/** Maximum number of names that are remembered, and that are being looked up. */
 #define MAX_CACHED 1024
 #define MAX_PENDING 4096
-/** Bounds on how long an answer is used. */
+/** Minimum and maximum time for which a result is used. */
 #define MIN_TTL apr_time_from_sec(1)
 #define MAX_TTL apr_time_from_sec(300)
 #define NOT_FOUND_TTL apr_time_from_sec(5)
@@ -29,23 +29,26 @@
 #define FIRST_TRY_MS 1000
 #define TRIES 2
 #endif
-/** How long to wait for both families; then IPv4 alone will do (RFC 8305 §3). */
+/** How long to wait for both families before IPv4 alone is enough (RFC 8305 §3). */
 #define BOTH_FAMILIES_WAIT apr_time_from_sec(1)
-/** Maximum of c-ares' sockets: two for each server. */
+/** Maximum number of c-ares' sockets: two per server. */
 #define MAX_SOCKETS 64
-/** Minimum time between reads of resolv.conf, which follow a failure of all servers. */
+/** Minimum interval between reads of resolv.conf, which follow a failure of all servers. */
 #define REREAD_INTERVAL apr_time_from_sec(30)
 
 typedef struct entry_t {
-    APR_RING_ENTRY(entry_t) link; /**< in the ring of known (oldest use first) or spare ones */
+    APR_RING_ENTRY(entry_t)
+    link; /**< link in the ring of known (least recently used first) or
+               spare entries */
     rh_resolver_t *resolver;
     char host[256];
-    bool pending;    /**< queries wait */
-    int outstanding; /**< open questions to c-ares: the entry must stay */
+    bool pending;    /**< queries are waiting */
+    int outstanding; /**< number of open c-ares queries: the entry must stay */
     rh_timer_t both;
     apr_time_t expires;
     rh_addresses_t addresses;
-    APR_RING_HEAD(rh_query_head_t, rh_query_t) queries; /**< waiting for the answer */
+    APR_RING_HEAD(rh_query_head_t, rh_query_t)
+    queries; /**< waiting for the result */
 } entry_t;
 
 APR_RING_HEAD(entry_head_t, entry_t);
@@ -56,7 +59,7 @@ struct rh_resolver_t {
     ares_channel channel;
     const char *servers; /**< NULL: those of resolv.conf */
     apr_time_t opened_at;
-    bool stale; /**< no server answered: resolv.conf may have changed */
+    bool stale; /**< no server responded: resolv.conf may have changed */
     bool closing;
     int busy; /**< calls of c-ares in progress: its channel must stay */
     rh_timer_t timer;
@@ -85,8 +88,10 @@ static void fill_loopback(rh_addresses_t *addresses)
     (void)rh_address_read("127.0.0.1", &addresses->address[1]);
 }
 
-/** Copy the addresses, the two families in turn.
- * @return the smallest TTL of them and of the aliases that lead to them, in seconds */
+/**
+ * Copy the addresses, alternating between the families.
+ * @return the smallest TTL of them and of their aliases, in seconds
+ */
 static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *addresses)
 {
     const struct ares_addrinfo_node *next[2];
@@ -153,7 +158,7 @@ static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
     run_channel(baton, in ? descriptor : ARES_SOCKET_BAD, out ? descriptor : ARES_SOCKET_BAD);
 }
 
-/** Called by c-ares: watch a socket for these events, or for none, as it is about to be closed. */
+/** Called by c-ares: watch a socket for these events, or stop because it is about to be closed. */
 static void socket_state(void *baton, ares_socket_t descriptor, int readable, int writable)
 {
     rh_resolver_t *resolver = baton;
@@ -174,7 +179,7 @@ static void socket_state(void *baton, ares_socket_t descriptor, int readable, in
             (void)rh_watch_events(resolver->watches[i], events);
         }
     } else if (events && vacant >= 0) {
-        /* A question over a socket that can't be watched ends by c-ares' own time-out. */
+        /* A query over a socket that cannot be watched ends by c-ares' own time-out. */
         (void)rh_watch_foreign(resolver->reactor, descriptor, events, socket_ready, resolver,
                                &resolver->watches[vacant]);
     }
@@ -199,7 +204,7 @@ static int open_channel(rh_resolver_t *resolver)
     which |= ARES_OPT_MAXTIMEOUTMS;
 #endif
 #ifdef ARES_OPT_QUERY_CACHE
-    /* The cache here is enough, and the bounds of its TTL are documented. */
+    /* The cache in this file is enough, and the bounds of its TTL are documented. */
     options.qcache_max_ttl = 0;
     which |= ARES_OPT_QUERY_CACHE;
 #endif
@@ -209,7 +214,7 @@ static int open_channel(rh_resolver_t *resolver)
     return status;
 }
 
-/** Read resolv.conf again where that may help and no question is open. */
+/** Read resolv.conf again if that may help and no query is open. */
 static void refresh_channel(rh_resolver_t *resolver)
 {
     ares_channel old = resolver->channel;
@@ -235,7 +240,7 @@ static void drop_entry(rh_resolver_t *resolver, entry_t *entry)
     resolver->known_count--;
 }
 
-/** Make room for one more by dropping the oldest entry without an open question. */
+/** Make room for one more entry by dropping the oldest one without an open query. */
 static bool make_room(rh_resolver_t *resolver)
 {
     entry_t *entry;
@@ -301,7 +306,7 @@ static const char *reason_of(int status)
     }
 }
 
-/** Store what was found, or the reason that nothing was. */
+/** Store the addresses, or the reason why there are none. */
 static void store_answer(entry_t *entry, int status, const struct ares_addrinfo *found)
 {
     apr_interval_time_t ttl;
@@ -325,7 +330,7 @@ static void store_answer(entry_t *entry, int status, const struct ares_addrinfo 
 static void answer_queries(entry_t *entry)
 {
     rh_timers_disarm(rh_reactor_timers(entry->resolver->reactor), &entry->both);
-    /* Pending until all have their answer: what they ask from within must not reuse this entry. */
+    /* Pending until all are answered: queries made by their callbacks must not reuse this entry. */
     while (!APR_RING_EMPTY(&entry->queries, rh_query_t, link)) {
         rh_query_t *query = APR_RING_FIRST(&entry->queries);
 
@@ -336,7 +341,7 @@ static void answer_queries(entry_t *entry)
     entry->pending = false;
 }
 
-/** Use an answer: for the queries that wait, or, where it is useful, for later ones. */
+/** Use a result for the queries that wait, or, if it is useful, for later ones. */
 static void use_answer(entry_t *entry, int status, const struct ares_addrinfo *found, bool useful)
 {
     if (entry->pending || useful) {
@@ -347,7 +352,7 @@ static void use_answer(entry_t *entry, int status, const struct ares_addrinfo *f
     }
 }
 
-/** Called by c-ares when both families have answered, or did not in time. */
+/** Called by c-ares when both families have been answered, or have timed out. */
 static void both_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
 {
     entry_t *entry = baton;
@@ -362,7 +367,7 @@ static void both_answered(void *baton, int status, int timeouts, struct ares_add
     ares_freeaddrinfo(found);
 }
 
-/** Called by c-ares for IPv4 alone. If it has nothing, IPv6 is still waited for. */
+/** Called by c-ares for IPv4 alone. If there is no address, keep waiting for IPv6. */
 static void ipv4_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
 {
     entry_t *entry = baton;
@@ -396,7 +401,7 @@ static void ask_servers(entry_t *entry, int family, ares_addrinfo_callback answe
     rearm_timer(resolver);
 }
 
-/** Some name servers leave questions for IPv6 unanswered: ask for IPv4 alone. */
+/** Some name servers ignore queries for IPv6: ask for IPv4 alone. */
 static void both_too_long(void *baton)
 {
     ask_servers(baton, AF_INET, ipv4_answered);
@@ -497,7 +502,7 @@ apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolv
     if (status != ARES_SUCCESS) {
         return status == ARES_ENOMEM ? APR_ENOMEM : APR_EGENERAL;
     }
-    /* Before the cleanup of the reactor, which closes the watches. */
+    /* Before the reactor's cleanup, which closes the watches. */
     apr_pool_pre_cleanup_register(pool, made, resolver_cleanup);
     *resolver = made;
     return APR_SUCCESS;
@@ -519,7 +524,7 @@ static apr_status_t library_cleanup(void *data)
 
 apr_status_t rh_resolver_global_init(apr_pool_t *pool)
 {
-    /* c-ares counts calls, so each has its cleanup. */
+    /* c-ares counts its initialisations, so each needs a cleanup. */
     if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
         return APR_EGENERAL;
     }

@@ -17,40 +17,40 @@
 
 #include <apr_ring.h>
 
-/** Maximum of addresses of one name that are used. */
+/** Maximum number of addresses of one name that are used. */
 #define RH_MAX_ADDRESSES 16
 
-/** The outcome for one name. */
+/** The result for one name. */
 typedef struct rh_addresses_t {
     int count;                              /**< 0: `error` says why */
-    rh_address_t address[RH_MAX_ADDRESSES]; /**< families in turn, IPv6 first (RFC 8305 §4) */
+    rh_address_t address[RH_MAX_ADDRESSES]; /**< alternating families, IPv6 first (RFC 8305 §4) */
     const char *error;                      /**< static: "the name does not exist" */
 } rh_addresses_t;
 
 typedef struct rh_resolver_t rh_resolver_t;
 
-/** A question, embedded in its owner: it must stay until it is answered or forgotten. */
+/** A query, embedded in its owner: it must stay until it is answered or forgotten. */
 typedef struct rh_query_t {
     APR_RING_ENTRY(rh_query_t) link;
-    /** Called once. The addresses, whose ports are 0, stay only as long as the call. */
+    /** Called once. The addresses, whose ports are 0, are valid only during the call. */
     void (*answered)(void *baton, const rh_addresses_t *addresses);
     void *baton;
-    bool asked; /**< and not answered yet */
+    bool asked; /**< not answered yet */
 } rh_query_t;
 
-/** Make a resolver in the reactor's pool, whose destruction ends it without calling back. */
+/** Make a resolver in the reactor's pool. Destroying the pool ends it without calling back. */
 apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolver_t **resolver);
 
-/** Look up a host: a name, or a literal address without brackets. May call back at once. */
+/** Look up a name, or a literal address without brackets. May call back before it returns. */
 void rh_resolver_ask(rh_resolver_t *resolver, const char *host, rh_query_t *query);
 
-/** Give up a query. Does nothing when it was answered. */
+/** Cancel a query. Does nothing if it was answered. */
 void rh_resolver_forget(rh_query_t *query);
 
-/** The reason that a host has no address, as an error text in `pool`. */
+/** Explain why a host has no address, as an error text in `pool`. */
 const char *rh_resolver_error(apr_pool_t *pool, const char *host, const rh_addresses_t *addresses);
 
-/** For tests: ask these servers instead of those of resolv.conf: "127.0.0.1:5353,…". */
+/** For tests: use these servers instead of those of resolv.conf: "127.0.0.1:5353,…". */
 apr_status_t rh_resolver_set_servers(rh_resolver_t *resolver, const char *servers);
 
 /** Initialise c-ares; once per process, before threads. Idempotent; undone with the pool. */

@@ -4,9 +4,8 @@
 #include <errno.h>
 
 /**
- * Where the system can make a socket non-blocking at once, APR is not asked to, which takes it two
- * system calls more. Without a time-out of its own it then returns what the system does, as with a
- * time-out of 0.
+ * If the system can make a socket non-blocking at once, APR need not do so, which would take it two
+ * more system calls. Without a time-out APR returns what the system does, as with a time-out of 0.
  */
 #ifdef SOCK_NONBLOCK
 #define SOCKET_TYPE (SOCK_STREAM | SOCK_NONBLOCK)
@@ -14,19 +13,19 @@
 #define SOCKET_TYPE SOCK_STREAM
 #endif
 
-/** Sockets in one pool: they fill the 8 KiB that it has from the start. */
+/** Number of sockets in one pool: they fill its initial 8 KiB. */
 #define BLOCK_SOCKETS 11
 
 typedef struct rh_socket_block_t {
     rh_sockets_t *home;
     apr_pool_t *pool;
-    int made; /**< since the pool was made; never more than BLOCK_SOCKETS */
+    int made; /**< sockets made since the pool was; at most BLOCK_SOCKETS */
     int open;
 } rh_socket_block_t;
 
 struct rh_sockets_t {
     apr_pool_t *pool;
-    rh_socket_block_t *filling; /**< where the next socket is made; NULL: nowhere yet */
+    rh_socket_block_t *filling; /**< the block of the next socket; NULL: none */
 };
 
 rh_sockets_t *rh_sockets_make(apr_pool_t *pool)
@@ -37,7 +36,7 @@ rh_sockets_t *rh_sockets_make(apr_pool_t *pool)
     return sockets;
 }
 
-/** The block that has memory for one more socket. */
+/** Return the block that has memory for one more socket. */
 static apr_status_t use_block(rh_sockets_t *sockets, rh_socket_block_t **used)
 {
     rh_socket_block_t *block = sockets->filling;
@@ -92,7 +91,7 @@ apr_status_t rh_socket_open(rh_sockets_t *sockets, const rh_address_t *peer, apr
         status = apr_socket_timeout_set(opened->apr, 0);
     }
     if (status == APR_SUCCESS) {
-        /* Head and body leave in one piece or are large: Nagle's algorithm could only delay. */
+        /* Head and body leave together or are large, so Nagle's algorithm could only delay them. */
         (void)apr_socket_opt_set(opened->apr, APR_TCP_NODELAY, 1);
         *made = opened;
     } else {

@@ -20,28 +20,27 @@ typedef struct rh_sockets_t rh_sockets_t;
 
 typedef struct rh_socket_t {
     apr_socket_t *apr;
-    apr_sockaddr_t peer; /**< what it connects to */
+    apr_sockaddr_t peer; /**< the peer it connects to */
     struct rh_socket_block_t *block;
 } rh_socket_t;
 
-/** Make a set of sockets in `pool`; each block of sockets has a subpool of it. */
+/** Make a set of sockets in `pool`. Each block of sockets has a subpool of it. */
 rh_sockets_t *rh_sockets_make(apr_pool_t *pool);
 
 /**
- * Make a non-blocking TCP socket for a peer, whose address is copied. It is not connected yet.
- * @return what apr_socket_create says, APR_EMFILE among others
+ * Make a non-blocking, unconnected TCP socket for a peer, whose address is copied.
+ * @return the status of apr_socket_create, such as APR_EMFILE
  */
 apr_status_t rh_socket_open(rh_sockets_t *sockets, const rh_address_t *peer, apr_port_t port,
                             rh_socket_t **made);
 
 /**
- * Begin to connect, or ask how that went once the socket is writable.
- * @return APR_SUCCESS once it is connected; APR_EINPROGRESS while it is not decided; else why it
- *         failed
+ * Begin to connect, or find out the result once the socket is writable.
+ * @return APR_SUCCESS: connected; APR_EINPROGRESS: not decided yet; otherwise why it failed
  */
 apr_status_t rh_socket_connect(rh_socket_t *made);
 
-/** Close it and give back its memory. */
+/** Close the socket and free its memory. */
 void rh_socket_close(rh_socket_t *made);
 
 #endif

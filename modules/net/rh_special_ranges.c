@@ -7,7 +7,7 @@ typedef struct ipv4_range_t {
 } ipv4_range_t;
 
 typedef struct ipv6_range_t {
-    unsigned char base[8]; /**< the first half; no range is narrower but those of one address */
+    unsigned char base[8]; /**< the first 64 bits; no range is narrower, except single addresses */
     int bits;
 } ipv6_range_t;
 
@@ -31,7 +31,7 @@ static const ipv4_range_t ipv4_ranges[] = {
     {{203, 0, 113, 0}, 24},  /* documentation, RFC 5737 */
     {{224, 0, 0, 0}, 4},     /* multicast, RFC 5771 */
     {{240, 0, 0, 0}, 4},     /* reserved, RFC 1112, and limited broadcast, RFC 919 */
-    /* What clouds have for their own guests at addresses that look public. */
+    /* Addresses that look public but that clouds reserve for their own guests. */
     {{168, 63, 129, 16}, 32}, /* Azure: agent, name server, health of load balancers */
     {{161, 26, 0, 0}, 16},    /* IBM Cloud: services of the infrastructure */
     {{166, 8, 0, 0}, 14},     /* IBM Cloud: private endpoints of services */

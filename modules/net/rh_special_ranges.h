@@ -16,10 +16,10 @@
 /** True if the first `bits` of the bytes are those of `base`. */
 bool rh_prefix_equal(const unsigned char *bytes, const unsigned char *base, int bits);
 
-/** True if the IPv4 address, 4 bytes in network order, is in one of them. */
+/** True if the IPv4 address, 4 bytes in network order, is in one of the ranges. */
 bool rh_special_ipv4(const unsigned char *bytes);
 
-/** True if the IPv6 address, 16 bytes, is in one of them. */
+/** True if the IPv6 address, 16 bytes, is in one of the ranges. */
 bool rh_special_ipv6(const unsigned char *bytes);
 
 #endif

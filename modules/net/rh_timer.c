@@ -33,7 +33,9 @@ static rh_timer_t *merge(rh_timer_t *a, rh_timer_t *b)
     return a;
 }
 
-/** Merge a list of siblings into one heap: in pairs from the left, then these from the right. */
+/**
+ * Merge a list of siblings into one heap: in pairs from the left, then the pairs from the right.
+ */
 static rh_timer_t *merge_siblings(rh_timer_t *first)
 {
     rh_timer_t *pairs = NULL, *heap = NULL;

@@ -11,18 +11,18 @@
 
 #include "rh_base.h"
 
-/** Embedded in its owner, which must disarm it before it ends. Zero-initialised: not armed. */
+/** Embedded in its owner, which must disarm it before it is freed. Zero-initialised: not armed. */
 typedef struct rh_timer_t {
     void (*fire)(void *baton);
     void *baton;
     apr_time_t due;
     bool armed;
-    struct rh_timer_t *child;    /**< first of those due later */
+    struct rh_timer_t *child;    /**< first of the timers due later */
     struct rh_timer_t *next;     /**< sibling */
     struct rh_timer_t *previous; /**< sibling, or the parent of a first child */
 } rh_timer_t;
 
-/** All zero: empty. */
+/** Zero-initialised: empty. */
 typedef struct rh_timers_t {
     rh_timer_t *root;
 } rh_timers_t;
@@ -33,15 +33,15 @@ apr_time_t rh_monotonic_now(void);
 /** Fire at `due`; an armed timer is moved. */
 void rh_timers_arm(rh_timers_t *timers, rh_timer_t *timer, apr_time_t due);
 
-/** Does nothing when it is not armed. */
+/** Disarm a timer; does nothing if it is not armed. */
 void rh_timers_disarm(rh_timers_t *timers, rh_timer_t *timer);
 
-/** The timer that is due first; NULL: there is none. */
+/** Return the timer that is due first; NULL: there is none. */
 const rh_timer_t *rh_timers_first(const rh_timers_t *timers);
 
 /**
- * Fire all that are due at `now`, earliest first; each is disarmed before. What they arm must be
- * due later than `now`.
+ * Fire all timers that are due at `now`, earliest first, disarming each before it fires. Timers
+ * armed meanwhile must be due later than `now`.
  */
 void rh_timers_fire(rh_timers_t *timers, apr_time_t now);
 

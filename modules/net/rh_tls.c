@@ -13,7 +13,7 @@
 
 /* ---- the context of a virtual host ---- */
 
-/** httpd starts without a terminal: a key with a passphrase is an error, never a prompt. */
+/** httpd starts without a terminal, so a key with a passphrase is an error and never a prompt. */
 static int refuse_passphrase(char *buffer, int size, int writing, void *baton)
 {
     (void)buffer;
@@ -119,12 +119,12 @@ apr_status_t rh_net_config_init(rh_net_config_t *net, apr_pool_t *pool, const ch
     SSL_CTX_set_app_data(context, rh_wire_method());
     SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, certificate_checked);
-    /* After an end without close_notify, the length that HTTP announced decides. */
+    /* If the end comes without close_notify, the length that HTTP announced decides. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
-    /* Each loop keeps sessions, separately for each subscription. */
+    /* Each loop keeps the sessions, separately for each subscription. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, pass_session_on);
     if (!SSL_CTX_get_app_data(context) ||

@@ -19,12 +19,12 @@ typedef enum {
     RH_IO_OK,
     RH_IO_WANT_READ,  /**< call again once the socket is readable */
     RH_IO_WANT_WRITE, /**< call again once the socket is writable */
-    RH_IO_CLOSED,     /**< by the other side, in order */
+    RH_IO_CLOSED,     /**< closed by the other side, in order */
     RH_IO_RESET,      /**< the connection broke: rh_tls_status says how */
     RH_IO_FAILED      /**< TLS failed: rh_tls_reason says why */
 } rh_io_t;
 
-/** Receives a session that can be resumed, with the reference to it. */
+/** Receives a resumable session, and the reference to it. */
 typedef void rh_tls_session_fn(void *baton, SSL_SESSION *session);
 
 /** Set as the SSL's app data (SSL_set_app_data) by callers that want to receive sessions. */
@@ -46,16 +46,16 @@ rh_io_t rh_tls_handshake(SSL *tls);
 rh_io_t rh_tls_read(SSL *tls, char *buffer, apr_size_t size, apr_size_t *len);
 rh_io_t rh_tls_write(SSL *tls, const char *data, apr_size_t len, apr_size_t *written);
 
-/** True if an idle connection has received nothing but a few TLS messages of its own (tickets). */
+/** True if an idle connection has received only a few TLS messages of its own (tickets). */
 bool rh_tls_is_idle(SSL *tls);
 
-/** Why the last call failed: "TLS: certificate has expired", in `pool`. */
+/** Explain why the last call failed: "TLS: certificate has expired", in `pool`. */
 const char *rh_tls_reason(SSL *tls, apr_pool_t *pool);
 
-/** How the socket failed in the last call; APR_SUCCESS: it did not. */
+/** Return how the socket failed in the last call; APR_SUCCESS: it did not. */
 apr_status_t rh_tls_status(SSL *tls);
 
-/** Send a close_notify if that costs nothing, and free it. The socket stays open. */
+/** Send a close_notify if that costs nothing, and free the connection. The socket stays open. */
 void rh_tls_close(SSL *tls);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include <openssl/crypto.h>
 
-/** The share of one call. A record takes two reads and has at most 16 KiB and a little. */
+/** Maximum number of reads and bytes in one call. A record takes two reads and has little more than
+ * 16 KiB. */
 #define CALL_MAX_READS 32
 #define CALL_MAX_BYTES 32768
 

@@ -17,20 +17,22 @@
 #include <apr_network_io.h>
 #include <openssl/bio.h>
 
-/** @return NULL if memory is short; free it by BIO_meth_free, after every BIO that was opened by it
+/**
+ * @return NULL if memory is short; free it with BIO_meth_free, after every BIO that was made with
+ * it
  */
 BIO_METHOD *rh_wire_method(void);
 
-/** The socket stays the caller's. @return NULL if memory is short */
+/** The socket still belongs to the caller. @return NULL if memory is short */
 BIO *rh_wire_open(const BIO_METHOD *method, apr_socket_t *socket);
 
-/** Give the next call of OpenSSL its share. */
+/** Allow the next call of OpenSSL its share of reads. */
 void rh_wire_begin(BIO *wire);
 
-/** True if the call has read its share, so that the socket may hold more. */
+/** True if the call has used up its share, so that the socket may hold more. */
 bool rh_wire_spent(BIO *wire);
 
-/** How the socket failed during the call; APR_SUCCESS: it did not. */
+/** Return how the socket failed during the call; APR_SUCCESS: it did not. */
 apr_status_t rh_wire_status(BIO *wire);
 
 #endif

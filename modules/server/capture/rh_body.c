@@ -7,7 +7,7 @@
 
 #define FIRST_SIZE 4096
 
-/** Types of which no text is JSON, by how they begin. */
+/** Prefixes of content types that are never JSON. */
 static const struct {
     const char *begin;
     bool endless;
@@ -132,7 +132,9 @@ static bool decode_body(const rh_body_use_t *use, rh_body_t *body)
     return true;
 }
 
-/** Make JSON of a body that is not. @return false: it was said to be JSON, or its type is unknown
+/**
+ * Turn a body that is not JSON into JSON. @return false: it claims to be JSON, or its type is
+ * unknown
  */
 static bool convert_body(const rh_body_use_t *use, rh_body_t *body)
 {

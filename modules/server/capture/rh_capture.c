@@ -8,7 +8,7 @@
 
 ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
 
-/** What a request's slot holds when its rules were looked at and none fits. */
+/** Marks a request whose rules were checked and none matches. */
 static rh_capture_t no_capture;
 
 static void set_capture(request_rec *r, rh_capture_t *capture)
@@ -59,7 +59,7 @@ const rh_json_tree_t *rh_capture_tree(const rh_capture_t *capture, rh_body_t *bo
     return body->state == RH_BODY_WHOLE ? rh_body_tree(&use, body) : NULL;
 }
 
-/** Runs first in translate_name: r->uri is decoded, but no module has rewritten it yet. */
+/** Runs first in translate_name, where r->uri is decoded and no module has rewritten it yet. */
 static int match_request(request_rec *r)
 {
     rh_server_config_t *config;
@@ -105,7 +105,9 @@ static bool is_our_api(const request_rec *r)
     return r->handler && strcmp(r->handler, "resthooks") == 0;
 }
 
-/** Last in fixups: the client may do this, and the backend hasn't heard of it yet. */
+/**
+ * Runs last in fixups: the client is authorised, and the backend has not received the request yet.
+ */
 static int fetch_before(request_rec *r)
 {
     rh_capture_t *capture = rh_capture_of(r);
@@ -154,7 +156,7 @@ static void insert_filters(request_rec *r)
     }
 }
 
-/** httpd sends its own error responses past the content filters of insert_filter. */
+/** httpd sends its own error responses without the content filters that insert_filter added. */
 static void insert_error_filter(request_rec *r)
 {
     rh_capture_t *capture = rh_capture_of(r);
@@ -165,10 +167,10 @@ static void insert_error_filter(request_rec *r)
 }
 
 /**
- * First of the handlers, around all others. The internal GET for `after` waits until the handler
- * has returned: those of FastCGI and AJP hold their connection to the backend while they pass the
- * answer's end on, and with as many as there may be held so, each would wait for a second one for
- * ever.
+ * Runs first of the handlers, around all others. The internal GET for `after` waits until the
+ * handler has returned. Handlers of FastCGI and AJP keep their connection to the backend while they
+ * pass on the end of the response. If the maximum number of requests did so, each would wait for a
+ * second connection for ever.
  */
 static int around_handler(request_rec *r)
 {

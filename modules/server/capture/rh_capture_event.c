@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/** The data of an event whose own data is not there: {"key":…}. */
-static rh_bytes_t stand_in(apr_pool_t *pool, const char *key, bool truncated)
+/** Make the data of an event without data of its own: {"key":…}. */
+static rh_bytes_t make_stand_in(apr_pool_t *pool, const char *key, bool truncated)
 {
     const char *quoted = key ? rh_json_quote(pool, key, strlen(key)) : "null";
     const char *text =
@@ -15,18 +15,20 @@ static rh_bytes_t stand_in(apr_pool_t *pool, const char *key, bool truncated)
     return (rh_bytes_t){text, strlen(text)};
 }
 
-/** What a rule's item is judged and made an event with. */
+/** What an item is judged by and its event is made of. */
 typedef struct making_t {
     rh_capture_t *capture;
-    request_rec *r; /**< what expressions see */
+    request_rec *r; /**< the request that expressions evaluate */
     rh_match_t *match;
     rh_item_t *item;
-    int index; /**< of the item, among those of the match */
+    int index; /**< index of the item among those of the match */
     const char *key, *tenant;
-    const rh_json_tree_t *before; /**< what was there before; NULL: nothing, or not known */
+    const rh_json_tree_t *before; /**< its earlier state; NULL: none, or unknown */
 } making_t;
 
-/** The value of an option that is a query on the item; NULL: it is not, or selects nothing. */
+/**
+ * Return the value of an option that is a query on the item; NULL: it is not, or selects nothing.
+ */
 static const char *query_item(const making_t *making, const rh_rule_value_t *value)
 {
     return value->query ? rh_item_text(making->capture, rh_item_tree(making->capture, making->item),
@@ -34,7 +36,9 @@ static const char *query_item(const making_t *making, const rh_rule_value_t *val
                         : NULL;
 }
 
-/** Judge an item, and find what its event is about. @return whether there is an event; *why not */
+/**
+ * Judge an item, and find tenant and key of its event. @return false and *why: there is no event
+ */
 static bool judge_item(making_t *making, rh_miss_t *why)
 {
     const rh_rule_t *rule = making->match->rule;
@@ -69,7 +73,7 @@ static bool judge_item(making_t *making, rh_miss_t *why)
     return !rule->unless_unchanged || !rh_json_same(tree, 0, making->before, 0);
 }
 
-/** True if an earlier rule that fits has given its event the same idempotency key. */
+/** True if an earlier match has given its event the same idempotency key. */
 static bool is_second_id(const rh_capture_t *capture, const rh_match_t *match)
 {
     for (int i = 0; i < capture->matches->nelts; i++) {
@@ -143,7 +147,7 @@ static void make_event(const making_t *making, rh_event_t *event)
     if (!event->data.data) {
         bool truncated = item->reason && strcmp(item->reason, RH_REASON_TRUNCATED) == 0;
 
-        event->data = stand_in(pool, event->key, truncated);
+        event->data = make_stand_in(pool, event->key, truncated);
         if (truncated) {
             rh_log(&capture->config->log, RH_LOG_NOTICE, APR_SUCCESS, "RH0611",
                    "event %s (%s): the data is larger than RestHooksMaxData, too slow or broke "
@@ -166,7 +170,7 @@ static void log_lost(const rh_capture_t *capture, const rh_event_t *event, apr_s
            event->type, event->tenant, event->key ? event->key : "(none)");
 }
 
-/** Name the events that will be sent in the answer's header, where RestHooksExposeEventId is On. */
+/** Name the events that will be sent in the response header, if RestHooksExposeEventId is On. */
 static void expose_ids(const rh_capture_t *capture, request_rec *r, const rh_commit_t *items,
                        int count)
 {
@@ -186,8 +190,10 @@ static void expose_ids(const rh_capture_t *capture, request_rec *r, const rh_com
     }
 }
 
-/** The one place through which captured events go to the store. The client is served whatever
- * comes of it. */
+/**
+ * Store captured events. There is no other way for them to the store. The client gets its response
+ * whether or not this succeeds.
+ */
 static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_t *items, int count)
 {
     apr_status_t status = rh_server_commit(capture->r, items, count);
@@ -203,7 +209,7 @@ static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_
     }
 }
 
-/** Make the events of one match. @param items of rh_commit_t, which are added to */
+/** Make the events of one match. @param items of rh_commit_t, appended to */
 static void make_events(rh_capture_t *capture, rh_match_t *match, request_rec *r,
                         apr_array_header_t *items)
 {

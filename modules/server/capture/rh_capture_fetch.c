@@ -10,27 +10,29 @@
 #include <mod_proxy.h>
 #include <string.h>
 
-/** What an internal GET's response is gathered in, and the two ends that keep it to itself. */
+/** State of an internal GET, and the two filters that keep its response from the client. */
 struct rh_fetch_t {
     rh_copy_t copy;
     apr_pool_t *pool; /**< outlives the sub-request */
     apr_size_t cap;
     apr_time_t until;
     const char *uri;  /**< path and query, escaped */
-    bool dressed;     /**< the sub-request has got its own request line and fields */
+    bool dressed;     /**< the sub-request has its own request line and fields */
     request_rec *get; /**< NULL while it is looked up */
-    bool broken;      /**< no more is wanted, or comes */
+    bool broken;      /**< no more is wanted, or no more comes */
     bool late, stream;
     ap_filter_t output, input;
 };
 
-/** Even a GET that begins too late may read what is there. */
+/** Even a GET that begins too late gets this long. */
 #define MIN_WAIT apr_time_from_msec(10)
 
 static ap_filter_rec_t *gather_handle, *no_body_handle;
 
-/** Fields of the client's request that are about its body, its connection or its copy of the
- * resource, and those that would make a backend take the GET for something else. */
+/**
+ * Fields of the client's request that concern its body, its connection or its cached copy, and
+ * those that would make a backend treat the GET as something else.
+ */
 static const char *const dropped_fields[] = {"Accept-Encoding",
                                              "Cache-Control",
                                              "Connection",
@@ -56,7 +58,7 @@ static const char *const dropped_fields[] = {"Accept-Encoding",
                                              "X-Idempotency-Key",
                                              "X-Method-Override"};
 
-/** Schemes of mod_proxy whose backends see the environment. */
+/** Schemes of mod_proxy whose backends receive the environment. */
 static const char *const environment_schemes[] = {"fcgi:", "scgi:", "uwsgi:", "ajp:"};
 
 static bool is_dropped(const char *name)
@@ -83,12 +85,12 @@ static apr_table_t *get_fields(const request_rec *r, apr_pool_t *pool)
             apr_table_addn(kept, field->key, field->val);
         }
     }
-    /* What a cache has is not what the resource is now. */
+    /* A cached response may not show the resource's current state. */
     apr_table_setn(kept, "Cache-Control", "no-cache");
     return kept;
 }
 
-/** True for a variable that a CGI program would take for a field that the GET does not have. */
+/** True for a variable that a CGI program would take for a request field, which the GET lacks. */
 static bool is_of_dropped_field(const char *name)
 {
     char field[64];
@@ -108,10 +110,10 @@ static bool is_of_dropped_field(const char *name)
 }
 
 /**
- * The environment of the GET: what httpd knew of the client's request when it had read it, as
- * server-wide SetEnvIf sets it, and what authentication found. Everything else is set by the hooks
- * that run for the GET, or belongs to the client's request (CONTENT_TYPE, what mod_rewrite set for
- * its path).
+ * Make the environment of the GET: what httpd knew of the client's request after reading it,
+ * including server-wide SetEnvIf, and the results of authentication. Everything else is set by the
+ * hooks that run for the GET, or belongs to the client's request (CONTENT_TYPE, what mod_rewrite
+ * set for its path).
  */
 static apr_table_t *get_environment(const rh_capture_t *capture, apr_pool_t *pool)
 {
@@ -135,8 +137,8 @@ static apr_table_t *get_environment(const rh_capture_t *capture, apr_pool_t *poo
     return environment;
 }
 
-/** The internal GET that is under way for a sub-request's client; NULL: none. */
-static rh_fetch_t *fetch_of(request_rec *r, rh_capture_t **capture)
+/** Return the internal GET of a sub-request's client; NULL: none. */
+static rh_fetch_t *find_fetch(request_rec *r, rh_capture_t **capture)
 {
     if (!r->main) {
         return NULL;
@@ -149,14 +151,14 @@ static rh_fetch_t *fetch_of(request_rec *r, rh_capture_t **capture)
 }
 
 /**
- * Make a new sub-request a request of its own before any module looks at it. httpd gives a
- * sub-request the request line, fields and environment of the client's request and the protocol
- * "INCLUDED": CGI, FastCGI, SCGI and uWSGI programs would be asked for the client's path.
+ * Make a new sub-request independent before any module looks at it. httpd gives a sub-request the
+ * request line, fields and environment of the client's request and the protocol "INCLUDED", so CGI,
+ * FastCGI, SCGI and uWSGI programs would be asked for the client's path.
  */
-static int dress_sub_request(request_rec *get)
+static int prepare_sub_request(request_rec *get)
 {
     rh_capture_t *capture;
-    rh_fetch_t *fetch = fetch_of(get, &capture);
+    rh_fetch_t *fetch = find_fetch(get, &capture);
     const request_rec *client;
 
     if (!fetch || fetch->dressed) {
@@ -177,11 +179,11 @@ static int dress_sub_request(request_rec *get)
     return DECLINED;
 }
 
-/** The connection to an HTTP backend may be an old one with any time-out of its own. */
+/** A reused connection to an HTTP backend may have any time-out, so set it. */
 static int bound_backend(request_rec *r, request_rec *backend)
 {
     rh_capture_t *capture;
-    rh_fetch_t *fetch = fetch_of(r, &capture);
+    rh_fetch_t *fetch = find_fetch(r, &capture);
     apr_socket_t *sock = fetch ? ap_get_conn_socket(backend->connection) : NULL;
     apr_interval_time_t now_allowed, left;
 
@@ -197,8 +199,10 @@ static int bound_backend(request_rec *r, request_rec *backend)
     return DECLINED;
 }
 
-/** The request that answered: the sub-request, or the one that it was redirected to. */
-static request_rec *answering(request_rec *r)
+/**
+ * Return the request that produced the response: the sub-request, or the one it was redirected to.
+ */
+static request_rec *final_request(request_rec *r)
 {
     while (r->next) {
         r = r->next;
@@ -206,12 +210,12 @@ static request_rec *answering(request_rec *r)
     return r;
 }
 
-/** Takes the sub-request's answer; nothing goes on to the client. */
+/** Output filter: take the sub-request's response and pass nothing on to the client. */
 static apr_status_t gather_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
     rh_fetch_t *fetch = f->ctx;
 
-    if (fetch->get && rh_body_is_stream(answering(fetch->get)->content_type)) {
+    if (fetch->get && rh_body_is_stream(final_request(fetch->get)->content_type)) {
         fetch->stream = true;
     }
     for (apr_bucket *e = APR_BRIGADE_FIRST(brigade);
@@ -238,13 +242,13 @@ static apr_status_t gather_answer(ap_filter_t *f, apr_bucket_brigade *brigade)
         fetch->broken = fetch->copy.over;
     }
     apr_brigade_cleanup(brigade);
-    /* The handler stops when it sees an aborted connection. */
+    /* An aborted connection makes the handler stop. */
     return fetch->stream || fetch->broken ? APR_ECONNABORTED : APR_SUCCESS;
 }
 
-/** The sub-request shares the client's connection: it must not read the real request's body. */
-static apr_status_t no_body(ap_filter_t *f, apr_bucket_brigade *brigade, ap_input_mode_t mode,
-                            apr_read_type_e block, apr_off_t readbytes)
+/** Input filter: the sub-request shares the client's connection and must not read the real body. */
+static apr_status_t read_no_body(ap_filter_t *f, apr_bucket_brigade *brigade, ap_input_mode_t mode,
+                                 apr_read_type_e block, apr_off_t readbytes)
 {
     (void)mode;
     (void)block;
@@ -257,12 +261,13 @@ void rh_capture_fetch_register(void)
 {
     gather_handle =
         ap_register_output_filter("RESTHOOKS_FETCH", gather_answer, NULL, AP_FTYPE_NETWORK);
-    no_body_handle = ap_register_input_filter("RESTHOOKS_NO_BODY", no_body, NULL, AP_FTYPE_NETWORK);
-    ap_hook_create_request(dress_sub_request, NULL, NULL, APR_HOOK_LAST);
+    no_body_handle =
+        ap_register_input_filter("RESTHOOKS_NO_BODY", read_no_body, NULL, AP_FTYPE_NETWORK);
+    ap_hook_create_request(prepare_sub_request, NULL, NULL, APR_HOOK_LAST);
     APR_OPTIONAL_HOOK(proxy, create_req, bound_backend, NULL, NULL, APR_HOOK_LAST);
 }
 
-/** True if the environment of the GET is only for httpd: its handler does not pass it on. */
+/** True if the GET's handler does not pass the environment on, so only httpd sees it. */
 static bool hides_environment(const request_rec *get)
 {
     const char *url = get->filename;
@@ -282,13 +287,14 @@ static bool hides_environment(const request_rec *get)
 }
 
 /**
- * Look a GET up with fields and state of its own, and without a trace in r.
+ * Look up a GET with fields and state of its own, without changing r.
  *
- * Its filters end in ours instead of the client's: filters that are merely added go when a cache
- * serves the sub-request, and when it is redirected internally, and what comes then would be sent
- * to the client. They belong to no request, so no module takes them for its own and removes them.
+ * Its filter chain ends in our filters instead of the client's. Filters that are merely added would
+ * be removed when a cache serves the sub-request or when it is redirected internally, and the
+ * response would then go to the client. Ours belong to no request, so no module takes them for its
+ * own and removes them.
  */
-static request_rec *look_up(rh_fetch_t *fetch, request_rec *r)
+static request_rec *look_up_get(rh_fetch_t *fetch, request_rec *r)
 {
     request_rec *get;
 
@@ -298,7 +304,7 @@ static request_rec *look_up(rh_fetch_t *fetch, request_rec *r)
     get->proto_output_filters = &fetch->output;
     get->input_filters = get->proto_input_filters = &fetch->input;
     get->kept_body = NULL;
-    /* A 1xx would be the answer's to the client. */
+    /* A 1xx would be sent to the client. */
     if (hides_environment(get)) {
         apr_table_setn(get->subprocess_env, "proxy-interim-response", "Suppress");
     }
@@ -307,8 +313,8 @@ static request_rec *look_up(rh_fetch_t *fetch, request_rec *r)
 }
 
 /**
- * Run the GET's handler with RestHooksTimeout as its TimeOut: CGI programs and backends without a
- * time-out of their own are waited for no longer than that.
+ * Run the GET's handler with RestHooksTimeout as its TimeOut, so that CGI programs and backends
+ * without a time-out of their own cannot take longer.
  */
 static int run_handler(const rh_capture_t *capture, request_rec *get)
 {
@@ -322,8 +328,8 @@ static int run_handler(const rh_capture_t *capture, request_rec *get)
 }
 
 /**
- * Exchange the variables that mod_rewrite reads from a sub-request's client instead of the
- * sub-request; afterwards `values` has what they were.
+ * Exchange the variables that mod_rewrite reads from the client's request instead of the sub-
+ * request; `values` then has the previous ones.
  */
 static void exchange_script_variables(apr_table_t *environment, const char *values[2])
 {
@@ -340,7 +346,7 @@ static void exchange_script_variables(apr_table_t *environment, const char *valu
     }
 }
 
-/** Let mod_rewrite see the GET's URL, if it is there. @param values receives what to restore */
+/** Make mod_rewrite, if loaded, see the GET's URL. @param values receives what to restore */
 static void set_script_variables(const rh_fetch_t *fetch, request_rec *r, const char *values[2])
 {
     char *path = apr_pstrmemdup(r->pool, fetch->uri, strcspn(fetch->uri, "?"));
@@ -353,8 +359,8 @@ static void set_script_variables(const rh_fetch_t *fetch, request_rec *r, const 
     exchange_script_variables(r->subprocess_env, values);
 }
 
-/** Path and query of a GET: a relative one is resolved against the client's path. */
-static const char *resolve(const rh_capture_t *capture, const char *uri)
+/** Return path and query of a GET; a relative URI is resolved against the client's path. */
+static const char *resolve_uri(const rh_capture_t *capture, const char *uri)
 {
     apr_pool_t *pool = capture->r->pool;
     const char *self = rh_capture_self(capture), *query = strchr(uri, '?');
@@ -382,10 +388,10 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
     fetch->pool = capture->r->pool;
     fetch->cap = rh_capture_cap(capture);
     fetch->until = apr_time_now() + capture->config->settings.timeout;
-    fetch->uri = resolve(capture, uri);
+    fetch->uri = resolve_uri(capture, uri);
     capture->fetch = fetch;
     set_script_variables(fetch, r, script_variables);
-    last = get = look_up(fetch, r);
+    last = get = look_up_get(fetch, r);
     status = get->status;
     *body = (rh_body_t){.state = RH_BODY_ABSENT, .reason = RH_REASON_NO_RESOURCE};
     if (status == HTTP_OK && get->handler && strcmp(get->handler, "resthooks") == 0) {
@@ -394,7 +400,7 @@ void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh
     if (status == HTTP_OK) {
         int answer = run_handler(capture, get);
 
-        last = answering(get);
+        last = final_request(get);
         status = answer == OK || answer == DONE || fetch->copy.over ? last->status : answer;
     }
     capture->fetch = NULL;
@@ -440,7 +446,7 @@ rh_resource_t *rh_capture_resource(rh_capture_t *capture, request_rec *r, int wh
     return resource;
 }
 
-/** Path and query of a parsed URI, as they are written. */
+/** Return path and query of a parsed URI, as written. */
 static const char *path_and_query(apr_pool_t *pool, const apr_uri_t *uri)
 {
     if (!uri->path || uri->path[0] != '/') {
@@ -478,7 +484,7 @@ const char *rh_capture_location(request_rec *r, const char *location)
     }
     if (uri.hostname) {
         apr_port_t port = uri.port ? uri.port : ap_get_server_port(r);
-        /* What is in front of httpd may listen on the scheme's own port. */
+        /* A proxy in front of httpd may listen on the scheme's default port. */
         bool same = r->hostname && strcasecmp(uri.hostname, r->hostname) == 0 &&
                     (port == ap_get_server_port(r) || port == apr_uri_port_of_scheme(uri.scheme));
         if (!same && !ap_matches_request_vhost(r, uri.hostname, port)) {

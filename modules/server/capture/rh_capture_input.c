@@ -23,7 +23,7 @@ apr_status_t rh_capture_input(ap_filter_t *f, apr_bucket_brigade *brigade, ap_in
         if (APR_BUCKET_IS_METADATA(e) || capture->request_copy.over) {
             continue;
         }
-        /* Reading a bucket of unknown length would take in all of it, however long. */
+        /* Reading a bucket of unknown length would load all of it, however long. */
         if (e->length == (apr_size_t)-1 ||
             apr_bucket_read(e, &data, &len, APR_BLOCK_READ) != APR_SUCCESS) {
             capture->request_copy.over = true;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The items of bodies, of which events are made, and what expressions ask of them. */
+/* Finds the items in bodies from which events are made, and evaluates expressions on them. */
 #include "rh_capture.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ static const rh_json_tree_t *find_tree(rh_capture_t *capture, const rh_match_t *
     return body ? rh_capture_tree(capture, body, source_names[source]) : NULL;
 }
 
-/** The part of a tree below a node, with the node as its root: queries begin there. */
+/** Return the subtree of a node with the node as its root, where queries begin. */
 static const rh_json_tree_t *cut_tree(const rh_capture_t *capture, const rh_json_tree_t *tree,
                                       int node)
 {
@@ -142,13 +142,13 @@ const char *rh_item_text(const rh_capture_t *capture, const rh_json_tree_t *tree
     if (found->kind != RH_JSON_STRING) {
         return apr_pstrmemdup(pool, found->text.data, found->text.len);
     }
-    /* A NUL would end the string early, and make it equal to another one. */
+    /* A NUL would end the string early and make it equal to a different one. */
     return memchr(found->string.data, '\0', found->string.len)
                ? NULL
                : apr_pstrmemdup(pool, found->string.data, found->string.len);
 }
 
-/** True if what was there before is of another resource: POST made a new one. */
+/** True if the earlier state is of another resource, because POST made a new one. */
 static bool is_new(const rh_capture_t *capture, const rh_match_t *match)
 {
     const request_rec *r = capture->answered;
@@ -157,7 +157,7 @@ static bool is_new(const rh_capture_t *capture, const rh_match_t *match)
            (r->status == HTTP_CREATED || r->status == HTTP_SEE_OTHER);
 }
 
-/** The key of an item of what was there before, as the rule says it of the item itself. */
+/** Return the key of an item of the earlier state, by the same rule as for the item itself. */
 static const char *find_key(const rh_capture_t *capture, const rh_match_t *match, rh_bytes_t data,
                             const rh_json_tree_t *tree)
 {
@@ -167,7 +167,7 @@ static const char *find_key(const rh_capture_t *capture, const rh_match_t *match
     return rh_event_key(capture->r->pool, data.data, data.len);
 }
 
-/** Find the items of what was there before by their keys, once for all items of a match. */
+/** Find the items of the earlier state by their keys, once for all items of a match. */
 static apr_hash_t *find_before_items(const rh_capture_t *capture, const rh_match_t *match,
                                      const rh_json_tree_t *tree)
 {
@@ -204,7 +204,9 @@ bool rh_item_before(rh_capture_t *capture, rh_match_t *match, const char *key,
         node = rh_jsonpath_first(rule->query, tree, capture->r->pool);
     }
     if (node == RH_JSON_NO_NODE) {
-        /* A request or response may be wrapped in what the resource itself is not. */
+        /*
+         * The response may wrap the resource in something that the resource itself does not have.
+         */
         if (rule->each || rule->data == RH_DATA_BEFORE || rule->data == RH_DATA_AFTER) {
             return false;
         }
@@ -221,7 +223,7 @@ bool rh_item_before(rh_capture_t *capture, rh_match_t *match, const char *key,
     return *result != NULL;
 }
 
-/** True if a resource is known to be missing, or has a body without JSON to take a value from. */
+/** True if a resource is known to be missing, or its body is not JSON. */
 static bool is_known(rh_capture_t *capture, const rh_match_t *match, rh_data_source_t source)
 {
     const rh_body_t *body = find_body(capture, match, source);

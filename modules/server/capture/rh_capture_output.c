@@ -5,17 +5,17 @@
 #include <http_protocol.h>
 #include <string.h>
 
-/** What a held bucket and a held brigade take beside their data, roughly; bytes. */
+/** Approximate overhead of a held bucket and a held brigade, in bytes. */
 #define BUCKET_COST 128
 
-/** What the walk over a brigade found. */
+/** Result of walking over a brigade. */
 typedef enum {
-    PART_MORE,   /**< all set aside, and the answer goes on */
-    PART_END,    /**< all set aside, with the end of the answer */
-    PART_BROKEN, /**< the answer breaks off in it */
-    PART_RESET,  /**< the program closed without having read its request: perhaps the end */
-    PART_OVER,   /**< more than may be held, or for longer; not all is set aside */
-    PART_STREAM  /**< nothing is set aside: it may never end */
+    PART_MORE,   /**< all of it is set aside, and the response continues */
+    PART_END,    /**< all of it is set aside, including the end of the response */
+    PART_BROKEN, /**< the response breaks off */
+    PART_RESET,  /**< the program closed its socket without reading its request: possibly the end */
+    PART_OVER,   /**< too much to be held, or held for too long; not all is set aside */
+    PART_STREAM  /**< nothing is set aside, as it may never end */
 } part_t;
 
 void rh_capture_rewind(rh_capture_t *capture)
@@ -44,7 +44,7 @@ void rh_capture_limit_codings(rh_capture_t *capture, request_rec *r)
     apr_table_setn(r->headers_in, "Accept-Encoding", accept);
 }
 
-/** DEFLATE and BROTLI below us are to compress for the client as they would without us. */
+/** Let DEFLATE and BROTLI below this filter compress for the client as they would without it. */
 static void restore_codings(rh_capture_t *capture, request_rec *r)
 {
     if (capture->accept_encoding) {
@@ -53,8 +53,10 @@ static void restore_codings(rh_capture_t *capture, request_rec *r)
     capture->accept_encoding = NULL;
 }
 
-/** True when no byte of a body comes before an error or the connection's end: then this answer is
- * none, and what httpd sends in its place comes through insert_error_filter. */
+/**
+ * True if an error or the end of the connection comes before any byte of a body. Then there is no
+ * response, and the one that httpd sends instead comes through insert_error_filter.
+ */
 static bool is_no_answer(const apr_bucket_brigade *brigade)
 {
     for (apr_bucket *e = APR_BRIGADE_FIRST(brigade); e != APR_BRIGADE_SENTINEL(brigade);
@@ -74,8 +76,8 @@ static bool is_overdue(const rh_capture_t *capture)
     return capture->held_since != 0 && apr_time_now() - capture->held_since > RH_LONGEST_HOLD;
 }
 
-/** Make one bucket last beyond this call and count it. */
-static apr_status_t set_aside(rh_capture_t *capture, apr_bucket *e)
+/** Keep one bucket beyond this call, and count its length. */
+static apr_status_t set_bucket_aside(rh_capture_t *capture, apr_bucket *e)
 {
     apr_status_t status;
     const char *data;
@@ -111,7 +113,7 @@ static apr_status_t set_aside(rh_capture_t *capture, apr_bucket *e)
 
 static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *brigade)
 {
-    /* An answer that drips is many brigades with next to nothing in them. */
+    /* A slow response consists of many brigades that hold almost nothing. */
     apr_size_t most = rh_capture_cap(capture) * 2 + 65536;
     apr_status_t status;
     bool broken = false;
@@ -125,7 +127,7 @@ static part_t set_brigade_aside(rh_capture_t *capture, apr_bucket_brigade *briga
         if (APR_BUCKET_IS_EOS(e)) {
             return broken ? PART_BROKEN : PART_END;
         }
-        status = set_aside(capture, e);
+        status = set_bucket_aside(capture, e);
         if (APR_STATUS_IS_ECONNRESET(status)) {
             return PART_RESET;
         }
@@ -155,7 +157,7 @@ static apr_status_t append_brigade(rh_capture_t *capture, rh_copy_t *copy,
             continue;
         }
         if (e->length == (apr_size_t)-1) {
-            break; /* what follows a reset: reading again would find an end */
+            break; /* this follows a reset: reading again would return an end */
         }
         status = apr_bucket_read(e, &data, &len, APR_BLOCK_READ);
         if (status != APR_SUCCESS) {
@@ -166,7 +168,7 @@ static apr_status_t append_brigade(rh_capture_t *capture, rh_copy_t *copy,
     return APR_SUCCESS;
 }
 
-/** The bytes of all that is held and of the last brigade. */
+/** Return the bytes of everything held and of the last brigade. */
 static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_brigade *last)
 {
     rh_copy_t copy = {0};
@@ -192,16 +194,16 @@ static rh_body_t gather(rh_capture_t *capture, request_rec *r, const apr_bucket_
 }
 
 /**
- * A response whose end is in doubt is whole only if it is whole JSON: that of a client that hung up
- * (as HTTP/2 streams do at once; mod_proxy then stops reading), or of a CGI program that did not
- * read its request, whose socket reports a reset instead of the end.
+ * A response whose end is uncertain is whole only if it is complete JSON. Its end is uncertain if
+ * the client hung up (as HTTP/2 streams do at once; mod_proxy then stops reading), or if a CGI
+ * program did not read its request, so that its socket reports a reset instead of the end.
  */
 static void doubt_end(rh_capture_t *capture, rh_body_t *body)
 {
     if (body->state != RH_BODY_WHOLE) {
         return;
     }
-    body->content_type = NULL; /* no end can be seen in a text of another type */
+    body->content_type = NULL; /* other types do not show whether they are complete */
     rh_capture_settle(capture, body, "response");
     if (body->state == RH_BODY_ABSENT) {
         body->state = RH_BODY_CUT;
@@ -209,7 +211,7 @@ static void doubt_end(rh_capture_t *capture, rh_body_t *body)
     }
 }
 
-/** A field of the response; those that survive errors and redirects come second. */
+/** Return a field of the response, or of those that survive errors and redirects. */
 static const char *find_field(const request_rec *r, const char *name)
 {
     const char *value = apr_table_get(r->headers_out, name);
@@ -218,9 +220,9 @@ static const char *find_field(const request_rec *r, const char *name)
 }
 
 /**
- * The URI at which the resource that the client's request made or changed is found: where the
- * response leads (RFC 9110 §10.2.2, §8.7), else the request's own.
- * @return NULL: on another host, or there is none: what POST made is not what its own URI shows
+ * Return the URI of the resource that the client's request made or changed: where the response
+ * points (RFC 9110 §10.2.2, §8.7), else the request's own.
+ * @return NULL: it is on another host, or unknown: a POST's own URI does not show what it made
  */
 static const char *find_changed(const rh_capture_t *capture, request_rec *r)
 {
@@ -241,7 +243,7 @@ static const char *find_changed(const rh_capture_t *capture, request_rec *r)
     return r->status == HTTP_SEE_OTHER ? NULL : rh_capture_self(capture);
 }
 
-/** The resources that rules with `after` are about. */
+/** Fetch the resources that rules with `after` need. */
 static void fetch_after(rh_capture_t *capture, request_rec *r)
 {
     for (int i = 0; i < capture->matches->nelts; i++) {
@@ -263,8 +265,8 @@ static void fetch_after(rh_capture_t *capture, request_rec *r)
     }
 }
 
-/** `after` was not looked for: the backend still sends. */
-static void cut_after(rh_capture_t *capture)
+/** Give up on `after` because the backend is still sending. */
+static void give_up_after(rh_capture_t *capture)
 {
     rh_resource_t *cut = apr_pcalloc(capture->r->pool, sizeof(*cut));
 
@@ -285,7 +287,7 @@ static bool needs_data(const rh_capture_t *capture, rh_data_source_t source)
     return false;
 }
 
-/** The answer is here, or as much of it as is wanted: commit. */
+/** The response is complete, or as much of it as is needed: commit. */
 static void finish_response(rh_capture_t *capture, request_rec *r, part_t part,
                             const apr_bucket_brigade *last)
 {
@@ -300,22 +302,22 @@ static void finish_response(rh_capture_t *capture, request_rec *r, part_t part,
             doubt_end(capture, &capture->response);
         }
     }
-    /* Not while the backend still sends: its connection would be waited for while it is held. */
+    /* Do not wait while the backend still sends, because its connection is held meanwhile. */
     if (needs_data(capture, RH_DATA_AFTER)) {
         if (ended || capture->passing) {
             fetch_after(capture, r);
         } else {
-            cut_after(capture);
+            give_up_after(capture);
         }
     }
     rh_capture_finish(capture, r);
 }
 
 /**
- * Pass on what was held, a brigade at a time: whether httpd sets a Content-Length or sends
- * chunks, and which, depends on how the answer came in. The filter stays where it is until then:
- * those below may remove themselves after a brigade (as BYTERANGE does after one without an end),
- * and only f->next knows.
+ * Pass on what was held, brigade by brigade, because the way the response came in decides whether
+ * httpd sets a Content-Length or sends chunks. The filter stays in place until then: filters below
+ * may remove themselves after a brigade (as BYTERANGE does after one without an end), and only
+ * f->next knows.
  */
 static apr_status_t release_held(rh_capture_t *capture, ap_filter_t *f)
 {
@@ -323,7 +325,9 @@ static apr_status_t release_held(rh_capture_t *capture, ap_filter_t *f)
     apr_status_t status = APR_SUCCESS;
     int no_cache = r->no_cache;
 
-    /* If the response broke off later, no_cache is set by now and would add Expires to the header.
+    /*
+     * If the response broke off later, no_cache has been set since and would add Expires to the
+     * header.
      */
     r->no_cache = capture->no_cache;
     for (int i = 0; capture->held && i < capture->held->nelts && status == APR_SUCCESS; i++) {
@@ -338,7 +342,7 @@ static apr_status_t release_held(rh_capture_t *capture, ap_filter_t *f)
     return status;
 }
 
-/** Pass on what was held and the last brigade, and leave the chain. */
+/** Pass on what was held and the last brigade, and leave the filter chain. */
 static apr_status_t release_filter(rh_capture_t *capture, ap_filter_t *f, apr_bucket_brigade *last)
 {
     apr_status_t status = release_held(capture, f);
@@ -360,7 +364,10 @@ static void hold_brigade(rh_capture_t *capture, apr_bucket_brigade *brigade)
     APR_ARRAY_PUSH(capture->held, apr_bucket_brigade *) = held;
 }
 
-/** The bucket at which an answer ends; NULL: it goes on. `lengths_known` of what is before it. */
+/**
+ * Find the bucket that ends a response. @return NULL: it continues. Sets `lengths_known` for the
+ * buckets before it.
+ */
 static apr_bucket *find_end(const apr_bucket_brigade *brigade, bool *lengths_known)
 {
     *lengths_known = true;
@@ -375,9 +382,9 @@ static apr_bucket *find_end(const apr_bucket_brigade *brigade, bool *lengths_kno
 }
 
 /**
- * An answer that is too long to be held, while only its end matters, for `after`: pass it on, but
- * for the brigade with its end, which waits for the commit. Where a bucket has no length yet, only
- * the end itself waits: what is before it would have to be read.
+ * Handle a response that is too long to be held when only its end matters, for `after`: pass it on
+ * except for the brigade with its end, which waits for the commit. If a bucket has no length yet,
+ * only the end itself waits, because everything before it would have to be read.
  */
 static apr_status_t pass_until_end(rh_capture_t *capture, ap_filter_t *f,
                                    apr_bucket_brigade *brigade)
@@ -423,8 +430,8 @@ static apr_status_t begin_passing(rh_capture_t *capture, ap_filter_t *f, part_t 
     return status == APR_SUCCESS ? pass_until_end(capture, f, brigade) : status;
 }
 
-/** True if the answer may go on before its events are stored, all but its end. */
-static bool may_pass(const rh_capture_t *capture, const request_rec *r, part_t part)
+/** True if the response, except its end, may be passed on before its events are stored. */
+static bool may_pass_on(const rh_capture_t *capture, const request_rec *r, part_t part)
 {
     if (!needs_data(capture, RH_DATA_AFTER) || needs_data(capture, RH_DATA_RESPONSE)) {
         return false;
@@ -467,7 +474,7 @@ apr_status_t rh_capture_output(ap_filter_t *f, apr_bucket_brigade *brigade)
             hold_brigade(capture, brigade);
             return APR_SUCCESS;
         }
-        if (may_pass(capture, r, part)) {
+        if (may_pass_on(capture, r, part)) {
             return begin_passing(capture, f, part, brigade);
         }
     }
@@ -488,7 +495,7 @@ void rh_capture_handled(rh_capture_t *capture, request_rec *r)
     apr_bucket_brigade *last;
 
     if (!f) {
-        /* The handler stopped before the end, as when the client hung up. */
+        /* The handler stopped before the end, for example because the client hung up. */
         if (capture->passing && !capture->done) {
             finish_response(capture, r, (part_t)capture->passing_part, NULL);
         }
@@ -496,7 +503,9 @@ void rh_capture_handled(rh_capture_t *capture, request_rec *r)
     }
     last = *(apr_bucket_brigade **)apr_array_pop(capture->held);
     finish_response(capture, f->r, (part_t)capture->passing_part, last);
-    /* The handler's own calls were answered with success: a client that has gone is noticed later,
-     * as with any answer that is buffered. */
+    /*
+     * The handler's own calls returned success. As with any buffered response, it notices late that
+     * a client has gone.
+     */
     (void)release_filter(capture, f, last);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/** Groups of one regex that are looked at. */
+/** Maximum number of groups in one regex. */
 #define MAX_GROUPS 32
 
 static bool method_fits(const rh_rule_t *rule, const char *method)
@@ -11,7 +11,7 @@ static bool method_fits(const rh_rule_t *rule, const char *method)
     for (int i = 0; i < rule->methods->nelts; i++) {
         const char *own = APR_ARRAY_IDX(rule->methods, i, const char *);
 
-        /* Two characters tell the usual methods apart without a call. */
+        /* The first two characters distinguish the usual methods without a call. */
         if (own[0] == method[0] && own[1] == method[1] && strcmp(own, method) == 0) {
             return true;
         }
@@ -20,8 +20,8 @@ static bool method_fits(const rh_rule_t *rule, const char *method)
 }
 
 /**
- * The path as rules see it: decoded. With ProxyPass mapping=encoded, mod_proxy has taken the URI
- * before it was decoded, and it stays so.
+ * Return the decoded path that rules match. With ProxyPass mapping=encoded, mod_proxy took the URI
+ * before it was decoded, so it is still encoded.
  */
 static const char *decoded_path(request_rec *r)
 {
@@ -184,7 +184,7 @@ bool rh_match_when(const rh_capture_t *capture, const rh_match_t *match, request
     return result > 0;
 }
 
-/** The string of an option's expression; NULL: it failed (logged). */
+/** Evaluate an option's expression as a string. @return NULL: it failed (logged) */
 static const char *evaluate(const rh_capture_t *capture, const rh_match_t *match, request_rec *r,
                             const ap_expr_info_t *expression, const char *option)
 {
@@ -226,7 +226,9 @@ const char *rh_match_tenant(const rh_capture_t *capture, const rh_match_t *match
     return tenant;
 }
 
-/** Who logged in, as the first of the client's request and its internal redirects knows it. */
+/**
+ * Return the user name, from the client's request or the first of its internal redirects with one.
+ */
 static void copy_login(const rh_capture_t *capture, request_rec *judged)
 {
     const request_rec *r;
@@ -255,13 +257,13 @@ request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r)
     judged->content_encoding = r->content_encoding;
     judged->content_languages = r->content_languages;
     judged->handler = r->handler;
-    /* The client's own variables come first: apr_table_get finds the first of a name. */
+    /* The client's own variables come first, because apr_table_get finds the first of a name. */
     judged->subprocess_env =
         apr_table_overlay(r->pool, capture->r->subprocess_env, r->subprocess_env);
     return judged;
 }
 
-/** Judge a match by what is known before bodies are. @return false and *why */
+/** Judge a match by what is known before the bodies are. @return false and *why */
 static bool judge_match(const rh_capture_t *capture, rh_match_t *match, request_rec *r,
                         rh_miss_t *why)
 {
@@ -328,7 +330,7 @@ const char *rh_match_key(const rh_capture_t *capture, const rh_match_t *match, r
     return NULL;
 }
 
-/** Escape what can't be in a URI; what is escaped already stays so. */
+/** Escape what is not allowed in a URI, except existing escapes. */
 static const char *escape_rest(apr_pool_t *pool, const char *uri)
 {
     static const char digits[] = "0123456789ABCDEF";

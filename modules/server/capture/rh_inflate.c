@@ -33,7 +33,7 @@ rh_coding_t rh_coding_parse(const char *field)
     return coding;
 }
 
-/** True for `;q=0`, `; Q=0.00`: the weight that refuses. */
+/** True for a weight of zero, `;q=0` or `; Q=0.00`: the coding is refused. */
 static bool is_refusal(rh_bytes_t item)
 {
     const char *semicolon = memchr(item.data, ';', item.len);
@@ -94,7 +94,8 @@ const char *rh_coding_accept(apr_pool_t *pool, const char *field)
     return kept;
 }
 
-/** One try with one kind of frame; the output doubles in `pool`, so it costs at most twice `cap`.
+/**
+ * Inflate with one kind of framing. The output doubles in `pool`, so it uses at most twice `cap`.
  */
 static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bits, apr_size_t cap,
                                rh_bytes_t *content)
@@ -126,7 +127,7 @@ static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bit
             break;
         }
         if (ended) {
-            /* A gzip file may be several members in a row (RFC 1952 §2.2). */
+            /* A gzip file may consist of several members (RFC 1952 §2.2). */
             if (stream.avail_in < 2 || stream.next_in[0] != 0x1f || stream.next_in[1] != 0x8b) {
                 break;
             }
@@ -157,7 +158,7 @@ static apr_status_t inflate_as(apr_pool_t *pool, rh_bytes_t body, int window_bit
 
 apr_status_t rh_inflate(apr_pool_t *pool, rh_bytes_t body, apr_size_t cap, rh_bytes_t *content)
 {
-    /* 32 lets zlib tell gzip from zlib; servers that send raw deflate for `deflate` are common. */
+    /* 32 makes zlib detect gzip and zlib; many servers send raw deflate for `deflate`. */
     apr_status_t status = inflate_as(pool, body, MAX_WBITS + 32, cap, content);
     if (status == APR_EINVAL) {
         status = inflate_as(pool, body, -MAX_WBITS, cap, content);

@@ -20,23 +20,25 @@
 #include <http_main.h>
 #include <mpm_common.h>
 
-/** Longest wait between looks for due deliveries when all is quiet. */
+/** Maximum interval between claims when idle. */
 #define POLL_INTERVAL apr_time_from_msec(900)
-/** What attempts in flight get when httpd stops at once: it kills children after about 9 s. */
+/** Time for attempts in flight when httpd stops at once, as it kills children after about 9 s. */
 #define SHORT_GRACE apr_time_from_sec(2)
-/** Children of prefork that deliver: it may have hundreds, with a connection each. */
+/** Number of prefork children that deliver: there may be hundreds, each with a connection. */
 #define PREFORK_DELIVERERS 4
-/** How long a loop's connection may be idle, may live, and its TLS session may be resumed. */
+/**
+ * How long a loop's connection may be idle and may live, and how long its TLS session is resumed.
+ */
 #define IDLE_TIMEOUT apr_time_from_sec(30)
 #define CONNECTION_LIFE apr_time_from_sec(300)
 #define SESSION_LIFE apr_time_from_sec(3600)
 
 typedef struct rh_child_t {
     rh_engine_t *engine;
-    server_rec *server;        /**< the main one */
-    apr_array_header_t *pools; /**< of apr_pool_t *: root pools of sites */
+    server_rec *server;        /**< the main server */
+    apr_array_header_t *pools; /**< of apr_pool_t *: root pools of the sites */
     rh_client_limits_t limits;
-    apr_interval_time_t timeout; /**< the longest RestHooksTimeout */
+    apr_interval_time_t timeout; /**< the longest RestHooksTimeout of all */
     int graceful;                /**< atomic */
     int loops_gone;              /**< atomic: the engine's threads have ended */
 } rh_child_t;
@@ -52,7 +54,7 @@ static apr_status_t root_pool(rh_child_t *child, apr_pool_t **pool)
     return APR_SUCCESS;
 }
 
-/** A queue over a connection of its own, for one thread. */
+/** Make a queue over a dedicated connection, for one thread. */
 static apr_status_t make_queue(rh_child_t *child, const rh_server_config_t *config,
                                rh_queue_t **queue)
 {
@@ -104,8 +106,10 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     if (status == APR_SUCCESS) {
         status = make_queue(child, config, &site->dispatch_queue);
     }
-    /* Its connection is opened when it is first needed. Some databases have one writer at a
-     * time, and a child of prefork one request. */
+    /*
+     * The connection is opened when it is first needed. Some databases have one writer at a time,
+     * and a prefork child has one request.
+     */
     if (status == APR_SUCCESS && config->dialect->concurrent_writers &&
         ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS &&
         threaded != AP_MPMQ_NOT_SUPPORTED) {
@@ -115,7 +119,7 @@ static apr_status_t make_site(rh_child_t *child, server_rec *server, rh_server_c
     return status;
 }
 
-/** The site of an earlier server whose deliveries are made in the same way. */
+/** Find the site of an earlier server that delivers in the same way. */
 static rh_site_t *site_of_equal(server_rec *first, const server_rec *server,
                                 const rh_server_config_t *config)
 {
@@ -129,7 +133,7 @@ static rh_site_t *site_of_equal(server_rec *first, const server_rec *server,
     return NULL;
 }
 
-/** Stores for requests, and the sites of all enabled servers. */
+/** Make stores for requests, and the sites of all enabled servers. */
 static apr_status_t make_sites(rh_child_t *child, apr_pool_t *pchild, apr_array_header_t *sites)
 {
     server_rec *server;
@@ -140,7 +144,7 @@ static apr_status_t make_sites(rh_child_t *child, apr_pool_t *pchild, apr_array_
         apr_status_t status;
 
         if (!config->settings.enabled || config->store) {
-            continue; /* Off, or the record of the main server, seen already. */
+            continue; /* Off, or the main server's record, which was handled already. */
         }
         source = rh_dbd_source(pchild, server);
         if (!source) {
@@ -171,7 +175,7 @@ static apr_status_t loop_gone(void *data)
     return APR_SUCCESS;
 }
 
-/** A loop's client. The engine destroys the pool of a loop only once all its threads have ended. */
+/** A loop's client. The engine destroys a loop's pool only after all its threads have ended. */
 static apr_status_t make_client(apr_pool_t *pool, const rh_log_t *log, void *baton,
                                 rh_transport_t **transport)
 {
@@ -217,7 +221,7 @@ static apr_status_t start_engine(rh_child_t *child, const apr_array_header_t *si
     return status;
 }
 
-/** End the engine, before anything that it uses. */
+/** End the engine before anything that it uses. */
 static apr_status_t stop_engine(void *data)
 {
     rh_child_t *child = data;

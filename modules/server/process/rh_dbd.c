@@ -14,7 +14,7 @@
 #include <http_main.h>
 #include <mod_dbd.h>
 
-/** Key in a connection's pool for the statements that this module has prepared. */
+/** Key in a connection's pool for the statements that this module has prepared on it. */
 #define PREPARED_KEY "resthooks_prepared"
 
 typedef APR_OPTIONAL_FN_TYPE(ap_dbd_open) dbd_open_t;
@@ -22,17 +22,17 @@ typedef APR_OPTIONAL_FN_TYPE(ap_dbd_close) dbd_close_t;
 
 /** How long a request waits until it may ask mod_dbd for a connection. */
 #define MAX_WAIT apr_time_from_sec(5)
-/** After a failure, requests are answered at once for that long. */
+/** Time after a failure in which requests fail at once. */
 #define RETRY_INTERVAL apr_time_from_msec(500)
-/** A failure that came sooner was a dead connection's: the next one may work. */
+/** A failure that came faster was due to a dead connection: the next one may work. */
 #define QUICK_FAILURE apr_time_from_msec(200)
 
-/** Requests' access to the pool of one database in this child. */
+/** Serialises the requests of this child that ask mod_dbd for connections to one database. */
 typedef struct turn_t {
     apr_thread_mutex_t *mutex;
     apr_thread_cond_t *cond;
-    bool taken;           /**< guarded by mutex, as is all that follows: a request asks mod_dbd */
-    apr_time_t failed_at; /**< when that last failed; 0: it did not */
+    bool taken;           /**< a request is asking mod_dbd; guarded by mutex, like the rest */
+    apr_time_t failed_at; /**< time of the last failure; 0: the last attempt succeeded */
 } turn_t;
 
 typedef struct dbd_source_t {
@@ -44,15 +44,15 @@ typedef struct dbd_source_t {
     dbd_close_t *close;
 } dbd_source_t;
 
-/** One use of a connection, in the pool that bounds it. */
+/** One use of a connection, in the pool that limits its life. */
 typedef struct dbd_use_t {
     rh_db_t db;
     ap_dbd_t *record;
 } dbd_use_t;
 
 /**
- * Holds statements of this module only: when a connection is reset, its prepared statements are all
- * dropped, and mod_dbd's own hash has those of other modules too.
+ * Holds only statements of this module. When a connection is reset, its prepared statements are all
+ * dropped, and mod_dbd's own hash also has those of other modules.
  */
 static apr_hash_t *prepared_of(const ap_dbd_t *record)
 {
@@ -77,7 +77,7 @@ static void fill_db(rh_db_t *db, const ap_dbd_t *record, const rh_dialect_t *dia
     db->log = log;
 }
 
-/** A broken connection is reset by mod_dbd when it is opened next, or thrown away. */
+/** mod_dbd resets a broken connection when it opens it again, or discards it. */
 static void release_dbd(rh_db_source_t *self, rh_db_t *db, bool broken)
 {
     dbd_source_t *source = (dbd_source_t *)self;
@@ -87,13 +87,13 @@ static void release_dbd(rh_db_source_t *self, rh_db_t *db, bool broken)
     source->close(source->server, use->record);
 }
 
-/** True if asking mod_dbd has just failed. Mutex held. */
+/** True if asking mod_dbd has just failed. Called with the mutex held. */
 static bool failed_just_now(const turn_t *turn, apr_time_t now)
 {
     return turn->failed_at != 0 && now >= turn->failed_at && now - turn->failed_at < RETRY_INTERVAL;
 }
 
-/** @return APR_EAGAIN: the database does not answer, as it seems */
+/** @return APR_EAGAIN: the database does not seem to answer */
 static apr_status_t take_turn(turn_t *turn)
 {
     apr_time_t now = apr_time_now(), give_up = now + MAX_WAIT;
@@ -125,7 +125,7 @@ static void give_turn(turn_t *turn, bool failed)
     apr_thread_mutex_unlock(turn->mutex);
 }
 
-/** A connection of mod_dbd's; NULL: none can be had now. */
+/** Acquire a connection from mod_dbd. @return NULL: none is available */
 static ap_dbd_t *open_record(dbd_source_t *source, apr_pool_t *pool)
 {
     ap_dbd_t *record;
@@ -137,7 +137,7 @@ static ap_dbd_t *open_record(dbd_source_t *source, apr_pool_t *pool)
     began = apr_time_now();
     record = source->open(pool, source->server);
     if (!record && apr_time_now() - began < QUICK_FAILURE) {
-        /* A connection that turned out dead was thrown away: the next one is fresh. */
+        /* A dead connection was discarded, so the next one is new. */
         record = source->open(pool, source->server);
     }
     give_turn(source->turn, !record);
@@ -168,7 +168,9 @@ static apr_status_t acquire(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db
     return APR_SUCCESS;
 }
 
-/** The turn of a database, made for the first server that uses it. `pool` is pchild. */
+/**
+ * Find the access record of a database; the first server that uses it makes it. `pool` is pchild.
+ */
 static turn_t *turn_of(apr_pool_t *pool, const rh_server_config_t *config)
 {
     const char *key = apr_pstrcat(pool, "resthooks_turn ", config->settings.db_driver, " ",

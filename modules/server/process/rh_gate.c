@@ -3,7 +3,7 @@
 
 #include "rh_schema.h"
 
-/** Size of the text that says why the tables do not fit, cut to that. */
+/** Maximum length of the text that says why the tables do not fit. */
 #define RH_GATE_PROBLEM_BYTES 300
 
 struct rh_gate_t {
@@ -11,8 +11,8 @@ struct rh_gate_t {
     const char *name;
     const rh_log_t *log;
     int open;    /**< atomic */
-    int busy;    /**< atomic: a thread looks at the tables */
-    int refused; /**< atomic: `problem` is set, and does not change any more */
+    int busy;    /**< atomic: a thread is checking the tables */
+    int refused; /**< atomic: `problem` is set and does not change any more */
     char problem[RH_GATE_PROBLEM_BYTES];
 };
 
@@ -32,7 +32,7 @@ rh_gate_t *rh_gate_make(apr_pool_t *pool, bool upgrade, const char *name, const 
     return gate;
 }
 
-/** Keep the first reason why the gate stays closed. One thread at a time gets here. */
+/** Keep the first reason why the gate stays closed. Only one thread at a time gets here. */
 static void note_problem(rh_gate_t *gate, const char *problem)
 {
     if (!__atomic_load_n(&gate->refused, __ATOMIC_RELAXED)) {
@@ -70,7 +70,7 @@ const char *rh_gate_problem(const rh_gate_t *gate)
                : NULL;
 }
 
-/** Bring the tables up from a child: one thread at a time, the others come back later. */
+/** Create or upgrade the tables from a child: one thread at a time, the others try again later. */
 static apr_status_t open_late(gate_source_t *source, apr_pool_t *pool)
 {
     rh_gate_t *gate = source->gate;

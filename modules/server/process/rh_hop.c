@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * Loops: a request that deliveries led to (rh_hops.h) makes events that count their hops, and
- * beyond RestHooksMaxHops events that are recorded and not sent.
+ * Ends loops: a request that deliveries led to (rh_hops.h) makes events that count their hops, and
+ * beyond RestHooksMaxHops events that are recorded but not sent.
  *
- * The key of the counts is the database's, the same for all hosts that share it. Where that was not
- * reached at start, it is one that the parent made when httpd started.
+ * The key that signs the counts is stored in the database, so all hosts that share it have the same
+ * one. If the database was unreachable at start, the parent made a key of its own.
  */
 #include "rh_server.h"
 
@@ -65,12 +65,12 @@ static int make_key(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
                RH_HOPS_FIELD);
         return OK;
     }
-    /* With a copy of the name: a restart unloads the module, and may load it at another address. */
+    /* Use a copy of the name: a restart unloads the module and may load it at another address. */
     apr_pool_userdata_set(apr_pmemdup(pool, key, sizeof(key)), KEY_NAME, NULL, pool);
     return OK;
 }
 
-/** Have an event recorded that is not sent; the first of a virtual host in each child is logged. */
+/** Mark an event as recorded but not sent. Each child logs the first one per virtual host. */
 static void stop_here(request_rec *r, rh_server_config_t *config, rh_event_t *event)
 {
     event->reason = RH_REASON_HOPS;

@@ -10,27 +10,27 @@
 
 APLOG_USE_MODULE(resthooks);
 
-/** Under this name the parent's process pool keeps the memory over restarts. */
+/** Key under which the parent's process pool keeps the memory over restarts. */
 #define KEPT_KEY "resthooks_instruments"
-/** Children of one generation where the MPM doesn't tell, and at most. */
+/** Assumed number of children of one generation if the MPM does not say, and its maximum. */
 #define USUAL_CHILDREN 64
 #define MAX_CHILDREN 1024
-/** What counts together lies together, and apart from the rest. */
+/** Size of a cache line: counters of different hosts and processes do not share one. */
 #define CACHE_LINE_BYTES 64
 
-/** Memory that stays over restarts. */
+/** Memory that is kept over restarts. */
 typedef struct kept_t {
-    apr_pool_t *pool;  /**< of this record and the memory */
-    const char *shape; /**< what it was made for */
+    apr_pool_t *pool;  /**< holds this record and the memory */
+    const char *shape; /**< describes what it was made for */
     char *memory;
 } kept_t;
 
-/** The memory's head; hosts, events and slots follow, each from a line of its own. */
+/** Head of the memory. Hosts, events and slots follow, each on cache lines of their own. */
 typedef struct head_t {
     apr_time_t since;
 } head_t;
 
-/** One process; its gauges follow: RH_GAUGE_COUNT for each host. */
+/** Slot of one process, followed by RH_GAUGE_COUNT gauges for each host. */
 typedef struct slot_t {
     apr_int64_t pid; /**< atomic; 0: free */
     apr_int64_t gauges[];
@@ -51,7 +51,7 @@ static slot_t *slot_at(int number)
     return (slot_t *)(void *)(slots + slot_size * (apr_size_t)number);
 }
 
-/** Every host that is On, with a name of its own. */
+/** Find every enabled host, each with a unique name. */
 static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
 {
     apr_array_header_t *hosts = apr_array_make(pool, 4, sizeof(rh_instruments_host_t));
@@ -63,7 +63,7 @@ static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
         int i, same = 0;
 
         if (!config->settings.enabled || config->metrics) {
-            continue; /* Off, or a record that servers share, seen already. */
+            continue; /* Off, or a record that servers share and that was handled already. */
         }
         host = apr_array_push(hosts);
         memset(host, 0, sizeof(*host));
@@ -78,12 +78,12 @@ static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
         if (same > 0) {
             host->name = apr_psprintf(pool, "%s#%d", host->name, same + 1);
         }
-        config->metrics = &host->metrics; /* set again below: the array may move */
+        config->metrics = &host->metrics; /* set again below, because the array may move */
     }
     return hosts;
 }
 
-/** What the memory's meaning depends on, as text. */
+/** Describe what the layout of the memory depends on. */
 static const char *shape_of(apr_pool_t *pool, const apr_array_header_t *hosts, int children)
 {
     apr_array_header_t *parts = apr_array_make(pool, 16, sizeof(const char *));
@@ -135,7 +135,7 @@ static apr_size_t size_of(const apr_array_header_t *hosts, apr_size_t *before_sl
     return size + slot_size * (apr_size_t)slot_count;
 }
 
-/** The memory of before, if it fits, or new memory. */
+/** Reuse the earlier memory if it fits, or make new memory. */
 static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_t size,
                                 char **memory)
 {
@@ -173,7 +173,7 @@ static apr_status_t find_memory(server_rec *server, const char *shape, apr_size_
     return APR_SUCCESS;
 }
 
-/** Tell every server where its numbers are. */
+/** Set every server's metrics. */
 static void hand_out(server_rec *server, char *memory)
 {
     rh_instruments_host_t *hosts = (rh_instruments_host_t *)(void *)instruments->hosts->elts;
@@ -224,7 +224,7 @@ bool rh_instruments_make(apr_pool_t *pconf, server_rec *server)
     }
     instruments = apr_pcalloc(pconf, sizeof(*instruments));
     instruments->hosts = find_hosts(pconf, server);
-    /* Two generations can be there at once. */
+    /* Two generations can exist at the same time. */
     slot_count = 2 * children;
     slot_size = in_lines(sizeof(slot_t) + (apr_size_t)instruments->hosts->nelts * RH_GAUGE_COUNT *
                                               sizeof(apr_int64_t));
@@ -331,6 +331,9 @@ void rh_instruments_event(const rh_server_config_t *config, const char *type, in
 void rh_instruments_register(apr_pool_t *pool)
 {
     (void)pool;
-    instruments = NULL; /* Where the module is linked in, that of before a restart. */
+    instruments = NULL; /*
+                         * If the module is linked in statically, this is the array from before a
+                         * restart.
+                         */
     ap_hook_child_status(child_status, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -17,37 +17,37 @@
 
 #include "rh_config.h"
 
-/** One virtual host that is On. */
+/** One enabled virtual host. */
 typedef struct rh_instruments_host_t {
-    const char *name; /**< "localhost:8080", told apart from the others */
+    const char *name; /**< unique, such as "localhost:8080" */
     const rh_server_config_t *config;
     rh_metrics_t metrics; /**< with this process's gauges */
 } rh_instruments_host_t;
 
 typedef struct rh_instruments_t {
     apr_array_header_t *hosts; /**< of rh_instruments_host_t */
-    apr_time_t since;          /**< when the counters began */
+    apr_time_t since;          /**< time when the counters began at 0 */
 } rh_instruments_t;
 
 /**
- * Make or find the memory, and give every enabled server's config its metrics. In the parent.
- * @return false: there is none (logged); nothing is counted
+ * Make the memory or find the existing one, and set every enabled server's metrics. In the parent.
+ * @return false: there is no memory (logged); nothing is counted
  */
 bool rh_instruments_make(apr_pool_t *pconf, server_rec *server);
 
-/** Take a slot: in a new child, before anything counts. */
+/** Take a slot. Called in a new child before anything counts. */
 void rh_instruments_enter(void);
 
-/** What there is to read; NULL: nothing is counted. */
+/** Return all hosts and their numbers; NULL: nothing is counted. */
 const rh_instruments_t *rh_instruments_read(void);
 
-/** How many processes have a slot. */
+/** Return the number of processes that have a slot. */
 int rh_instruments_processes(void);
 
-/** The sum of a gauge over all processes. */
+/** Return the sum of a gauge over all processes. */
 apr_int64_t rh_instruments_gauge(const rh_instruments_host_t *host, rh_gauge_t gauge);
 
-/** An event of a type was stored. @param source of rh_event_source_t */
+/** Count a stored event of a type. @param source of rh_event_source_t */
 void rh_instruments_event(const rh_server_config_t *config, const char *type, int source);
 
 #endif

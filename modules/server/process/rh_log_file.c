@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* RestHooksLog: its files and pipes are the parent's, as those of access logs are. */
+/* RestHooksLog: the parent opens its files and pipes, as it does those of access logs. */
 #include "rh_privilege.h"
 #include "rh_server.h"
 
@@ -16,7 +16,7 @@
 
 APLOG_USE_MODULE(resthooks);
 
-/** Lines name tenants and targets: for their owner, usually root, and its group. */
+/** Lines name tenants and targets, so only the owner, usually root, and its group may read them. */
 #define LOG_MODE 0640
 
 static apr_status_t close_log(void *data)
@@ -25,7 +25,7 @@ static apr_status_t close_log(void *data)
     return APR_SUCCESS;
 }
 
-/** Start a program. @param fd receives the end to write to, which is the pipe's own */
+/** Start a program. @param fd receives the writing end of the pipe to it */
 static apr_status_t open_program(apr_pool_t *pconf, const char *command, int *fd)
 {
     piped_log *pipe = ap_open_piped_log(pconf, command);
@@ -39,7 +39,7 @@ static apr_status_t open_program(apr_pool_t *pconf, const char *command, int *fd
     if (status != APR_SUCCESS) {
         return status;
     }
-    /* A program that reads nothing must not hold up deliveries. */
+    /* A program that does not read must not block deliveries. */
     if (fcntl(native, F_SETFL, fcntl(native, F_GETFL) | O_NONBLOCK) != 0) {
         return errno;
     }
@@ -47,7 +47,7 @@ static apr_status_t open_program(apr_pool_t *pconf, const char *command, int *fd
     return APR_SUCCESS;
 }
 
-/** Open a file or start a program. */
+/** Open a file, or start a program. */
 static apr_status_t open_one(apr_pool_t *pconf, const char *name, int *fd)
 {
     apr_status_t status;
@@ -69,7 +69,7 @@ static apr_status_t open_for(apr_pool_t *pconf, apr_hash_t *open, rh_server_conf
     apr_status_t status;
     int *fd;
 
-    /* It was read before, when the directive was. */
+    /* The configuration was read before, so the directive was checked. */
     if (rh_log_format_parse(pconf, config->settings.log_format, &format) != NULL) {
         return APR_EINVAL;
     }

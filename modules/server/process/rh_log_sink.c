@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The log of the lower layers goes to a server's error log. */
+/* Passes messages of the lower layers on to a server's error log. */
 #include "rh_server.h"
 
 #include <http_log.h>

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The parent process: the configuration as a whole, and the tables before children need them. */
+/* The parent process checks the whole configuration, and the tables before children need them. */
 #include "rh_gate.h"
 #include "rh_instruments.h"
 #include "rh_privilege.h"
@@ -21,7 +21,7 @@
 
 APLOG_USE_MODULE(resthooks);
 
-/** The mode of a database's files, and what they must not have. */
+/** Mode of a database's files, and the permissions they must not have. */
 #define OWNER_MODE 0600
 #define OTHERS_MODE 0077
 
@@ -37,8 +37,10 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     return OK;
 }
 
-/** Create a database file that is not there yet, for its owner alone: it holds every secret. The
- * files beside it are made with the same mode. */
+/**
+ * Create a database file that does not exist yet, readable by its owner only, because it holds
+ * every secret. The files beside it get the same mode.
+ */
 static void make_private(const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, OWNER_MODE);
@@ -49,9 +51,9 @@ static void make_private(const char *path)
 }
 
 /**
- * Take away what other users may do with a file of the database. Only this user's own regular files
- * are touched, and neither through a link nor where the file has another name elsewhere. To be
- * called before the database opens the file: closing it ends the locks of this process.
+ * Remove other users' permissions on a file of the database. Only touches regular files that belong
+ * to this user, not through a link, and not if the file has a second name. Must be called before
+ * the database opens the file, because closing it ends the locks of this process.
  */
 static void make_private_again(const char *path, const rh_log_t *log)
 {
@@ -76,8 +78,10 @@ static void make_private_again(const char *path, const rh_log_t *log)
     close(fd);
 }
 
-/** Warn if the children will not be able to write a database file or its journal; keep others from
- * reading it. */
+/**
+ * Warn if the children cannot write a database file or its journal, and keep other users from
+ * reading it.
+ */
 static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 {
     const char *slash = strrchr(config->settings.db_params, '/');
@@ -105,10 +109,10 @@ static void check_folder(const rh_server_config_t *config, apr_pool_t *scratch)
 }
 
 /**
- * Create or upgrade the tables of one database. One that is down does not keep httpd from starting:
- * the children open the gate once it is back.
- * @param hop_key receives the database's, in `scratch`; NULL: it was not reached
- * @return false when httpd must not start
+ * Create or upgrade the tables of one database. If it is down, httpd starts all the same, and the
+ * children open the gate once it is back.
+ * @param hop_key receives the database's, in `scratch`; NULL: it was unreachable
+ * @return false if httpd must not start
  */
 static bool prepare_tables(const rh_server_config_t *config, const char *name, apr_pool_t *scratch,
                            const unsigned char **hop_key)
@@ -149,7 +153,7 @@ static bool prepare_tables(const rh_server_config_t *config, const char *name, a
     return false;
 }
 
-/** One gate a database; the first server that uses it lends its log. */
+/** Make one gate per database, with the log of the first server that uses it. */
 static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *server)
 {
     apr_hash_t *gates = apr_hash_make(scratch);
@@ -178,7 +182,7 @@ static bool make_gates(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *serve
             apr_pool_create(&own, scratch);
             start = prepare_tables(config, name, own, &key);
             config->hop_key = key ? apr_pmemdup(pconf, key, RH_HOP_KEY_BYTES) : NULL;
-            /* No connection may cross the fork. */
+            /* No connection may be open across the fork. */
             apr_pool_destroy(own);
         }
     }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define DIR_MODE 0700
-/** Links that are followed on the way to a directory. */
+/** Maximum number of links that are followed on the way to a directory. */
 #define MAX_LINKS 40
 
 /** True if this process is root and the children run as another user. */
@@ -75,7 +75,7 @@ apr_status_t rh_privilege_restore(const rh_identity_t *before)
     if (!before->changed) {
         return APR_SUCCESS;
     }
-    /* The user first: only root may change groups. */
+    /* Restore the user first: only root may change groups. */
     if (seteuid(before->user) != 0 || setegid(before->group) != 0 ||
         setgroups((size_t)before->group_count, before->groups) != 0) {
         return errno;
@@ -84,7 +84,7 @@ apr_status_t rh_privilege_restore(const rh_identity_t *before)
 }
 
 /**
- * Judge what lies at the end of a path, without following a link there.
+ * Check what is at the end of a path, without following a link there.
  * @return APR_ENOENT: nothing; APR_SUCCESS: a directory of the children's user
  */
 static apr_status_t judge_dir(apr_pool_t *pool, int parent, const char *name, const char **problem)
@@ -117,7 +117,7 @@ static bool is_in_group(gid_t group)
         return true;
     }
     if (!entry || getgrouplist(entry->pw_name, ap_unixd_config.group_id, groups, &count) < 0) {
-        return entry != NULL; /* more groups than fit: assume the worst */
+        return entry != NULL; /* more groups than fit: assume that it is */
     }
     for (int i = 0; i < count; i++) {
         if (groups[i] == group) {
@@ -128,8 +128,8 @@ static bool is_in_group(gid_t group)
 }
 
 /**
- * True if the children's user can't change what root's names in a directory mean.
- * @param passing true if the path only passes through a component that exists and belongs to root:
+ * True if the children's user cannot change what root's names in a directory refer to.
+ * @param passing true if the path only passes through an existing component that belongs to root:
  * in a directory with the sticky bit no other user can replace it
  */
 static bool is_roots(int dir, bool passing)
@@ -145,12 +145,12 @@ static bool is_roots(int dir, bool passing)
     return !(info.st_mode & S_IWOTH) && (!(info.st_mode & S_IWGRP) || !is_in_group(info.st_gid));
 }
 
-/** A walk from the top of the file system, one component after another. */
+/** A walk from the root of the file system, component by component. */
 typedef struct walk_t {
     apr_pool_t *pool;
-    int dir;          /**< where it is; -1: it failed */
-    const char *rest; /**< of the path */
-    int links;        /**< followed so far */
+    int dir;          /**< the current directory; -1: it failed */
+    const char *rest; /**< rest of the path */
+    int links;        /**< links followed so far */
 } walk_t;
 
 static apr_status_t walk_to(walk_t *walk, int dir)
@@ -164,7 +164,7 @@ static apr_status_t walk_to(walk_t *walk, int dir)
     return status;
 }
 
-/** Go on where a link of root's leads. */
+/** Continue at the target of a link that belongs to root. */
 static apr_status_t follow_link(walk_t *walk, const char *name)
 {
     char target[PATH_MAX];
@@ -179,7 +179,7 @@ static apr_status_t follow_link(walk_t *walk, const char *name)
                           : APR_SUCCESS;
 }
 
-/** Go on by one component, of a directory whose names only root can change. */
+/** Enter the next component of a directory whose names only root can change. */
 static apr_status_t walk_step(walk_t *walk, const char *name)
 {
     struct stat info;
@@ -198,9 +198,10 @@ static apr_status_t walk_step(walk_t *walk, const char *name)
 }
 
 /**
- * Open the directory of a path as root, from the top, refusing to pass through a directory or a
+ * Open the directory of a path as root, from the top, refusing to pass through any directory or
  * link that the children's user can change.
- * @param dir receives the descriptor; @param name receives the path's last component
+ * @param dir receives the descriptor
+ * @param name receives the path's last component
  */
 static apr_status_t open_roots_parent(apr_pool_t *pool, const char *path, int *dir,
                                       const char **name)
@@ -243,7 +244,7 @@ static apr_status_t open_roots_parent(apr_pool_t *pool, const char *path, int *d
     return status;
 }
 
-/** As root: make one directory where only root can change its parent, and give it away. */
+/** As root: make one directory in a parent that only root can change, and give it to the user. */
 static apr_status_t make_as_root(apr_pool_t *pool, const char *path, const char **problem)
 {
     const char *name;
@@ -309,7 +310,7 @@ apr_status_t rh_privilege_make_dir(apr_pool_t *pool, const char *path, const cha
     return status;
 }
 
-/** True if only root can change the way to a file. */
+/** True if only root can change the path of a file. */
 static bool is_roots_way(apr_pool_t *pool, const char *path)
 {
     const char *name;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Commits events from a request, for all callers: API, capture, other modules. */
+/* Commits events of a request, for all callers: API, capture, other modules. */
 #include "rh_instruments.h"
 #include "rh_server.h"
 
@@ -13,15 +13,15 @@
 #include <pthread.h>
 #include <signal.h>
 
-/** The engine of this request's virtual host in this child; NULL: none (yet, or any more). */
+/** Return the engine of this request's virtual host in this child; NULL: it is not running. */
 static rh_engine_t *engine_of(request_rec *r)
 {
     return __atomic_load_n(&rh_server_config(r->server)->engine, __ATOMIC_ACQUIRE);
 }
 
 /**
- * prefork ends a child from a signal handler in the thread that serves requests. That waits for
- * the engine's threads, so it must not come while this thread holds one of the engine's locks.
+ * prefork ends a child from a signal handler in the thread that serves requests. The handler waits
+ * for the engine's threads, so it must not run while this thread holds one of the engine's locks.
  * @return whether `before` must be restored
  */
 static bool hold_signals(sigset_t *before)

@@ -7,10 +7,10 @@
 
 #include <http_main.h>
 
-/** Files that belong to no database are named in one warning up to this number. */
+/** Maximum number of unowned files that one warning names. */
 #define MAX_NAMED 5
 
-/** Make the directory of the spool, for the children's user alone. */
+/** Make the spool's directory, for the children's user only. */
 static bool make_dir(rh_server_config_t *config, const rh_server_config_t *main_config,
                      apr_pool_t *scratch)
 {
@@ -30,7 +30,7 @@ static bool make_dir(rh_server_config_t *config, const rh_server_config_t *main_
     return false;
 }
 
-/** Name the files of each server's database; servers of one database share an owner. */
+/** Name the files of each server's database. Servers that share a database share an owner. */
 static void name_owners(apr_pool_t *pconf, server_rec *first)
 {
     rh_spool_owner_t *owner = NULL;
@@ -66,7 +66,7 @@ static void name_owners(apr_pool_t *pconf, server_rec *first)
     }
 }
 
-/** The owners of all enabled servers. */
+/** Collect the owners of all enabled servers. */
 static apr_array_header_t *list_owners(apr_pool_t *pool, server_rec *server)
 {
     apr_array_header_t *owners = apr_array_make(pool, 4, sizeof(const rh_spool_owner_t *));
@@ -81,7 +81,7 @@ static apr_array_header_t *list_owners(apr_pool_t *pool, server_rec *server)
     return owners;
 }
 
-/** Warn of files in a directory that no database will get. */
+/** Warn of files in a directory that no database will receive. */
 static void warn_of_orphans(const rh_server_config_t *config, const apr_array_header_t *owners,
                             apr_pool_t *scratch)
 {

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_spools.h
- * @brief The spool's directories: made at start, and whose files lie in them.
+ * @brief Makes the spool's directories at start, and finds the files of unknown databases in them.
  */
 #ifndef RH_SPOOLS_H
 #define RH_SPOOLS_H
@@ -10,13 +10,13 @@
 
 /**
  * Make the spool's directory of every enabled server, name its database's files
- * (config->spool_owner), and warn of files that belong to no database. In the parent, as root where
- * httpd is started so.
- * @return false: logged; httpd must not start
+ * (config->spool_owner), and warn of files that belong to no database. In the parent, as root if
+ * httpd was started so.
+ * @return false: httpd must not start (logged)
  */
 bool rh_spools_prepare(apr_pool_t *pconf, apr_pool_t *scratch, server_rec *server);
 
-/** How many files in a directory wait for a database that no virtual host uses. */
+/** Count the files in a directory that wait for a database that no virtual host uses. */
 int rh_spools_orphans(apr_pool_t *scratch, const char *folder);
 
 #endif

@@ -90,7 +90,7 @@ static const column_t columns[] = {
 
 #define COLUMN_COUNT ((int)RH_COUNT_OF(columns))
 
-/** Lines of a name and a value; what is not known is left out. */
+/** Write a line per name and value; leave unknown values out. */
 static void put_lines(request_rec *r, const rh_instruments_t *instruments)
 {
     int i, column;

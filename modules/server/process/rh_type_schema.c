@@ -1,15 +1,15 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Events against the schemas of their types: what breaks its schema is sent all the same. */
+/* Checks events against the schemas of their types. Those that break one are sent all the same. */
 #include "rh_server.h"
 
-/** How the reason of an event begins that breaks its schema. */
+/** Prefix of the reason of an event that breaks its schema. */
 #define PREFIX "schema: "
 /** Maximum length of the message about a breach, in bytes. */
 #define MAX_BREACH_BYTES 200
 
 /**
- * Check one event. Its tree, which may be large, is gone afterwards.
- * @return what it breaks, in `pool`; NULL: nothing, or it could not be checked
+ * Check one event. Its tree, which may be large, is freed afterwards.
+ * @return the breach, in `pool`; NULL: none, or it could not be checked
  */
 static const char *find_breach(const rh_json_schema_t *schema, const rh_event_t *event,
                                apr_pool_t *pool)
