@@ -5,6 +5,7 @@ import atexit
 import glob
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -42,9 +43,18 @@ TARGETS = """    RestHooksTargets http
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody listens on. It is none of those that the system gives to connections, so it
+    can be bound again after a kill, whatever other tests do meanwhile."""
+    dice = random.SystemRandom()    # random's may be seeded
+    for _ in range(1000):
+        port = dice.randrange(16384, 32768)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise RuntimeError("no free port between 16384 and 32767")
 
 
 def find_program(*names):
