@@ -13,6 +13,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *
 from capture import Events, RawBackend, raw, read_head
+from listener import Listener
 
 KINDS = ("response", "request", "before", "after")
 MODULES = ["cache", "socache_shmcb", "cache_socache", "cgid", "proxy_fcgi"]
@@ -45,23 +46,13 @@ SCRIPTS = {
 }
 
 
-
 class FastCgi:
     """Answers each request with its method."""
 
     def __init__(self):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"fcgi://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        at_end(self._listener.close)
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        listener = Listener(self._serve)
+        self.url = f"fcgi://127.0.0.1:{listener.port}"
+        at_end(listener.close)
 
     @staticmethod
     def _serve(sock):

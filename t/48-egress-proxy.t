@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
+from listener import Listener  # noqa: E402
 
 import socket
 import tempfile
@@ -20,14 +21,7 @@ class Proxy:
         self.lines = []
         self.refuse = False
         self.login = "Basic aG9va3M6YTpi"  # hooks:a:b
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            client, _ = self._server.accept()
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        self.port = Listener(self._serve).port
 
     def _serve(self, client):
         head = b""

@@ -3,9 +3,8 @@
 #include "ctl_rules.h"
 
 #include "rh_event_type.h"
-#include "rh_json_schema.h"
 
-#include <apr_file_io.h>
+#include <apr_file_info.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 
@@ -231,7 +230,7 @@ static const char *describe(ctl_rules_t *rules, struct json_object *operation)
     return quoted;
 }
 
-static void add_note(ctl_rules_t *rules, const char *method, const char *path, const char *why)
+void ctl_rules_note(ctl_rules_t *rules, const char *method, const char *path, const char *why)
 {
     APR_ARRAY_PUSH(rules->notes, const char *) = apr_psprintf(
         rules->ctl->pool, "# %s %s: %s", ctl_safe(rules->ctl->pool, method, strlen(method), false),
@@ -266,11 +265,11 @@ static void add_operation(ctl_rules_t *rules, const char *text, const char *meth
         *at = (char)(*at - 32);
     }
     if (!path->noun || !*path->noun) {
-        add_note(rules, upper, text, "names no resource");
+        ctl_rules_note(rules, upper, text, "names no resource");
         return;
     }
     if (strcmp(method, "post") == 0 && is_no_event(path->action ? path->action : path->noun)) {
-        add_note(rules, upper, text, "reads, or is about a session");
+        ctl_rules_note(rules, upper, text, "reads, or is about a session");
         return;
     }
     rule->path = path;
@@ -301,110 +300,7 @@ static void read_paths(ctl_rules_t *rules)
     name_types(rules);
 }
 
-/* ---- files ---- */
-
-/** Write JSON to a file of the directory. @return its path; NULL: told why */
-static const char *write_file(ctl_rules_t *rules, const char *type, const char *what,
-                              struct json_object *tree)
-{
-    apr_pool_t *pool = rules->ctl->pool;
-    const char *path = apr_pstrcat(pool, rules->directory, "/", type, what, ".json", NULL);
-    const char *text = json_object_to_json_string_ext(
-        tree, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
-    apr_file_t *file;
-    apr_status_t status;
-    char reason[120];
-
-    status = apr_file_open(&file, path, APR_WRITE | APR_CREATE | APR_TRUNCATE | APR_BINARY,
-                           APR_OS_DEFAULT, pool);
-    if (status == APR_SUCCESS) {
-        status = apr_file_write_full(file, text, strlen(text), NULL);
-        status = status == APR_SUCCESS ? apr_file_write_full(file, "\n", 1, NULL) : status;
-        apr_file_close(file);
-    }
-    if (status != APR_SUCCESS) {
-        (void)ctl_fail(rules->ctl, "%s: %s", path, apr_strerror(status, reason, sizeof(reason)));
-        return NULL;
-    }
-    return path;
-}
-
-/** Write a type's sample. @return what the line of the type says of it */
-static const char *write_sample(ctl_rules_t *rules, const ctl_rule_t *rule)
-{
-    struct json_object *sample = json_object_get(rule->item.example);
-    const char *path;
-
-    sample = sample ? sample : ctl_rules_sample(rules, rule->item.schema);
-    if (!sample) {
-        return "";
-    }
-    path = write_file(rules, rule->type, ".sample", sample);
-    json_object_put(sample);
-    return path ? apr_pstrcat(rules->ctl->pool, " \"", path, "\"", NULL) : "";
-}
-
-/** Likewise its schema, if events can be checked against it. */
-static const char *write_schema(ctl_rules_t *rules, const ctl_rule_t *rule)
-{
-    apr_pool_t *pool = rules->ctl->pool;
-    struct json_object *schema;
-    rh_json_schema_t *compiled;
-    const char *path, *reason;
-    apr_size_t len;
-    const char *text;
-
-    if (!rule->item.schema) {
-        return "";
-    }
-    schema = rh_json_own(pool, ctl_rules_schema(rules, rule->item.schema));
-    text = rh_json_text(pool, schema, &len);
-    if (rh_json_schema_compile(pool, text, len, &compiled, &reason) != APR_SUCCESS) {
-        add_note(rules, "schema of", rule->type, apr_pstrcat(pool, "left out: ", reason, NULL));
-        return "";
-    }
-    path = write_file(rules, rule->type, ".schema", schema);
-    return path ? apr_pstrcat(pool, " \"schema=", path, "\"", NULL) : "";
-}
-
-/* ---- output ---- */
-
-static void print_rules(ctl_rules_t *rules)
-{
-    bool observe = ctl_has(rules->ctl, CTL_OBSERVE);
-
-    for (int i = 0; i < rules->rules->nelts; i++) {
-        const ctl_rule_t *rule = APR_ARRAY_IDX(rules->rules, i, ctl_rule_t *);
-
-        printf("RestHooksEvent %s %s \"%s\"%s%s\n", rule->type, rule->methods, rule->path->regex,
-               rule->options, observe ? " observe" : "");
-    }
-}
-
-/** One line for each type, by the first rule that knows its schema. */
-static void print_types(ctl_rules_t *rules)
-{
-    apr_hash_t *done = apr_hash_make(rules->ctl->pool);
-
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < rules->rules->nelts; i++) {
-            const ctl_rule_t *rule = APR_ARRAY_IDX(rules->rules, i, ctl_rule_t *);
-            const char *sample = "", *schema = "";
-
-            if ((pass == 0 && !rule->item.schema) ||
-                apr_hash_get(done, rule->type, APR_HASH_KEY_STRING)) {
-                continue;
-            }
-            apr_hash_set(done, rule->type, APR_HASH_KEY_STRING, "");
-            if (rules->directory) {
-                sample = write_sample(rules, rule);
-                schema = write_schema(rules, rule);
-            }
-            printf("RestHooksEventType %s \"%s\"%s%s\n", rule->type,
-                   *rule->description ? rule->description : rule->type, sample, schema);
-        }
-    }
-}
+/* ---- the whole ---- */
 
 static void drop_invalid(ctl_rules_t *rules)
 {
@@ -416,7 +312,7 @@ static void drop_invalid(ctl_rules_t *rules)
         if (rh_event_type_valid(rule->type, strlen(rule->type))) {
             APR_ARRAY_IDX(rules->rules, kept++, ctl_rule_t *) = rule;
         } else {
-            add_note(rules, rule->methods, rule->path->text, "gives no valid event type");
+            ctl_rules_note(rules, rule->methods, rule->path->text, "gives no valid event type");
         }
     }
     rules->rules->nelts = kept;
@@ -526,8 +422,7 @@ int ctl_rules_print(ctl_t *ctl)
     printf("# Rules from %s, to be reviewed. Without a group \"tenant\" the tenant is "
            "RestHooksTenant.\n",
            ctl_safe(ctl->pool, file, strlen(file), false));
-    print_rules(&rules);
-    print_types(&rules);
+    ctl_rules_write(&rules);
     for (int i = 0; i < rules.notes->nelts; i++) {
         puts(APR_ARRAY_IDX(rules.notes, i, const char *));
     }

@@ -52,6 +52,16 @@ typedef struct ctl_rule_t {
     ctl_rules_item_t item;
 } ctl_rule_t;
 
+/* ---- ctl_rules.c ---- */
+
+/** Add to the notes why something has no rule. */
+void ctl_rules_note(ctl_rules_t *rules, const char *method, const char *path, const char *why);
+
+/* ---- ctl_rules_write.c ---- */
+
+/** Print the rules and types as directives; write samples and schemas if there is a directory. */
+void ctl_rules_write(ctl_rules_t *rules);
+
 /* ---- ctl_yaml.c ---- */
 
 /** Parse YAML 1.1 as far as it is JSON's: mappings with scalar keys, sequences, scalars, aliases.

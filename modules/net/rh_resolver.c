@@ -1,9 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_resolver.h"
-
-#include <apr_hash.h>
-#include <apr_thread_mutex.h>
-#include <ares.h>
+/* Names, their cached addresses, and the queries that wait for them. */
+#include "rh_resolver_private.h"
 
 /** Maximum number of names that are remembered, and that are being looked up. */
 #define MAX_CACHED 1024
@@ -13,62 +10,8 @@
 #define MAX_TTL apr_time_from_sec(300)
 #define NOT_FOUND_TTL apr_time_from_sec(5)
 #define FAILURE_TTL apr_time_from_sec(2)
-/**
- * The time of a server's first try, in milliseconds; each further one has twice that of the last.
- *
- * c-ares of 1.29 or later derives it from how long the server took before, down to 250 ms, cuts up
- * to half of the further ones at random, and hears no late response to an earlier try. Two tries
- * could end after half a second, and with them names of which only IPv6 is known, late. Four tries
- * end after 2 to 4.8 s, two of older versions after 3 s: within RestHooksConnectTimeout either way.
- */
-#if ARES_VERSION >= 0x011d00
-#define FIRST_TRY_MS 400
-#define MAX_TRY_MS 2000
-#define TRIES 4
-#else
-#define FIRST_TRY_MS 1000
-#define TRIES 2
-#endif
 /** How long to wait for both families before IPv4 alone is enough (RFC 8305 §3). */
 #define BOTH_FAMILIES_WAIT apr_time_from_sec(1)
-/** Maximum number of c-ares' sockets: two per server. */
-#define MAX_SOCKETS 64
-/** Minimum interval between reads of resolv.conf, which follow a failure of all servers. */
-#define REREAD_INTERVAL apr_time_from_sec(30)
-
-typedef struct entry_t {
-    APR_RING_ENTRY(entry_t)
-    link; /**< link in the ring of known (least recently used first) or
-               spare entries */
-    rh_resolver_t *resolver;
-    char host[256];
-    bool pending;    /**< queries are waiting */
-    int outstanding; /**< number of open c-ares queries: the entry must stay */
-    rh_timer_t both;
-    apr_time_t expires;
-    rh_addresses_t addresses;
-    APR_RING_HEAD(rh_query_head_t, rh_query_t)
-    queries; /**< waiting for the result */
-} entry_t;
-
-APR_RING_HEAD(entry_head_t, entry_t);
-
-struct rh_resolver_t {
-    apr_pool_t *pool;
-    rh_reactor_t *reactor;
-    ares_channel channel;
-    const char *servers; /**< NULL: those of resolv.conf */
-    apr_time_t opened_at;
-    bool stale; /**< no server responded: resolv.conf may have changed */
-    bool closing;
-    int busy; /**< calls of c-ares in progress: its channel must stay */
-    rh_timer_t timer;
-    rh_watch_t *watches[MAX_SOCKETS];
-    apr_hash_t *names;
-    struct entry_head_t known, spare;
-    int known_count, outstanding;
-};
-
 /* ---- addresses ---- */
 
 static bool is_localhost(const char *host)
@@ -117,117 +60,6 @@ static int copy_addresses(const struct ares_addrinfo *found, rh_addresses_t *add
         ttl = name->ttl < ttl ? name->ttl : ttl;
     }
     return ttl;
-}
-
-/* ---- c-ares' sockets and time-outs ---- */
-
-static void rearm_timer(rh_resolver_t *resolver)
-{
-    struct timeval space, *left;
-    rh_timers_t *timers = rh_reactor_timers(resolver->reactor);
-
-    left = resolver->outstanding ? ares_timeout(resolver->channel, NULL, &space) : NULL;
-    if (left) {
-        apr_interval_time_t wait =
-            (apr_interval_time_t)left->tv_sec * APR_USEC_PER_SEC + left->tv_usec;
-
-        rh_timers_arm(timers, &resolver->timer, rh_monotonic_now() + wait + 1000);
-    } else {
-        rh_timers_disarm(timers, &resolver->timer);
-    }
-}
-
-static void run_channel(rh_resolver_t *resolver, ares_socket_t readable, ares_socket_t writable)
-{
-    resolver->busy++;
-    ares_process_fd(resolver->channel, readable, writable);
-    resolver->busy--;
-    rearm_timer(resolver);
-}
-
-static void time_passed(void *baton)
-{
-    run_channel(baton, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-}
-
-static void socket_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
-{
-    ares_socket_t descriptor = rh_watch_descriptor(watch);
-    bool in = events & (APR_POLLIN | APR_POLLERR | APR_POLLHUP), out = events & APR_POLLOUT;
-
-    run_channel(baton, in ? descriptor : ARES_SOCKET_BAD, out ? descriptor : ARES_SOCKET_BAD);
-}
-
-/** Called by c-ares: watch a socket for these events, or stop because it is about to be closed. */
-static void socket_state(void *baton, ares_socket_t descriptor, int readable, int writable)
-{
-    rh_resolver_t *resolver = baton;
-    apr_int16_t events = (apr_int16_t)((readable ? APR_POLLIN : 0) | (writable ? APR_POLLOUT : 0));
-    int i, vacant = -1;
-
-    for (i = 0; i < MAX_SOCKETS; i++) {
-        if (resolver->watches[i] && rh_watch_descriptor(resolver->watches[i]) == descriptor) {
-            break;
-        }
-        vacant = resolver->watches[i] ? vacant : i;
-    }
-    if (i < MAX_SOCKETS) {
-        if (!events) {
-            rh_watch_close(resolver->watches[i]);
-            resolver->watches[i] = NULL;
-        } else {
-            (void)rh_watch_events(resolver->watches[i], events);
-        }
-    } else if (events && vacant >= 0) {
-        /* A query over a socket that cannot be watched ends by c-ares' own time-out. */
-        (void)rh_watch_foreign(resolver->reactor, descriptor, events, socket_ready, resolver,
-                               &resolver->watches[vacant]);
-    }
-}
-
-static int open_channel(rh_resolver_t *resolver)
-{
-    struct ares_options options;
-    int which = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_DOMAINS |
-                ARES_OPT_SOCK_STATE_CB;
-    int status;
-
-    memset(&options, 0, sizeof(options));
-    options.flags = ARES_FLAG_NOSEARCH;
-    options.timeout = FIRST_TRY_MS;
-    options.tries = TRIES;
-    options.ndomains = 0;
-    options.sock_state_cb = socket_state;
-    options.sock_state_cb_data = resolver;
-#ifdef MAX_TRY_MS
-    options.maxtimeout = MAX_TRY_MS;
-    which |= ARES_OPT_MAXTIMEOUTMS;
-#endif
-#ifdef ARES_OPT_QUERY_CACHE
-    /* The cache in this file is enough, and the bounds of its TTL are documented. */
-    options.qcache_max_ttl = 0;
-    which |= ARES_OPT_QUERY_CACHE;
-#endif
-    status = ares_init_options(&resolver->channel, &options, which);
-    resolver->opened_at = rh_monotonic_now();
-    resolver->stale = false;
-    return status;
-}
-
-/** Read resolv.conf again if that may help and no query is open. */
-static void refresh_channel(rh_resolver_t *resolver)
-{
-    ares_channel old = resolver->channel;
-
-    if (resolver->servers || !resolver->stale || resolver->busy || resolver->outstanding ||
-        rh_monotonic_now() - resolver->opened_at < REREAD_INTERVAL) {
-        return;
-    }
-    if (open_channel(resolver) == ARES_SUCCESS) {
-        ares_destroy(old);
-    } else {
-        resolver->channel = old;
-    }
 }
 
 /* ---- names ---- */
@@ -398,7 +230,7 @@ static void ask_servers(entry_t *entry, int family, ares_addrinfo_callback answe
     resolver->busy++;
     ares_getaddrinfo(resolver->channel, entry->host, NULL, &hints, answered, entry);
     resolver->busy--;
-    rearm_timer(resolver);
+    rh_resolver_rearm(resolver);
 }
 
 /** Some name servers ignore queries for IPv6: ask for IPv4 alone. */
@@ -409,7 +241,7 @@ static void both_too_long(void *baton)
 
 static void look_up(rh_resolver_t *resolver, entry_t *entry)
 {
-    refresh_channel(resolver);
+    rh_resolver_refresh(resolver);
     entry->pending = true;
     entry->both.fire = both_too_long;
     entry->both.baton = entry;
@@ -494,11 +326,9 @@ apr_status_t rh_resolver_make(apr_pool_t *pool, rh_reactor_t *reactor, rh_resolv
     made->pool = pool;
     made->reactor = reactor;
     made->names = apr_hash_make(pool);
-    made->timer.fire = time_passed;
-    made->timer.baton = made;
     APR_RING_INIT(&made->known, entry_t, link);
     APR_RING_INIT(&made->spare, entry_t, link);
-    status = open_channel(made);
+    status = rh_resolver_open(made);
     if (status != ARES_SUCCESS) {
         return status == ARES_ENOMEM ? APR_ENOMEM : APR_EGENERAL;
     }

@@ -5,9 +5,9 @@ the bytes of an answer as they came, and the events that were made meanwhile."""
 import json
 import re
 import socket
-import threading
 import time
 
+from listener import Listener
 from rhtest import Receiver, at_end
 
 
@@ -97,11 +97,10 @@ class RawBackend:
         self.scripts = {}
         self.unread = set()
         self.seen = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self._listener.getsockname()[1]
+        listener = Listener(self._serve, backlog=256)
+        self.port = listener.port
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        at_end(self._listener.close)
+        at_end(listener.close)
 
     def on(self, path, script):
         self.scripts[path] = script
@@ -109,14 +108,6 @@ class RawBackend:
     def to(self, path, method=None):
         """Exchanges of a path so far."""
         return [e for e in self.seen if e.target == path and method in (None, e.method)]
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -7,6 +7,8 @@ import socket
 import struct
 import threading
 
+from listener import Listener
+
 SSL_REQUESTS = (80877103, 80877104)
 PREPARE = re.compile(rb"PREPARE (\S+) .*?AS (.*)", re.S)
 
@@ -156,9 +158,8 @@ class PgRelay:
         self.path = path
         self.faults = []
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(lambda client: _Connection(self, client).run())
+        self.port = self._listener.port
 
     def breaks(self, *args, **named):
         """Begin with a fault; Fault's arguments. @return it"""
@@ -182,11 +183,3 @@ class PgRelay:
 
     def stop(self):
         self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=_Connection(self, client).run, daemon=True).start()

@@ -7,9 +7,9 @@ import json
 import os
 import socket
 import subprocess
-import threading
 import time
 
+from listener import Listener
 from rhtest import at_end, free_port, skip_all
 
 # A POST or PUT makes something at a place of its own, a GET shows what the program sees. A path that
@@ -122,18 +122,9 @@ class Scgi:
         scope = {}
         exec(PYTHON, scope)  # pylint: disable=exec-used
         self._answer = scope["answer"]
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-        at_end(self._listener.close)
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+        listener = Listener(self._serve)
+        self.port = listener.port
+        at_end(listener.close)
 
     def _serve(self, sock):
         with sock, sock.makefile("rb") as file:

@@ -4,6 +4,8 @@
 import socket
 import threading
 
+from listener import Listener
+
 
 class Relay:
     def __init__(self, path):
@@ -13,9 +15,8 @@ class Relay:
         self._flows = threading.Event()
         self._flows.set()
         self._refusing = False
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._connect)
+        self.port = self._listener.port
 
     def cut(self):
         """Break all connections and accept none."""
@@ -43,14 +44,6 @@ class Relay:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client):
         server = socket.socket(socket.AF_UNIX)

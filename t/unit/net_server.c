@@ -220,23 +220,28 @@ static void *net_accept(void *data)
     return NULL;
 }
 
-bool net_listen(net_server_t *server)
+unsigned short net_bind_to_loopback(int descriptor)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof(address);
 
-    memset(server, 0, sizeof(*server));
     memset(&address, 0, sizeof(address));
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(server->listener, (struct sockaddr *)&address, size) != 0 ||
-        listen(server->listener, 100) != 0 ||
-        getsockname(server->listener, (struct sockaddr *)&address, &size) != 0) {
-        return false;
+    if (bind(descriptor, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(descriptor, (struct sockaddr *)&address, &size) != 0) {
+        printf("Bail out! no port on loopback\n");
+        exit(1);
     }
-    server->port = ntohs(address.sin_port);
-    return true;
+    return ntohs(address.sin_port);
+}
+
+bool net_listen(net_server_t *server)
+{
+    memset(server, 0, sizeof(*server));
+    server->listener = socket(AF_INET, SOCK_STREAM, 0);
+    server->port = net_bind_to_loopback(server->listener);
+    return listen(server->listener, 100) == 0;
 }
 
 bool net_server_start(net_server_t *server, SSL_CTX *tls)

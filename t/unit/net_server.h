@@ -53,17 +53,20 @@ bool net_say_slowly(net_peer_t *peer, const char *text, unsigned int wait);
 
 long net_read(net_peer_t *peer, char *buffer, size_t size);
 
-/** The header of a request, and its body unless that is left where it is. */
+/** Read the header of a request, and its body unless it is to stay unread. */
 bool net_read_request(net_peer_t *peer, char *header, size_t size);
 
 #define NET_OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-/** A port of its own; who accepts there is the caller's. */
+/** Bind a socket to a free port on loopback. @return the port; ends the test if there is none */
+unsigned short net_bind_to_loopback(int descriptor);
+
+/** Listen on a free port. The caller accepts connections there. */
 bool net_listen(net_server_t *server);
 
 bool net_server_start(net_server_t *server, SSL_CTX *tls);
 
-/** All clients must be gone, or go soon. */
+/** Stop. All clients must have closed their connections, or be about to. */
 void net_server_stop(net_server_t *server);
 
 #endif

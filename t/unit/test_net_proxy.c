@@ -95,22 +95,6 @@ static void *serve_names(void *data)
     return NULL;
 }
 
-static unsigned short bind_to_loopback(int descriptor)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof(address);
-
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(descriptor, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(descriptor, (struct sockaddr *)&address, &size) != 0) {
-        printf("Bail out! no port on loopback\n");
-        exit(1);
-    }
-    return ntohs(address.sin_port);
-}
-
 /* ---- a proxy that answers CONNECT as it is told, and hears what comes through ---- */
 
 typedef struct proxy_t {
@@ -153,7 +137,7 @@ static void proxy_start(proxy_t *proxy, const char *first, const char *later)
     proxy->answers[0] = first;
     proxy->answers[1] = later;
     proxy->listener = socket(AF_INET, SOCK_STREAM, 0);
-    proxy->port = bind_to_loopback(proxy->listener);
+    proxy->port = net_bind_to_loopback(proxy->listener);
     listen(proxy->listener, 10);
     pthread_create(&proxy->thread, NULL, proxy_run, proxy);
 }
@@ -454,7 +438,7 @@ int main(void)
         return 1;
     }
     name_server = socket(AF_INET, SOCK_DGRAM, 0);
-    name_port = bind_to_loopback(name_server);
+    name_port = net_bind_to_loopback(name_server);
     pthread_create(&thread, NULL, serve_names, NULL);
     plain_targets();
     rebinding();

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_dial.h"
 
+#include "net_server.h"
 #include "tap.h"
 
 #include <apr_general.h>
@@ -177,22 +178,6 @@ static void *serve_names(void *data)
             say(message, (size_t)len, &from);
         }
     }
-}
-
-static unsigned short bound_port(int descriptor)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof(address);
-
-    memset(&address, 0, sizeof(address));
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(descriptor, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(descriptor, (struct sockaddr *)&address, &size) != 0) {
-        printf("Bail out! no port on loopback\n");
-        exit(1);
-    }
-    return ntohs(address.sin_port);
 }
 
 /* ---- who asks ---- */
@@ -424,7 +409,7 @@ static void dials(void)
     static const rh_client_limits_t limits = {1, 1, 1, 0, 0};
     rh_egress_policy_t *policy = rh_egress_make(pool);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    unsigned short port = bound_port(listener);
+    unsigned short port = net_bind_to_loopback(listener);
     rh_connections_t *connections;
 
     listen(listener, 10);
@@ -461,7 +446,7 @@ int main(void)
         return 1;
     }
     name_server = socket(AF_INET, SOCK_DGRAM, 0);
-    server_port = bound_port(name_server);
+    server_port = net_bind_to_loopback(name_server);
     pthread_create(&thread, NULL, serve_names, NULL);
     names();
     several();

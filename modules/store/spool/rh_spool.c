@@ -2,6 +2,7 @@
 #include "rh_spool.h"
 
 #include "rh_spool_dir.h"
+#include "rh_spool_file.h"
 #include "rh_spool_record.h"
 #include "rh_uuid.h"
 
@@ -18,80 +19,23 @@
 
 /** How often creating our file is tried, if other processes adopt it before it is locked. */
 #define CREATE_TRIES 10
-/** How a body begins: the id's length, the id. */
-#define BEGINNING "\0\0\0\x24"
-#define BEGINNING_LEN 4
-/** Bytes that are looked through at once for the beginning of a record. */
-#define SCAN_WINDOW_BYTES 16384
-
-/** One open and locked file; fd -1: none. */
-typedef struct spool_file_t {
-    int fd;
-    apr_pool_t *pool; /**< of its path */
-    const char *path;
-    off_t end;     /**< where the next record goes */
-    off_t read_at; /**< the first record that is not forgotten */
-    off_t next_at; /**< after the record that was read last */
-} spool_file_t;
-
 struct rh_spool_t {
     apr_pool_t *pool;
     const char *folder;
     const rh_spool_owner_t *owner;
     const rh_log_t *log;
-    spool_file_t own;     /**< what this process appends to */
-    spool_file_t adopted; /**< what a dead process left, while it is being read */
-    spool_file_t *reading;
+    rh_spool_file_t own;     /**< what this process appends to */
+    rh_spool_file_t adopted; /**< what a dead process left, while it is being read */
+    rh_spool_file_t *reading;
     const char *refused; /**< path of the file for what is refused; NULL: none was */
 };
-
-static apr_status_t file_open(spool_file_t *file, rh_spool_t *spool, const char *path, int flags)
-{
-    struct stat info;
-
-    apr_pool_create(&file->pool, spool->pool);
-    file->path = apr_pstrdup(file->pool, path);
-    file->fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) != 0 || fstat(file->fd, &info) != 0) {
-        apr_status_t status = errno;
-
-        if (file->fd >= 0) {
-            close(file->fd);
-        }
-        file->fd = -1;
-        apr_pool_destroy(file->pool);
-        return status;
-    }
-    file->end = info.st_size;
-    file->read_at = file->next_at = RH_SPOOL_MAGIC_LEN;
-    return APR_SUCCESS;
-}
-
-static void file_close(spool_file_t *file)
-{
-    if (file->fd >= 0) {
-        close(file->fd);
-        file->fd = -1;
-        apr_pool_destroy(file->pool);
-    }
-}
-
-/** Remove a file that was read to its end. */
-static void file_remove(spool_file_t *file, const rh_spool_t *spool)
-{
-    if (unlink(file->path) != 0) {
-        rh_log(spool->log, RH_LOG_WARN, errno, "RH0191",
-               "can't remove the spool file %s, whose events are stored", file->path);
-    }
-    file_close(file);
-}
 
 static apr_status_t spool_cleanup(void *data)
 {
     rh_spool_t *spool = data;
 
-    file_close(&spool->own);
-    file_close(&spool->adopted);
+    rh_spool_file_close(&spool->own);
+    rh_spool_file_close(&spool->adopted);
     return APR_SUCCESS;
 }
 
@@ -108,65 +52,6 @@ rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_o
     /* The files' pools are below this one and go before its ordinary cleanups. */
     apr_pool_pre_cleanup_register(pool, spool, spool_cleanup);
     return spool;
-}
-
-static apr_status_t write_all(int fd, const void *data, apr_size_t len, off_t at)
-{
-    const char *from = data;
-
-    while (len) {
-        ssize_t done = pwrite(fd, from, len, at);
-
-        if (done < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            return errno;
-        }
-        from += done;
-        at += done;
-        len -= (apr_size_t)done;
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t read_all(int fd, void *data, apr_size_t len, off_t at)
-{
-    char *to = data;
-
-    while (len) {
-        ssize_t done = pread(fd, to, len, at);
-
-        if (done < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            return errno;
-        }
-        if (done == 0) {
-            return APR_EOF;
-        }
-        to += done;
-        at += done;
-        len -= (apr_size_t)done;
-    }
-    return APR_SUCCESS;
-}
-
-/** Make the name of a new file as lasting as its bytes. */
-static apr_status_t sync_folder(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    apr_status_t status = APR_SUCCESS;
-
-    if (fd < 0) {
-        return errno;
-    }
-    if (fsync(fd) != 0) {
-        status = errno;
-    }
-    close(fd);
-    return status;
 }
 
 /**
@@ -187,9 +72,9 @@ static apr_status_t own_open(rh_spool_t *spool)
         rh_uuid_make(id);
         path = apr_pstrcat(scratch, spool->folder, "/", spool->owner->database, ".", id,
                            RH_SPOOL_SUFFIX, NULL);
-        status = file_open(&spool->own, spool, path, O_RDWR | O_CREAT | O_EXCL);
+        status = rh_spool_file_open(&spool->own, spool->pool, path, O_RDWR | O_CREAT | O_EXCL);
         if (status == APR_SUCCESS && fstat(spool->own.fd, &info) == 0 && info.st_nlink == 0) {
-            file_close(&spool->own);
+            rh_spool_file_close(&spool->own);
             status = APR_EAGAIN;
         }
         if (!APR_STATUS_IS_EAGAIN(status)) {
@@ -207,13 +92,13 @@ static apr_status_t own_create(rh_spool_t *spool)
     if (status != APR_SUCCESS) {
         return status;
     }
-    status = write_all(spool->own.fd, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN, 0);
+    status = rh_spool_write_all(spool->own.fd, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN, 0);
     if (status == APR_SUCCESS) {
         spool->own.end = RH_SPOOL_MAGIC_LEN;
-        status = sync_folder(spool->folder);
+        status = rh_spool_sync(spool->folder);
     }
     if (status != APR_SUCCESS) {
-        file_remove(&spool->own, spool);
+        rh_spool_file_remove(&spool->own, spool->log);
     }
     return status;
 }
@@ -246,7 +131,7 @@ apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events,
         rh_spool_record_write(events[i], at);
         at += rh_spool_record_size(events[i]);
     }
-    status = write_all(spool->own.fd, records, size, spool->own.end);
+    status = rh_spool_write_all(spool->own.fd, records, size, spool->own.end);
     free(records);
     if (status == APR_SUCCESS && fdatasync(spool->own.fd) != 0) {
         status = errno;
@@ -262,7 +147,7 @@ apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events,
                spool->own.path);
     }
     if (!rh_spool_pending(spool)) {
-        file_remove(&spool->own, spool);
+        rh_spool_file_remove(&spool->own, spool->log);
     }
     return status;
 }
@@ -278,7 +163,7 @@ apr_off_t rh_spool_bytes(const rh_spool_t *spool)
 }
 
 /** Keep a damaged file for a person, out of our way. */
-static void set_aside(rh_spool_t *spool, spool_file_t *file)
+static void set_aside(rh_spool_t *spool, rh_spool_file_t *file)
 {
     const char *aside = apr_pstrcat(file->pool, file->path, ".damaged", NULL);
     apr_status_t status = rename(file->path, aside) == 0 ? APR_SUCCESS : errno;
@@ -287,91 +172,7 @@ static void set_aside(rh_spool_t *spool, spool_file_t *file)
            "the spool file %s is damaged at byte %" APR_OFF_T_FMT
            ": its events from there on are not stored; kept as %s",
            file->path, (apr_off_t)file->next_at, aside);
-    file_close(file);
-}
-
-typedef enum { RECORD_OK, RECORD_END, RECORD_DAMAGED, RECORD_ERROR } record_t;
-
-/** Read the record at next_at and advance past it. `status` is set on RECORD_ERROR. */
-static record_t read_record(spool_file_t *file, apr_pool_t *pool, rh_event_t *event,
-                            apr_status_t *status)
-{
-    unsigned char head[RH_SPOOL_HEAD];
-    apr_uint32_t len, crc;
-    off_t left = file->end - file->next_at;
-    char *body;
-
-    if (left < RH_SPOOL_HEAD) {
-        return RECORD_END;
-    }
-    *status = read_all(file->fd, head, RH_SPOOL_HEAD, file->next_at);
-    if (*status != APR_SUCCESS) {
-        return RECORD_ERROR;
-    }
-    left -= RH_SPOOL_HEAD;
-    rh_spool_record_head(head, &len, &crc);
-    if ((off_t)len > left) {
-        return RECORD_END; /* torn by the end of the process that wrote it */
-    }
-    if (len > RH_SPOOL_MAX_RECORD) {
-        return RECORD_DAMAGED;
-    }
-    body = apr_palloc(pool, len ? len : 1);
-    *status = read_all(file->fd, body, len, file->next_at + RH_SPOOL_HEAD);
-    if (*status != APR_SUCCESS) {
-        return RECORD_ERROR;
-    }
-    if (rh_spool_record_crc(body, len) != crc) {
-        return (off_t)len == left ? RECORD_END : RECORD_DAMAGED;
-    }
-    if (rh_spool_decode(body, len, pool, event) != APR_SUCCESS) {
-        return RECORD_DAMAGED;
-    }
-    file->next_at += RH_SPOOL_HEAD + (off_t)len;
-    return RECORD_OK;
-}
-
-/**
- * True if a complete record follows the incomplete one. If so, the process did not die while it
- * appended: the length field is corrupt, and what follows was acknowledged.
- */
-static bool record_follows(const spool_file_t *file, apr_pool_t *pool)
-{
-    const off_t least = RH_SPOOL_HEAD + BEGINNING_LEN + RH_UUID_LEN;
-    char *window = apr_palloc(pool, SCAN_WINDOW_BYTES);
-    off_t at = file->next_at + 1;
-
-    while (file->end - at >= least) {
-        apr_size_t size =
-            file->end - at < SCAN_WINDOW_BYTES ? (apr_size_t)(file->end - at) : SCAN_WINDOW_BYTES;
-
-        if (read_all(file->fd, window, size, at) != APR_SUCCESS) {
-            return true;
-        }
-        for (const char *head = window; head + least <= window + size; head++) {
-            spool_file_t there = *file;
-            apr_status_t status;
-            rh_event_t event;
-
-            there.next_at = at + (head - window);
-            if (memcmp(head + RH_SPOOL_HEAD, BEGINNING, BEGINNING_LEN) == 0 &&
-                rh_uuid_valid(head + RH_SPOOL_HEAD + BEGINNING_LEN, RH_UUID_LEN) &&
-                read_record(&there, pool, &event, &status) == RECORD_OK) {
-                return true;
-            }
-        }
-        at += (off_t)size - least + 1;
-    }
-    return false;
-}
-
-static bool has_magic(const spool_file_t *file)
-{
-    char magic[RH_SPOOL_MAGIC_LEN];
-
-    return file->end >= RH_SPOOL_MAGIC_LEN &&
-           read_all(file->fd, magic, RH_SPOOL_MAGIC_LEN, 0) == APR_SUCCESS &&
-           memcmp(magic, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN) == 0;
+    rh_spool_file_close(file);
 }
 
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch)
@@ -398,15 +199,15 @@ static apr_status_t adopt_file(rh_spool_t *spool)
         if (spool->own.fd >= 0 && strcmp(path, spool->own.path) == 0) {
             continue;
         }
-        if (file_open(&spool->adopted, spool, path, O_RDWR) != APR_SUCCESS) {
+        if (rh_spool_file_open(&spool->adopted, spool->pool, path, O_RDWR) != APR_SUCCESS) {
             continue; /* held by a living process, or just removed by one */
         }
         if (access(path, F_OK) != 0 || spool->adopted.end == 0) {
             if (spool->adopted.end == 0) {
                 unlink(path);
             }
-            file_close(&spool->adopted);
-        } else if (!has_magic(&spool->adopted)) {
+            rh_spool_file_close(&spool->adopted);
+        } else if (!rh_spool_file_is_ours(&spool->adopted)) {
             spool->adopted.next_at = 0;
             set_aside(spool, &spool->adopted);
         } else {
@@ -423,12 +224,12 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
                            apr_pool_t *pool, apr_array_header_t **events)
 {
     apr_status_t status = APR_SUCCESS;
-    spool_file_t *file;
+    rh_spool_file_t *file;
     apr_size_t bytes = 0;
 
     *events = apr_array_make(pool, 16, sizeof(rh_event_t *));
     for (;;) {
-        record_t record = RECORD_OK;
+        rh_spool_record_t record = RH_RECORD_OK;
 
         if (spool->adopted.fd < 0 && adopt) {
             status = adopt_file(spool);
@@ -445,8 +246,8 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
         while ((*events)->nelts < max && bytes < max_bytes) {
             rh_event_t *event = apr_pcalloc(pool, sizeof(*event));
 
-            record = read_record(file, pool, event, &status);
-            if (record != RECORD_OK) {
+            record = rh_spool_file_read(file, pool, event, &status);
+            if (record != RH_RECORD_OK) {
                 break;
             }
             APR_ARRAY_PUSH(*events, rh_event_t *) = event;
@@ -455,16 +256,16 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
         if ((*events)->nelts > 0) {
             return APR_SUCCESS; /* whatever stopped the reading is met again behind these */
         }
-        if (record == RECORD_ERROR) {
+        if (record == RH_RECORD_ERROR) {
             return status;
         }
         /* Our own appends are whole: a file that ends early while events are pending was touched.
          */
-        if (record == RECORD_DAMAGED || record_follows(file, pool) ||
+        if (record == RH_RECORD_DAMAGED || rh_spool_file_follows(file, pool) ||
             (file != &spool->adopted && rh_spool_pending(spool))) {
             set_aside(spool, file);
         } else if (file == &spool->adopted) {
-            file_remove(file, spool);
+            rh_spool_file_remove(file, spool->log);
         } else {
             return APR_SUCCESS;
         }
@@ -473,14 +274,14 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
 
 apr_status_t rh_spool_forget(rh_spool_t *spool)
 {
-    spool_file_t *file = spool->reading;
+    rh_spool_file_t *file = spool->reading;
 
     if (!file || file->fd < 0) {
         return APR_SUCCESS;
     }
     file->read_at = file->next_at;
     if (file->read_at >= file->end) {
-        file_remove(file, spool);
+        rh_spool_file_remove(file, spool->log);
     }
     return APR_SUCCESS;
 }
@@ -488,7 +289,7 @@ apr_status_t rh_spool_forget(rh_spool_t *spool)
 apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event)
 {
     apr_size_t size = rh_spool_record_size(event);
-    spool_file_t file = {0};
+    rh_spool_file_t file = {0};
     unsigned char *record;
     apr_status_t status;
 
@@ -500,41 +301,41 @@ apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event)
                                      id, RH_SPOOL_REFUSED, NULL);
     }
     /* Opened for each: a person may have taken the file away. */
-    status = file_open(&file, spool, spool->refused, O_RDWR | O_CREAT);
+    status = rh_spool_file_open(&file, spool->pool, spool->refused, O_RDWR | O_CREAT);
     if (status != APR_SUCCESS) {
         return status;
     }
     record = malloc(size);
     if (!record) {
-        file_close(&file);
+        rh_spool_file_close(&file);
         return APR_ENOMEM;
     }
     rh_spool_record_write(event, record);
     if (file.end < RH_SPOOL_MAGIC_LEN) {
-        status = write_all(file.fd, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN, 0);
+        status = rh_spool_write_all(file.fd, RH_SPOOL_MAGIC, RH_SPOOL_MAGIC_LEN, 0);
         file.end = RH_SPOOL_MAGIC_LEN;
     }
     if (status == APR_SUCCESS) {
-        status = write_all(file.fd, record, size, file.end);
+        status = rh_spool_write_all(file.fd, record, size, file.end);
     }
     if (status == APR_SUCCESS && fdatasync(file.fd) != 0) {
         status = errno;
     }
     if (status == APR_SUCCESS) {
-        status = sync_folder(spool->folder);
+        status = rh_spool_sync(spool->folder);
     } else if (ftruncate(file.fd, file.end) != 0) {
         status = errno;
     }
     free(record);
-    file_close(&file);
+    rh_spool_file_close(&file);
     return status;
 }
 
 apr_status_t rh_spool_scan(const char *path, apr_pool_t *pool, rh_spool_visit_t *visit, void *baton,
                            bool *whole)
 {
-    spool_file_t file = {0};
-    record_t record = RECORD_OK;
+    rh_spool_file_t file = {0};
+    rh_spool_record_t record = RH_RECORD_OK;
     apr_status_t status = APR_SUCCESS;
     apr_pool_t *scratch;
     struct stat info;
@@ -547,19 +348,19 @@ apr_status_t rh_spool_scan(const char *path, apr_pool_t *pool, rh_spool_visit_t 
     if (status == APR_SUCCESS) {
         file.end = info.st_size;
         file.next_at = RH_SPOOL_MAGIC_LEN;
-        status = has_magic(&file) ? APR_SUCCESS : APR_EINVAL;
+        status = rh_spool_file_is_ours(&file) ? APR_SUCCESS : APR_EINVAL;
     }
     apr_pool_create(&scratch, pool);
-    while (status == APR_SUCCESS && record == RECORD_OK) {
+    while (status == APR_SUCCESS && record == RH_RECORD_OK) {
         rh_event_t event = {0};
 
         apr_pool_clear(scratch);
-        record = read_record(&file, scratch, &event, &status);
-        if (record == RECORD_OK) {
+        record = rh_spool_file_read(&file, scratch, &event, &status);
+        if (record == RH_RECORD_OK) {
             visit(baton, &event, scratch);
         }
     }
-    *whole = status == APR_SUCCESS && record == RECORD_END && file.next_at == file.end;
+    *whole = status == APR_SUCCESS && record == RH_RECORD_END && file.next_at == file.end;
     apr_pool_destroy(scratch);
     if (file.fd >= 0) {
         close(file.fd);
