@@ -74,7 +74,7 @@ void rh_call_refused_login(rh_call_t *call)
                     : "the egress proxy asks for a login (407): auth= gives it one");
 }
 
-/** The proxy could not reach the address: try the next one. False: there is no other. */
+/** The proxy could not reach the address: try the next one. False: none is left. */
 static bool try_next_target(rh_call_t *call, int status_code)
 {
     if (status_code < 502 || status_code > 504 || !call->targets ||

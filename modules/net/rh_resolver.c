@@ -199,7 +199,7 @@ static void both_answered(void *baton, int status, int timeouts, struct ares_add
     ares_freeaddrinfo(found);
 }
 
-/** Called by c-ares for IPv4 alone. If there is no address, keep waiting for IPv6. */
+/** Called by c-ares for IPv4 alone. Without an address, keep waiting for IPv6. */
 static void ipv4_answered(void *baton, int status, int timeouts, struct ares_addrinfo *found)
 {
     entry_t *entry = baton;

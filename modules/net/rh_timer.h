@@ -41,7 +41,7 @@ const rh_timer_t *rh_timers_first(const rh_timers_t *timers);
 
 /**
  * Fire all timers that are due at `now`, earliest first, disarming each before it fires. Timers
- * armed meanwhile must be due later than `now`.
+ * armed by that must be due later than `now`.
  */
 void rh_timers_fire(rh_timers_t *timers, apr_time_t now);
 

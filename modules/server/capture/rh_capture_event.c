@@ -37,7 +37,7 @@ static const char *query_item(const making_t *making, const rh_rule_value_t *val
 }
 
 /**
- * Judge an item, and find tenant and key of its event. @return false and *why: there is no event
+ * Judge an item, and find tenant and key of its event. @return false and *why: it gives none
  */
 static bool judge_item(making_t *making, rh_miss_t *why)
 {
@@ -191,7 +191,7 @@ static void expose_ids(const rh_capture_t *capture, request_rec *r, const rh_com
 }
 
 /**
- * Store captured events. There is no other way for them to the store. The client gets its response
+ * Store captured events. They reach the store in this way alone. The client gets its response
  * whether or not this succeeds.
  */
 static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_t *items, int count)

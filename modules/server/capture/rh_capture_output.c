@@ -302,7 +302,7 @@ static void finish_response(rh_capture_t *capture, request_rec *r, part_t part,
             doubt_end(capture, &capture->response);
         }
     }
-    /* Do not wait while the backend still sends, because its connection is held meanwhile. */
+    /* Do not wait while the backend still sends, because its connection is held until then. */
     if (needs_data(capture, RH_DATA_AFTER)) {
         if (ended || capture->passing) {
             fetch_after(capture, r);

@@ -31,7 +31,7 @@ typedef struct rh_instruments_t {
 
 /**
  * Make the memory or find the existing one, and set every enabled server's metrics. In the parent.
- * @return false: there is no memory (logged); nothing is counted
+ * @return false: there is none (logged); nothing is counted
  */
 bool rh_instruments_make(apr_pool_t *pconf, server_rec *server);
 

@@ -363,7 +363,7 @@ apr_status_t rh_db_fetch(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool,
 
 apr_status_t rh_db_change(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool, int *affected)
 {
-    call_t call = {NULL};
+    call_t call = {0};
     apr_status_t status = run_query(db, query, &call, pool);
 
     if (status == APR_SUCCESS && affected) {
