@@ -76,7 +76,7 @@ int ctl_deliveries_show(ctl_t *ctl)
                     ctl_print_delivery);
 }
 
-/** All are tried; the exit status is the worst. */
+/** Try all of them; the exit status is the worst one. */
 int ctl_redeliver(ctl_t *ctl)
 {
     int worst = CTL_DONE;

@@ -18,7 +18,7 @@ static const ctl_column_t delivery_columns[] = {{"DELIVERY", "id"},
                                                 {"TARGET", "target_url"},
                                                 {NULL, NULL}};
 
-/** Each event's deliveries as a number and their states: "3 (2 delivered, 1 failed)". */
+/** Show an event's deliveries as their number and their states: "3 (2 delivered, 1 failed)". */
 static void count_deliveries(ctl_t *ctl, struct json_object *events)
 {
     static const char *const states[] = {"delivered", "pending", "failed", "cancelled"};
@@ -104,7 +104,7 @@ int ctl_event_types(ctl_t *ctl)
     return ctl_list(ctl, "/event-types", type_columns, NULL);
 }
 
-/** The data of an event: JSON, @FILE, or "-". It is sent byte for byte. */
+/** Read the data of an event: JSON, @FILE, or "-". It is sent byte for byte. */
 static int read_data(ctl_t *ctl, rh_bytes_t *data)
 {
     const char *given = ctl_argument(ctl, 1);
@@ -162,7 +162,7 @@ int ctl_publish(ctl_t *ctl)
     return status;
 }
 
-/** 503 is an answer here: it says what is wrong. */
+/** 503 is a regular response that says what is wrong. */
 int ctl_health(ctl_t *ctl)
 {
     ctl_answer_t answer;

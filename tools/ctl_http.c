@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The API as a client sees it. */
+/* HTTP requests to the API. */
 #include "ctl.h"
 
 #include "rh_client.h"
@@ -12,17 +12,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/** The whole of a request, and its part up to the connection. */
+/** Time-outs of a whole request, and of its part until the connection is established. */
 #define TIMEOUT apr_time_from_sec(30)
 #define CONNECT_TIMEOUT apr_time_from_sec(10)
 /** Maximum size of a response, in bytes. */
 #define MAX_RESPONSE_BYTES (32 * 1024 * 1024)
-/** Bytes of a password that is typed. */
+/** Maximum length of a typed password, in bytes. */
 #define MAX_PASSWORD_BYTES 256
 
-/* ---- who asks ---- */
+/* ---- login ---- */
 
-/** The password for a name alone, or NULL. */
+/** Ask for the password of a name; NULL: there is none. */
 static const char *find_password(ctl_t *ctl, const char *user)
 {
     const char *password = getenv("RESTHOOKSCTL_PASSWORD");
@@ -41,7 +41,7 @@ static const char *find_password(ctl_t *ctl, const char *user)
     return password;
 }
 
-/** Basic authentication (RFC 7617), if there is anybody to log in as. */
+/** Make a Basic authentication field (RFC 7617), if a login is given. */
 static int add_user(ctl_t *ctl, apr_table_t *headers)
 {
     const char *user = ctl_option(ctl, CTL_USER), *password;
@@ -85,14 +85,14 @@ static int add_headers(ctl_t *ctl, apr_table_t *headers)
     return add_user(ctl, headers);
 }
 
-/* ---- where ---- */
+/* ---- URLs ---- */
 
 static bool is_plain(char c)
 {
     return rh_is_alphanumeric(c) || (c && strchr("-._~", c));
 }
 
-/** Percent-encode all but unreserved characters (RFC 3986 §2.3). */
+/** Percent-encode everything but unreserved characters (RFC 3986 §2.3). */
 static const char *encoded(apr_pool_t *pool, const char *text)
 {
     char *result = apr_palloc(pool, strlen(text) * 3 + 1), *to = result;
@@ -127,7 +127,7 @@ int ctl_page(ctl_t *ctl, const char **path)
     return status;
 }
 
-/** The URL of a path below the API's base. */
+/** Return the URL of a path below the API's base. */
 static int find_url(ctl_t *ctl, const char *path, const char **result)
 {
     const char *base = ctl_option(ctl, CTL_URL), *reason;
@@ -159,7 +159,7 @@ static int find_url(ctl_t *ctl, const char *path, const char **result)
     return CTL_DONE;
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
                       const char *message)
@@ -186,7 +186,7 @@ static const rh_egress_policy_t *any_address(apr_pool_t *pool)
     return policy;
 }
 
-/** Make the exchange. What it answered is copied to the pool of `ctl`. */
+/** Make the exchange, and copy the response to the pool of `ctl`. */
 static int exchange_it(ctl_t *ctl, rh_exchange_t *exchange, apr_pool_t *loop, rh_net_config_t *net)
 {
     rh_client_limits_t limits = {0, 0, 0, 0, 0};
@@ -280,9 +280,9 @@ int ctl_ask(ctl_t *ctl, const char *method, const char *path, struct json_object
     return status;
 }
 
-/* ---- answers ---- */
+/* ---- errors ---- */
 
-/** What is wrong, by RFC 9457 or by the status alone. */
+/** Return the error text of a response, by RFC 9457 or by its status. */
 int ctl_refused(ctl_t *ctl, const ctl_answer_t *answer)
 {
     struct json_object *errors = NULL;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* listen: print, verify, save and answer what arrives. */
+/* listen: print, verify, save and answer the requests that arrive. */
 #include "ctl_listen.h"
 
 #include "rh_time.h"
@@ -8,17 +8,17 @@
 #include <signal.h>
 
 #define DEFAULT_PORT 8090
-/** Bytes of a body that are printed. */
+/** Maximum number of bytes of a body that are printed. */
 #define MAX_PRINTED_BYTES 65536
 
 typedef struct listening_t {
     ctl_t *ctl;
     apr_array_header_t *secrets;
     apr_interval_time_t tolerance, delay;
-    int fail;         /**< 0: none */
+    int fail;         /**< 0: no limit */
     const char *save; /**< NULL: none */
-    int saved;        /**< the number of the last file */
-    bool bad;         /**< a signature was not right */
+    int saved;        /**< number of the last saved file */
+    bool bad;         /**< a signature was invalid */
 } listening_t;
 
 static listener_t *running;
@@ -57,9 +57,9 @@ static const char *save_request(listening_t *listening, rh_bytes_t raw, apr_pool
     return name;
 }
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
-/** What to say of a signature. */
+/** Describe the result of verifying a signature. */
 static const char *verdict(const ctl_check_t *check)
 {
     return !check->problem    ? "ok"
@@ -146,7 +146,7 @@ static listener_answer_t received(void *baton, const ctl_message_t *message, rh_
 {
     listening_t *listening = baton;
     listener_answer_t answer = {listening->fail ? listening->fail : 200, listening->delay};
-    ctl_t ctl = *listening->ctl; /* with the request's pool: this may run for days */
+    ctl_t ctl = *listening->ctl; /* with the request's pool, because this may run for days */
     const char *signature = NULL, *file = NULL;
     ctl_check_t check;
 

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The receiver's sockets. */
+/* The sockets of the receiver. */
 #include "ctl_listen.h"
 
 #include <apr_lib.h>
@@ -19,13 +19,14 @@ typedef enum { FREE, READING, WAITING, WRITING } state_t;
 typedef struct connection_t {
     state_t state;
     int descriptor;
-    apr_time_t until; /**< READING, WRITING: cut off; WAITING: answer */
+    apr_time_t until; /**< when to act next: READING and WRITING are cut off, WAITING is answered */
     apr_pool_t *pool;
-    char *data; /**< malloc: it grows with the request */
+    char *data; /**< from malloc; grows with the request */
     apr_size_t len, size;
-    apr_size_t needed;  /**< of the whole request, once its head is there; 0: not known */
-    bool counted;       /**< a POST that the handler saw */
-    const char *answer; /**< what is still to be sent */
+    apr_size_t needed;  /**< length of the whole request, known after its head was read; 0:
+                             unknown */
+    bool counted;       /**< it was a POST and the handler was called */
+    const char *answer; /**< unsent rest of the response */
     apr_size_t left;
 } connection_t;
 
@@ -60,7 +61,7 @@ static apr_status_t close_listener(void *data)
     return APR_SUCCESS;
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static void answer(connection_t *connection, int status, apr_interval_time_t delay)
 {
@@ -81,7 +82,7 @@ static void answer(connection_t *connection, int status, apr_interval_time_t del
     connection->until = apr_time_now() + delay;
 }
 
-/** The request is whole, or will never be. */
+/** Handle a request that is complete or never will be. */
 static void judge(listener_t *listener, connection_t *connection, const ctl_message_t *message)
 {
     rh_bytes_t raw = {connection->data, connection->needed};
@@ -98,7 +99,7 @@ static void judge(listener_t *listener, connection_t *connection, const ctl_mess
 
 /* ---- requests ---- */
 
-/** Look at the head once it is there. False: an answer is already on its way. */
+/** Check the head once it has arrived. False: a response is already being sent. */
 static bool read_head(connection_t *connection, ctl_message_t *message)
 {
     apr_size_t head = ctl_head_length(connection->data, connection->len);
@@ -215,7 +216,7 @@ static void accept_ready(listener_t *listener)
 
 /* ---- the loop ---- */
 
-/** Run what is due. @return when the next thing is due; 0: never */
+/** Handle expired deadlines. @return the next one; 0: none */
 static apr_time_t look_at_clock(listener_t *listener, apr_time_t now)
 {
     apr_time_t next = 0;
@@ -236,7 +237,9 @@ static apr_time_t look_at_clock(listener_t *listener, apr_time_t now)
     return next;
 }
 
-/** The descriptors to wait for; the listener's own comes last, while there is room. */
+/**
+ * Fill in the descriptors to poll. The listener's comes last, while there is room for a connection.
+ */
 static int fill_polled(const listener_t *listener, struct pollfd *polled, int *owner)
 {
     int count = 0, taken = 0;
@@ -266,7 +269,7 @@ int listener_run(listener_t *listener, int count, apr_time_t deadline)
 
     while (!listener->stopped && (count == 0 || listener->answered < count)) {
         apr_time_t now = apr_time_now(), next = look_at_clock(listener, now);
-        /* A signal may come just before poll: it is seen a second later at most. */
+        /* A signal may arrive just before poll, which then notices it at most a second later. */
         apr_interval_time_t wait = apr_time_from_sec(1);
         int number = fill_polled(listener, polled, owner);
 

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* HTTP messages as `listen` receives them, or as somebody saved them. */
+/* Parses HTTP messages as `listen` receives them, or from saved files. */
 #include "ctl.h"
 
 #include <apr_file_io.h>
@@ -21,7 +21,7 @@ apr_size_t ctl_head_length(const char *data, apr_size_t len)
     return 0;
 }
 
-/** "POST /in HTTP/1.1"; what begins an answer, "HTTP/1.1 200 OK", is passed over. */
+/** Read a request line, "POST /in HTTP/1.1"; skip a status line, "HTTP/1.1 200 OK". */
 static bool read_start(apr_pool_t *pool, const char *line, ctl_message_t *message)
 {
     const char *blank = strchr(line, ' '), *version = strstr(line, " HTTP/1.");
@@ -106,7 +106,7 @@ const char *ctl_message_read(apr_pool_t *pool, const char *data, apr_size_t len,
     return error;
 }
 
-/** Read to the end, within CTL_MAX_BODY and CTL_MAX_HEAD. */
+/** Read to the end, at most CTL_MAX_BODY and CTL_MAX_HEAD bytes. */
 static int read_all(ctl_t *ctl, apr_file_t *file, const char *name, rh_bytes_t *content)
 {
     apr_size_t most = CTL_MAX_BODY + CTL_MAX_HEAD, size = 65536, len = 0, got;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The options, how a command line is read, and what --help prints. */
+/* The options, how a command line is read, and the text of --help. */
 #include "ctl.h"
 
 #include "rh_signature.h"
@@ -10,8 +10,8 @@
 
 typedef struct option_t {
     const char *name;
-    const char *value; /**< what the synopsis calls it; NULL: it has none */
-    bool repeated;     /**< may be given more than once */
+    const char *value; /**< name of the value in the synopsis; NULL: the option has no value */
+    bool repeated;     /**< may be given several times */
     const char *summary;
 } option_t;
 
@@ -100,7 +100,9 @@ static int read_option(ctl_t *ctl, int argc, const char *const *argv, int *at)
     return CTL_DONE;
 }
 
-/** How many of the words name this command: 2, 1, or 0. A group alone is its list. */
+/**
+ * Return how many of the words name this command: 2, 1, or 0. A group's name alone means its list.
+ */
 static int match(ctl_t *ctl, const ctl_command_t *command)
 {
     const apr_array_header_t *words = ctl->arguments;
@@ -184,7 +186,7 @@ static int check_command(ctl_t *ctl)
     return CTL_DONE;
 }
 
-/** Ids are checked here: a path made of anything else might be another one. */
+/** Ids are checked here, because any other text could lead to another path. */
 static int check_ids(ctl_t *ctl)
 {
     const char *arguments = ctl->command->arguments;

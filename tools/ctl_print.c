@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What is shown: tables, members, JSON; and nothing that a terminal would obey. */
+/* Prints tables, members and JSON, without anything that a terminal would interpret. */
 #include "ctl.h"
 
 #include <unistd.h>
 
-/** Bytes of the longest escape. */
+/** Maximum length of an escape, in bytes. */
 #define MAX_ESCAPE_BYTES 6
 
 static apr_uint32_t code_point(const unsigned char *at, apr_size_t len)
@@ -18,7 +18,7 @@ static apr_uint32_t code_point(const unsigned char *at, apr_size_t len)
     return code;
 }
 
-/** Controls, and what makes the rest of a line read otherwise than it is written. */
+/** True for control characters, and for those that change how the rest of a line is displayed. */
 static bool is_harmful(apr_uint32_t code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
@@ -69,7 +69,7 @@ void ctl_print_raw(ctl_t *ctl, rh_bytes_t json)
 
 /* ---- values ---- */
 
-/** One line for any value. */
+/** Return any value as one line. */
 static const char *value_text(apr_pool_t *pool, struct json_object *value)
 {
     const char *text;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* query: try a JSONPath query on a text, as rules use them. */
+/* query: evaluate a JSONPath query on a text, as rules do. */
 #include "ctl.h"
 
 #include "rh_jsonpath.h"

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* rules: capture rules and event types from an OpenAPI description. */
+/* rules: make capture rules and event types from an OpenAPI description. */
 #include "ctl_rules.h"
 
 #include "rh_event_type.h"
@@ -15,7 +15,7 @@ static const char *const methods[] = {"post", "put", "patch", "delete", NULL};
 
 /* ---- types ---- */
 
-/** POST operations that change nothing, or whose subject is a session. */
+/** True for POST operations that change nothing, or that concern a session. */
 static bool is_no_event(const char *verb)
 {
     static const char *const verbs[] = {
@@ -40,7 +40,7 @@ static const char *verb_of(apr_pool_t *pool, const ctl_rules_path_t *path, const
                                                            : "updated";
 }
 
-/** Count the collections of each noun: where there are two, the parent tells them apart. */
+/** Count the collections of each noun: if there are two, their types also name the parent. */
 static apr_hash_t *count_collections(ctl_rules_t *rules)
 {
     apr_pool_t *pool = rules->ctl->pool;
@@ -59,7 +59,7 @@ static apr_hash_t *count_collections(ctl_rules_t *rules)
     return first;
 }
 
-/** Complete the types: "created" becomes "order.created". Invalid ones become notes. */
+/** Complete the types: "created" becomes "order.created". Note the invalid ones. */
 static void name_types(ctl_rules_t *rules)
 {
     apr_pool_t *pool = rules->ctl->pool;
@@ -104,7 +104,7 @@ static void set_data(ctl_rules_t *rules, ctl_rule_t *rule, const char *source,
     }
 }
 
-/** The operation that shows one resource: GET of the path, or of one below a collection. */
+/** Find the operation that shows one resource: GET of the path, or of one below a collection. */
 static struct json_object *find_get(ctl_rules_t *rules, const char *path, bool below)
 {
     apr_size_t len = strlen(path);
@@ -127,7 +127,7 @@ static struct json_object *find_get(ctl_rules_t *rules, const char *path, bool b
     return NULL;
 }
 
-/** Choose data= where the response has no resource. */
+/** Choose data= if the response contains no resource. */
 static void choose_other_data(ctl_rules_t *rules, ctl_rule_t *rule, const char *method,
                               struct json_object *operation)
 {
@@ -148,7 +148,7 @@ static void choose_other_data(ctl_rules_t *rules, ctl_rule_t *rule, const char *
     }
 }
 
-/** Choose key= where the item's id has another name. */
+/** Choose key= if the item's id has another name. */
 static void choose_key(ctl_rules_t *rules, ctl_rule_t *rule)
 {
     apr_pool_t *pool = rules->ctl->pool;
@@ -207,7 +207,7 @@ static void choose_data(ctl_rules_t *rules, ctl_rule_t *rule, const char *method
 
 /* ---- the description ---- */
 
-/** One line of text for a description, as it stands between double quotes in httpd's language. */
+/** Make a one-line description for use within double quotes in httpd's configuration. */
 static const char *describe(ctl_rules_t *rules, struct json_object *operation)
 {
     apr_pool_t *pool = rules->ctl->pool;
@@ -223,7 +223,7 @@ static const char *describe(ctl_rules_t *rules, struct json_object *operation)
         if (*line == '"' || *line == '\\') {
             *to++ = '\\';
         }
-        /* "${" would be a variable of httpd's. */
+        /* "${" would begin a variable in httpd's configuration. */
         *to++ = (unsigned char)*line < 0x20 || (line[0] == '$' && line[1] == '{') ? ' ' : *line;
     }
     *to = '\0';
@@ -237,7 +237,7 @@ void ctl_rules_note(ctl_rules_t *rules, const char *method, const char *path, co
         ctl_safe(rules->ctl->pool, path, strlen(path), false), why);
 }
 
-/** PUT and PATCH that make the same event are one rule. */
+/** Merge PUT and PATCH of the same event into one rule. */
 static bool merge_rule(ctl_rules_t *rules, const ctl_rule_t *rule)
 {
     for (int i = 0; i < rules->rules->nelts; i++) {
@@ -318,7 +318,10 @@ static void drop_invalid(ctl_rules_t *rules)
     rules->rules->nelts = kept;
 }
 
-/** The path at which clients find the API: of its first server (OpenAPI 3), or basePath (2.0). */
+/**
+ * Return the path at which clients find the API: of its first server (OpenAPI 3), or basePath
+ * (2.0).
+ */
 static const char *find_prefix(ctl_rules_t *rules)
 {
     struct json_object *servers = ctl_rules_get(rules, rules->doc, "servers"), *url = NULL;
@@ -342,7 +345,7 @@ static const char *find_prefix(ctl_rules_t *rules)
     return apr_pstrmemdup(rules->ctl->pool, prefix, len);
 }
 
-/** Read the description: JSON, or YAML. @return an exit status, told why */
+/** Read the description: JSON or YAML. @return an exit status, after printing an error */
 static int read_description(ctl_rules_t *rules, const char *file)
 {
     ctl_t *ctl = rules->ctl;
@@ -375,7 +378,7 @@ static int read_description(ctl_rules_t *rules, const char *file)
     return CTL_DONE;
 }
 
-/** The absolute path of --save, which must be a directory. */
+/** Find the absolute path of --save, which must be a directory. */
 static int find_directory(ctl_rules_t *rules)
 {
     const char *name = ctl_option(rules->ctl, CTL_SAVE);

@@ -1,12 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Bodies of a description: where in a response the resource is. */
+/* Finds the resource in the bodies of a description. */
 #include "ctl_rules.h"
 
 #include "rh_text.h"
 
 #include <apr_strings.h>
 
-/** Maximum number of references that lead from one to the next. */
+/** Maximum length of a chain of references. */
 #define MAX_HOPS 20
 
 /** Decode one reference token (RFC 6901 §4). */
@@ -24,7 +24,7 @@ static const char *decode_token(apr_pool_t *pool, const char *text, apr_size_t l
     return token;
 }
 
-/** What "#/components/schemas/Order" refers to; NULL: nothing. */
+/** Resolve a reference like "#/components/schemas/Order"; NULL: it leads nowhere. */
 static struct json_object *find_reference(ctl_rules_t *rules, const char *ref)
 {
     struct json_object *node = rules->doc;
@@ -105,7 +105,7 @@ struct json_object *ctl_rules_properties(ctl_rules_t *rules, struct json_object 
     return properties;
 }
 
-/** True for a schema of the type, also by what else it has: {"properties":…} is an object's. */
+/** True for a schema of the type, even if only implied: one with "properties" is an object's. */
 static bool has_type(ctl_rules_t *rules, struct json_object *schema, const char *type,
                      const char *member)
 {
@@ -129,7 +129,7 @@ static bool is_object(ctl_rules_t *rules, struct json_object *schema)
            ctl_rules_get(rules, schema, "anyOf");
 }
 
-/** What wrappers hold beside the resource. */
+/** Names of members that wrappers have beside the resource. */
 static bool is_envelope(const char *name)
 {
     static const char *const names[] = {
@@ -143,7 +143,7 @@ static bool is_envelope(const char *name)
     return ctl_word_in(name, names);
 }
 
-/** "$.data", or "$['first name']" where the name is not a plain one. */
+/** Return the query of a member: "$.data", or "$['first name']" if the name needs quotes. */
 static const char *query_of(apr_pool_t *pool, const char *name)
 {
     const char *at = name;
@@ -184,7 +184,7 @@ static const char *find_wrapped(ctl_rules_t *rules, struct json_object *properti
     return others == 1 ? found : NULL;
 }
 
-/** The first example of a body, or of its schema. */
+/** Return the first example of a body, or of its schema. */
 static struct json_object *find_example(ctl_rules_t *rules, struct json_object *media,
                                         struct json_object *schema)
 {
@@ -202,7 +202,7 @@ static struct json_object *find_example(ctl_rules_t *rules, struct json_object *
     return example ? example : ctl_rules_get(rules, schema, "example");
 }
 
-/** Fill an item from a body's schema. @return false: the body is nothing but a message */
+/** Fill in an item from a body's schema. @return false: the body is only a message */
 static bool read_body(ctl_rules_t *rules, struct json_object *media, ctl_rules_item_t *item)
 {
     struct json_object *schema = ctl_rules_get(rules, media, "schema"), *properties;
@@ -229,7 +229,7 @@ static bool read_body(ctl_rules_t *rules, struct json_object *media, ctl_rules_i
     return !message && schema != NULL;
 }
 
-/** The JSON among a body's content, by media type; NULL: none. */
+/** Return the JSON of a body's content, by media type; NULL: none. */
 static struct json_object *find_json(ctl_rules_t *rules, struct json_object *content)
 {
     struct json_object *found = NULL;
@@ -264,7 +264,7 @@ bool ctl_rules_response(ctl_rules_t *rules, struct json_object *operation, ctl_r
     if (!best) {
         return false;
     }
-    /* Swagger 2.0 has the schema in the response itself. */
+    /* Swagger 2.0 has the schema in the response object. */
     return read_body(rules,
                      ctl_rules_get(rules, best, "schema")
                          ? best

@@ -1,21 +1,21 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Paths of a description: their regex, the resource that they are about, actions. */
+/* Analyses the paths of a description: their regex, their resource, their action. */
 #include "ctl_rules.h"
 
 #include "rh_text.h"
 
 #include <apr_strings.h>
 
-/** Maximum number of segments of a path; further ones are not taken apart. */
+/** Maximum number of segments of a path that are analysed. */
 #define MAX_SEGMENTS 32
-/** PCRE2 allows names of groups of 32 characters; httpd puts "MATCH_" before them. */
+/** PCRE2 limits names of groups to 32 characters, and httpd prepends "MATCH_". */
 #define MAX_GROUP 24
 
 typedef struct segment_t {
-    const char *text;      /**< as in the path */
-    const char *parameter; /**< its name; NULL: a literal */
-    const char *verb;      /**< after a colon: "{id}:cancel"; NULL: none */
-    const char *words;     /**< of a literal */
+    const char *text;      /**< as written in the path */
+    const char *parameter; /**< name of the parameter; NULL: a literal */
+    const char *verb;      /**< action after a colon: "{id}:cancel"; NULL: none */
+    const char *words;     /**< words of a literal */
 } segment_t;
 
 typedef struct splitting_t {
@@ -23,8 +23,8 @@ typedef struct splitting_t {
     apr_pool_t *pool;
     segment_t segments[MAX_SEGMENTS];
     int count;
-    int noun, key, tenant;           /**< segments; -1: none */
-    const char *names[MAX_SEGMENTS]; /**< of groups that are in use */
+    int noun, key, tenant;           /**< indexes of segments; -1: none */
+    const char *names[MAX_SEGMENTS]; /**< names of groups already used */
     int name_count;
 } splitting_t;
 
@@ -56,7 +56,7 @@ static void split_path(splitting_t *splitting, const char *path)
     }
 }
 
-/** "api", "rest", "v1": says nothing of a resource. */
+/** True for "api", "rest", "v1", which do not name a resource. */
 static bool is_preamble(const segment_t *segment)
 {
     static const char *const words[] = {"api", "apis", "rest", "public", NULL};
@@ -70,7 +70,7 @@ static bool is_plural(apr_pool_t *pool, const segment_t *segment)
     return strcmp(ctl_singular(pool, segment->words), segment->words) != 0;
 }
 
-/** The literal before a segment that names a resource; -1: none. */
+/** Return the index of the literal before a segment that names a resource; -1: none. */
 static int noun_before(const splitting_t *splitting, int i)
 {
     for (i--; i >= 0; i--) {
@@ -81,7 +81,7 @@ static int noun_before(const splitting_t *splitting, int i)
     return -1;
 }
 
-/** True if the description has a path below this one: it is a collection then. */
+/** True if the description has a path below this one, which therefore is a collection. */
 static bool has_children(ctl_rules_t *rules, const char *path)
 {
     apr_size_t len = strlen(path);
@@ -96,7 +96,7 @@ static bool has_children(ctl_rules_t *rules, const char *path)
     return false;
 }
 
-/** True if the last segment, a literal, is what is done rather than what there is. */
+/** True if the last segment, a literal, is an action rather than a resource. */
 static bool is_action(const splitting_t *splitting, const char *path, const char *method)
 {
     const segment_t *last = &splitting->segments[splitting->count - 1];
@@ -108,7 +108,7 @@ static bool is_action(const splitting_t *splitting, const char *path, const char
            !has_children(rules, path);
 }
 
-/** True for a parameter by which such APIs separate their customers. */
+/** True for a parameter that typically identifies a customer of the API. */
 static bool is_tenant(const char *name)
 {
     static const char *const names[] = {
@@ -121,7 +121,7 @@ static bool is_tenant(const char *name)
     return ctl_word_in(name, names);
 }
 
-/** A name for a parameter's group that no other one has. */
+/** Return an unused name for a parameter's group. */
 static const char *name_group(splitting_t *splitting, int i)
 {
     const char *name = splitting->segments[i].parameter, *unique;
@@ -141,7 +141,7 @@ static const char *name_group(splitting_t *splitting, int i)
     return unique;
 }
 
-/** Literal text within a regex. */
+/** Escape literal text for a regex. */
 static const char *escape_regex(apr_pool_t *pool, const char *text)
 {
     char *escaped = apr_palloc(pool, strlen(text) * 2 + 1), *to = escaped;
@@ -156,7 +156,7 @@ static const char *escape_regex(apr_pool_t *pool, const char *text)
     return escaped;
 }
 
-/** The regex and the expression of a segment. */
+/** Append the regex and the expression of a segment. */
 static void write_segment(splitting_t *splitting, int i, const char **regex, const char **url)
 {
     const segment_t *segment = &splitting->segments[i];
@@ -171,7 +171,7 @@ static void write_segment(splitting_t *splitting, int i, const char **regex, con
     }
     name = name_group(splitting, i);
     before = apr_pstrmemdup(pool, segment->text, (apr_size_t)(open - segment->text));
-    /* A second parameter of the segment has no group of its own. */
+    /* A second parameter of a segment gets no group. */
     *regex = apr_pstrcat(pool, *regex, "/", escape_regex(pool, before), "(?<", name, ">",
                          segment->verb ? "[^/:]+)" : "[^/]+)",
                          strchr(close, '{') ? "[^/]*" : escape_regex(pool, close + 1), NULL);
@@ -184,7 +184,7 @@ static void write_segment(splitting_t *splitting, int i, const char **regex, con
                                                      "}", segment->verb ? "" : close + 1, NULL);
 }
 
-/** "actions" in /orders/{id}/actions/cancel. */
+/** True for "actions" in /orders/{id}/actions/cancel. */
 static bool is_label(const segment_t *segment)
 {
     static const char *const words[] = {"action", "actions", "command", "commands", NULL};
@@ -222,7 +222,7 @@ static void find_parts(splitting_t *splitting, ctl_rules_path_t *path, const cha
     }
 }
 
-/** The path of the description that leads as far as the key: what an action is about. */
+/** Return the path up to the key, which is the resource of an action. */
 static const char *find_resource(const splitting_t *splitting)
 {
     const char *path = "";

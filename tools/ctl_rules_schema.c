@@ -1,5 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Schemas of a description as JSON Schema 2020-12, each complete in itself, and samples of them. */
+/*
+ * Converts the schemas of a description to self-contained JSON Schema 2020-12, and makes samples.
+ */
 #include "ctl_rules.h"
 
 #include "rh_text.h"
@@ -8,13 +10,13 @@
 
 typedef struct converter_t {
     ctl_rules_t *rules;
-    struct json_object *defs; /**< of the schemas that are referred to */
+    struct json_object *defs; /**< schemas that are referred to */
     int depth;
 } converter_t;
 
 static struct json_object *convert(converter_t *converter, struct json_object *schema);
 
-/** Members of OpenAPI's schemas that JSON Schema does not know. */
+/** Members of OpenAPI's schemas that JSON Schema does not have. */
 static bool is_foreign(const char *name)
 {
     static const char *const names[] = {
@@ -32,7 +34,7 @@ static bool is_true(struct json_object *schema, const char *name)
            json_object_object_get_ex(schema, name, &member) && json_object_get_boolean(member);
 }
 
-/** Refer to a schema of $defs, which is converted when it is met first. */
+/** Return a reference to a schema of $defs, which is converted on its first use. */
 static struct json_object *convert_reference(converter_t *converter, struct json_object *schema,
                                              const char *ref)
 {
@@ -42,20 +44,20 @@ static struct json_object *convert_reference(converter_t *converter, struct json
     struct json_object *made = json_object_new_object();
 
     if (!name || !target) {
-        return made; /* which takes anything */
+        return made; /* the schema that accepts everything */
     }
     name = ctl_safe(pool, name + 1, strlen(name + 1), false);
     json_object_object_add(made, "$ref",
                            json_object_new_string(apr_pstrcat(pool, "#/$defs/", name, NULL)));
     if (!json_object_object_get_ex(converter->defs, name, NULL)) {
-        /* Before its content, which may refer to it. */
+        /* Add it before converting its content, which may refer to it. */
         json_object_object_add(converter->defs, name, json_object_new_boolean(true));
         json_object_object_add(converter->defs, name, convert(converter, target));
     }
     return made;
 }
 
-/** An object of schemas, without those that no response shows. */
+/** Convert an object of schemas, without those that responses do not contain. */
 static struct json_object *convert_map(converter_t *converter, struct json_object *map)
 {
     struct json_object *made = json_object_new_object();
@@ -81,7 +83,7 @@ static struct json_object *convert_list(converter_t *converter, struct json_obje
     return made;
 }
 
-/** Names that are required, without those that no response shows. */
+/** Convert the list of required names, without those that responses do not contain. */
 static struct json_object *convert_required(converter_t *converter, struct json_object *list,
                                             struct json_object *properties)
 {
@@ -98,7 +100,7 @@ static struct json_object *convert_required(converter_t *converter, struct json_
     return made;
 }
 
-/** What a member's value is: schemas, or data. */
+/** The kind of a member's value: schemas, or data. */
 static struct json_object *convert_member(converter_t *converter, struct json_object *schema,
                                           const char *name, struct json_object *value)
 {
@@ -125,7 +127,7 @@ static struct json_object *convert_member(converter_t *converter, struct json_ob
     return json_object_get(value);
 }
 
-/** OpenAPI 3.0: "exclusiveMinimum": true makes "minimum" exclusive. */
+/** OpenAPI 3.0: with "exclusiveMinimum": true, "minimum" is exclusive. */
 static void convert_exclusive(struct json_object *made, const char *bound, const char *exclusive)
 {
     struct json_object *flag, *limit;
@@ -142,7 +144,7 @@ static void convert_exclusive(struct json_object *made, const char *bound, const
     }
 }
 
-/** OpenAPI 3.0: "nullable": true lets null be a value, too. */
+/** OpenAPI 3.0: with "nullable": true, null is allowed, too. */
 static struct json_object *add_null(struct json_object *made)
 {
     struct json_object *type, *either, *null;
@@ -227,7 +229,7 @@ struct json_object *ctl_rules_schema(ctl_rules_t *rules, struct json_object *sch
 
 /* ---- samples ---- */
 
-/** Make a value of a schema. @param examples receives how many examples it was made of */
+/** Make a value of a schema. @param examples receives the number of examples used */
 static struct json_object *make_value(ctl_rules_t *rules, struct json_object *schema, int depth,
                                       int *examples);
 
@@ -249,7 +251,7 @@ static struct json_object *make_object(ctl_rules_t *rules, struct json_object *s
     return made;
 }
 
-/** A value of a type that stands for one that no example gives. */
+/** Make a placeholder value of a type for which there is no example. */
 static struct json_object *make_placeholder(const char *type)
 {
     return strcmp(type, "integer") == 0 || strcmp(type, "number") == 0 ? json_object_new_int(1)

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* English as paths of APIs have it: nouns in the plural, verbs. */
+/* English word forms for the paths of APIs: plural nouns, verbs. */
 #include "ctl_rules.h"
 
 #include "rh_text.h"
@@ -41,7 +41,7 @@ const char *ctl_words(apr_pool_t *pool, const char *text, apr_size_t len)
     return words;
 }
 
-/** A pair of forms, or of endings. */
+/** Two forms of a word, or of an ending. */
 typedef struct form_t {
     const char *from, *to;
 } form_t;
@@ -53,7 +53,7 @@ static bool ends_with(const char *text, const char *end)
     return len > end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/** Replace the ending of a word by the first form that fits; NULL: none does. */
+/** Replace the ending of a word by the first matching form; NULL: none matches. */
 static const char *change_ending(apr_pool_t *pool, const char *word, const form_t *forms)
 {
     for (; forms->from; forms++) {

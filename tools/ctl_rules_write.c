@@ -89,7 +89,7 @@ static void print_rules(ctl_rules_t *rules)
     }
 }
 
-/** One line for each type, by the first rule that knows its schema. */
+/** Print one line per type, using the first rule that has a schema. */
 static void print_types(ctl_rules_t *rules)
 {
     apr_hash_t *done = apr_hash_make(rules->ctl->pool);

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* schema check, upgrade, print: work on the database itself, for sites where httpd must not. */
+/* schema check, upgrade, print: work on the database directly, for sites where httpd must not. */
 #include "ctl.h"
 
 #include "rh_schema.h"
@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/** What the store logged while it connected and set up its tables. */
+/** Messages of the store while it connected and set up its tables. */
 typedef struct account_t {
     ctl_t *ctl;
-    const char *made;   /**< what was done to the tables; NULL: nothing */
-    const char *reason; /**< why the connection failed; NULL: not logged */
+    const char *made;   /**< changes to the tables; NULL: none */
+    const char *reason; /**< why the connection failed; NULL: no message */
 } account_t;
 
 static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
@@ -24,7 +24,7 @@ static void write_log(void *baton, rh_log_level_t level, apr_status_t status, co
     if (strcmp(tag, "RH0101") == 0) {
         account->made = apr_pstrdup(account->ctl->pool, message);
     } else if (strcmp(tag, "RH0115") == 0) {
-        /* It promises to try again, which is what httpd would do. */
+        /* The message promises to try again, as httpd would. */
         const char *colon = strstr(message, ": ");
 
         account->reason = apr_pstrdup(account->ctl->pool, colon ? colon + 2 : message);
@@ -33,7 +33,7 @@ static void write_log(void *baton, rh_log_level_t level, apr_status_t status, co
     }
 }
 
-/** "--db pgsql:conninfo, ": how to name a database of each kind. */
+/** Return "--db pgsql:conninfo, …": how to name a database of each kind. */
 static const char *list_examples(ctl_t *ctl)
 {
     const char *list = "";
@@ -70,7 +70,7 @@ static int read_db(ctl_t *ctl, const rh_dialect_t **dialect, const char **params
     return CTL_DONE;
 }
 
-/** What is to be said of a database file before it is opened, which would make it. */
+/** Print warnings about a database file before it is opened, which would create it. */
 static int look_at_file(ctl_t *ctl, const char *file, bool upgrade)
 {
     if (access(file, F_OK) == 0) {
@@ -104,7 +104,7 @@ static int ensure(ctl_t *ctl, bool upgrade)
     if (status != CTL_DONE) {
         return status;
     }
-    /* A conninfo that is a URI gets no time-out from the store. */
+    /* The store adds no time-out to a conninfo that is a URI. */
     setenv("PGCONNECT_TIMEOUT", "10", 0);
     if (rh_db_source_dedicated(ctl->pool, dialect->driver, params, &log, &source) != APR_SUCCESS) {
         return ctl_fail(ctl, "APR has no driver for %s here (Debian: libaprutil1-dbd-%s)",

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* spool list, show, retry, drop: the files in which events wait, were refused, or are damaged. */
+/* spool list, show, retry, drop: the files whose events wait, were refused, or are damaged. */
 #include "ctl.h"
 
 #include "rh_spool_dir.h"
@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/** What a file holds. */
+/** Summary of a file's content. */
 typedef struct content_t {
     ctl_t *ctl;
     int count;
-    apr_time_t first, last; /**< times of its events; 0: it has none */
+    apr_time_t first, last; /**< earliest and latest time of its events; 0: it has none */
 } content_t;
 
 static void count_event(void *baton, const rh_event_t *event, apr_pool_t *scratch)
@@ -31,7 +31,7 @@ static void count_event(void *baton, const rh_event_t *event, apr_pool_t *scratc
     content->last = event->time;
 }
 
-/** The file name of a path. */
+/** Return the last component of a path. */
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -47,7 +47,7 @@ static const char *state_of(const rh_spool_name_t *name)
     return strcmp(name->suffix, RH_SPOOL_DAMAGED) == 0 ? "damaged" : "waiting";
 }
 
-/** Describe a file as a row of the list; NULL: it is not one of a spool, or is gone. */
+/** Describe a file as a row of the list; NULL: it is not a spool file, or it is gone. */
 static struct json_object *describe_file(ctl_t *ctl, const char *folder, const char *file)
 {
     const char *path = apr_pstrcat(ctl->pool, folder, "/", file, NULL);
@@ -156,7 +156,7 @@ int ctl_spool_show(ctl_t *ctl)
                  : ctl_fail(ctl, "%s is damaged, or torn, after %d events", path, content.count);
 }
 
-/** Run a function on each file named, and go on after a failure. */
+/** Call a function for each named file, and continue after a failure. */
 static int for_each_file(ctl_t *ctl, int (*act)(ctl_t *, const char *, const rh_spool_name_t *))
 {
     int result = CTL_DONE;
@@ -176,7 +176,7 @@ static int for_each_file(ctl_t *ctl, int (*act)(ctl_t *, const char *, const rh_
     return result;
 }
 
-/** Give a file the name under which httpd takes it. */
+/** Rename a file so that httpd reads it. */
 static int retry_file(ctl_t *ctl, const char *path, const rh_spool_name_t *name)
 {
     apr_size_t len = strlen(path) - strlen(name->suffix);
@@ -186,7 +186,7 @@ static int retry_file(ctl_t *ctl, const char *path, const rh_spool_name_t *name)
     if (strcmp(name->suffix, RH_SPOOL_SUFFIX) == 0) {
         return ctl_fail(ctl, "%s waits already", path);
     }
-    /* Unlike rename, link never replaces a file. */
+    /* Unlike rename, link never replaces an existing file. */
     if (link(path, waiting) != 0 || unlink(path) != 0) {
         return ctl_fail(ctl, "%s: %s", path, strerror(errno));
     }

@@ -31,7 +31,7 @@ int ctl_subscriptions_show(ctl_t *ctl)
     return ctl_show(ctl, ctl_path(ctl, "subscriptions", ctl_argument(ctl, 0), NULL), NULL);
 }
 
-/** Ask, and print the object that is answered. */
+/** Make a request, and print the object in the response. */
 static int change(ctl_t *ctl, const char *method, const char *path, struct json_object *body)
 {
     ctl_answer_t answer;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* verify: checks a request step by step, as a receiver does. */
+/* verify: check a request step by step, as a receiver does. */
 #include "ctl.h"
 
 #include "rh_signature.h"
@@ -45,7 +45,7 @@ static const char *check_age(apr_pool_t *pool, apr_int64_t timestamp, apr_interv
         (apr_int64_t)apr_time_sec(tolerance));
 }
 
-/** How many signatures of a kind the header has; NULL: of any. */
+/** Count the signatures of a kind in the header; NULL: of any kind. */
 static int count_signatures(const char *header, const char *kind)
 {
     int count = 0;
@@ -109,7 +109,7 @@ void ctl_check(apr_pool_t *pool, const ctl_message_t *message, const apr_array_h
     check->problem = check->signature ? "signature" : check->timestamp ? "timestamp" : NULL;
 }
 
-/** One line a check: what was looked at, or what is wrong with it. */
+/** Print one line per check: what was checked, or what is wrong. */
 static void print_check(ctl_t *ctl, const char *what, const char *wrong)
 {
     const char *line = wrong ? wrong : what;

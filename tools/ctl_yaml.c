@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* YAML into the tree that JSON would give. */
+/* Converts YAML into the tree of the equivalent JSON. */
 #include "ctl_rules.h"
 
 #include <apr_hash.h>
@@ -14,7 +14,7 @@ typedef struct loader_t {
     apr_pool_t *pool;
     yaml_parser_t parser;
     apr_hash_t *anchors; /**< of struct json_object *, owned by the tree */
-    const char *reason;  /**< NULL: nothing is wrong so far */
+    const char *reason;  /**< NULL: no error so far */
     apr_size_t line;
 } loader_t;
 
@@ -37,7 +37,7 @@ static bool next_event(loader_t *loader, yaml_event_t *event)
                                             : "cannot be parsed");
 }
 
-/** A plain scalar by the core schema (YAML 1.2 §10.3.2); json-c writes a number as it was. */
+/** Convert a plain scalar by the core schema (YAML 1.2 §10.3.2); json-c keeps a number's text. */
 static struct json_object *plain_json(const char *text)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
@@ -69,7 +69,7 @@ static struct json_object *plain_json(const char *text)
 static bool load_value(loader_t *loader, yaml_event_t *event, int depth,
                        struct json_object **value);
 
-/** Load what follows into a sequence or mapping, up to its end. */
+/** Load the following events into a sequence or mapping, up to its end. */
 static bool load_children(loader_t *loader, struct json_object *parent, bool mapping, int depth)
 {
     yaml_event_type_t end = mapping ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
@@ -121,7 +121,9 @@ static void keep_anchor(loader_t *loader, const yaml_char_t *anchor, struct json
     }
 }
 
-/** Load the value that begins with an event. @param value receives a reference, also on failure */
+/**
+ * Load the value that begins with an event. @param value receives a reference, even after an error
+ */
 static bool load_value(loader_t *loader, yaml_event_t *event, int depth, struct json_object **value)
 {
     if (depth > MAX_DEPTH) {

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* resthooksctl: the table of commands, and how a run begins and ends. */
+/* resthooksctl: the table of commands, and the start and end of a run. */
 #include "ctl.h"
 
 #include <apr_general.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define BIT(option) (UINT64_C(1) << (option))
-/** Of every command that asks the API. */
+/** Options of every command that makes requests to the API. */
 #define API                                                                                        \
     (BIT(CTL_URL) | BIT(CTL_USER) | BIT(CTL_HEADER) | BIT(CTL_TENANT) | BIT(CTL_CACERT) |          \
      BIT(CTL_TIMEOUT) | BIT(CTL_JSON))
@@ -124,7 +124,7 @@ int main(int argc, const char *const *argv)
     ctl_t ctl;
     int status;
 
-    /* A connection that is closed under a write is an error to be told, not an end. */
+    /* Writing to a closed connection must be an error that can be reported, not the end. */
     signal(SIGPIPE, SIG_IGN);
     if (apr_initialize() != APR_SUCCESS) {
         fputs("resthooksctl: APR can't be set up\n", stderr);

@@ -12,7 +12,7 @@ from rhtest import Receiver, at_end
 
 
 class Head:
-    """Start line and fields of a message."""
+    """Read the start line and fields of a message."""
 
     def __init__(self, data):
         lines = data.decode("latin-1").split("\r\n")
@@ -38,7 +38,7 @@ def read_head(file):
 
 
 def read_chunked(file):
-    """(content, trailer fields, whole)"""
+    """Read the rest of a response: (content, trailer fields, whether it was complete)."""
     body = b""
     while True:
         line = file.readline()
@@ -57,7 +57,7 @@ def read_chunked(file):
 
 
 class Exchange:
-    """One request at the raw backend, and the way back."""
+    """One request at the raw backend, and the means to respond to it."""
 
     def __init__(self, sock, file, head):
         self.sock, self.file, self.head = sock, file, head
@@ -74,7 +74,7 @@ class Exchange:
         return self.body
 
     def send(self, *pieces):
-        """Bytes are sent, numbers are seconds to wait."""
+        """Send bytes; numbers are seconds to wait."""
         for piece in pieces:
             if isinstance(piece, bytes):
                 self.sock.sendall(piece)
@@ -106,7 +106,7 @@ class RawBackend:
         self.scripts[path] = script
 
     def to(self, path, method=None):
-        """Exchanges of a path so far."""
+        """The exchanges of a path so far."""
         return [e for e in self.seen if e.target == path and method in (None, e.method)]
 
     def _serve(self, sock):
@@ -130,7 +130,7 @@ class RawBackend:
 
 
 class RawAnswer:
-    """`framing` is none, length, chunked or close; `whole` tells whether it came to its end."""
+    """`framing` is none, length, chunked or close; `whole` is true if the response was complete."""
 
     def __init__(self, interim, head, framing, body, trailers, whole):
         self.interim, self.head, self.framing = interim, head, framing
@@ -138,7 +138,7 @@ class RawAnswer:
         self.status = int(head.line.split(" ")[1]) if head else 0
 
     def comparable(self):
-        """All that a client sees, but for the time it is."""
+        """Everything that a client sees, except the date."""
         fields = [f for f in self.head.fields if f[0].lower() != "date"] if self.head else None
         return (self.interim, self.head and self.head.line, fields, self.framing, self.body,
                 self.trailers, self.whole)
@@ -221,7 +221,7 @@ class Events:
             api.subscribe(f"{self._receiver.url}/ok/{tenant}", ["*"])
 
     def new(self, tenant="acme"):
-        """What was stored since the last call, oldest first: at once, without waiting for more."""
+        """The events stored since the last call, oldest first. Does not wait for more."""
         answer = self._api[tenant].get("/events?limit=500")
         if answer.status != 200:
             raise RuntimeError(f"no events: {answer}")
@@ -230,7 +230,7 @@ class Events:
         return [Event(row, self._bytes(tenant, row["id"])) for row in rows]
 
     def rows(self, tenant="acme", query=""):
-        """All that GET /events shows, newest first."""
+        """Everything that GET /events shows, newest first."""
         rows, path = [], "/events?limit=500" + query
         while path:
             answer = self._api[tenant].get(path)
@@ -240,7 +240,7 @@ class Events:
         return rows
 
     def skip(self, tenant="acme"):
-        """Take all that was stored as seen."""
+        """Mark everything stored so far as seen."""
         self._seen.update(row["id"] for row in self.rows(tenant))
 
     def _bytes(self, tenant, event_id):

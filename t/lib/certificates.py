@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Certificates for tests, by the openssl program: an authority, and servers good and bad."""
+"""Certificates for tests, made by the openssl program: an authority, valid and invalid servers."""
 
 import os
 import shutil
@@ -49,7 +49,8 @@ class Authority:
         return base + ".pem", base + ".key"
 
     def context(self, names="DNS:localhost,IP:127.0.0.1", days=10, client_ca=None):
-        """An ssl.SSLContext of a server; `client_ca`: the file of who may connect."""
+        """Return a server's ssl.SSLContext; `client_ca`: certificate of the authority of clients.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.issue(names, days))
         if client_ca:

@@ -16,15 +16,15 @@ MEMCHECK = bool(os.environ.get("RH_MEMCHECK"))
 SANITIZED = bool(os.environ.get("RH_LIBASAN")) or RACES or MEMCHECK
 
 SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "memcheck.supp")
-# Below a ServerRoot, httpd's user may write there.
+# httpd's user may write to this directory below a ServerRoot.
 FOLDER = "reports"
 
 
 def command(root):
-    """What comes before httpd on its command line."""
+    """The words before httpd on its command line."""
     if not MEMCHECK:
         return []
-    # Quiet: the file of a process is empty unless there is something to report.
+    # Quiet, so that the file of a process stays empty unless there is a report.
     return [shutil.which("valgrind") or "valgrind", "--quiet", "--leak-check=full",
             "--show-leak-kinds=definite", "--num-callers=40", "--keep-debuginfo=yes",
             "--fair-sched=try", "--gen-suppressions=all", "--suppressions=" + SUPPRESSIONS,
@@ -32,7 +32,7 @@ def command(root):
 
 
 def environment(root):
-    """What httpd finds in its environment."""
+    """Variables for httpd's environment."""
     if RACES:
         return {"LD_PRELOAD": os.environ["RH_LIBTSAN"],
                 "TSAN_OPTIONS": "history_size=4:second_deadlock_stack=1:exitcode=0:log_path=" +
@@ -61,8 +61,8 @@ def concerns_module(report):
 
 
 def reports(root):
-    """Lines that the processes which ended by themselves left; the sanitizers of memory write
-    to the error log instead."""
+    """Lines that processes which ended by themselves have left. The memory sanitizers write to the
+    error log instead."""
     said = []
     for path in sorted(glob.glob(os.path.join(root, FOLDER, "*"))):
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A client of the API and of what is proxied."""
+"""A client of the API and of the proxied backend."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ import urllib.parse
 
 
 class Answer:
-    """What came back. `json` is the parsed body, None when it is not JSON."""
+    """A response. `json` is the parsed body, None if it is not JSON."""
 
     def __init__(self, response, body):
         self.status = response.status
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def next(self):
-        """The target of Link: <...>; rel="next", None at the end of a list."""
+        """The target of Link: <...>; rel="next"; None at the end of a list."""
         for link in self.headers.get_all("Link") or []:
             for part in link.split(","):
                 if 'rel="next"' in part:
@@ -42,7 +42,7 @@ class Answer:
 
 
 def request(method, url, body=None, headers=None, timeout=60):
-    """One request on a connection of its own; `body`: bytes, text, or anything JSON."""
+    """Make one request on a connection of its own. `body`: bytes, text, or any JSON value."""
     parts = urllib.parse.urlsplit(url)
     headers = dict(headers or {})
     if body is not None and not isinstance(body, (bytes, str)):
@@ -75,8 +75,8 @@ class Api:
             self.headers["X-Role"] = role
 
     def queued(self, answer, timeout=120):
-        """How many deliveries the job of a 202 has queued, once it has ended. Most have ended when
-        they are answered."""
+        """Return how many deliveries the job of a 202 has queued, after it has ended. Most jobs
+        have ended before the response."""
         job, end = answer.json.get("job", answer.json), time.monotonic() + timeout
         while job["state"] == "running" and time.monotonic() < end:
             time.sleep(0.05)
@@ -84,7 +84,8 @@ class Api:
         return job["done"]
 
     def call(self, method, path, body=None, headers=None, timeout=60):
-        """`path` is below the base, or begins with the base's own path (a Location, a Link)."""
+        """`path` is relative to the base, or begins with the base's own path (a Location, a Link).
+        """
         base = urllib.parse.urlsplit(self.base)
         if path.startswith("http://"):
             url = path
@@ -114,7 +115,7 @@ class Api:
         return self.call("DELETE", path, None, headers)
 
     def subscribe(self, target_url, events=("*",), **fields):
-        """Create a subscription; its JSON. Raises when it is not created."""
+        """Create a subscription and return its JSON. Raises if it is not created."""
         answer = self.post("/subscriptions",
                            {"target_url": target_url, "events": list(events), **fields})
         if answer.status != 201:

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""resthooksctl as a person runs it."""
+"""Runs resthooksctl as a user would."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from tap import at_end
 
 
 def find_ctl():
-    """The program under test: $RH_CTL, else the one that was built with the module."""
+    """The program under test: $RH_CTL, else the one built with the module."""
     return os.environ.get("RH_CTL") or os.path.join(
         os.path.dirname(os.path.dirname(find_module())), "resthooksctl")
 
 
 def environment(**more):
-    """Without anything that the user has set for himself. Leaks count when it is sanitized."""
+    """The environment without the user's own settings. In a sanitized build, leaks are errors."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith("RESTHOOKSCTL_")}
     return {**kept, "LC_ALL": "C.UTF-8", "ASAN_OPTIONS": "detect_leaks=1",
@@ -25,7 +25,8 @@ def environment(**more):
 
 
 class Done:
-    """What a run left: exit status, output, complaints, and the output as JSON (None: it isn't)."""
+    """The result of a run: exit status, output, errors, and the output as JSON (None: it is not).
+    """
 
     def __init__(self, done):
         self.status = done.returncode
@@ -41,7 +42,8 @@ class Done:
 
 
 class Ctl:
-    """Runs the program with some options behind each command, and variables around it."""
+    """Runs the program with some options after each command, and with variables in its environment.
+    """
 
     def __init__(self, *options, **variables):
         self.options = options
@@ -77,7 +79,7 @@ class Listen:
             self.requests.append(json.loads(line))
 
     def wait(self, timeout=60):
-        """Until it ends by itself: its exit status."""
+        """Wait until it ends by itself; return its exit status."""
         status = self.process.wait(timeout)
         self._reader.join(10)
         return status

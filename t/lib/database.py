@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Private PostgreSQL clusters, and one fresh database for each virtual host of a test."""
+"""Private PostgreSQL clusters, and a new database for each virtual host of a test."""
 
 import atexit
 import glob
@@ -13,7 +13,7 @@ import uuid
 
 
 def pg_tool(name):
-    """Path of a program of the newest PostgreSQL server there is; None: there is none."""
+    """Path of a program of the newest PostgreSQL server; None: none is installed."""
     folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
     for folder in reversed(folders):
         if os.access(os.path.join(folder, name), os.X_OK):
@@ -22,7 +22,7 @@ def pg_tool(name):
 
 
 def unprivileged(*names):
-    """Arguments for subprocess to run as the first of these users, when this is root."""
+    """Arguments for subprocess to run as the first of these users, if this process is root."""
     if os.geteuid() != 0:
         return {}
     for name in names + ("nobody",):
@@ -35,12 +35,13 @@ def unprivileged(*names):
 
 
 class Cluster:
-    """A PostgreSQL of its own in a temporary folder, reached by a Unix socket there only."""
+    """A private PostgreSQL server in a temporary directory, reachable only by its Unix socket."""
 
     _environment = {}
 
     def __init__(self, options="", environment=None):
-        """`options` are lines of postgresql.conf, `environment` more variables of the server."""
+        """`options` are lines of postgresql.conf, `environment` further variables for the server.
+        """
         self._environment = environment or {}
         if not pg_tool("initdb"):
             raise RuntimeError("no PostgreSQL server: apt-get install postgresql")
@@ -62,7 +63,8 @@ class Cluster:
         self.start()
 
     def tool(self, tool, *args):
-        """What a program of PostgreSQL prints, run as the cluster's user. Raises when it fails."""
+        """Return the output of a PostgreSQL program, run as the cluster's user. Raises if it fails.
+        """
         done = subprocess.run([pg_tool(tool), *args], stdin=subprocess.DEVNULL, cwd="/",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False, **self._user)
@@ -71,7 +73,7 @@ class Cluster:
         return done.stdout
 
     def start(self):
-        # pg_ctl hands its output to the server: a pipe would stay open as long as that runs.
+        # The server inherits pg_ctl's output, so a pipe would stay open as long as it runs.
         done = subprocess.run([pg_tool("pg_ctl"), "-D", self.data, "-l", self._log, "-w", "-t",
                                "60", "start"], stdin=subprocess.DEVNULL, cwd="/",
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
@@ -82,7 +84,7 @@ class Cluster:
         self.running = True
 
     def stop(self, mode="fast"):
-        """`immediate` is a crash."""
+        """Stop the server; `immediate` is like a crash."""
         self.tool("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
         self.running = False
 
@@ -113,7 +115,7 @@ def shared_conninfo():
 
 
 class Pgsql:
-    """One fresh database of a cluster."""
+    """A new database in a cluster."""
     driver = "pgsql"
 
     def __init__(self, cluster=None):
@@ -133,7 +135,7 @@ class Pgsql:
         return done.stdout
 
     def sql(self, script):
-        """Run SQL; the rows of its selects as lists of strings. NULL is ''."""
+        """Run SQL; return the rows of its selects as lists of strings. NULL is ''."""
         out = self._psql(self.name, script)
         out = out[:-1] if out.endswith("\n") else out
         return [row.split("\x1f") for row in out.split("\x1e")] if out else []
@@ -145,7 +147,7 @@ class Pgsql:
 
 
 class Sqlite:
-    """One database file, in a folder that httpd's user may write to."""
+    """A database file, in a directory that httpd's user may write to."""
     driver = "sqlite3"
     cluster = None
 
@@ -165,14 +167,14 @@ class Sqlite:
 
 
 def main():
-    """Run a cluster for a shell script: its conninfo goes to the file that is named, then it
-    stays until this process is ended or its parent is gone."""
+    """Run a cluster for a shell script: write its conninfo to the named file, and wait until this
+    process is ended or its parent is gone."""
     import signal
     import sys
     import time
 
     parent = os.getppid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the script ends it, after httpd
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # After Ctrl-C the script ends it, after httpd.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     cluster = Cluster()

@@ -25,7 +25,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 MPM = os.environ.get("RH_MPM", "event")
 DB = os.environ.get("RH_DB", "sqlite3")
 
-# Loaded when they exist as files: some are built in.
+# Loaded if they exist as files; some may be built in.
 MODULES = """authn_core authz_core authn_file authz_user authz_host auth_basic alias headers env
     setenvif mime dbd proxy proxy_http deflate status unixd log_config logio watchdog version
     filter""".split()
@@ -43,9 +43,9 @@ TARGETS = """    RestHooksTargets http
 
 
 def free_port():
-    """A port that nobody listens on. It is none of those that the system gives to connections, so it
-    can be bound again after a kill, whatever other tests do meanwhile."""
-    dice = random.SystemRandom()    # random's may be seeded
+    """Return a port that is not in use. The system does not give such ports to connections, so it
+    can be bound again after a kill, whatever other tests do."""
+    dice = random.SystemRandom()    # random's generator may be seeded
     for _ in range(1000):
         port = dice.randrange(16384, 32768)
         with socket.socket() as sock:
@@ -172,11 +172,11 @@ class Httpd:
         return self.vhosts[0].database
 
     def api(self, tenant="acme", role=None, **headers):
-        """A client of the first virtual host's API."""
+        """Return a client of the first virtual host's API."""
         return self.vhosts[0].api(tenant, role, **headers)
 
     def request(self, method, path, body=None, headers=None, timeout=60):
-        """One request to the first virtual host."""
+        """Make one request to the first virtual host."""
         return request(method, self.url + path, body, headers, timeout)
 
     # Configuration.
@@ -239,15 +239,15 @@ class Httpd:
         return {**os.environ, "LC_ALL": "C", **checkers.environment(self.root)}
 
     def check_config(self):
-        """`httpd -t`: (accepted, what it said)."""
+        """Run `httpd -t`: (accepted, output)."""
         done = subprocess.run(self.command("-t"), capture_output=True, text=True, check=False,
                               env=self.environment(), stdin=subprocess.DEVNULL, timeout=60)
         return done.returncode == 0, done.stdout + done.stderr
 
-    # Life.
+    # Starting and stopping.
 
     def start(self, wait=True):
-        """Start; raises when it doesn't come up (wait=False: does not wait)."""
+        """Start httpd; raises if it does not come up (wait=False: do not wait)."""
         with open(self.path("logs", "stdout"), "ab") as out:
             self.process = subprocess.Popen(self.command("-DFOREGROUND"), stdout=out, stderr=out,
                                             stdin=subprocess.DEVNULL, env=self.environment(),
@@ -274,11 +274,11 @@ class Httpd:
             return file.read()
 
     def wait_end(self, timeout=60):
-        """Its exit status, once it has ended by itself."""
+        """Wait until it ends by itself; return its exit status."""
         return self.process.wait(timeout)
 
     def connections(self):
-        """How many connections clients have here that httpd has not closed."""
+        """Count the clients' connections that httpd has not closed."""
         ports = {vhost.port for vhost in self.vhosts}
         with open("/proc/net/tcp", encoding="ascii") as file:
             rows = [line.split() for line in file.readlines()[1:]]
@@ -316,7 +316,7 @@ class Httpd:
         return self.wait_log("resuming normal operations", timeout, before + 1)
 
     def kill(self):
-        """kill -9 of the parent and every child."""
+        """Kill the parent and every child with SIGKILL."""
         for group in self._groups:
             try:
                 os.killpg(group, signal.SIGKILL)
@@ -324,7 +324,7 @@ class Httpd:
                 pass
         if self.process is not None:
             self.process.wait(60)
-        # What is killed still has its locks for a moment.
+        # A killed process keeps its locks for a moment.
         end = time.monotonic() + 60
         while self.processes() and time.monotonic() < end:
             time.sleep(0.01)
@@ -361,7 +361,7 @@ class Httpd:
             return ""
 
     def wait_log(self, pattern, timeout=60, count=1):
-        """Wait for lines that match; False when they don't come."""
+        """Wait for lines that match. False: they did not appear."""
         end = time.monotonic() + timeout
         while True:
             found = sum(1 for line in self.log().splitlines() if re.search(pattern, line))
@@ -370,11 +370,11 @@ class Httpd:
             time.sleep(0.05)
 
     def expect(self, *patterns):
-        """Lines of level warn or above that this test provokes."""
+        """Lines of level warn or above that this test expects."""
         self.expected += patterns
 
     def unexpected(self):
-        """Lines of level warn or above that nobody expected, crashes, sanitizers' reports."""
+        """Unexpected lines of level warn or above, crashes, and reports of sanitizers."""
         bad = checkers.reports(self.root)
         for line in (self.log() + self._stdout()).splitlines():
             level = re.search(r"\[\w*:(warn|error|crit|alert|emerg)\]", line)
@@ -384,7 +384,7 @@ class Httpd:
         return bad
 
     def finish(self):
-        """Stop, and assert that the log is clean and nothing is left running."""
+        """Stop, and assert that the log has no unexpected line and no process is left."""
         if self._finished:
             return
         self._finished = True

@@ -32,7 +32,7 @@ CODE = ("modules/**/*.[ch]", "tools/*.[ch]", "mod_resthooks.[ch]", "modules/**/*
         "conf/*.sql", "conf/resthooks.conf", "htdocs/**/*.js", "htdocs/*.html")
 TEXTS = ("README", "CHANGES", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "tools/*.1",
          "debian/README.Debian", "conf/openapi.json")
-# These quote what is not to be written.
+# These files quote words that must not be used.
 EXEMPT = ("docs/glossary.md",)
 
 
@@ -42,7 +42,8 @@ def expand(patterns):
 
 
 def words_of(path, text):
-    """(line number, finding) of words that are not used. In code, of comments and literals."""
+    """Find (line number, finding) of words that must not be used; in code, only in comments and
+    literals."""
     code = path.endswith((".c", ".h"))
     for number, line in enumerate(text.split("\n"), 1):
         if code:
@@ -54,7 +55,7 @@ def words_of(path, text):
 
 
 def names_in(text):
-    """Identifiers outside comments and literals."""
+    """Identifiers outside of comments and literals."""
     bare = re.sub(r"/\*.*?\*/|//[^\n]*|\"(\\.|[^\"\\])*\"", " ", text, flags=re.S)
     return set(re.findall(r"\b[A-Za-z_]\w*\b", bare))
 
@@ -65,7 +66,7 @@ def comments_of(text):
 
 
 def references_of(text, files, names):
-    """References in comments to files and functions that are not there."""
+    """Find references in comments to files and functions that do not exist."""
     for number, comment in comments_of(text):
         for found in re.finditer(r"\brh_\w+\.[ch]\b(?!\w)|\bctl_\w+\.[ch]\b", comment):
             line = number + comment.count("\n", 0, found.start())
@@ -79,7 +80,7 @@ def references_of(text, files, names):
 
 
 def params_of(text):
-    """@param names in front of a declaration that does not have them."""
+    """Find @param names before a declaration that does not have such a parameter."""
     for found in re.finditer(r"(/\*\*(?:[^*]|\*(?!/))*\*/)\s*([^;{]*)[;{]", text):
         named = re.findall(r"@param\s+(\w+)", found.group(1))
         known = set(re.findall(r"\b\w+\b", found.group(2)))

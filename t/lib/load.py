@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Steady load with a ledger: what was acknowledged, what arrived, and whether the two agree."""
+"""Steady load with a ledger of what was acknowledged and what arrived."""
 
 import http.client
 import json
@@ -107,7 +107,7 @@ class Load:
 
 
 class Ledger:
-    """What a receiver's path got of a load."""
+    """What arrived at a receiver's path from a load."""
 
     def __init__(self, receiver, path, loads):
         self.posts = []
@@ -121,28 +121,28 @@ class Ledger:
 
     @property
     def missing(self):
-        """Acknowledged, and never arrived."""
+        """Acknowledged, but never arrived."""
         return sorted(self.acknowledged - set(self.got))
 
     @property
     def invented(self):
-        """Arrived, and never sent."""
+        """Arrived, but never sent."""
         return sorted(set(self.got) - self.sent)
 
     @property
     def twice(self):
-        """What arrived more than once."""
+        """Arrived more than once."""
         return sorted(pair for pair, count in self.got.items() if count > 1)
 
     @property
     def events_twice(self):
-        """How many POSTs repeat an event id."""
+        """Number of POSTs that repeat an event id."""
         ids = Counter(r.headers.get("webhook-id") for _, _, r in self.posts)
         return sum(ids.values()) - len(ids)
 
     @property
     def disorder(self):
-        """Where the first arrival of a number came after that of a larger one of its key."""
+        """Numbers whose first arrival came after that of a larger one with the same key."""
         largest, seen, found = defaultdict(int), set(), []
         for key, number, _ in self.posts:
             if (key, number) in seen:
@@ -155,7 +155,7 @@ class Ledger:
 
 
 def settle(receiver, path, loads, timeout=180):
-    """Wait until all that was acknowledged has arrived; the ledger."""
+    """Wait until everything acknowledged has arrived; return the ledger."""
     end = time.monotonic() + timeout
     while True:
         ledger = Ledger(receiver, path, loads)

@@ -108,7 +108,7 @@ class Metrics:
                 raise ValueError(f"{name}: no sum")
 
     def get(self, name, **labels):
-        """A sample's value; None: it is not there."""
+        """A sample's value; None: there is no such sample."""
         return self.samples.get((name, frozenset(labels.items())))
 
     def sum(self, name, **labels):

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A private PgBouncer in front of a cluster, with its default configuration but for the mode."""
+"""A private PgBouncer in front of a cluster, with its default configuration except for the mode."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ def find_pgbouncer():
 
 
 class PgBouncer:
-    """mode is "session" or "transaction"; `settings` are more lines of its configuration."""
+    """mode is "session" or "transaction"; `settings` are further lines of its configuration."""
 
     def __init__(self, cluster, mode, settings=""):
         self.root = tempfile.mkdtemp(prefix="rhpb-", dir="/tmp")

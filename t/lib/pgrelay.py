@@ -76,7 +76,7 @@ class _Connection:
             return
 
     def answer(self, fault):
-        """In the server's place."""
+        """Respond in the server's place."""
         if fault.code:
             ready = b"Z\0\0\0\5" + (b"I" if self.status == b"I" else b"E")
             self.client.sendall(fault.error() + (b"" if fault.fatal else ready))
@@ -103,7 +103,7 @@ class _Connection:
         return None
 
     def forward(self):
-        """The client's messages; those up to a Sync go together, or not at all."""
+        """Read the client's messages; those up to a Sync are passed on together, or not at all."""
         batch, fault = b"", None
         while True:
             kind, data = self.message(self.client)
@@ -162,7 +162,7 @@ class PgRelay:
         self.port = self._listener.port
 
     def breaks(self, *args, **named):
-        """Begin with a fault; Fault's arguments. @return it"""
+        """Add a fault, with Fault's arguments, and return it."""
         fault = Fault(*args, **named)
         with self._lock:
             self.faults.append(fault)

@@ -64,7 +64,7 @@ def write(path, text, mode=0o755):
 
 
 def start(arguments, port, log):
-    """A server of ours, until the test ends; waits until it listens."""
+    """Start a server that runs until the test ends; wait until it listens."""
     # pylint: disable=consider-using-with
     with open(log, "wb") as file:
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
@@ -90,7 +90,7 @@ def start(arguments, port, log):
 
 
 def start_php_fpm(folder):
-    """Its port."""
+    """Start it; return its port."""
     programs = sorted(glob.glob("/usr/sbin/php-fpm*"))
     if not programs:
         skip_all("php-fpm is not installed")
@@ -104,7 +104,7 @@ def start_php_fpm(folder):
 
 
 def start_uwsgi(folder):
-    """Its port."""
+    """Start it; return its port."""
     if not os.path.exists("/usr/bin/uwsgi"):
         skip_all("uwsgi is not installed")
     port = free_port()
@@ -116,7 +116,7 @@ def start_uwsgi(folder):
 
 
 class Scgi:
-    """Answers as the programs do."""
+    """An SCGI server that responds like the programs."""
 
     def __init__(self):
         scope = {}

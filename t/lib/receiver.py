@@ -49,7 +49,7 @@ class Headers(dict):
 
 
 class Received:
-    """One request that arrived whole."""
+    """One complete request."""
 
     def __init__(self, method, target, raw_headers, body, connection):
         self.method = method
@@ -61,7 +61,7 @@ class Received:
         self.body = body
         self.connection = connection
         self.time = time.time()
-        self.answered = None  # when the response was written; None: it was not, or not yet
+        self.answered = None  # when the response was written; None: not yet, or never
 
     def __repr__(self):
         return f"<{self.method} {self.target} {self.body[:200]!r}>"
@@ -90,24 +90,24 @@ class Receiver:
         self.url = f"{scheme}://{'[' + host + ']' if ':' in host else host}:{self.port}"
         at_end(self.stop)
 
-    # What a test asks.
+    # What a test can ask.
 
     def on(self, path, script):
         """Answer a path by script(received, number) -> (status, headers, body), number from 1."""
         self.scripts[path] = script
 
     def received(self, path=None):
-        """What arrived so far, in order; of one path, query not counted."""
+        """Return the requests so far, in order; optionally of one path, ignoring the query."""
         with self._changed:
             return list(self._rows(path))
 
     def count(self, path=None):
-        """How many arrived so far."""
+        """Return the number of requests so far."""
         with self._changed:
             return len(self._rows(path))
 
     def wait_for(self, count, path=None, timeout=60):
-        """Wait until so many have arrived; what has, be it fewer."""
+        """Wait for a number of requests; return what has arrived, even if it is fewer."""
         end = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -117,7 +117,7 @@ class Receiver:
                 self._changed.wait(left)
 
     def quiet(self, seconds, path=None):
-        """Wait; True if nothing more has arrived meanwhile."""
+        """Wait; true if nothing more has arrived in that time."""
         before = self.count(path)
         time.sleep(seconds)
         return self.count(path) == before
@@ -133,7 +133,8 @@ class Receiver:
             self._thread.join(10)
 
     def _rows(self, path):
-        """The list of a path, or of all; under the lock. Looking up does not make a path known."""
+        """Return the list of a path, or of all; called with the lock held. Does not register the
+        path."""
         return self._ledger if path is None else self._by_path.get(path, [])
 
     # The server.

@@ -19,12 +19,12 @@ class Relay:
         self.port = self._listener.port
 
     def cut(self):
-        """Break all connections and accept none."""
+        """Break all connections and refuse new ones."""
         self._refusing = True
         self._close_all()
 
     def hold(self):
-        """Let nothing pass; connections stay."""
+        """Pass nothing on; connections stay open."""
         self._flows.clear()
 
     def mend(self):

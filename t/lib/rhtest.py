@@ -53,7 +53,7 @@ class Backend(HrApi):
 
 
 def wait_until(condition, timeout=60, step=0.05):
-    """Wait until condition() is true; its last value."""
+    """Wait until condition() is true; return its last value."""
     end = time.monotonic() + timeout
     while True:
         value = condition()

@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The table of settings (modules/server/config/rh_settings.h), for tests of what is written."""
+"""Reads the table of settings (modules/server/config/rh_settings.h) for tests of the documentation.
+"""
 
 import os
 import re
@@ -33,7 +34,7 @@ def table():
 
 
 def members(struct):
-    """Names of the members of a struct of rh_config.h."""
+    """Names of the members of a struct in rh_config.h."""
     text = re.search(r"typedef struct %s \{(.*?)\n\} %s;" % (struct, struct), read("rh_config.h"),
                      re.S)[1]
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)

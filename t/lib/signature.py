@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Standard Webhooks 1.0, "Signature scheme": what a receiver does."""
+"""Verifies signatures like a receiver: Standard Webhooks 1.0, "Signature scheme"."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ def sign(secret, message_id, timestamp, body):
 
 
 def verify(secret, headers, body, tolerance=300):
-    """True if one of the signatures is the secret's and the timestamp is of now."""
+    """True if one of the signatures fits the secret and the timestamp is recent."""
     timestamp = headers.get("webhook-timestamp", "")
     if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > tolerance:
         return False

@@ -49,18 +49,19 @@ def skip(name, reason):
 
 
 def skip_all(reason):
-    """End a test file in which nothing can be tested here."""
+    """End a test file that cannot test anything here."""
     print(f"1..0 # SKIP {reason}", flush=True)
     os._exit(0)
 
 
 def at_end(function):
-    """Call a function, with no arguments, before the plan is printed; last come, first called."""
+    """Register a function without arguments to be called before the plan is printed, in reverse
+    order."""
     _at_end.append(function)
 
 
 def done_testing():
-    """The last line of a test file: what was started ends, the plan is printed."""
+    """End a test file: call the registered functions and print the plan."""
     while _at_end:
         _at_end.pop()()
     print(f"1..{_count}", flush=True)
@@ -72,7 +73,7 @@ def _terminate(number, frame):
 
 
 def watch(seconds):
-    """A test that hangs shows where, and ends."""
+    """Make a test that hangs show where it does, and end."""
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGALRM, _alarm)
     signal.alarm(int(seconds))
