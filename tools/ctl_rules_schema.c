@@ -251,7 +251,7 @@ static struct json_object *make_object(ctl_rules_t *rules, struct json_object *s
     return made;
 }
 
-/** Make a placeholder value of a type for which there is no example. */
+/** Make a placeholder value of a type without an example. */
 static struct json_object *make_placeholder(const char *type)
 {
     return strcmp(type, "integer") == 0 || strcmp(type, "number") == 0 ? json_object_new_int(1)
