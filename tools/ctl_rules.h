@@ -95,7 +95,7 @@ struct json_object *ctl_rules_get(ctl_rules_t *rules, struct json_object *object
 struct json_object *ctl_rules_resolve(ctl_rules_t *rules, struct json_object *node);
 /**
  * Find the item in the JSON of an operation's successful response.
- * @return false: it has none, or only a message
+ * @return false: the body is not JSON, or only a message
  */
 bool ctl_rules_response(ctl_rules_t *rules, struct json_object *operation, ctl_rules_item_t *item);
 /** Find the item in the JSON of an operation's request. @return likewise */
