@@ -4,11 +4,13 @@
 tables of the database agree with them."""
 
 import os
+import subprocess
 import sys
 from collections import namedtuple
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
+from ctl import find_ctl  # noqa: E402
 
 if (MPM, DB) != ("event", "sqlite3") or SANITIZED:
     skip_all("what is written is the same everywhere")
@@ -114,11 +116,14 @@ is_(re.findall(r'^  \["(\w+)", "', read("htdocs", "formats.js"), re.M), formats,
     "the page has a name for each")
 is_(re.findall(r"`(\w+)`", re.search(r"^\| `format` \| [^|]*\|([^|]*):", read("docs", "api.md"),
                                     re.M)[1]), formats, "docs/api.md lists them")
-for path, pattern in ((("tools", "resthooksctl.bash"), r"--format\) choices='([^']*)'"),
-                      (("tools", "ctl_options.c"), r'"FORMAT", false, "([^"]*)"'),
-                      (("tools", "resthooksctl.1"), r"^What is sent: (.*)\.$")):
-    words = re.search(pattern, read(*path), re.M)[1].replace("(default)", "").replace(" or ", " ")
-    is_(words.replace(",", "").split(), formats, f"{path[-1]} offers them")
+
+# resthooksctl takes them from the table.
+program = find_ctl()
+usage = subprocess.run([program, "subscriptions", "create", "--help"], capture_output=True, text=True,
+                       check=False).stdout
+is_(re.search(r"^ *--format FORMAT +(.*)$", usage, re.M)[1],
+    ", ".join(formats).replace(formats[0], formats[0] + " (default)", 1),
+    "resthooksctl's help lists them, the default first")
 
 # The database.
 for database, prefix in (("pgsql", r"resthooks\."), ("sqlite", r"(?:resthooks_)?")):

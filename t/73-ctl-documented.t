@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
-from ctl import Ctl  # noqa: E402
+from ctl import Ctl, find_ctl  # noqa: E402
 
 import shutil
 import subprocess
@@ -16,6 +16,8 @@ import subprocess
 PAGE = os.path.join(SOURCE, "tools", "resthooksctl.1")
 COMPLETION = os.path.join(SOURCE, "tools", "resthooksctl.bash")
 LIBRARY = "/usr/share/bash-completion/bash_completion"
+# The completion asks the program for the formats.
+FOUND = {**os.environ, "PATH": os.path.dirname(find_ctl()) + os.pathsep + os.environ["PATH"]}
 ctl = Ctl()
 
 # --help.
@@ -95,7 +97,7 @@ def complete(line, library):
         printf '%s\n' "${COMPREPLY[@]}"
     """
     done = subprocess.run(["bash", "-c", script, "bash", library, COMPLETION, line],
-                          capture_output=True, text=True, check=False, timeout=60, cwd=SOURCE)
+                          capture_output=True, text=True, check=False, timeout=60, cwd=SOURCE, env=FOUND)
     if done.stderr:
         diag(done.stderr)
     return set(done.stdout.split())

@@ -2,6 +2,7 @@
 /* The options, how a command line is read, and the text of --help. */
 #include "ctl.h"
 
+#include "rh_format.h"
 #include "rh_signature.h"
 #include "rh_time.h"
 #include "rh_uuid.h"
@@ -10,9 +11,9 @@
 
 typedef struct option_t {
     const char *name;
-    const char *value; /**< name of the value in the synopsis; NULL: the option has no value */
-    bool repeated;     /**< may be given several times */
-    const char *summary;
+    const char *value;   /**< name of the value in the synopsis; NULL: the option has no value */
+    bool repeated;       /**< may be given several times */
+    const char *summary; /**< NULL: names of the formats */
 } option_t;
 
 static const option_t options[CTL_OPTIONS] = {
@@ -37,7 +38,7 @@ static const option_t options[CTL_OPTIONS] = {
     [CTL_TO] = {"to", "TIME", false, "until, likewise"},
     [CTL_DRY_RUN] = {"dry-run", NULL, false, "only print how many would be sent"},
     [CTL_DESCRIPTION] = {"description", "TEXT", false, "what it is for"},
-    [CTL_FORMAT] = {"format", "FORMAT", false, "array (default), envelope, cloudevents, skinny"},
+    [CTL_FORMAT] = {"format", "FORMAT", false, NULL},
     [CTL_ORDERED] = {"ordered", NULL, false, "events of one key one after the other"},
     [CTL_OVERLAP] = {"overlap", "TIME", false, "how long the old secret still signs (24h)"},
     [CTL_SECRET] = {"secret", "SECRET", true, "whsec_…; verify, listen: repeat to accept any"},
@@ -232,6 +233,14 @@ int ctl_read_arguments(ctl_t *ctl, int argc, const char *const *argv)
 
 /* ---- help ---- */
 
+/** Return "array (default), envelope, …". */
+static const char *list_formats(apr_pool_t *pool)
+{
+    const char *first = rh_format_name((rh_format_t)0);
+
+    return apr_pstrcat(pool, first, " (default)", rh_format_names(pool) + strlen(first), NULL);
+}
+
 static void print_options(ctl_t *ctl, apr_uint64_t which)
 {
     for (int i = 0; i < CTL_OPTIONS; i++) {
@@ -241,7 +250,7 @@ static void print_options(ctl_t *ctl, apr_uint64_t which)
             printf("  %-25s %s\n",
                    apr_pstrcat(ctl->pool, "--", options[i].name, value ? " " : "",
                                value ? value : "", NULL),
-                   options[i].summary);
+                   options[i].summary ? options[i].summary : list_formats(ctl->pool));
         }
     }
 }

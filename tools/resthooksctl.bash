@@ -65,7 +65,10 @@ _resthooksctl() {
         --cacert) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         --save) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
         --state) choices='pending delivered failed cancelled any' ;;
-        --format) choices='array envelope cloudevents skinny' ;;
+        --format)
+            choices=$("${COMP_WORDS[0]}" subscriptions create --help 2>/dev/null |
+                sed -n 's/^ *--format FORMAT *//p' | sed 's/ (default)//; s/,//g')
+            ;;
         --active) choices='true false' ;;
         --db) choices='pgsql: sqlite3:' ;;
         esac

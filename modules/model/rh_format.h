@@ -4,7 +4,7 @@
  * @brief The formats of a POST's body, one row per format.
  *
  * To add a format: a row here, its writer in rh_format.c, conf/openapi.json (Format), docs/api.md
- * and docs/receivers.md, its name for people in htdocs/formats.js. The database stores the name.
+ * and docs/receivers.md, its title in htdocs/formats.js. The database stores the name.
  */
 #ifndef RH_FORMAT_H
 #define RH_FORMAT_H
