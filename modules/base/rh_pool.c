@@ -3,6 +3,12 @@
 
 #include <apr_allocator.h>
 #include <apr_thread_mutex.h>
+#include <pthread.h>
+
+/** What the allocator of passing pools keeps for the next ones, bytes. */
+#define PASSING_KEEP (8 * 1024 * 1024)
+
+static apr_allocator_t *passing; /**< made once, never destroyed; NULL: it could not be made */
 
 apr_status_t rh_root_pool_make(apr_pool_t **pool, apr_size_t keep, bool shared)
 {
@@ -30,4 +36,29 @@ apr_status_t rh_root_pool_make(apr_pool_t **pool, apr_size_t keep, bool shared)
         apr_allocator_mutex_set(allocator, mutex);
     }
     return APR_SUCCESS;
+}
+
+static void make_passing(void)
+{
+    apr_thread_mutex_t *mutex;
+    apr_allocator_t *made;
+    apr_pool_t *pool;
+
+    if (apr_allocator_create(&made) != APR_SUCCESS) {
+        return;
+    }
+    apr_allocator_max_free_set(made, PASSING_KEEP);
+    if (apr_pool_create_unmanaged_ex(&pool, NULL, made) == APR_SUCCESS &&
+        apr_thread_mutex_create(&mutex, APR_THREAD_MUTEX_DEFAULT, pool) == APR_SUCCESS) {
+        apr_allocator_mutex_set(made, mutex);
+        passing = made;
+    }
+}
+
+apr_status_t rh_passing_pool_make(apr_pool_t **pool)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_passing);
+    return passing ? apr_pool_create_unmanaged_ex(pool, NULL, passing) : APR_ENOMEM;
 }

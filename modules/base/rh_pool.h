@@ -19,4 +19,13 @@
  */
 apr_status_t rh_root_pool_make(apr_pool_t **pool, apr_size_t keep, bool shared);
 
+/**
+ * Make a pool without a parent for one thing that passes from thread to thread and is gone soon.
+ *
+ * Its memory comes from an allocator that all such pools of the process share, under a mutex, and
+ * that keeps some megabytes. An allocator of its own would have the system map and unmap the memory
+ * of each such thing, which interrupts all threads of the process and makes each page fault anew.
+ */
+apr_status_t rh_passing_pool_make(apr_pool_t **pool);
+
 #endif

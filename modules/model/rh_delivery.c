@@ -5,9 +5,6 @@
 #include "rh_pool.h"
 #include "rh_time.h"
 
-/** Freed memory that a job's allocator keeps for reuse. */
-#define JOB_KEPT_BYTES (64 * 1024)
-
 static const char *const state_names[] = {RH_DELIVERY_STATES(RH_ROW_NAME)};
 
 #define KIND_NAME(id, name, counter) name,
@@ -38,7 +35,7 @@ rh_job_t *rh_job_make(void)
     apr_pool_t *pool;
     rh_job_t *job;
 
-    if (rh_root_pool_make(&pool, JOB_KEPT_BYTES, false) != APR_SUCCESS) {
+    if (rh_passing_pool_make(&pool) != APR_SUCCESS) {
         return NULL;
     }
     job = apr_pcalloc(pool, sizeof(*job));

@@ -96,7 +96,7 @@ typedef struct rh_delivery_t {
  * more. The current holder of the job destroys it, and with it its pool, by rh_job_destroy.
  */
 typedef struct rh_job_t {
-    apr_pool_t *pool; /**< the job's own, with an allocator of its own */
+    apr_pool_t *pool; /**< the job's own: rh_passing_pool_make */
     const char *tenant;
     const char *delivery_id;
     const char *subscription_id;
