@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_text.h"
 
+#include <apr_strings.h>
+
 #include <strings.h>
 
 #define FIRST_BYTES 256
@@ -241,6 +243,9 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
             }
         }
         end = at + len;
+    }
+    if (len > 0 && rh_utf8_valid(data, len) && !memchr(data, '\0', len)) {
+        return apr_pstrmemdup(pool, data, len); /* usually */
     }
     clean = apr_palloc(pool, clean_length(at, end) + 1);
     while (at < end) {

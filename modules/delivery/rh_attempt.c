@@ -19,41 +19,54 @@ static const char *quoted(apr_pool_t *pool, const char *value)
     return rh_json_quote(pool, text, strlen(text));
 }
 
+static void add_quoted(rh_buffer_t *buffer, const char *value)
+{
+    apr_size_t len = strlen(value);
+    const char *text = rh_utf8_clean(buffer->pool, value, len, len);
+
+    rh_json_add_quoted(buffer, text, strlen(text));
+}
+
+/** The fields of a header section up to MAX_HEADER_BYTES; repeated ones are joined by ", ". */
+static const apr_array_header_t *merge_fields(apr_pool_t *pool, const apr_table_t *headers)
+{
+    const apr_array_header_t *fields = apr_table_elts(headers);
+    apr_table_t *once = apr_table_make(pool, fields->nelts);
+    apr_size_t bytes = 0;
+
+    for (int i = 0; i < fields->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+
+        bytes += strlen(field->key) + strlen(field->val);
+        if (bytes > MAX_HEADER_BYTES) {
+            break;
+        }
+        apr_table_mergen(once, field->key, field->val);
+    }
+    return apr_table_elts(once);
+}
+
 /**
- * Format a header section as the text of a JSON object. Repeated fields become one, joined by ", ".
+ * Format a header section as the text of a JSON object.
  * @param masked true: hide secret values
  */
 static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers, bool masked)
 {
-    const apr_array_header_t *fields = apr_table_elts(headers), *merged;
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)fields->elts;
-    apr_table_t *once = apr_table_make(pool, fields->nelts);
-    apr_array_header_t *parts;
-    apr_size_t bytes = 0;
-    int i;
+    const apr_array_header_t *fields = merge_fields(pool, headers);
+    rh_buffer_t text = {.pool = pool};
 
-    for (i = 0; i < fields->nelts; i++) {
-        bytes += strlen(entries[i].key) + strlen(entries[i].val);
-        if (bytes > MAX_HEADER_BYTES) {
-            break;
-        }
-        apr_table_mergen(once, entries[i].key, entries[i].val);
+    rh_buffer_add(&text, "{", 1);
+    for (int i = 0; i < fields->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+        const char *value = masked && rh_header_secret(field->key) ? RH_HEADER_MASK : field->val;
+
+        rh_buffer_add(&text, ",", i > 0);
+        add_quoted(&text, field->key);
+        rh_buffer_add(&text, ":", 1);
+        add_quoted(&text, value);
     }
-    merged = apr_table_elts(once);
-    entries = (const apr_table_entry_t *)merged->elts;
-    parts = apr_array_make(pool, 4 * merged->nelts + 2, sizeof(const char *));
-    APR_ARRAY_PUSH(parts, const char *) = "{";
-    for (i = 0; i < merged->nelts; i++) {
-        if (i > 0) {
-            APR_ARRAY_PUSH(parts, const char *) = ",";
-        }
-        APR_ARRAY_PUSH(parts, const char *) = quoted(pool, entries[i].key);
-        APR_ARRAY_PUSH(parts, const char *) = ":";
-        APR_ARRAY_PUSH(parts, const char *) = quoted(
-            pool, masked && rh_header_secret(entries[i].key) ? RH_HEADER_MASK : entries[i].val);
-    }
-    APR_ARRAY_PUSH(parts, const char *) = "}";
-    return apr_array_pstrcat(pool, parts, '\0');
+    rh_buffer_add(&text, "}", sizeof("}"));
+    return text.data;
 }
 
 /** Add a member to the times, unless the exchange had no such part. */

@@ -24,6 +24,7 @@ struct rh_loop_t {
     rh_log_lines_t **lines;   /**< by site: log lines for the next flush; NULL: the site has no
                                    log */
     apr_uint32_t random;
+    rh_hops_last_t hops; /**< the field of the last attempt */
 };
 
 apr_status_t rh_loop_make(const rh_loop_config_t *config, rh_loop_t **result)
@@ -253,10 +254,14 @@ static void exchange_done(rh_exchange_t *exchange, void *baton)
 }
 
 /** Tell the target how many deliveries led to this one. */
-static void add_hops(const rh_site_t *site, const rh_job_t *job, apr_table_t *headers)
+static void add_hops(rh_loop_t *loop, const rh_site_t *site, const rh_job_t *job,
+                     apr_table_t *headers)
 {
-    const char *value =
-        site->hop_key ? rh_hops_make(job->pool, site->hop_key, job->event.hops + 1) : NULL;
+    const char *value = NULL;
+
+    if (site->hop_key) {
+        value = rh_hops_make(job->pool, &loop->hops, site->hop_key, job->event.hops + 1);
+    }
 
     if (value) {
         apr_table_setn(headers, RH_HOPS_FIELD, value);
@@ -299,7 +304,7 @@ static void start_attempt(rh_loop_t *loop, rh_work_t *work)
         finish_attempt(loop, work);
         return;
     }
-    add_hops(site, job, exchange->headers);
+    add_hops(loop, site, job, exchange->headers);
     loop->transport->send(loop->transport, exchange);
 }
 

@@ -9,14 +9,12 @@
 #define MAC_BYTES 16
 /** What is signed before the number, so that the key's other uses, if any, give other values. */
 #define PURPOSE "resthooks-hops-1:"
-/** Length of the longest value: the number, a point, the HMAC. */
-#define MAX_VALUE (3 + 1 + 2 * MAC_BYTES)
 /** Values of one field that are looked at. */
 #define MAX_VALUES 16
 
 /** Write a value, with its NUL. @return its length, 0: OpenSSL failed */
 static int write_value(const unsigned char key[RH_HOP_KEY_BYTES], int hops,
-                       char text[MAX_VALUE + 1])
+                       char text[RH_HOPS_VALUE_BYTES])
 {
     unsigned char mac[EVP_MAX_MD_SIZE];
     char signed_text[sizeof(PURPOSE) + 3];
@@ -28,26 +26,32 @@ static int write_value(const unsigned char key[RH_HOP_KEY_BYTES], int hops,
         mac_len < MAC_BYTES) {
         return 0;
     }
-    len = apr_snprintf(text, MAX_VALUE + 1, "%d.", hops);
+    len = apr_snprintf(text, RH_HOPS_VALUE_BYTES, "%d.", hops);
     for (i = 0; i < MAC_BYTES; i++) {
         len += apr_snprintf(text + len, 3, "%02x", mac[i]);
     }
     return len;
 }
 
-const char *rh_hops_make(apr_pool_t *pool, const unsigned char key[RH_HOP_KEY_BYTES], int hops)
+const char *rh_hops_make(apr_pool_t *pool, rh_hops_last_t *last,
+                         const unsigned char key[RH_HOP_KEY_BYTES], int hops)
 {
-    char text[MAX_VALUE + 1];
-
-    return write_value(key, hops < RH_HOPS_MAX ? hops : RH_HOPS_MAX, text) > 0
-               ? apr_pstrdup(pool, text)
-               : NULL;
+    hops = hops < RH_HOPS_MAX ? hops : RH_HOPS_MAX;
+    if (last->hops != hops || memcmp(last->key, key, RH_HOP_KEY_BYTES) != 0) {
+        last->hops = 0;
+        if (write_value(key, hops, last->text) == 0) {
+            return NULL;
+        }
+        memcpy(last->key, key, RH_HOP_KEY_BYTES);
+        last->hops = hops;
+    }
+    return apr_pstrdup(pool, last->text);
 }
 
 /** The number of one value, 0: it is not genuine. */
 static int read_value(const unsigned char key[RH_HOP_KEY_BYTES], const char *value, apr_size_t len)
 {
-    char expected[MAX_VALUE + 1];
+    char expected[RH_HOPS_VALUE_BYTES];
     int hops = 0;
     apr_size_t i;
 

@@ -23,9 +23,22 @@
 #define RH_HOP_KEY_BYTES 32
 /** Maximum of what can be said; more is said as this. */
 #define RH_HOPS_MAX 999
+/** Size of the longest value: the number, a point, 32 digits of the HMAC, the NUL. */
+#define RH_HOPS_VALUE_BYTES 37
 
-/** The field's value for a number of hops from 1 on, in `pool`; NULL when OpenSSL fails. */
-const char *rh_hops_make(apr_pool_t *pool, const unsigned char key[RH_HOP_KEY_BYTES], int hops);
+/** The value that was made last. Zero-initialised: none. */
+typedef struct rh_hops_last_t {
+    unsigned char key[RH_HOP_KEY_BYTES];
+    int hops;
+    char text[RH_HOPS_VALUE_BYTES];
+} rh_hops_last_t;
+
+/**
+ * The field's value for a number of hops from 1 on, in `pool`; NULL when OpenSSL fails. An HMAC is
+ * most of what it costs, and most deliveries of a loop say the same as the last one.
+ */
+const char *rh_hops_make(apr_pool_t *pool, rh_hops_last_t *last,
+                         const unsigned char key[RH_HOP_KEY_BYTES], int hops);
 
 /**
  * Read the field of a request; several values are separated by commas.

@@ -15,16 +15,32 @@ static const char *join(const char *first, const char *separator, const char *se
     return apr_pstrcat(pool, first, separator, second, NULL);
 }
 
+static rh_hops_last_t last;
+
+static const char *make(int hops)
+{
+    return rh_hops_make(pool, &last, key, hops);
+}
+
+static void test_last(void)
+{
+    const char *one = make(1), *foreign = rh_hops_make(pool, &last, other, 1);
+
+    ok(strcmp(one, foreign) != 0, "after another key the value is another");
+    is_int(rh_hops_read(other, foreign), 1, "and that key's");
+    is(make(1), one, "with the first key it is the first value");
+    is(make(1), one, "twice");
+}
+
 static void test_genuine(void)
 {
-    const char *one = rh_hops_make(pool, key, 1), *two = rh_hops_make(pool, key, 2),
-               *most = rh_hops_make(pool, key, RH_HOPS_MAX);
+    const char *one = make(1), *two = make(2), *most = make(RH_HOPS_MAX);
 
     is(one, "1.9c6cb9f8f942084d717addcd29b69434", "a value is the number and an HMAC of it");
     is_int(rh_hops_read(key, one), 1, "it is read again");
     is_int(rh_hops_read(key, two), 2, "another one, too");
     is_int(rh_hops_read(key, most), RH_HOPS_MAX, "the largest, too");
-    is(rh_hops_make(pool, key, 100000), most, "more is said as the largest");
+    is(make(100000), most, "more is said as the largest");
     is_int(rh_hops_read(key, join(one, ", ", two)), 2, "of several values the largest counts");
     is_int(rh_hops_read(key, join(two, ",", one)), 2, "in any order");
     is_int(rh_hops_read(key, join("7.0000", " ,\t", one)), 1, "beside forged ones");
@@ -33,7 +49,7 @@ static void test_genuine(void)
 
 static void test_forged(void)
 {
-    const char *one = rh_hops_make(pool, key, 1), *two = rh_hops_make(pool, key, 2);
+    const char *one = make(1), *two = make(2);
     const char *garbage[] = {"",
                              "1",
                              "1.",
@@ -77,7 +93,7 @@ static void test_many_values(void)
     for (int i = 0; i < 15; i++) {
         value = join(value, ",", "1.x");
     }
-    is_int(rh_hops_read(key, join(value, ",", rh_hops_make(pool, key, 1))), 0,
+    is_int(rh_hops_read(key, join(value, ",", make(1))), 0,
            "of a field with very many values not all are looked at");
 }
 
@@ -85,6 +101,7 @@ int main(void)
 {
     apr_initialize();
     apr_pool_create(&pool, NULL);
+    test_last();
     test_genuine();
     test_forged();
     test_many_values();
