@@ -3,7 +3,7 @@
 
 #include <stdarg.h>
 
-/** Longest line of a log, with its NUL. */
+/** Maximum length of a log line, with its NUL. */
 #define LOG_LINE 1024
 
 void rh_log(const rh_log_t *log, rh_log_level_t level, apr_status_t status, const char *tag,

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_base.h
- * @brief What every room shares: limits, the log callback, text checks.
+ * @brief What all layers share: limits, the log callback, text checks.
  *
  * Layers 0-4 include APR and the libraries of docs/design.md ("by library"), never httpd.h. They
  * report through an rh_log_t that the server layer (or a test) supplies.
@@ -9,7 +9,7 @@
 #ifndef RH_BASE_H
 #define RH_BASE_H
 
-/* Before APR's: its rings then use offsetof, not an offset from a null pointer. */
+/* Before APR's headers, so that its rings use offsetof instead of an offset from a null pointer. */
 #include <stddef.h>
 
 #include <apr_errno.h>
@@ -23,13 +23,13 @@
 /** Version of the module, as in the User-Agent of a delivery. */
 #define RH_VERSION "0.2.0"
 
-/** Largest tenant, key and idempotency id, in bytes. */
+/** Maximum length of a tenant, key and idempotency id, in bytes. */
 #define RH_MAX_NAME 255
-/** Largest event type, in bytes. */
+/** Maximum length of an event type, in bytes. */
 #define RH_MAX_TYPE 128
-/** Largest target URL, in bytes. */
+/** Maximum length of a target URL, in bytes. */
 #define RH_MAX_URL 2048
-/** Most events of one publish call. */
+/** Maximum number of events of one publish call. */
 #define RH_MAX_BATCH 1000
 /** Maximum size of a response's body that an attempt keeps, in bytes. */
 #define RH_MAX_ANSWER 16384
@@ -46,7 +46,7 @@ typedef enum {
     RH_LOG_DEBUG = 7
 } rh_log_level_t;
 
-/** Where a room's messages go. Thread-safe: called from any thread. */
+/** Receives log messages. Thread-safe: called from any thread. */
 typedef struct rh_log_t {
     /** `tag` is stable ("RH0102"), `message` is one line without a newline. */
     void (*write)(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,

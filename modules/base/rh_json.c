@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/** True if an object, here or further in, names a member twice. Depth is bounded by the scanner. */
+/** True if an object, at any depth, has a member twice. Recursive as deep as the scanner allows. */
 static bool has_repeats(apr_pool_t *scratch, rh_bytes_t text)
 {
     apr_size_t cursor = 0;
@@ -84,7 +84,7 @@ apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
     }
     *tree = json_tokener_parse_ex(tokener, data, (int)len);
     if (json_tokener_get_error(tokener) == json_tokener_continue) {
-        /* A number at the end of the text waits for what ends it. */
+        /* json-c does not accept a number at the end of the text before it sees what follows. */
         *tree = json_tokener_parse_ex(tokener, " ", 1);
     }
     result = json_tokener_get_error(tokener);

@@ -16,7 +16,7 @@
 /** Maximum nesting that the scanner accepts. */
 #define RH_JSON_DEPTH 64
 
-/** Why a text is not JSON, and where (byte offset). */
+/** Why a text is not JSON, and at which byte. */
 typedef struct rh_json_error_t {
     const char *reason; /**< static text, e.g. "control character in a string" */
     apr_size_t offset;
@@ -46,11 +46,13 @@ bool rh_json_next(const char *data, apr_size_t len, apr_size_t *cursor, rh_json_
 /** Find a member by its plain (unescaped ASCII) name at the top level; the last one wins. */
 bool rh_json_member(const char *data, apr_size_t len, const char *name, rh_bytes_t *value);
 
-/** Decode a JSON string's span (with its quotes) into a NUL-terminated C string in `pool`.
- * @return NULL if it is not a string or holds U+0000 */
+/**
+ * Decode a JSON string's span (with its quotes) to a NUL-terminated C string in `pool`.
+ * @return NULL if it is not a string or contains U+0000
+ */
 const char *rh_json_string(apr_pool_t *pool, rh_bytes_t value);
 
-/** Bytes that a string holds as escapes only: controls, the quote, the backslash. */
+/** True for bytes that a string contains only as escapes: controls, the quote, the backslash. */
 extern const bool rh_json_special[256];
 
 /** Append bytes as a JSON string, with the quotes. Input must be UTF-8. */
@@ -67,7 +69,7 @@ const char *rh_json_quote(apr_pool_t *pool, const char *data, apr_size_t len);
 apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
                            struct json_object **tree, rh_json_error_t *error);
 
-/** Tie a tree's one reference to a pool: it is put when the pool is cleared. Returns tree. */
+/** Tie a tree's only reference to a pool: clearing the pool frees it. @return the tree */
 struct json_object *rh_json_own(apr_pool_t *pool, struct json_object *tree);
 
 /** A new string; NULL gives NULL, which is JSON's null. The reference is the caller's. */

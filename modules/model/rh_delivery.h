@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_delivery.h
- * @brief One event on its way to one subscription, and the POSTs that tried it.
+ * @brief The delivery of one event to one subscription, and its attempts.
  */
 #ifndef RH_DELIVERY_H
 #define RH_DELIVERY_H
@@ -47,19 +47,20 @@ const char *rh_settle_kind_name(rh_settle_kind_t kind);
 const char *rh_delivery_state_name(rh_delivery_state_t state);
 bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state);
 
-/** One POST of a delivery. */
+/** One attempt: a POST of a delivery. */
 typedef struct rh_attempt_t {
     const char *id; /**< UUIDv7 */
     int number;     /**< 1 for the delivery's first */
     apr_time_t started_at;
     apr_interval_time_t duration; /**< microseconds */
-    int status_code;              /**< 0: no answer */
-    const char *headers;          /**< JSON object text of the answer's headers, NULL: none */
-    const char *answer;           /**< first RH_MAX_ANSWER bytes as valid UTF-8, NULL: none */
+    int status_code;              /**< 0: no response */
+    const char *headers;          /**< JSON object text of the response's headers, NULL: none */
+    const char *answer;           /**< first RH_MAX_ANSWER bytes of the response as valid UTF-8,
+                                       NULL: none */
     const char *error;            /**< NULL, or "connect: connection refused" */
-    rh_format_t format;           /**< of the body that was sent */
-    const char *sent; /**< JSON object text of what was sent, as it was then: url, headers
-                           (secret values masked), format, address, times; NULL: unknown */
+    rh_format_t format;           /**< format of the body that was sent */
+    const char *sent; /**< JSON object text that describes the request: url, headers (secret
+                           values masked), format, address, times; NULL: unknown */
 } rh_attempt_t;
 
 /** One row of the delivery log, as the API shows it. */
@@ -67,12 +68,12 @@ typedef struct rh_delivery_t {
     const char *tenant;
     const char *id;
     const char *subscription_id;
-    rh_event_t event; /**< data.data NULL where only the list is wanted */
+    rh_event_t event; /**< data.data is NULL in lists */
     rh_delivery_state_t state;
     int attempt_count;
-    int last_status_code; /**< 0: none yet */
+    int last_status_code; /**< 0: no attempt yet */
     apr_time_t created_at;
-    apr_time_t next_attempt_at; /**< not before then; 0: none */
+    apr_time_t next_attempt_at; /**< earliest time of the next attempt; 0: none */
     /**
      * What a pending delivery waits for; NULL for others:
      * "attempt"       it is being attempted, or next in a host's memory
@@ -84,16 +85,19 @@ typedef struct rh_delivery_t {
      * "subscription"  its subscription isn't active
      */
     const char *waiting_for;
-    /** What was last sent; otherwise, and in lists, the subscription's; array when that is gone */
+    /**
+     * Format of the last attempt; before one, and in lists, the subscription's; array if that is
+     * gone.
+     */
     rh_format_t format;
     const char *target_url;       /**< NULL when the subscription is gone */
-    const char *base_url;         /**< of the API; "" when the subscription is gone */
+    const char *base_url;         /**< URL of the API; "" if the subscription is gone */
     apr_array_header_t *attempts; /**< of rh_attempt_t *, oldest first; NULL in lists */
 } rh_delivery_t;
 
 /**
- * What the engine needs to make one attempt: everything, so that it never asks the store for
- * more. The current holder of the job destroys it, and with it its pool, by rh_job_destroy.
+ * Everything the engine needs to make one attempt, so that it never asks the store for more. The
+ * current holder of the job destroys it, and with it its pool, by rh_job_destroy.
  */
 typedef struct rh_job_t {
     apr_pool_t *pool; /**< the job's own: rh_passing_pool_make */
@@ -104,27 +108,30 @@ typedef struct rh_job_t {
     const char *target_url;
     const char *headers; /**< JSON object text */
     const char *secret;
-    const char *old_secret; /**< NULL, or still signing */
+    const char *old_secret; /**< NULL, or the previous secret, which signs as well */
     const char *base_url;
     rh_format_t format;
     bool ordered;
-    int rate_limit;         /**< a second; 0: none */
+    int rate_limit;         /**< deliveries per second; 0: no limit */
     int tries;              /**< failed attempts since the schedule (re)started: 0 for the first */
-    int attempt_count;      /**< attempts made before, ever */
-    apr_int64_t lease;      /**< fences the settling: only the holder may move the row */
+    int attempt_count;      /**< number of all attempts made before */
+    apr_int64_t lease;      /**< token that settling requires: only the holder of the lease may
+                                 change the row */
     apr_time_t lease_until; /**< this host's clock; no attempt may run past it */
-    apr_time_t due_at;      /**< likewise: since when it could be attempted; 0: unknown */
+    apr_time_t due_at;      /**< on this host's clock: since when it has been due; 0: unknown */
     apr_interval_time_t
-        failing_for; /**< how long every attempt of the subscription has failed; 0: not */
+        failing_for; /**< how long all attempts of the subscription have failed; 0: they have not */
 } rh_job_t;
 
-/** A zeroed job in a pool of its own; NULL when memory is short. */
+/** Make a zeroed job in a pool of its own; NULL if memory is short. */
 rh_job_t *rh_job_make(void);
-/** Destroy a job and all that lives in its pool; NULL is fine. */
+/** Destroy a job and everything in its pool; NULL is allowed. */
 void rh_job_destroy(rh_job_t *job);
 
-/** The representation of a delivery; `payload` and `attempts` when the row holds them.
- * @return a new json-c object, the caller's reference */
+/**
+ * Make the JSON of a delivery, with `payload` and `attempts` if the row holds them.
+ * @return a new json-c object, the caller's reference
+ */
 struct json_object *rh_delivery_json(const rh_delivery_t *delivery, apr_pool_t *pool);
 
 #endif

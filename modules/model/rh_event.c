@@ -5,9 +5,9 @@
 #include "rh_time.h"
 #include "rh_uuid.h"
 
-/** Members of an item that are looked at; there are seven good ones. */
+/** Maximum number of members of an item that are read; seven are known. */
 #define MAX_MEMBERS 50
-/** Bytes of an unknown member's name that an error shows. */
+/** Maximum length of an unknown member's name in an error, in bytes. */
 #define MAX_SHOWN 100
 
 static const char *const source_names[] = {RH_EVENT_SOURCES(RH_ROW_NAME)};
@@ -97,7 +97,7 @@ typedef struct reading_t {
     apr_size_t max_data;
     apr_pool_t *pool;
     rh_problem_t *problem;
-    const char *prefix; /**< of field names: "" or "[3]." */
+    const char *prefix; /**< prefix of field names: "" or "[3]." */
     rh_event_t *event;
     bool type_given, data_given;
 } reading_t;
@@ -113,7 +113,7 @@ static void report_field(reading_t *reading, const char *field, const char *deta
     rh_problem_field(reading->problem, path, "%s", detail);
 }
 
-/** A string of 1-255 bytes; NULL and a field error otherwise. */
+/** Read a string of 1-255 bytes. @return NULL after a field error */
 static const char *read_name(reading_t *reading, const char *field, rh_bytes_t value)
 {
     const char *text = rh_json_string(reading->pool, value);
@@ -207,7 +207,7 @@ static const char *member_name(reading_t *reading, rh_bytes_t name)
     return text ? text : apr_pstrmemdup(reading->pool, name.data, name.len);
 }
 
-/** @param seen one bit per member that the item has had so far */
+/** @param seen one bit for each member that the item has had so far */
 static void read_member(reading_t *reading, const rh_json_span_t *span, unsigned int *seen)
 {
     const char *name = member_name(reading, span->name);

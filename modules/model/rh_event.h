@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_event.h
- * @brief One thing that happened: id, tenant, type, data, time, optional key.
+ * @brief An event: something that happened to a tenant's resource.
  */
 #ifndef RH_EVENT_H
 #define RH_EVENT_H
@@ -25,18 +25,19 @@ typedef struct rh_event_t {
     const char *id; /**< UUIDv7 */
     const char *tenant;
     const char *type;
-    const char *key;         /**< NULL when none */
-    const char *client_id;   /**< the publisher's idempotency key, NULL when none */
-    const char *traceparent; /**< NULL when none */
+    const char *key;         /**< NULL: none */
+    const char *client_id;   /**< the publisher's idempotency key, NULL: none */
+    const char *traceparent; /**< NULL: none */
     apr_time_t time;
-    rh_bytes_t data;       /**< one valid JSON text, byte for byte as it came */
-    apr_size_t data_bytes; /**< read from a store: length of all data, of which a list has the
-                                beginning; otherwise 0 */
-    rh_bytes_t previous;   /**< RFC 7396 patch from the data back to what was there before: a JSON
+    rh_bytes_t data;       /**< one valid JSON text, kept byte for byte */
+    apr_size_t data_bytes; /**< read from a store: length of the whole data, of which lists
+                                contain only the beginning; otherwise 0 */
+    rh_bytes_t previous;   /**< RFC 7396 patch that turns the data into the earlier state: a JSON
                                 object; data NULL: unknown */
-    const char *reason;    /**< why it is not sent, or its data is not what was asked for
-                                ("truncated"); NULL: nothing to say */
-    int hops;              /**< how many deliveries led to it, one causing the next; 0: none */
+    const char *reason;    /**< why it is not sent, or why its data is incomplete ("truncated");
+                                NULL: no reason */
+    int hops;              /**< number of deliveries that led to it, each causing the next; 0:
+                                none */
     rh_event_source_t source;
 } rh_event_t;
 
@@ -60,7 +61,9 @@ void rh_event_read(const char *body, apr_size_t len, const char *tenant, apr_siz
                    apr_pool_t *pool, apr_array_header_t **events, bool *batch,
                    rh_problem_t *problem);
 
-/** The top-level `id` of the data, a string or number, as a key; NULL when absent or unfit. */
+/**
+ * Return the top-level `id` of the data, a string or number, as a key; NULL: absent or not valid.
+ */
 const char *rh_event_key(apr_pool_t *pool, const char *data, apr_size_t len);
 
 /** True for a W3C Trace Context level 1 traceparent of version 00. */

@@ -8,7 +8,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
-/** Maximum number of fields of one form that are kept; more is not a form. */
+/** Maximum number of fields of one form; a body with more is not treated as a form. */
 #define MAX_FIELDS 1000
 #define MAX_BOUNDARY_BYTES 70 /* RFC 2046 §5.1.1 */
 
@@ -103,7 +103,7 @@ static const char *find(const char *at, const char *end, const char *what, apr_s
     return NULL;
 }
 
-/** A parameter of a header field's value: name="a \"b\"" or name=token. @return data NULL: none */
+/** Find a parameter in a header field: name="a \"b\"" or name=token. @return data NULL: none */
 static rh_bytes_t find_parameter(apr_pool_t *pool, const char *at, const char *end,
                                  const char *name)
 {
@@ -146,7 +146,7 @@ static rh_bytes_t find_parameter(apr_pool_t *pool, const char *at, const char *e
     return (rh_bytes_t){text, (apr_size_t)(to - text)};
 }
 
-/** Read one part, its header and content. @return false: it has no header or no name */
+/** Read one part, header and content. @return false: it has no header or no name */
 static bool read_part(apr_pool_t *pool, const char *at, const char *end, apr_array_header_t *fields)
 {
     const char *content = find(at, end, "\r\n\r\n", 4);
@@ -212,7 +212,7 @@ static const char *quote(apr_pool_t *pool, rh_bytes_t text)
     return rh_json_quote(pool, text.data, text.len);
 }
 
-/** The object of all fields; those of the same name as one array. */
+/** Make an object of all fields; fields of the same name become one array. */
 static rh_bytes_t write_object(apr_pool_t *pool, const apr_array_header_t *fields)
 {
     apr_array_header_t *parts = apr_array_make(pool, fields->nelts * 4 + 2, sizeof(const char *));

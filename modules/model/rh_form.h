@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_form.h
- * @brief Bodies that are not JSON as JSON: forms as objects, texts and anything else with their
+ * @brief Makes JSON of other bodies: forms become objects, texts and anything else keep their
  * content type.
  */
 #ifndef RH_FORM_H
@@ -25,7 +25,7 @@ rh_bytes_t rh_form_read(apr_pool_t *pool, const char *content_type, rh_bytes_t b
  */
 rh_bytes_t rh_form_wrap(apr_pool_t *pool, const char *content_type, rh_bytes_t body);
 
-/** True for a content type whose bodies are to be JSON: application/json, text/json, …+json. */
+/** True for a content type whose bodies should be JSON: application/json, text/json, …+json. */
 bool rh_form_type_is_json(const char *content_type);
 
 #endif

@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The table of formats, and how each is written. */
+/* The table of formats, and the function that writes each. */
 #include "rh_format.h"
 
 #include "rh_time.h"
 
-/** How one format is called, sent and written. */
+/** A format: its name, its content type, its writer. */
 typedef struct format_t {
     const char *name, *content_type;
     rh_bytes_t (*write)(apr_pool_t *pool, const rh_event_t *event, const char *base_url);
@@ -15,7 +15,7 @@ static const char *quote(apr_pool_t *pool, const char *text)
     return text ? rh_json_quote(pool, text, strlen(text)) : "null";
 }
 
-/** `head`, the data byte for byte, `tail`. */
+/** Join `head`, the data byte for byte, and `tail`. */
 static rh_bytes_t around_data(apr_pool_t *pool, const char *head, const rh_event_t *event,
                               const char *tail)
 {

@@ -24,7 +24,7 @@ typedef enum { RH_FORMATS(RH_FORMAT_CONSTANT) RH_FORMAT_COUNT } rh_format_t;
 
 const char *rh_format_name(rh_format_t format);
 bool rh_format_parse(const char *name, rh_format_t *format);
-/** All names, comma-separated, for messages; in `pool`. */
+/** Return all names, comma-separated, for messages; in `pool`. */
 const char *rh_format_names(apr_pool_t *pool);
 const char *rh_format_content_type(rh_format_t format);
 /** True if the body shows event->previous, so that no header needs to name what changed. */

@@ -11,7 +11,9 @@
 /** Maximum length of a field's name and value, in bytes. */
 #define RH_HEADER_MAX_NAME_BYTES 100
 #define RH_HEADER_MAX_VALUE_BYTES 8190
-/** What is shown instead of a secret value; sent back, it stands for the stored value. */
+/**
+ * Replaces a secret value when it is shown. Sent back by a client, it stands for the stored value.
+ */
 #define RH_HEADER_MASK "********"
 
 /** True for a token (RFC 9110 section 5.6.2) of at most RH_HEADER_MAX_NAME_BYTES. */
@@ -19,9 +21,9 @@ bool rh_header_name_valid(const char *name);
 /** True for at most RH_HEADER_MAX_VALUE_BYTES without control characters other than tabs. */
 bool rh_header_value_valid(const char *value);
 /**
- * True for fields that a subscription can't set: those of the connection (RFC 9110 section 7.6.1),
- * of the message, of this module, and names with an underscore, which many receivers take for the
- * same name with a hyphen.
+ * True for fields that a subscription cannot set: those of the connection (RFC 9110 section 7.6.1),
+ * of the message, of this module, and names with an underscore, which many receivers do not
+ * distinguish from a hyphen.
  */
 bool rh_header_reserved(const char *name);
 /** True for fields whose values are credentials: they are stored and sent, but never shown. */

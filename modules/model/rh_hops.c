@@ -5,11 +5,11 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-/** Bytes of the HMAC that are sent, as twice as many hexadecimal digits. */
+/** Number of bytes of the HMAC that are sent, as hexadecimal digits. */
 #define MAC_BYTES 16
-/** What is signed before the number, so that the key's other uses, if any, give other values. */
+/** Prefix of what is signed, so that the key gives other values for other purposes. */
 #define PURPOSE "resthooks-hops-1:"
-/** Values of one field that are looked at. */
+/** Maximum number of values of one field that are read. */
 #define MAX_VALUES 16
 
 /** Write a value, with its NUL. @return its length, 0: OpenSSL failed */
@@ -48,7 +48,7 @@ const char *rh_hops_make(apr_pool_t *pool, rh_hops_last_t *last,
     return apr_pstrdup(pool, last->text);
 }
 
-/** The number of one value, 0: it is not genuine. */
+/** Return the number in one value, 0: it is not genuine. */
 static int read_value(const unsigned char key[RH_HOP_KEY_BYTES], const char *value, apr_size_t len)
 {
     char expected[RH_HOPS_VALUE_BYTES];

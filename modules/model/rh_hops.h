@@ -21,12 +21,12 @@
 
 #define RH_HOPS_FIELD "X-Hook-Hops"
 #define RH_HOP_KEY_BYTES 32
-/** Maximum of what can be said; more is said as this. */
+/** Maximum number that is sent; larger ones are sent as this. */
 #define RH_HOPS_MAX 999
 /** Size of the longest value: the number, a point, 32 digits of the HMAC, the NUL. */
 #define RH_HOPS_VALUE_BYTES 37
 
-/** The value that was made last. Zero-initialised: none. */
+/** The value made last, for reuse. Zero-initialised: none. */
 typedef struct rh_hops_last_t {
     unsigned char key[RH_HOP_KEY_BYTES];
     int hops;
@@ -34,16 +34,16 @@ typedef struct rh_hops_last_t {
 } rh_hops_last_t;
 
 /**
- * The field's value for a number of hops from 1 on, in `pool`; NULL when OpenSSL fails. An HMAC is
- * most of what it costs, and most deliveries of a loop say the same as the last one.
+ * Make the field's value for a number of hops from 1 on, in `pool`; NULL if OpenSSL fails. Most of
+ * the cost is the HMAC, and most deliveries of a loop have the same value as the last one.
  */
 const char *rh_hops_make(apr_pool_t *pool, rh_hops_last_t *last,
                          const unsigned char key[RH_HOP_KEY_BYTES], int hops);
 
 /**
  * Read the field of a request; several values are separated by commas.
- * @param value NULL: there is none
- * @return the largest number among the genuine values, 0: there is none
+ * @param value NULL: no such field
+ * @return the largest number among the genuine values, 0: none
  */
 int rh_hops_read(const unsigned char key[RH_HOP_KEY_BYTES], const char *value);
 

@@ -6,23 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Bounds of one match: calls of the matcher, depth of backtracking, KiB of memory. */
+/** Limits of one match: calls of the matcher, depth of backtracking, KiB of memory. */
 #define MATCH_LIMIT 100000
 #define DEPTH_LIMIT 10000
 #define HEAP_LIMIT_KIB 4096
 /** Largest number in a quantifier; PCRE2's own limit is 65,535. */
 #define MAX_REPEAT 1000
-/** Nesting of groups. */
+/** Maximum nesting of groups. */
 #define MAX_DEPTH 50
 
 struct rh_iregexp_t {
     pcre2_code *whole, *part;
 };
 
-/** Translates a pattern into PCRE2's language while it checks RFC 9485's grammar. */
+/** State of translating a pattern to PCRE2's language and checking it by RFC 9485's grammar. */
 typedef struct translator_t {
     const char *at, *end;
-    char *to; /**< has room for 8 bytes for each of the pattern */
+    char *to; /**< has room for 8 bytes per byte of the pattern */
     int depth;
 } translator_t;
 
@@ -36,7 +36,7 @@ static void put(translator_t *translator, const char *text)
 
 static bool translate_branches(translator_t *translator);
 
-/** Copy one character, of however many bytes; in PCRE2's language it is to mean itself. */
+/** Copy one character, which may have several bytes, so that PCRE2 takes it literally. */
 static bool copy_plain(translator_t *translator)
 {
     if (strchr("^$#&~", *translator->at)) {
@@ -48,7 +48,7 @@ static bool copy_plain(translator_t *translator)
     return true;
 }
 
-/** \p{Lu}, \P{L}: the general categories that the grammar names. */
+/** Translate \p{Lu} or \P{L}: the general categories of the grammar. */
 static bool translate_category(translator_t *translator)
 {
     static const char *const categories[] = {"L",  "Ll", "Lm", "Lo", "Lt", "Lu", "M",  "Mc", "Me",
@@ -73,7 +73,7 @@ static bool translate_category(translator_t *translator)
     return false;
 }
 
-/** A backslash and what it escapes: a single character. */
+/** Translate an escape sequence of a single character. */
 static bool translate_single_escape(translator_t *translator)
 {
     if (translator->end - translator->at < 2 || !translator->at[1] ||
@@ -93,7 +93,7 @@ static bool translate_escape(translator_t *translator)
     return category ? translate_category(translator) : translate_single_escape(translator);
 }
 
-/** A character of a class: itself or an escaped one. */
+/** Translate one character of a class, escaped or not. */
 static bool translate_class_char(translator_t *translator)
 {
     if (translator->at >= translator->end || strchr("-[]", *translator->at)) {
@@ -102,7 +102,7 @@ static bool translate_class_char(translator_t *translator)
     return *translator->at == '\\' ? translate_single_escape(translator) : copy_plain(translator);
 }
 
-/** What stands between the brackets of a class. */
+/** Translate the inside of a class in brackets. */
 static bool translate_class(translator_t *translator)
 {
     bool empty = true;
@@ -117,7 +117,7 @@ static bool translate_class(translator_t *translator)
         empty = false;
     }
     while (translator->at < translator->end && *translator->at != ']') {
-        if (*translator->at == '-') { /* only right before the end */
+        if (*translator->at == '-') { /* allowed only right before the end */
             put(translator, "\\-");
             translator->at++;
             if (translator->at >= translator->end || *translator->at != ']') {
@@ -199,7 +199,7 @@ static bool translate_atom(translator_t *translator)
     }
 }
 
-/** The digits of a quantifier. @return -1: there are none, or they are too large */
+/** Read a number in a quantifier. @return -1: it is missing or too large */
 static int copy_count(translator_t *translator)
 {
     int value = -1;

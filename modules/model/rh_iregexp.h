@@ -23,16 +23,16 @@ typedef struct rh_iregexp_t rh_iregexp_t;
 apr_status_t rh_iregexp_compile(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp_t **regexp);
 
 /**
- * Compile a regular expression of ECMA-262 as far as PCRE2 agrees with it: JSON Schema's "pattern"
- * (Core section 6.4). Only parts of texts can be matched with it. Pool, threads and errors as
+ * Compile a regular expression of ECMA-262, in so far as PCRE2 agrees with it: JSON Schema's
+ * "pattern" (Core section 6.4). It can only match parts of texts. Pool, threads and errors as
  * above.
  */
 apr_status_t rh_iregexp_compile_ecma(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp_t **regexp);
 
 /**
- * Match a text, which is UTF-8.
- * @param whole all of the text must match; false: some part of it
- * @return false where it does not match, is not UTF-8, or the limits are exceeded
+ * Match a text, which should be UTF-8.
+ * @param whole true: the whole text must match; false: any part of it
+ * @return false if it does not match, is not UTF-8, or exceeds the limits
  */
 bool rh_iregexp_match(const rh_iregexp_t *regexp, rh_bytes_t text, bool whole);
 

@@ -15,7 +15,7 @@ static void append(diff_t *diff, const char *data, apr_size_t len)
     APR_ARRAY_PUSH(diff->pieces, rh_bytes_t) = (rh_bytes_t){data, len};
 }
 
-/** Begin a member of the patch. @param empty whether it is the first one of its object */
+/** Begin a member of the patch. @param empty true for the first member of its object */
 static void append_name(diff_t *diff, rh_bytes_t name, bool *empty)
 {
     const char *quoted = rh_json_quote(diff->pool, name.data, name.len);
@@ -28,7 +28,7 @@ static void append_name(diff_t *diff, rh_bytes_t name, bool *empty)
     append(diff, ":", 1);
 }
 
-/* Objects within objects: at most RH_JSON_DEPTH calls deep, as the trees are. */
+/* Recursive for nested objects: at most RH_JSON_DEPTH calls deep, like the trees. */
 static void diff_objects(diff_t *diff, int from, int to)
 {
     bool empty = true;

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_json_diff.h
- * @brief What changed between two JSON values, as a merge patch (RFC 7396).
+ * @brief Compares two JSON values, as a merge patch (RFC 7396).
  */
 #ifndef RH_JSON_DIFF_H
 #define RH_JSON_DIFF_H

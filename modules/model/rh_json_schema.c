@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Compiling a schema: values of keywords, patterns, references. */
+/* Compiles a schema: values of keywords, patterns, references. */
 #include "rh_json_schema_private.h"
 
 #include "rh_jsonpath.h"
@@ -10,10 +10,10 @@ typedef struct compiler_t {
     apr_pool_t *pool;
     rh_json_schema_t *schema;
     const rh_json_tree_t *tree;
-    bool *done; /**< by node: compiled, or being compiled, as a schema */
+    bool *done; /**< by node: it is or is being compiled as a schema */
     int depth;
-    int place;          /**< the node that is wrong */
-    const char *reason; /**< NULL: nothing so far */
+    int place;          /**< the invalid node */
+    const char *reason; /**< NULL: no error so far */
 } compiler_t;
 
 static bool compile_schema(compiler_t *compiler, int node);
@@ -180,7 +180,7 @@ static bool check_types(compiler_t *compiler, int node)
     return true;
 }
 
-/** What JSON a keyword's value must be, one bit for each kind. */
+/** The kinds of JSON that a keyword's value may have, one bit each. */
 static unsigned int kinds_of(rh_schema_value_t value)
 {
     switch (value) {

@@ -18,7 +18,7 @@
 
 #include "rh_json_tree.h"
 
-/** Maximum number of steps of one check: values looked at, and comparisons by their size. */
+/** Maximum number of steps of one check: visited values, and comparisons weighted by their size. */
 #define RH_JSON_SCHEMA_STEPS 1000000
 
 typedef struct rh_json_schema_t rh_json_schema_t;
@@ -41,19 +41,18 @@ apr_status_t rh_json_schema_compile(apr_pool_t *pool, const char *text, apr_size
 apr_status_t rh_json_schema_check(const rh_json_schema_t *schema, const rh_json_tree_t *tree,
                                   apr_pool_t *pool, const char **breach);
 
-/** What samples have in common so far. */
+/** What the samples so far have in common. */
 typedef struct rh_json_inference_t rh_json_inference_t;
 
 /** Begin to infer a schema. Everything lives in `pool`. */
 rh_json_inference_t *rh_json_inference_make(apr_pool_t *pool);
 
-/** Add one sample. It need not live longer than the call. @return false: no more is looked at */
+/** Add one sample, which may be freed after the call. @return false: no more samples are used */
 bool rh_json_inference_add(rh_json_inference_t *inference, const rh_json_tree_t *tree);
 
 /**
- * The schema of the samples: types, members that all of them have as required, formats date-time,
- * date and uuid, and enum where a few words occur again and again. No other value of a sample is
- * in it.
+ * Make the schema of the samples: types, required members, formats date-time, date and uuid, and
+ * enum for few words that occur repeatedly. It contains no other value of a sample.
  * @param title the schema's title
  * @return JSON text in the inference's pool
  */

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Checking a document: the walk over a schema's keywords, its bounds, and the breach. */
+/* Checks a document: walks over the schema's keywords, within limits, and records the breach. */
 #include "rh_json_schema_private.h"
 
 #include "rh_jsonpath.h"
@@ -14,7 +14,7 @@ bool rh_schema_step(rh_schema_check_t *check, apr_size_t steps)
     return true;
 }
 
-/** Remember the first breach that is not just that of an alternative. */
+/** Record the first breach, unless it is that of an alternative. */
 static bool report_breach(rh_schema_check_t *check, int node, const char *keyword)
 {
     if (check->trials == 0 && check->breach == RH_JSON_NO_NODE) {

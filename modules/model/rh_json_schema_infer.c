@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Inferring a schema from samples. Their strings stay with their owner, but for words of enums. */
+/* Infers a schema from samples. Keeps copies of strings only for enums. */
 #include "rh_json_schema_private.h"
 
 #include "rh_time.h"
@@ -7,21 +7,21 @@
 
 #include <apr_hash.h>
 
-/** Maximum number of shapes: places in the samples that are told apart. */
+/** Maximum number of shapes, one per position in the samples. */
 #define MAX_SHAPES 2000
-/** Maximum number of members of one object that are told apart; more are a map of like values. */
+/** Maximum number of different members in one object; with more it counts as a map. */
 #define MAX_MEMBERS 100
-/** Maximum number of values that are looked at, in all samples together. */
+/** Maximum number of values that are read, in all samples together. */
 #define MAX_VALUES 200000
-/** Maximum number of different words of an enum, and of bytes of each. */
+/** Maximum number of different words of an enum, and maximum length of each in bytes. */
 #define MAX_WORDS 6
 #define MAX_WORD_BYTES 32
-/** How often words must have been seen: all together, each, and for each different one. */
+/** Minimum occurrences of an enum's words: of all, of each, and on average. */
 #define MIN_SEEN 20
 #define MIN_SEEN_EACH 2
 #define MIN_SEEN_PER_WORD 4
 
-/** Formats that strings have; a bit stays set while all strings seen so far have that format. */
+/** Possible formats of strings; a bit stays set while all strings seen so far have the format. */
 enum { FORM_DATE_TIME = 1, FORM_DATE = 2, FORM_UUID = 4, FORM_WORD = 8, FORM_ALL = 15 };
 
 typedef struct word_t {
@@ -29,23 +29,24 @@ typedef struct word_t {
     int seen;
 } word_t;
 
-/** What the values at one place have in common. */
+/** What the values at one position have in common. */
 typedef struct shape_t {
     unsigned int types; /**< as rh_schema_type */
-    int forms;          /**< of all strings so far */
+    int forms;          /**< common formats of all strings so far */
     int strings, objects;
     word_t words[MAX_WORDS];
-    int word_count;              /**< above MAX_WORDS: too many to be an enum */
-    apr_array_header_t *members; /**< of member_t; NULL: none yet, or values */
-    apr_hash_t *by_name;         /**< of int: position in members plus 1 */
-    struct shape_t *items;       /**< of arrays; NULL: none yet */
-    struct shape_t *values;      /**< of an object with too many names; NULL: members are known */
+    int word_count;              /**< above MAX_WORDS: too many for an enum */
+    apr_array_header_t *members; /**< of member_t; NULL: none yet, or a map */
+    apr_hash_t *by_name;         /**< of int: index in members plus 1 */
+    struct shape_t *items;       /**< shape of an array's items; NULL: none yet */
+    struct shape_t *values;      /**< shape of a map's values; NULL: the members are
+                                      distinguished */
 } shape_t;
 
 typedef struct member_t {
     rh_bytes_t name;
     shape_t *shape;
-    int seen; /**< how many objects have it */
+    int seen; /**< number of objects that have it */
 } member_t;
 
 struct rh_json_inference_t {
@@ -178,7 +179,7 @@ static bool is_enum(const shape_t *shape)
 static bool add_value(rh_json_inference_t *inference, shape_t *shape, const rh_json_tree_t *tree,
                       int node);
 
-/** The member of a shape by name, made if need be. NULL: there are too many. */
+/** Find or make the member of a shape. @return NULL: there are too many */
 static member_t *find_member(rh_json_inference_t *inference, shape_t *shape, rh_bytes_t name)
 {
     member_t member = {{NULL, 0}, NULL, 0};
@@ -219,7 +220,7 @@ static bool add_members(rh_json_inference_t *inference, shape_t *shape, const rh
             shape->values ? NULL : find_member(inference, shape, tree->nodes[child].name);
 
         if (!member && !shape->values) {
-            /* Names that are data, such as ids: of the values only their type is of use. */
+            /* The names are data, such as ids, so only the type of the values is useful. */
             shape->values = make_shape(inference);
         }
         if (member) {
@@ -250,7 +251,7 @@ static bool add_items(rh_json_inference_t *inference, shape_t *shape, const rh_j
     return true;
 }
 
-/** Depth is bounded by the tree's. @return false: the limits are reached */
+/** Recursive as deep as the tree. @return false: a limit is reached */
 static bool add_value(rh_json_inference_t *inference, shape_t *shape, const rh_json_tree_t *tree,
                       int node)
 {
@@ -323,7 +324,7 @@ static void put_string_rules(struct json_object *tree, const shape_t *shape)
     if (format) {
         json_object_object_add(tree, "format", json_object_new_string(format));
     }
-    /* An enum holds for values of every type, so it stands where there are only strings. */
+    /* An enum applies to values of every type, so it is only used if all values are strings. */
     if (shape->types == RH_SCHEMA_KIND(RH_JSON_STRING) && is_enum(shape)) {
         struct json_object *list = json_object_new_array();
 
@@ -364,7 +365,7 @@ static void put_object_rules(struct json_object *tree, const shape_t *shape)
     json_object_object_add(tree, "required", required);
 }
 
-/** Depth is bounded by the samples'. */
+/** Recursive as deep as the samples. */
 static struct json_object *shape_json(const shape_t *shape)
 {
     struct json_object *tree = json_object_new_object();

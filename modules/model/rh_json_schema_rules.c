@@ -11,9 +11,9 @@
 #define OBJECTS KIND(RH_JSON_OBJECT)
 #define ALL (KIND(RH_JSON_OBJECT + 1) - 1)
 
-/** Bytes that count as one step where values are compared. */
+/** Number of compared bytes that count as one step. */
 #define BYTES_PER_STEP 16
-/** What a match costs: it may try its pattern in many ways (rh_iregexp.c). */
+/** Steps of one match, which may try its pattern in many ways (rh_iregexp.c). */
 #define STEPS_PER_MATCH 50
 
 static const rh_json_node_t *schema_node(const rh_schema_check_t *check, int node)
@@ -129,7 +129,7 @@ static bool check_exclusive_maximum(rh_schema_check_t *check, int object, int va
     return compare(check, value, node) < 0;
 }
 
-/** 0.3 is a multiple of 0.1, although its double is not one of 0.1's: so to 15 digits. */
+/** Compare to 15 digits: 0.3 is a multiple of 0.1, although this is not true of their doubles. */
 static bool check_multiple(rh_schema_check_t *check, int object, int value, int node)
 {
     double factor = rh_json_double(schema_node(check, value)->text);
@@ -263,7 +263,7 @@ static bool check_unique(rh_schema_check_t *check, int object, int value, int no
 
 /* ---- objects ---- */
 
-/** Find a member of the document's object, at the cost of a walk over its members. */
+/** Find a member of the document's object, counting a step for each member. */
 static int find_member(rh_schema_check_t *check, int node, rh_bytes_t name)
 {
     return rh_schema_step(check, 1 + (apr_size_t)value_node(check, node)->count)
@@ -301,7 +301,7 @@ static bool check_pattern_properties(rh_schema_check_t *check, int object, int v
     return true;
 }
 
-/** True if properties or patternProperties of the same schema have a member. */
+/** True if properties or patternProperties of the same schema match a member. */
 static bool is_covered(rh_schema_check_t *check, int object, rh_bytes_t name)
 {
     int names = sibling(check, object, "properties");
@@ -331,7 +331,7 @@ static bool check_additional(rh_schema_check_t *check, int object, int value, in
     return true;
 }
 
-/** A name is checked as the string that it is: a document of its own, of one node. */
+/** Check a name as a string: a document of its own with one node. */
 static bool check_property_names(rh_schema_check_t *check, int object, int value, int node)
 {
     const rh_json_tree_t *tree = check->tree;
@@ -392,7 +392,7 @@ static bool check_all_of(rh_schema_check_t *check, int object, int value, int no
     return schema == RH_JSON_NO_NODE;
 }
 
-/** How many schemas of a list fit. */
+/** Count the schemas of a list that match. */
 static int count_fitting(rh_schema_check_t *check, int list, int node)
 {
     int count = 0;

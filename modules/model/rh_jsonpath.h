@@ -19,7 +19,7 @@
 
 typedef struct rh_jsonpath_t rh_jsonpath_t;
 
-/** Why a text is not a query, and where (byte offset). */
+/** Why a text is not a query, and at which byte. */
 typedef struct rh_jsonpath_error_t {
     const char *reason; /**< static text, e.g. "a closing bracket is missing" */
     apr_size_t offset;
@@ -38,18 +38,18 @@ apr_status_t rh_jsonpath_compile(apr_pool_t *pool, const char *text, apr_size_t 
 bool rh_jsonpath_is_singular(const rh_jsonpath_t *path);
 
 /**
- * Select nodes, in the order of RFC 9535 §2.5.2.2; a node may be in the list more than once.
- * @param steps how much may be done, e.g. RH_JSONPATH_STEPS
- * @param nodes receives an array of int, in `pool`, which scratch memory is taken from, too
+ * Select nodes, in the order of RFC 9535 §2.5.2.2; a node may occur several times.
+ * @param steps limit, usually RH_JSONPATH_STEPS
+ * @param nodes receives an array of int, in `pool`, which scratch memory also comes from
  * @return APR_SUCCESS; APR_TIMEUP: more than `steps` would be needed
  */
 apr_status_t rh_jsonpath_run(const rh_jsonpath_t *path, const rh_json_tree_t *tree, int steps,
                              apr_pool_t *pool, apr_array_header_t **nodes);
 
-/** Bring nodes into the order of the document, each once. */
+/** Sort nodes into the order of the document, and remove duplicates. */
 void rh_jsonpath_sort(apr_array_header_t *nodes);
 
-/** The first node that a query selects; RH_JSON_NO_NODE: none, or more than RH_JSONPATH_STEPS. */
+/** Return the first node that a query selects; RH_JSON_NO_NODE: none, or the limit was exceeded. */
 int rh_jsonpath_first(const rh_jsonpath_t *path, const rh_json_tree_t *tree, apr_pool_t *pool);
 
 /** The normalised path of a node (§2.7), in `pool`: $['a'][0]. */

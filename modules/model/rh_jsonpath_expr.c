@@ -2,13 +2,13 @@
 /* The expressions of filters (RFC 9535 §2.3.5), with the types of functions (§2.4). */
 #include "rh_jsonpath_private.h"
 
-/** Nesting of parentheses, functions and filters. */
+/** Maximum nesting of parentheses, functions and filters. */
 #define MAX_DEPTH 64
 #define MAX_ARGUMENTS 2
 
 static const struct {
     const char *name;
-    int count; /**< of arguments */
+    int count; /**< number of arguments */
     rh_path_type_t parameter, result;
 } functions[RH_FN_COUNT_OF] = {
     [RH_FN_LENGTH] = {"length", 1, RH_TYPE_VALUE, RH_TYPE_VALUE},
@@ -45,7 +45,7 @@ static bool skip_digits(rh_path_parser_t *parser)
     return true;
 }
 
-/** A number: as in JSON (the grammar allows -0 here). */
+/** Parse a number, as in JSON (the grammar allows -0 here). */
 static rh_path_expr_t *read_number(rh_path_parser_t *parser)
 {
     rh_path_expr_t *expr = make_expr(parser, RH_EXPR_LITERAL);
@@ -73,13 +73,13 @@ static rh_path_expr_t *read_number(rh_path_parser_t *parser)
     return expr;
 }
 
-/** A function's argument: whatever can be one. */
+/** Parse any argument of a function. */
 static rh_path_expr_t *read_argument(rh_path_parser_t *parser)
 {
     return read_or(parser);
 }
 
-/** The type of an expression; a literal and a singular query are values where one is wanted. */
+/** Return the type of an expression. Literals and singular queries count as values. */
 static bool has_type(const rh_path_expr_t *expr, rh_path_type_t type)
 {
     switch (expr->kind) {
@@ -94,7 +94,7 @@ static bool has_type(const rh_path_expr_t *expr, rh_path_type_t type)
     }
 }
 
-/** Compile a pattern that is written in the query, once for all runs. */
+/** Compile a literal pattern of the query, once for all runs. */
 static void prepare_pattern(rh_path_parser_t *parser, rh_path_expr_t *expr)
 {
     const rh_path_expr_t *pattern = expr->right;
@@ -108,7 +108,7 @@ static void prepare_pattern(rh_path_parser_t *parser, rh_path_expr_t *expr)
         rh_iregexp_compile(parser->pool, pattern->literal.text, &expr->pattern) != APR_SUCCESS;
 }
 
-/** A function; `at` is past its opening parenthesis. */
+/** Parse a function; `at` is past its opening parenthesis. */
 static rh_path_expr_t *read_function(rh_path_parser_t *parser, int function)
 {
     rh_path_expr_t *expr = make_expr(parser, RH_EXPR_FUNCTION), *arguments[MAX_ARGUMENTS] = {0};
@@ -145,7 +145,7 @@ static rh_path_expr_t *read_function(rh_path_parser_t *parser, int function)
     return expr;
 }
 
-/** A word: true, false, null, or a function's name with its parenthesis. */
+/** Parse a word: true, false, null, or a function's name with its parenthesis. */
 static rh_path_expr_t *read_word(rh_path_parser_t *parser)
 {
     static const struct {
@@ -181,7 +181,7 @@ static rh_path_expr_t *read_word(rh_path_parser_t *parser)
     return rh_path_fail(parser, "not an expression");
 }
 
-/** What stands beside a comparison's operator, or alone: a literal, a query, a function. */
+/** Parse an operand of a comparison, which may stand alone: a literal, a query, a function. */
 static rh_path_expr_t *read_operand(rh_path_parser_t *parser)
 {
     char c = parser->at < parser->end ? *parser->at : '\0';
@@ -220,7 +220,7 @@ static bool read_operator(rh_path_parser_t *parser, rh_path_op_t *op)
     return false;
 }
 
-/** A comparison, or an operand without one. */
+/** Parse a comparison, or an operand alone. */
 static rh_path_expr_t *read_comparison(rh_path_parser_t *parser)
 {
     rh_path_expr_t *left = read_operand(parser), *expr;
@@ -254,7 +254,7 @@ static rh_path_expr_t *read_comparison(rh_path_parser_t *parser)
     return expr;
 }
 
-/** True if an expression can stand where true or false is wanted. */
+/** True if an expression can be used as a condition. */
 static bool is_condition(const rh_path_expr_t *expr)
 {
     return has_type(expr, RH_TYPE_LOGICAL) || (expr->kind == RH_EXPR_QUERY) ||
@@ -266,7 +266,7 @@ static void *fail_condition(rh_path_parser_t *parser)
     return rh_path_fail(parser, "a value is not a condition: compare it");
 }
 
-/** A comparison or test, perhaps in parentheses, perhaps after "!". */
+/** Parse a comparison or test, possibly in parentheses or after "!". */
 static rh_path_expr_t *read_basic(rh_path_parser_t *parser)
 {
     rh_path_expr_t *expr, *inner;
@@ -294,7 +294,7 @@ static rh_path_expr_t *read_basic(rh_path_parser_t *parser)
             return rh_path_fail(parser, "a closing parenthesis is missing");
         }
         parser->depth--;
-        /* In parentheses, a query is a condition, too, and no operand any more. */
+        /* In parentheses, a query is a condition and not an operand. */
         expr = make_expr(parser, RH_EXPR_OR);
         expr->left = inner;
         inner = expr;
@@ -314,7 +314,7 @@ static rh_path_expr_t *read_basic(rh_path_parser_t *parser)
     return expr;
 }
 
-/** Operands joined by one of the two operators. */
+/** Parse operands joined by one of the two operators. */
 static rh_path_expr_t *read_joined(rh_path_parser_t *parser, const char *operator,
                                    rh_path_expr_kind_t kind,
                                    rh_path_expr_t *(*read)(rh_path_parser_t *))

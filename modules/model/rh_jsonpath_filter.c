@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Judging filters: values, comparisons, functions (RFC 9535 §2.3.5.2, §2.4). */
+/* Evaluates filters: values, comparisons, functions (RFC 9535 §2.3.5.2, §2.4). */
 #include "rh_jsonpath_private.h"
 
 static rh_path_value_t evaluate(rh_path_run_t *run, const rh_path_expr_t *expr, int current);
@@ -32,7 +32,7 @@ static rh_path_value_t number(rh_path_run_t *run, apr_int64_t count)
     return value;
 }
 
-/** Characters of UTF-8. */
+/** Count the characters of UTF-8 text. */
 static apr_int64_t count_characters(rh_bytes_t text)
 {
     apr_int64_t count = 0;
@@ -43,7 +43,7 @@ static apr_int64_t count_characters(rh_bytes_t text)
     return count;
 }
 
-/** length(): of a string in characters, of an array or object in children. */
+/** length(): characters of a string, or children of an array or object. */
 static rh_path_value_t evaluate_length(rh_path_run_t *run, const rh_path_expr_t *expr, int current)
 {
     rh_path_value_t value = evaluate(run, expr->left, current);
@@ -56,8 +56,9 @@ static rh_path_value_t evaluate_length(rh_path_run_t *run, const rh_path_expr_t 
 }
 
 /**
- * Count what a query selects. Its memory is given back at once: a filter asks for every child.
- * @param first receives the first node; RH_JSON_NO_NODE: there is none
+ * Count the nodes that a query selects. Frees its memory at once, because a filter is evaluated for
+ * every child.
+ * @param first receives the first node; RH_JSON_NO_NODE: none
  */
 static int count_nodes(rh_path_run_t *run, const rh_jsonpath_t *path, int current, int *first)
 {
@@ -78,7 +79,7 @@ static int count_nodes(rh_path_run_t *run, const rh_jsonpath_t *path, int curren
     return count;
 }
 
-/** count() and value() of the nodes that a query selects. */
+/** Evaluate count() and value() of the nodes that a query selects. */
 static rh_path_value_t evaluate_nodes(rh_path_run_t *run, const rh_path_expr_t *expr, int current)
 {
     int first, count = count_nodes(run, expr->left->query, current, &first);
@@ -89,7 +90,7 @@ static rh_path_value_t evaluate_nodes(rh_path_run_t *run, const rh_path_expr_t *
     return count == 1 ? value_of(run->tree, first) : nothing();
 }
 
-/** The value of a literal, a singular query, or a function that gives one. */
+/** Return the value of a literal, a singular query, or a function that returns one. */
 static rh_path_value_t evaluate(rh_path_run_t *run, const rh_path_expr_t *expr, int current)
 {
     int node;
@@ -108,7 +109,10 @@ static rh_path_value_t evaluate(rh_path_run_t *run, const rh_path_expr_t *expr, 
     return node != RH_JSON_NO_NODE ? value_of(run->tree, node) : nothing();
 }
 
-/** match() and search(): false for what is not a string, or a pattern that does not conform. */
+/**
+ * match() and search(): false for values that are not strings, and for patterns that do not
+ * conform.
+ */
 static bool test_pattern(rh_path_run_t *run, const rh_path_expr_t *expr, int current)
 {
     rh_path_value_t text = evaluate(run, expr->left, current), pattern;
@@ -119,7 +123,7 @@ static bool test_pattern(rh_path_run_t *run, const rh_path_expr_t *expr, int cur
     if (expr->bad_pattern || text.nothing || text.kind != RH_JSON_STRING) {
         return false;
     }
-    /* A match may take long: it counts for the length of its text. */
+    /* A match may take long, so it counts as many steps as its text is long. */
     run->steps -= 20 + (int)(text.text.len / 8);
     if (run->steps < 0) {
         return false;
@@ -139,7 +143,7 @@ static bool test_pattern(rh_path_run_t *run, const rh_path_expr_t *expr, int cur
     return matches;
 }
 
-/** Count what a deep comparison of two nodes costs. */
+/** Count the steps of a deep comparison of two nodes. */
 static void count_comparison(rh_path_run_t *run, int node)
 {
     for (int at = node; at != RH_JSON_NO_NODE && rh_path_step(run);) {
@@ -169,7 +173,7 @@ static bool are_equal(rh_path_run_t *run, const rh_path_value_t *a, const rh_pat
     }
 }
 
-/** UTF-8 sorts as the characters do that it stands for. */
+/** UTF-8 sorts in the order of the characters it encodes. */
 static bool is_less(const rh_path_value_t *a, const rh_path_value_t *b)
 {
     apr_size_t shorter;

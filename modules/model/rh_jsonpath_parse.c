@@ -32,7 +32,7 @@ bool rh_path_take(rh_path_parser_t *parser, const char *text)
     return true;
 }
 
-/** The code unit of "\uXXXX" at a position; -1: none is there. */
+/** Return the code unit of "\uXXXX" at a position; -1: there is none. */
 static int peek_unit(const rh_path_parser_t *parser, const char *at)
 {
     int unit = 0;
@@ -49,7 +49,7 @@ static int peek_unit(const rh_path_parser_t *parser, const char *at)
     return unit;
 }
 
-/** Check an escape within quotes, and go past it. In a query, surrogates must come in pairs. */
+/** Check an escape within quotes and skip it. In a query, surrogates must come in pairs. */
 static bool skip_escape(rh_path_parser_t *parser, char quote)
 {
     int unit = peek_unit(parser, parser->at);
@@ -103,7 +103,7 @@ bool rh_path_read_string(rh_path_parser_t *parser, rh_bytes_t *string)
         rh_path_fail(parser, "unfinished string");
         return false;
     }
-    /* As the inside of a JSON string, which has no \'. */
+    /* Decode it like the inside of a JSON string, which has no \'. */
     raw = apr_palloc(parser->pool, (apr_size_t)(parser->at - begin) + 1);
     for (; begin < parser->at; begin++) {
         if (*begin == '\\' && begin[1] == '\'') {
@@ -119,7 +119,7 @@ bool rh_path_read_string(rh_path_parser_t *parser, rh_bytes_t *string)
     return true;
 }
 
-/** An integer: 0, or digits that do not begin with 0, perhaps with a minus. */
+/** Parse an integer: 0, or digits that do not begin with 0, with an optional minus. */
 static bool read_integer(rh_path_parser_t *parser, apr_int64_t *value)
 {
     const char *begin = parser->at;
@@ -148,7 +148,7 @@ static bool at_integer(const rh_path_parser_t *parser)
     return parser->at < parser->end && (*parser->at == '-' || rh_is_digit(*parser->at));
 }
 
-/** An index, or a slice (start:end:step). */
+/** Parse an index, or a slice (start:end:step). */
 static bool read_index(rh_path_parser_t *parser, rh_path_selector_t *selector)
 {
     const char *after;
@@ -208,7 +208,7 @@ static rh_path_selector_t *read_selector(rh_path_parser_t *parser)
     return read_index(parser, selector) ? selector : NULL;
 }
 
-/** Selectors in brackets; `at` is past the opening one. */
+/** Parse selectors in brackets; `at` is past the opening one. */
 static rh_path_selector_t *read_selectors(rh_path_parser_t *parser)
 {
     rh_path_selector_t *first = NULL, **last = &first;
@@ -235,7 +235,7 @@ static bool is_name_first(unsigned char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
 }
 
-/** What follows a dot: a name without quotes, or "*". */
+/** Parse the rest after a dot: a name without quotes, or "*". */
 static rh_path_selector_t *read_shorthand(rh_path_parser_t *parser)
 {
     rh_path_selector_t *selector = apr_pcalloc(parser->pool, sizeof(*selector));
@@ -258,7 +258,7 @@ static rh_path_selector_t *read_shorthand(rh_path_parser_t *parser)
     return selector;
 }
 
-/** The next segment. @return NULL: there is none, unless a reason is set */
+/** Parse the next segment. @return NULL: none, unless a reason is set */
 static rh_path_segment_t *read_segment(rh_path_parser_t *parser)
 {
     const char *begin = parser->at;

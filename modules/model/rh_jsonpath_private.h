@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_jsonpath_private.h
- * @brief A compiled query, and what its rooms share: parsing, running, filters.
+ * @brief A compiled query, shared by parsing, running and filters.
  */
 #ifndef RH_JSONPATH_PRIVATE_H
 #define RH_JSONPATH_PRIVATE_H
@@ -38,7 +38,7 @@ struct rh_path_segment_t {
 };
 
 struct rh_jsonpath_t {
-    bool relative; /**< begins with "@" */
+    bool relative; /**< it begins with "@" */
     bool singular;
     rh_path_segment_t *segments;
 };
@@ -68,12 +68,12 @@ typedef enum {
     RH_FN_COUNT_OF
 } rh_path_function_t;
 
-/** A value: of a literal, a node, or a function. */
+/** The value of a literal, a node, or a function. */
 typedef struct rh_path_value_t {
     bool nothing;
     rh_json_kind_t kind;
-    rh_bytes_t text; /**< of a number; of a string: decoded */
-    int node;        /**< of arrays and objects */
+    rh_bytes_t text; /**< text of a number; decoded text of a string */
+    int node;        /**< node of an array or object */
 } rh_path_value_t;
 
 struct rh_path_expr_t {
@@ -83,45 +83,45 @@ struct rh_path_expr_t {
     rh_path_value_t literal;
     rh_jsonpath_t *query;
     rh_path_function_t function;
-    rh_iregexp_t *pattern; /**< of match and search, where it is a literal that is valid */
-    bool bad_pattern;      /**< where it is a literal that is not */
+    rh_iregexp_t *pattern; /**< compiled pattern of match and search, if it is a valid literal */
+    bool bad_pattern;      /**< the pattern is a literal, but not valid */
 };
 
-/** What one run of a query carries along. */
+/** State of one run of a query. */
 typedef struct rh_path_run_t {
     const rh_json_tree_t *tree;
     apr_pool_t *pool;
-    int steps; /**< left; below 0: too many */
+    int steps; /**< remaining steps; below 0: too many */
 } rh_path_run_t;
 
-/** Count a step. @return false: there were too many */
+/** Count a step. @return false: the limit is exceeded */
 static inline bool rh_path_step(rh_path_run_t *run)
 {
     return --run->steps >= 0;
 }
 
-/** Run a query (rh_jsonpath_run.c) at `current`, which "@" stands for. */
+/** Run a query (rh_jsonpath_run.c) with `current` as "@". */
 apr_array_header_t *rh_path_select(rh_path_run_t *run, const rh_jsonpath_t *path, int current);
 
 /** Run a singular query likewise, without memory. @return RH_JSON_NO_NODE: it selects nothing */
 int rh_path_single(rh_path_run_t *run, const rh_jsonpath_t *path, int current);
 
-/** Judge a filter's expression (rh_jsonpath_filter.c) for a node. */
+/** Evaluate a filter's expression (rh_jsonpath_filter.c) for a node. */
 bool rh_path_test(rh_path_run_t *run, const rh_path_expr_t *expr, int current);
 
-/** Where a parser is in a query (rh_jsonpath_parse.c). */
+/** State of parsing a query (rh_jsonpath_parse.c). */
 typedef struct rh_path_parser_t {
     apr_pool_t *pool;
     const char *start, *at, *end;
-    const char *reason; /**< what is wrong, the first time; NULL: nothing yet */
-    const char *wrong;  /**< where */
+    const char *reason; /**< the first error; NULL: none yet */
+    const char *wrong;  /**< position of the error */
     int depth;
 } rh_path_parser_t;
 
-/** Note what is wrong at the parser's position. @return NULL */
+/** Record an error at the parser's position. @return NULL */
 void *rh_path_fail(rh_path_parser_t *parser, const char *reason);
 void rh_path_skip_space(rh_path_parser_t *parser);
-/** Take a text if it comes next. */
+/** Skip a text if it comes next. */
 bool rh_path_take(rh_path_parser_t *parser, const char *text);
 /** Read a string literal with its quotes (§2.3.1.1). @return false: see reason */
 bool rh_path_read_string(rh_path_parser_t *parser, rh_bytes_t *string);

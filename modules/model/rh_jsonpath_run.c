@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Selecting nodes: segments and selectors (RFC 9535 §2.3, §2.5). */
+/* Selects nodes: segments and selectors (RFC 9535 §2.3, §2.5). */
 #include "rh_jsonpath_private.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@ static void push(apr_array_header_t *nodes, int node)
     APR_ARRAY_PUSH(nodes, int) = node;
 }
 
-/** The member of an object with a name; RH_JSON_NO_NODE: none. */
+/** Find the member of an object by name; RH_JSON_NO_NODE: none. */
 static int member_of(rh_path_run_t *run, int node, rh_bytes_t name)
 {
     const rh_json_node_t *nodes = run->tree->nodes;
@@ -23,8 +23,7 @@ static int member_of(rh_path_run_t *run, int node, rh_bytes_t name)
     return RH_JSON_NO_NODE;
 }
 
-/** The item of an array at an index, counted from the end where it is negative; RH_JSON_NO_NODE:
- * none. */
+/** Find the item of an array by index, from the end if negative; RH_JSON_NO_NODE: none. */
 static int item_of(rh_path_run_t *run, int node, apr_int64_t index)
 {
     const rh_json_node_t *nodes = run->tree->nodes;
@@ -40,7 +39,7 @@ static int item_of(rh_path_run_t *run, int node, apr_int64_t index)
     return child;
 }
 
-/** What a name or an index selects of a node; RH_JSON_NO_NODE: nothing. */
+/** Find the child that a name or an index selects; RH_JSON_NO_NODE: none. */
 static int select_one(rh_path_run_t *run, const rh_path_selector_t *selector, int node)
 {
     return selector->kind == RH_SELECT_NAME ? member_of(run, node, selector->name)
@@ -79,7 +78,7 @@ static void select_slice(rh_path_run_t *run, const rh_path_selector_t *selector,
     }
 }
 
-/** The children of a node: all, or those that a filter lets through. */
+/** Select the children of a node: all, or those for which a filter is true. */
 static void select_children(rh_path_run_t *run, const rh_path_expr_t *filter, int node,
                             apr_array_header_t *out)
 {

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_matching.h"
 
-/** The part of a pattern that types must begin with: "a." of "a.*"; 0 if it is not a prefix. */
+/** Return the length of the prefix in a pattern: "a." of "a.*"; 0 if it is not a prefix pattern. */
 static apr_size_t prefix_len(const char *pattern)
 {
     apr_size_t len = strlen(pattern);

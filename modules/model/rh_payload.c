@@ -7,7 +7,7 @@
 /** Maximum length of the header that names what changed, in bytes. */
 #define MAX_CHANGED_BYTES 1000
 
-/** A list of JSON Pointers that grows until it is full. */
+/** A list of JSON Pointers that grows up to a limit. */
 typedef struct pointers_t {
     char text[MAX_CHANGED_BYTES + 1];
     apr_size_t len;
@@ -15,8 +15,8 @@ typedef struct pointers_t {
 } pointers_t;
 
 /**
- * Encode a member's name as a reference token (RFC 6901 section 3), with all bytes that do not
- * belong into a header or a comma-separated list percent-encoded, as in section 6.
+ * Encode a member's name as a reference token (RFC 6901 section 3). All bytes that are not allowed
+ * in a header or in a comma-separated list are percent-encoded, as in section 6.
  */
 static const char *encode_token(apr_pool_t *pool, const char *name)
 {
@@ -39,7 +39,7 @@ static const char *encode_token(apr_pool_t *pool, const char *name)
     return token;
 }
 
-/** Append a pointer unless it would exceed the limit: the list then ends before it. */
+/** Append a pointer unless it would exceed the limit; then the list ends before it. */
 static void add_pointer(pointers_t *pointers, const char *pointer)
 {
     apr_size_t len = strlen(pointer), comma = pointers->len ? 1 : 0;
@@ -55,8 +55,10 @@ static void add_pointer(pointers_t *pointers, const char *pointer)
     pointers->len += len;
 }
 
-/** Add the leaves of a merge patch: members of objects, down to values that are not objects, or are
- * empty. */
+/**
+ * Add the leaves of a merge patch: members of objects, down to values that are not objects or are
+ * empty.
+ */
 static void add_leaves(apr_pool_t *pool, rh_bytes_t patch, const char *prefix, pointers_t *pointers)
 {
     apr_size_t cursor = 0;
@@ -102,7 +104,7 @@ static void add_own_headers(apr_pool_t *pool, const char *text, apr_table_t *hea
         const char *name = rh_json_string(pool, quoted);
         const char *value = rh_json_string(pool, span.value);
 
-        /* What was stored before a name became reserved is not sent. */
+        /* Fields that were stored before their name became reserved are not sent. */
         if (name && value && !rh_header_reserved(name)) {
             apr_table_addn(headers, name, value);
         }

@@ -10,10 +10,10 @@
 #include "rh_delivery.h"
 
 /**
- * What changed, for X-Hook-Changed: JSON Pointers (RFC 6901) of the members that event->previous
- * has an earlier value for, comma-separated, as far as 1,000 bytes go. Bytes that a header or the
- * list could not hold are percent-encoded.
- * @return text in `pool`; NULL where nothing is known to have changed
+ * List what changed, for X-Hook-Changed: JSON Pointers (RFC 6901) of the members for which
+ * event->previous has an earlier value, comma-separated, up to 1,000 bytes. Bytes that a header or
+ * the list cannot hold are percent-encoded.
+ * @return text in `pool`; NULL: no change is known
  */
 const char *rh_payload_changed(apr_pool_t *pool, const rh_event_t *event);
 

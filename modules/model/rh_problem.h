@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_problem.h
- * @brief RFC 9457 problem details: what was wrong with a request.
+ * @brief RFC 9457 problem details: errors of a request.
  */
 #ifndef RH_PROBLEM_H
 #define RH_PROBLEM_H
@@ -12,7 +12,7 @@
 typedef struct rh_problem_t {
     apr_pool_t *pool;
     int status;                 /**< HTTP status; 0: no problem so far */
-    const char *detail;         /**< one sentence for a person */
+    const char *detail;         /**< one sentence for the user */
     apr_array_header_t *errors; /**< of rh_field_error_t */
 } rh_problem_t;
 
@@ -24,7 +24,7 @@ typedef struct rh_field_error_t {
 /** Make an empty problem; its texts are allocated from `pool`. */
 rh_problem_t *rh_problem_make(apr_pool_t *pool);
 
-/** Set status and detail; the first call wins. */
+/** Set status and detail; only the first call has an effect. */
 void rh_problem_set(rh_problem_t *problem, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -32,7 +32,7 @@ void rh_problem_set(rh_problem_t *problem, int status, const char *format, ...)
 void rh_problem_field(rh_problem_t *problem, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** True once a status is set. */
+/** True if a status is set. */
 bool rh_problem_is(const rh_problem_t *problem);
 
 /** Write it as application/problem+json, in `pool`: type ("about:blank"), title (of the status),

@@ -7,10 +7,10 @@ typedef enum {
     TOKEN_OTHER, /**< a class, a dot, a group */
     TOKEN_END,   /**< `$` as the last character */
     TOKEN_STOP,  /**< the pattern's end without `$` */
-    TOKEN_ODD    /**< something that is not looked into */
+    TOKEN_ODD    /**< anything else, which is not analysed */
 } token_t;
 
-/** True for a group that captures, `(?:` and `(?<name>`; the others may be anything. */
+/** True for a group of the forms `(`, `(?:` and `(?<name>`; others are not analysed. */
 static bool is_plain_group(const char *p)
 {
     if (p[1] == '*') {
@@ -19,7 +19,7 @@ static bool is_plain_group(const char *p)
     return p[1] != '?' || p[2] == ':' || (p[2] == '<' && (rh_is_alpha(p[3]) || p[3] == '_'));
 }
 
-/** Skip `[…]`. @return NULL: it does not end */
+/** Skip `[…]`. @return NULL: it has no end */
 static const char *skip_class(const char *p)
 {
     p += p[1] == '^' ? 2 : 1;
@@ -36,13 +36,13 @@ static const char *skip_class(const char *p)
     return *p ? p + 1 : NULL;
 }
 
-/** True for the backslash of an escape that is a literal or a class of characters. */
+/** True for the backslash of an escape that stands for a literal or a class of characters. */
 static bool is_plain_escape(const char *p)
 {
     return p[1] != '\0' && (!rh_is_alphanumeric(p[1]) || strchr("dDsSwW", p[1]));
 }
 
-/** Skip `(…)` with all that is nested. @return NULL: it has something that is not looked into */
+/** Skip `(…)` with its contents. @return NULL: it has something that is not analysed */
 static const char *skip_group(const char *p)
 {
     int depth = 0;
@@ -65,7 +65,7 @@ static const char *skip_group(const char *p)
     return NULL;
 }
 
-/** Read an element and move past it. */
+/** Read an element and skip it. */
 static token_t next_token(const char **pattern, char *literal)
 {
     const char *p = *pattern;
@@ -97,7 +97,7 @@ static token_t next_token(const char **pattern, char *literal)
     return p ? token : TOKEN_ODD;
 }
 
-/** Move past a quantifier. @return whether there was one; *odd: it is not a usual one */
+/** Skip a quantifier. @return false: there was none; *odd: it is an unusual one */
 static bool skip_quantifier(const char **pattern, bool *odd)
 {
     const char *p = *pattern;

@@ -11,19 +11,19 @@
 
 #include "rh_text.h"
 
-/** Both may be empty, which says nothing. */
+/** Both may be empty, which excludes nothing. */
 typedef struct rh_regex_ends_t {
     rh_bytes_t prefix, suffix;
 } rh_regex_ends_t;
 
 /**
- * Find the ends of a PCRE pattern that is compiled without options but DOTALL and DOLLAR_ENDONLY.
- * They are empty where the pattern is not anchored there, or has what is not looked into
+ * Find the ends of a PCRE pattern that is compiled with no options but DOTALL and DOLLAR_ENDONLY.
+ * They are empty if the pattern is not anchored there, or contains something that is not analysed
  * (alternatives outside of groups, inline options, assertions, quotes).
  */
 void rh_regex_ends_find(apr_pool_t *pool, const char *pattern, rh_regex_ends_t *ends);
 
-/** False if a text of this length can't match; true tells nothing. */
+/** False if a text of this length cannot match; true proves nothing. */
 static inline bool rh_regex_ends_fit(const rh_regex_ends_t *ends, const char *text, apr_size_t len)
 {
     const rh_bytes_t *prefix = &ends->prefix, *suffix = &ends->suffix;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Names of states, and how a subscription is shown. */
+/* Names of states, and the JSON of a subscription. */
 #include "rh_subscription_members.h"
 
 #include "rh_time.h"
@@ -35,7 +35,7 @@ static struct json_object *time_or_null(apr_pool_t *pool, apr_time_t time)
     return time ? json_object_new_string(rh_time_format(pool, time)) : NULL;
 }
 
-/** A writer whose value is an expression of `subscription` and `pool`. */
+/** Define a writer whose value is an expression of `subscription` and `pool`. */
 #define WRITER(member, expression)                                                                 \
     struct json_object *rh_member_write_##member(const rh_subscription_t *subscription,            \
                                                  apr_pool_t *pool)                                 \

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_subscription.h
- * @brief A tenant's wish to have events of some types POSTed to a target URL.
+ * @brief A subscription: the events of a tenant that are POSTed to a target URL.
  */
 #ifndef RH_SUBSCRIPTION_H
 #define RH_SUBSCRIPTION_H
@@ -25,39 +25,42 @@ typedef enum {
     RH_SUBSCRIPTION_STATES(RH_SUBSCRIPTION_ID) RH_SUBSCRIPTION_STATE_COUNT
 } rh_subscription_state_t;
 
-/** All strings live in the pool that the maker was given. */
+/** All strings live in the pool of the function that makes it. */
 typedef struct rh_subscription_t {
     const char *tenant;
     const char *id;
     const char *target_url;
     apr_array_header_t *events; /**< of const char *: patterns, 1-100, no repeats */
-    const char *description;    /**< "" when none; at most 1,000 bytes */
+    const char *description;    /**< "" if none; at most 1,000 bytes */
     rh_format_t format;
-    const char *headers; /**< JSON object text of string members; "{}" when none */
+    const char *headers; /**< JSON object text with string members; "{}" if none */
     bool ordered;
-    int rate_limit; /**< deliveries a second, 1-100,000; 0: none (null in JSON) */
+    int rate_limit; /**< deliveries per second, 1-100,000; 0: no limit (null in JSON) */
     rh_subscription_state_t state;
-    const char *state_reason;    /**< NULL when none */
+    const char *state_reason;    /**< NULL: none */
     const char *secret;          /**< "whsec_…" */
-    const char *old_secret;      /**< NULL, or the one that signs as well until … */
+    const char *old_secret;      /**< NULL, or the previous secret, which also signs until … */
     apr_time_t old_secret_until; /**< … this time */
-    const char *base_url;        /**< absolute URL of the API that it was made through */
+    const char *base_url;        /**< absolute URL of the API through which it was made */
     apr_time_t created_at;
     apr_time_t updated_at;
-    apr_int64_t revision; /**< grows by one a change; its ETag */
+    apr_int64_t revision; /**< incremented by every change; its ETag */
     struct {
         apr_int64_t delivered, failed, pending;
-        int last_status_code;       /**< 0: none yet */
-        apr_time_t last_attempt_at; /**< 0: none yet */
+        int last_status_code;       /**< 0: no attempt yet */
+        apr_time_t last_attempt_at; /**< 0: no attempt yet */
     } stats;
 } rh_subscription_t;
 
-/** What the checks need to know of the configuration. */
+/** The parts of the configuration that the checks need. */
 typedef struct rh_subscription_rules_t {
     bool https_only; /**< RestHooksTargets */
-    /** Event type known to the catalogue? NULL: every valid type is. Patterns are always taken. */
+    /**
+     * Return true if the catalogue has the event type. NULL: all valid types are allowed. Patterns
+     * always are.
+     */
     bool (*type_known)(void *baton, const char *type);
-    /** May a target have this literal address? NULL: not asked here. */
+    /** Return true if a target may have this literal address. NULL: it is not checked here. */
     bool (*address_allowed)(void *baton, const rh_url_t *url);
     void *baton;
 } rh_subscription_rules_t;
@@ -65,10 +68,11 @@ typedef struct rh_subscription_rules_t {
 const char *rh_subscription_state_name(rh_subscription_state_t state);
 bool rh_subscription_state_parse(const char *name, rh_subscription_state_t *state);
 
-/** How rh_subscription_read treats members that the input leaves out. */
+/** How rh_subscription_read treats members that are missing in the input. */
 typedef enum {
-    RH_READ_CREATE,  /**< defaults; target_url and events are required */
-    RH_READ_REPLACE, /**< likewise, on an existing row (PUT): id, secret, created_at stay */
+    RH_READ_CREATE,  /**< they get defaults; target_url and events are required */
+    RH_READ_REPLACE, /**< likewise, but id, secret and created_at of the existing subscription
+                          stay (PUT) */
     RH_READ_PATCH    /**< unchanged; null gives the default (RFC 7396) */
 } rh_read_mode_t;
 
@@ -91,12 +95,15 @@ void rh_subscription_read(rh_subscription_t *subscription, struct json_object *b
                           rh_read_mode_t mode, const rh_subscription_rules_t *rules,
                           apr_pool_t *pool, rh_problem_t *problem);
 
-/** When the overlap of a rotation ends, in which two secrets sign. @return 0: there is none now */
+/**
+ * Return when the overlap of a rotation ends, during which both secrets sign. @return 0: there is
+ * none
+ */
 apr_time_t rh_subscription_overlap_end(const rh_subscription_t *subscription);
 
 /**
- * The representation of the contract; `active` is state == active.
- * @param secret whether to show the secret (only the answer to a create does)
+ * Make the JSON of a subscription; `active` is state == active.
+ * @param secret whether to show the secret (only the response to its creation does)
  * @return a new json-c object with one reference, the caller's
  */
 struct json_object *rh_subscription_json(const rh_subscription_t *subscription, bool secret,

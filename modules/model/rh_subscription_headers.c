@@ -3,7 +3,7 @@
 #include "rh_header.h"
 #include "rh_subscription_members.h"
 
-/** The stored fields, or an empty object. */
+/** Return the stored fields, or an empty object. */
 static struct json_object *parse_stored(const rh_subscription_t *subscription, apr_pool_t *pool)
 {
     const char *stored = subscription->headers;
@@ -16,7 +16,7 @@ static struct json_object *parse_stored(const rh_subscription_t *subscription, a
     return rh_json_own(pool, json_object_new_object());
 }
 
-/** The name of a field in an object, whatever its case; NULL: it has none. */
+/** Return the name of a field in an object, ignoring case; NULL: none. */
 static const char *find_name(struct json_object *headers, const char *name)
 {
     json_object_object_foreach(headers, present, value)
@@ -37,7 +37,7 @@ static bool is_repeated(struct json_object *value, const char *name)
     return first && strcmp(first, name) != 0;
 }
 
-/** Remove a field, whatever its case; with `except` only where it is spelled otherwise. */
+/** Remove a field, ignoring case; except one that is spelled like `except`. */
 static void remove_field(struct json_object *headers, const char *name, const char *except)
 {
     const char *present = find_name(headers, name);
@@ -47,7 +47,7 @@ static void remove_field(struct json_object *headers, const char *name, const ch
     }
 }
 
-/** What one field is set to, as a new reference; NULL when a problem was added. */
+/** Return the new value of one field, as a new reference; NULL after a problem was added. */
 static struct json_object *read_value(rh_member_reading_t *reading, const char *field,
                                       const char *name, struct json_object *value,
                                       struct json_object *stored)
@@ -74,7 +74,7 @@ static struct json_object *read_value(rh_member_reading_t *reading, const char *
     return json_object_get(value);
 }
 
-/** Apply one field of the body to what is to be stored. */
+/** Apply one field of the body to the fields to be stored. */
 static void read_field(rh_member_reading_t *reading, const char *field, const char *name,
                        struct json_object *value, struct json_object *stored,
                        struct json_object *merged)
@@ -92,7 +92,9 @@ static void read_field(rh_member_reading_t *reading, const char *field, const ch
     set = read_value(reading, field, name, value, stored);
     if (set) {
         remove_field(merged, name, name);
-        json_object_object_add(merged, name, set); /* keeps the position of the same spelling */
+        json_object_object_add(merged, name, set); /*
+                                                    * keeps the position if the spelling is the same
+                                                    */
     }
 }
 

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* A subscription's JSON, read and written member by member. */
+/* Reads and writes a subscription's JSON member by member. */
 #include "rh_subscription_members.h"
 
 #include "rh_header.h"
@@ -35,7 +35,7 @@ static const rh_member_t *find_member(const char *name)
     return NULL;
 }
 
-/** True if the body has the member; report it when the body has it by more than one name. */
+/** True if the body has the member. Reports an error if it has it under several names. */
 static bool is_given(rh_member_reading_t *reading, const rh_member_t *member)
 {
     const char *given = NULL, *name = member->name, *rest = member->aliases;
@@ -57,7 +57,7 @@ static bool is_given(rh_member_reading_t *reading, const rh_member_t *member)
     }
 }
 
-/** Members that the body lacks: defaults, and complaints of required ones. */
+/** Handle members that the body lacks: set defaults, report required ones. */
 static void read_missing(rh_member_reading_t *reading)
 {
     for (int i = 0; i < RH_MEMBER_COUNT; i++) {

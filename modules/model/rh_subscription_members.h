@@ -13,34 +13,35 @@
 
 #include "rh_subscription.h"
 
-/** What a member is on input. */
+/** How a member is treated on input. */
 typedef enum {
-    RH_INPUT_REQUIRED, /**< on creation and replacement */
-    RH_INPUT_OPTIONAL, /**< null, or on creation and replacement nothing, gives the default */
-    RH_INPUT_CREATE,   /**< on creation only */
-    RH_INPUT_IGNORED   /**< read-only: taken and ignored, so that what was read can be sent back */
+    RH_INPUT_REQUIRED, /**< required on creation and replacement */
+    RH_INPUT_OPTIONAL, /**< null gives the default, as does leaving it out on creation and
+                            replacement */
+    RH_INPUT_CREATE,   /**< accepted on creation only */
+    RH_INPUT_IGNORED   /**< read-only: accepted and ignored, so that a response can be sent back */
 } rh_member_input_t;
 
 /** When a member is shown. */
 typedef enum {
     RH_SHOWN_ALWAYS,
-    RH_SHOWN_SET,    /**< while it has a value */
+    RH_SHOWN_SET,    /**< if it has a value */
     RH_SHOWN_CREATED /**< in the response to the creation that generated it */
 } rh_member_shown_t;
 
-/** True if a member's value may be seen again. */
+/** Whether a member's value can be read again. */
 typedef enum {
     RH_VALUE_OPEN,
-    RH_VALUE_MASKED, /**< in part: credentials are masked, and a mask sent back changes nothing */
+    RH_VALUE_MASKED, /**< partly: credentials are masked, and a mask sent back changes nothing */
     RH_VALUE_SECRET
 } rh_member_value_t;
 
-/** True if deliveries depend on it, so that each job carries it. */
+/** Whether deliveries depend on it, so that each job contains it. */
 typedef enum { RH_FOR_API, RH_FOR_ENGINE } rh_member_use_t;
 
 typedef struct rh_member_t rh_member_t;
 
-/** One body that is applied to one subscription. */
+/** State of applying one body to one subscription. */
 typedef struct rh_member_reading_t {
     rh_subscription_t *subscription;
     struct json_object *body;
@@ -52,34 +53,34 @@ typedef struct rh_member_reading_t {
 
 /**
  * Set the member from a value.
- * @param field its name as the body has it, for problems
- * @param value NULL: null, or nothing where that is the default
+ * @param field the name used in the body, for problems
+ * @param value NULL: null, or missing if that means the default
  */
 typedef void rh_member_read_t(rh_member_reading_t *reading, const rh_member_t *member,
                               const char *field, struct json_object *value);
-/** @return a new object, or NULL for null */
+/** Return the member's value as a new object, or NULL for null. */
 typedef struct json_object *rh_member_write_t(const rh_subscription_t *subscription,
                                               apr_pool_t *pool);
 
 struct rh_member_t {
     const char *name;
     const char *aliases; /**< other names on input, separated by spaces */
-    const char *type;    /**< of JSON */
-    int min, max;        /**< bounds: of a number, of a string's bytes, of the number of items or
-                              members; max 0: none */
+    const char *type;    /**< JSON type */
+    int min, max;        /**< bounds of a number, of a string's length in bytes, or of the number
+                              of items or members; max 0: no bounds */
     rh_member_input_t input;
     rh_member_shown_t shown;
     rh_member_value_t value;
     rh_member_use_t use;
-    const char *column; /**< "table.column", without the table one of `subscription` */
+    const char *column; /**< "table.column"; without a table, a column of `subscription` */
     rh_member_read_t *read;
     rh_member_write_t *write;
 };
 
 /**
- * ROW(member, aliases, type, min, max, input, shown, value, use, column, stored), as they are
- * shown. `stored` is how the column has what rh_subscription_t has in the member of that name:
- * TEXT, OPTIONAL (text or NULL), NUMBER, BOOLEAN, FORMAT, STATE; APART: not in that way.
+ * ROW(member, aliases, type, min, max, input, shown, value, use, column, stored), in the order in
+ * which they are shown. `stored` says how the column holds the member of rh_subscription_t of that
+ * name: TEXT, OPTIONAL (text or NULL), NUMBER, BOOLEAN, FORMAT, STATE; APART: in another way.
  */
 #define RH_MEMBERS(ROW)                                                                            \
     ROW(id, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, ENGINE, "id", APART)                        \
@@ -113,7 +114,7 @@ struct rh_member_t {
 RH_MEMBERS(RH_MEMBER_DECLARE)
 enum { RH_MEMBERS(RH_MEMBER_INDEX) RH_MEMBER_COUNT };
 
-/** Text of a JSON string without U+0000; a field error and NULL otherwise. */
+/** Return the text of a JSON string without U+0000; NULL after a field error. */
 const char *rh_member_text(rh_member_reading_t *reading, const char *field,
                            struct json_object *value);
 

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Readers of a subscription's members. */
+/* Reads the members of a subscription. */
 #include "rh_subscription_members.h"
 
 #include "rh_event_type.h"
@@ -94,7 +94,10 @@ void rh_member_read_events(rh_member_reading_t *reading, const rh_member_t *memb
     }
     reading->subscription->events = events;
     if (strcmp(field, member->name) != 0 && !json_object_is_type(value, json_type_array)) {
-        read_pattern(reading, field, value, events); /* `event` takes a single one. */
+        read_pattern(reading, field, value, events); /*
+                                                      * `event` is an alias that takes a single
+                                                      * pattern.
+                                                      */
         return;
     }
     if (!json_object_is_type(value, json_type_array)) {

@@ -8,7 +8,7 @@
 
 #define MAX_HOST_BYTES 253
 #define MAX_LABEL_BYTES 63
-/** Before conversion: four bytes for each character that a host can have. */
+/** Maximum length before conversion: four bytes for each character of a host. */
 #define MAX_INTERNATIONAL_HOST_BYTES (4 * MAX_HOST_BYTES)
 
 typedef struct reader_t {
@@ -23,7 +23,7 @@ static bool reject_url(reader_t *reader, const char *reason)
     return false;
 }
 
-/** Refuse what no part of a URL may have. The host alone may be international. */
+/** Refuse characters that no part of a URL may have. Only the host may be non-ASCII. */
 static bool check_characters(reader_t *reader)
 {
     for (const char *at = reader->at; at < reader->end; at++) {
@@ -72,7 +72,7 @@ static bool read_scheme(reader_t *reader, rh_url_t *url)
     return reject_url(reader, "must be an absolute http or https URL");
 }
 
-/** An address in brackets. It is kept in its canonical form (RFC 5952). */
+/** Read an address in brackets, and keep it in its canonical form (RFC 5952). */
 static bool read_ipv6(reader_t *reader, rh_url_t *url)
 {
     const char *close = memchr(reader->at, ']', (apr_size_t)(reader->end - reader->at));
@@ -117,7 +117,9 @@ static bool ipv4_valid(const char *text, apr_size_t len)
     return inet_pton(AF_INET, copy, &address) == 1;
 }
 
-/** True if inet_aton or a browser would take the last label, and so the host, as a number. */
+/**
+ * True if inet_aton or a browser would take the last label, and therefore the host, for a number.
+ */
 static bool ends_in_number(const char *host, apr_size_t len)
 {
     apr_size_t start;
@@ -173,8 +175,8 @@ const char *rh_host_complaint(const char *host, apr_size_t len)
 }
 
 /**
- * Convert an international host to its ASCII form by UTS #46, non-transitional, as browsers do.
- * What comes of it is judged like any other host: full-width digits may have become an address.
+ * Convert an international host to its ASCII form by UTS #46, non-transitional, as browsers do. The
+ * result is checked like any other host, because full-width digits may have become an address.
  */
 static bool convert_host(reader_t *reader, const char **host, apr_size_t *len)
 {
@@ -225,7 +227,7 @@ static bool read_host(reader_t *reader, rh_url_t *url)
     if (complaint) {
         return reject_url(reader, complaint);
     }
-    /* The root's dot names the same host, but no certificate has it. */
+    /* The final dot of the root names the same host, but certificates do not have it. */
     if (start[len - 1] == '.') {
         len--;
     }
@@ -256,7 +258,7 @@ static bool read_port(reader_t *reader, rh_url_t *url)
     return true;
 }
 
-/** The URL as it was given, but for an international host. */
+/** Return the URL as given, except for an international host. */
 static const char *make_text(const reader_t *reader, const rh_url_t *url)
 {
     if (is_ascii(reader->start, (apr_size_t)(reader->end - reader->start))) {

@@ -13,10 +13,10 @@ typedef struct rh_url_t {
     const char *host; /**< lower case; an IPv6 literal without brackets */
     bool ipv6_literal;
     bool ipv4_literal;
-    unsigned short port;   /**< the scheme's default where the URL has none */
-    const char *authority; /**< for the Host field: host[:port], port only when not the default */
+    unsigned short port;   /**< the scheme's default port if the URL has none */
+    const char *authority; /**< value of the Host field: host[:port], without the default port */
     const char *path;      /**< origin-form: path and query, at least "/" */
-    const char *text;      /**< the URL as given; an international host in its ASCII form */
+    const char *text;      /**< the URL as given, with an international host in its ASCII form */
 } rh_url_t;
 
 /**
@@ -33,9 +33,9 @@ apr_status_t rh_url_parse(apr_pool_t *pool, const char *text, apr_size_t len, rh
                           const char **reason);
 
 /**
- * Why this is not the name of a host in ASCII; NULL: it is one. Letters, digits, - and _, labels of
- * 63 bytes, 253 in all, perhaps the root's dot; not what inet_aton or a browser takes for an
- * address.
+ * Explain why a text is not a valid host name in ASCII; NULL: it is. Valid are letters, digits, -
+ * and _, labels of up to 63 bytes, 253 in all, an optional final dot; but not what inet_aton or a
+ * browser takes for an address.
  */
 const char *rh_host_complaint(const char *host, apr_size_t len);
 
