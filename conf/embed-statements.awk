@@ -240,7 +240,7 @@ function print_header(    i, n) {
 }
 
 function print_table(of_dialect,    i, j, n, words, word) {
-    print "#include \"rh_query.h\"\n#include \"rh_sql.h\"\n#include \"rh_store.h\"\n"
+    print "#include \"rh_query.h\"\n#include \"rh_queue_private.h\"\n"
     printf "extern const rh_sql_t rh_%s_statements[RH_SQL_COUNT];\n\n", of_dialect
     for (i = 1; i <= count; i++) {
         n = names[i]

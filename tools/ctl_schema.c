@@ -144,6 +144,6 @@ int ctl_schema_print(ctl_t *ctl)
         return ctl_misuse(ctl, "schema print: %s, not %s", rh_dialect_drivers(ctl->pool, " or "),
                           driver);
     }
-    fputs(rh_schema_text(dialect), stdout);
+    fputs(dialect->schema, stdout);
     return CTL_DONE;
 }

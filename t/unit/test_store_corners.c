@@ -3,7 +3,7 @@
 #include "store_databases.h"
 
 #include "rh_schema.h"
-#include "rh_sql.h"
+#include "rh_query.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
@@ -341,11 +341,11 @@ static void test_two_replays(void)
 #define AS_PROCESSES_DO "SET enable_seqscan = off; SET enable_bitmapscan = off"
 
 /** How the database runs a statement. */
-static const char *plan_of(const rh_statement_t *statement)
+static const char *plan_of(rh_sql_name_t name)
 {
     bool pgsql = strcmp(database, "pgsql") == 0;
     const char *sql = pgsql ? "EXPLAIN " : "EXPLAIN QUERY PLAN ", *plan = "", *parameter;
-    const char *text = pgsql ? statement->pgsql : statement->sqlite;
+    const char *text = rh_dialect_find(database)->statements[name].text;
     apr_array_header_t *rows;
     rh_db_t *db;
 
@@ -370,37 +370,38 @@ static const char *plan_of(const rh_statement_t *statement)
 /** While its statistics say that the queue is empty, any index looks as good as its key. */
 static void test_plans_of_empty(void)
 {
-    const rh_statement_t *const by_key[] = {&rh_sql_claim, &rh_sql_claim_jobs};
+    const rh_sql_name_t by_key[] = {RH_SQL_claim, RH_SQL_claim_jobs, RH_SQL_settle};
     const char *plan;
 
     run_sql("DELETE FROM @queue");
     run_sql("ANALYZE");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         plan = plan_of(by_key[i]);
         if (!ok(strstr(plan, "Index Cond: (delivery_id = ") ||
                     strstr(plan, "Index Cond: ((delivery_id = "),
-                "%s looks deliveries up by their id", by_key[i]->label)) {
+                "%s looks deliveries up by their id",
+                rh_dialect_find(database)->statements[by_key[i]].label)) {
             printf("# %s\n", plan);
         }
     }
-    plan = plan_of(&rh_sql_claim_candidates);
+    plan = plan_of(RH_SQL_claim_candidates);
     if (!ok(strstr(plan, "using queue_due on") != NULL && !strstr(plan, "queue_pkey"),
             "and subscriptions are walked by their index")) {
         printf("# %s\n", plan);
     }
-    plan = plan_of(&rh_sql_claim);
+    plan = plan_of(RH_SQL_claim);
     ok(strstr(plan, "using queue_due on") != NULL && !strstr(plan, "queue_due_at"),
        "what is due of one is found by it, too");
-    ok(strstr(plan_of(&rh_sql_claim_due), "using queue_due_at on") != NULL,
+    ok(strstr(plan_of(RH_SQL_claim_due), "using queue_due_at on") != NULL,
        "and what is due at all by its time");
 }
 
 static void test_plans(void)
 {
-    const rh_statement_t *const of_one[] = {&rh_sql_claim_park, &rh_sql_claim_unpark,
-                                            &rh_sql_claim_one_ordered};
-    const rh_statement_t *const of_events[] = {&rh_sql_job_chunk_queue, &rh_sql_job_chunk_pending};
-    const char *plan = plan_of(&rh_sql_claim_candidates);
+    const rh_sql_name_t of_one[] = {RH_SQL_claim_park, RH_SQL_claim_unpark,
+                                    RH_SQL_claim_one_ordered};
+    const rh_sql_name_t of_events[] = {RH_SQL_job_chunk_queue, RH_SQL_job_chunk_pending};
+    const char *plan = plan_of(RH_SQL_claim_candidates);
 
     ok(strstr(plan, "SEARCH x USING COVERING INDEX resthooks_queue_due "
                     "((tenant,subscription_id)>(?,?))") != NULL,
@@ -409,14 +410,16 @@ static void test_plans(void)
         plan = plan_of(of_one[i]);
         ok(strstr(plan, "SEARCH w USING INDEX resthooks_queue_order_leased") != NULL &&
                !strstr(plan, "due_at>?"),
-           "%s does not read all that is parked", of_one[i]->label);
+           "%s does not read all that is parked",
+           rh_dialect_find(database)->statements[of_one[i]].label);
     }
     for (int i = 0; i < 2; i++) {
         plan = plan_of(of_events[i]);
         ok(strstr(plan,
                   "SEARCH d USING INDEX resthooks_delivery_event (tenant=? AND event_id=?)") !=
                NULL,
-           "%s reads each event's own deliveries alone", of_events[i]->label);
+           "%s reads each event's own deliveries alone",
+           rh_dialect_find(database)->statements[of_events[i]].label);
     }
 }
 

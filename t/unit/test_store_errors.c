@@ -103,14 +103,19 @@ static void test_judge_code(void)
 
 /* ---- live ---- */
 
-static const rh_statement_t raise_statement = {"raise", "SELECT resthooks_raise(%s)", NULL};
-static const rh_statement_t missing = {"missing", "SELECT 1 FROM resthooks.nothing",
-                                       "SELECT 1 FROM resthooks_nothing"};
-static const rh_statement_t insert = {"insert_one",
-                                      "INSERT INTO rh_errors VALUES (CAST(%s AS integer))",
-                                      "INSERT INTO rh_errors VALUES (CAST(%s AS integer))"};
-static const rh_statement_t fail_late = {"fail_late", "SELECT 1 / CAST(%s AS integer)",
-                                         "SELECT json(%s)"};
+/** A statement for each database. */
+typedef struct statement_t {
+    const char *label, *pgsql, *sqlite;
+} statement_t;
+
+static const statement_t raise_statement = {"raise", "SELECT resthooks_raise(%s)", NULL};
+static const statement_t missing = {"missing", "SELECT 1 FROM resthooks.nothing",
+                                    "SELECT 1 FROM resthooks_nothing"};
+static const statement_t insert = {"insert_one",
+                                   "INSERT INTO rh_errors VALUES (CAST(%s AS integer))",
+                                   "INSERT INTO rh_errors VALUES (CAST(%s AS integer))"};
+static const statement_t fail_late = {"fail_late", "SELECT 1 / CAST(%s AS integer)",
+                                      "SELECT json(%s)"};
 
 static rh_db_source_t *open_source(const char *driver, const char *params)
 {
@@ -143,16 +148,25 @@ static bool script(rh_db_source_t *source, const char *sql)
     return done;
 }
 
-static apr_status_t run_one(rh_db_source_t *source, const rh_statement_t *statement,
-                            const char *arg, bool *broken)
+static apr_status_t run_one(rh_db_source_t *source, const statement_t *statement, const char *arg,
+                            bool *broken)
 {
+    static const unsigned short order[] = {0};
     apr_array_header_t *rows;
     rh_db_t *db = acquire(source);
     apr_status_t status = APR_EGENERAL;
 
     *broken = true;
     if (db) {
-        status = rh_db_select(db, statement, arg ? 1 : 0, &arg, pool, &rows);
+        bool pgsql = strcmp(db->dialect->driver, "pgsql") == 0;
+        const rh_sql_t sql = {statement->label,
+                              pgsql ? statement->pgsql : statement->sqlite,
+                              order,
+                              arg ? 1 : 0,
+                              1,
+                              ""};
+
+        status = rh_db_run(db, &sql, &arg, pool, &rows, NULL);
         *broken = rh_db_session(db)->broken;
         source->release(source, db, *broken);
     }

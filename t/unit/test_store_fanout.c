@@ -5,7 +5,7 @@
 
 #include "rh_schema.h"
 #include "rh_store_open.h"
-#include "rh_store_private.h"
+#include "rh_queue_private.h"
 
 #include <pthread.h>
 
@@ -55,8 +55,9 @@ static apr_status_t read_number(rh_db_t *db, void *baton, apr_pool_t *in)
     apr_array_header_t *rows;
     apr_status_t status = rh_db_query_rows(db, number->sql, in, &rows);
 
-    number->value =
-        status == APR_SUCCESS && rows->nelts == 1 ? (int)rh_db_number(rh_row(rows, 0)[0]) : -1;
+    number->value = status == APR_SUCCESS && rows->nelts == 1
+                        ? (int)rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0])
+                        : -1;
     return status;
 }
 

@@ -66,7 +66,8 @@ static void make_odd(rh_db_source_t *source)
     source->release(source, db, true);
 }
 
-static const rh_statement_t one = {"one", "SELECT current_setting(%s)", NULL};
+static const unsigned short order[] = {0};
+static const rh_sql_t one = {"one", "SELECT current_setting(%s)", order, 1, 1, "current_setting"};
 
 static void run(const char *driver, const char *params)
 {
@@ -101,7 +102,7 @@ static void run(const char *driver, const char *params)
     /* Killed between two statements. */
     pid = ask(db, "SELECT pg_backend_pid()");
     ask(killer, apr_pstrcat(pool, "SELECT pg_terminate_backend(", pid, ", 10000)", NULL));
-    ok(rh_db_select(db, &one, 1, &arg, pool, &rows) == APR_SUCCESS,
+    ok(rh_db_run(db, &one, &arg, pool, &rows, NULL) == APR_SUCCESS,
        "a statement survives the end of its session");
     is(APR_ARRAY_IDX(rows, 0, const char **)[0], "read committed", "and runs in a new one");
     check_settings(db, "a new session, unasked");
@@ -111,7 +112,7 @@ static void run(const char *driver, const char *params)
     rh_db_query(db, "BEGIN; SELECT 1/0", pool);
     source->release(source, db, false);
     db = acquire(source);
-    ok(rh_db_select(db, &one, 1, &arg, pool, &rows) == APR_SUCCESS,
+    ok(rh_db_run(db, &one, &arg, pool, &rows, NULL) == APR_SUCCESS,
        "a transaction that was left open is ended first");
     source->release(source, db, true);
     other->release(other, killer, true);

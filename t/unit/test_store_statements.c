@@ -235,7 +235,7 @@ static void run(const char *driver, const char *params)
     for (int i = 0; i < RH_SQL_COUNT; i++) {
         const rh_sql_t *sql = &dialect->statements[i];
 
-        if (sql->text) {
+        if (sql->text && strncmp(sql->label, "upgrade_", 8) != 0) {
             is(describe(db, sql), sql->returns,
                apr_pstrcat(pool, driver, " takes ", sql->label, ", which has these columns", NULL));
             found++;

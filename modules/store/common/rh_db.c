@@ -1,7 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_db_private.h"
 #include "rh_query.h"
-#include "rh_sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -293,83 +292,46 @@ static apr_status_t run_call(rh_db_t *db, call_t *call, apr_pool_t *pool)
     }
 }
 
-static call_t make_call(rh_db_t *db, const rh_statement_t *statement, int count,
-                        const char *const *args, apr_pool_t *pool)
+apr_status_t rh_db_run(rh_db_t *db, const rh_sql_t *sql, const void *args, apr_pool_t *pool,
+                       apr_array_header_t **rows, int *affected)
 {
-    call_t call = {statement->label,
-                   db->dialect == RH_DIALECT_PGSQL ? statement->pgsql : statement->sqlite,
-                   count,
-                   apr_pcalloc(pool, (apr_size_t)(count + 1) * sizeof(*call.args)),
-                   1,
-                   NULL,
-                   0};
+    call_t call = {sql->label, sql->text, sql->parameters, NULL, sql->columns, rows, 0};
+    apr_status_t status;
 
-    for (int i = 0; i < count; i++) {
-        call.args[i] = args[i];
+    call.args = apr_palloc(pool, (apr_size_t)(sql->parameters + 1) * sizeof(*call.args));
+    for (int i = 0; i < sql->parameters; i++) {
+        call.args[i] = *(const char *const *)((const char *)args + sql->order[i]);
     }
-    return call;
-}
-
-apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,
-                          const char *const *args, apr_pool_t *pool, apr_array_header_t **rows)
-{
-    call_t call = make_call(db, statement, count, args, pool);
-
-    call.rows = rows;
-    return run_call(db, &call, pool);
-}
-
-apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,
-                           const char *const *args, apr_pool_t *pool, int *affected)
-{
-    call_t call = make_call(db, statement, count, args, pool);
-    apr_status_t status = run_call(db, &call, pool);
-
+    status = run_call(db, &call, pool);
     if (status == APR_SUCCESS && affected) {
         *affected = call.affected;
     }
     return status;
-}
-
-/** Run a statement by name. @param call its `rows` say where rows go */
-static apr_status_t run_query(rh_db_t *db, const rh_query_t *query, call_t *call, apr_pool_t *pool)
-{
-    const rh_sql_t *sql = &db->dialect->statements[query->name];
-
-    if (!sql->text) {
-        if (call->rows) {
-            *call->rows = apr_array_make(pool, 1, sizeof(const char **));
-        }
-        return APR_SUCCESS;
-    }
-    call->label = sql->label;
-    call->sql = sql->text;
-    call->count = sql->parameters;
-    call->columns = sql->columns;
-    call->args = apr_palloc(pool, (apr_size_t)(sql->parameters + 1) * sizeof(*call->args));
-    for (int i = 0; i < sql->parameters; i++) {
-        call->args[i] = *(const char *const *)((const char *)query->args + sql->order[i]);
-    }
-    return run_call(db, call, pool);
 }
 
 apr_status_t rh_db_fetch(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool,
                          apr_array_header_t **rows)
 {
-    call_t call = {.rows = rows};
+    const rh_sql_t *sql = &db->dialect->statements[query->name];
 
-    return run_query(db, query, &call, pool);
+    if (!sql->text) {
+        *rows = apr_array_make(pool, 1, sizeof(const char **));
+        return APR_SUCCESS;
+    }
+    return rh_db_run(db, sql, query->args, pool, rows, NULL);
 }
 
 apr_status_t rh_db_change(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool, int *affected)
 {
-    call_t call = {0};
-    apr_status_t status = run_query(db, query, &call, pool);
+    const rh_sql_t *sql = &db->dialect->statements[query->name];
 
-    if (status == APR_SUCCESS && affected) {
-        *affected = call.affected;
+    if (!sql->text) {
+        if (affected) {
+            *affected = 0;
+        }
+        return APR_SUCCESS;
     }
-    return status;
+    return rh_db_run(db, sql, query->args, pool, NULL, affected);
 }
 
 apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool)

@@ -69,39 +69,23 @@ apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch);
  */
 void rh_db_set_init(rh_db_t *db, const apr_array_header_t *init, bool ran);
 
-/** One statement of both dialects. `label` is lower case and unique. Parameters are all %s (text):
- * cast in SQL. */
-typedef struct rh_statement_t {
-    const char *label;
-    const char *pgsql;
-    const char *sqlite;
-} rh_statement_t;
-
-/**
- * Run a statement that returns rows, prepared once per connection (behind a pooler: not by name).
- * After an error that a new session, or a second run, may help against, it is run again: it must
- * therefore be idempotent.
- * @return APR_EAGAIN: the database is out of reach, or cannot take the statement now, or not before
- *         it is repaired; APR_EGENERAL: it refuses the data, or for a reason that is not known
- * @param args `count` arguments; NULL is SQL NULL
- * @param rows receives an array of `const char **` (columns; NULL for SQL NULL), copied to `pool`
- */
-apr_status_t rh_db_select(rh_db_t *db, const rh_statement_t *statement, int count,
-                          const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
-
 struct rh_query_t;
 
-/** Likewise, of a statement by name (rh_query.h). */
+/**
+ * Run a statement that returns rows (rh_query.h), prepared once per connection (behind a pooler:
+ * not by name). After an error that a new session, or a second run, may help against, it is run
+ * again: it must therefore be idempotent. Where the dialect has nothing to do for it, there are no
+ * rows.
+ * @return APR_EAGAIN: the database is out of reach, or cannot take the statement now, or not before
+ *         it is repaired; APR_EGENERAL: it refuses the data, or for a reason that is not known
+ * @param rows receives an array to read with RH_ROW, copied to `pool`; NULL is SQL's NULL
+ */
 apr_status_t rh_db_fetch(rh_db_t *db, const struct rh_query_t *query, apr_pool_t *pool,
                          apr_array_header_t **rows);
 
-/** Likewise, without rows. @param affected receives how many were changed; may be NULL */
+/** Run a statement without rows. @param affected receives how many were changed; may be NULL */
 apr_status_t rh_db_change(rh_db_t *db, const struct rh_query_t *query, apr_pool_t *pool,
                           int *affected);
-
-/** Run a statement without rows. @param affected may be NULL */
-apr_status_t rh_db_execute(rh_db_t *db, const rh_statement_t *statement, int count,
-                           const char *const *args, apr_pool_t *pool, int *affected);
 
 /** Run SQL text with no parameters, several statements allowed; for schema and BEGIN/COMMIT. */
 apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool);

@@ -7,6 +7,7 @@
 #define RH_DB_PRIVATE_H
 
 #include "rh_db.h"
+#include "rh_query.h"
 
 /** Size of an SQLSTATE, with its NUL. */
 #define RH_SQLSTATE_SIZE 6
@@ -123,6 +124,14 @@ apr_status_t rh_db_run_init(rh_db_t *db, rh_db_session_t *session, apr_pool_t *s
 
 /** Drop all prepared statements: the server has forgotten them. */
 void rh_db_forget_statements(rh_db_t *db, rh_db_session_t *session);
+
+/**
+ * Run a statement of the dialect's, as rh_db_fetch and rh_db_change do.
+ * @param args the struct of its parameters
+ * @param rows NULL: it returns none; @param affected may be NULL
+ */
+apr_status_t rh_db_run(rh_db_t *db, const rh_sql_t *sql, const void *args, apr_pool_t *pool,
+                       apr_array_header_t **rows, int *affected);
 
 /** Run a query that is not prepared, and copy its rows. No retry. @param rows may be NULL */
 apr_status_t rh_db_query_rows(rh_db_t *db, const char *sql, apr_pool_t *pool,

@@ -24,6 +24,7 @@ typedef struct rh_dialect_t {
     bool locks_writers; /**< each change is made in a transaction, which keeps all other writers
                              out; if not, a single statement is a transaction of its own */
     bool forgets;       /**< a session may lose its prepared statements while it lives */
+    const char *schema; /**< what makes the tables, as conf/schema-*.sql has it */
     const struct rh_sql_t *statements; /**< RH_SQL_COUNT of them, by name */
     const struct rh_connector_t *connector;
     const struct rh_queue_steps_t *queue;
@@ -43,8 +44,5 @@ const rh_dialect_t *rh_dialect_find(const char *driver);
 
 /** The drivers of all dialects, with `between` between them: "pgsql or sqlite3". In `pool`. */
 const char *rh_dialect_drivers(apr_pool_t *pool, const char *between);
-
-#define RH_DIALECT_PGSQL (&rh_pgsql)
-#define RH_DIALECT_SQLITE (&rh_sqlite)
 
 #endif

@@ -78,7 +78,7 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
     if (first == APR_SUCCESS) {
         const char *before = rh_store_number(scratch, rh_store_ms(apr_time_now() - retention));
 
-        first = rh_store_execute(source, &rh_sql_job_old, 1, &before, scratch, NULL);
+        first = rh_store_change(source, RH_QUERY(job_old, .before = before), scratch, NULL);
     }
     return first;
 }

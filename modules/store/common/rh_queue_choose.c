@@ -59,9 +59,9 @@ static void come_again(const choice_t *choice, apr_interval_time_t wait)
 }
 
 /** Note what a subscription may get in this claim. */
-static void add_want(choice_t *choice, const char **row)
+static void add_want(choice_t *choice, const rh_claim_due_row_t *row)
 {
-    int rate = (int)rh_db_number(row[5]), most = (int)rh_db_number(row[2]);
+    int rate = (int)rh_db_number(row->rate_limit), most = (int)rh_db_number(row->count);
     want_t *want;
 
     if (most > choice->claim->per_subscription) {
@@ -73,13 +73,13 @@ static void add_want(choice_t *choice, const char **row)
     }
     want = apr_array_push(choice->wants);
     memset(want, 0, sizeof(*want));
-    want->tenant = row[0];
-    want->id = row[1];
+    want->tenant = row->tenant;
+    want->id = row->id;
     want->rank = choice->wants->nelts;
     want->want = most;
     want->rate = rate;
-    want->ordered = rh_db_number(row[4]) != 0;
-    want->failing = rh_db_number(row[7]) != 0;
+    want->ordered = rh_db_number(row->ordered) != 0;
+    want->failing = rh_db_number(row->failing) != 0;
     apr_hash_set(choice->chosen, want->id, APR_HASH_KEY_STRING, row);
     most = most < WALK_SUBSCRIPTION_JOBS ? most : WALK_SUBSCRIPTION_JOBS;
     choice->room -= most;
@@ -90,35 +90,34 @@ static void add_want(choice_t *choice, const char **row)
 static apr_status_t walk(rh_db_t *db, const choice_t *choice, const char *tenant, const char *id,
                          int steps, apr_pool_t *pool, apr_array_header_t **rows)
 {
-    const char *now = rh_queue_now(pool, 0), *most_steps = apr_psprintf(pool, "%d", steps);
-    const char *each = apr_psprintf(pool, "%d", choice->claim->per_subscription);
-    const char *pgsql[] = {tenant, id, most_steps, each};
-    const char *sqlite[] = {tenant, id, most_steps, now, each, now};
-
-    return db->dialect == RH_DIALECT_PGSQL
-               ? rh_db_select(db, &rh_sql_claim_candidates, 4, pgsql, pool, rows)
-               : rh_db_select(db, &rh_sql_claim_candidates, 6, sqlite, pool, rows);
+    return rh_db_fetch(db,
+                       RH_QUERY(claim_candidates, .tenant = tenant, .after = id,
+                                .steps = apr_psprintf(pool, "%d", steps),
+                                .limit = apr_psprintf(pool, "%d", choice->claim->per_subscription),
+                                .now = rh_queue_now(pool, 0)),
+                       pool, rows);
 }
 
 /** Judge one subscription that has something in the queue. */
-static void look_at(choice_t *choice, const char **row)
+static void look_at(choice_t *choice, const rh_claim_due_row_t *row)
 {
-    apr_int64_t pause = rh_db_number(row[6]);
+    const char *state = rh_db_text(row->state);
+    apr_int64_t pause = rh_db_number(row->pause);
 
-    if (!row[3] || !*row[3] || strcmp(row[3], "gone") == 0) {
+    if (!state || strcmp(state, "gone") == 0) {
         if (choice->ended->nelts < MAX_CANCELLED) {
-            APR_ARRAY_PUSH(choice->ended, const char **) = row;
+            APR_ARRAY_PUSH(choice->ended, const rh_claim_due_row_t *) = row;
         } else {
             choice->left_over = true;
         }
         return;
     }
-    if (strcmp(row[3], "active") != 0 || rh_db_number(row[2]) == 0) {
+    if (strcmp(state, "active") != 0 || rh_db_number(row->count) == 0) {
         return;
     }
     if (pause > 0) {
         come_again(choice, pause * 1000);
-    } else if (choice->claim->hold_ordered && rh_db_number(row[4]) != 0) {
+    } else if (choice->claim->hold_ordered && rh_db_number(row->ordered) != 0) {
         come_again(choice, HELD_FOR);
     } else {
         add_want(choice, row);
@@ -131,20 +130,20 @@ static void look_at(choice_t *choice, const char **row)
  */
 static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool, bool *all)
 {
-    const char *now = rh_queue_now(pool, 0), *sqlite[] = {now, now};
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_select(
-        db, &rh_sql_claim_due, db->dialect == RH_DIALECT_SQLITE ? 2 : 0, sqlite, pool, &rows);
+    apr_status_t status =
+        rh_db_fetch(db, RH_QUERY(claim_due, .now = rh_queue_now(pool, 0)), pool, &rows);
     apr_int64_t due = 0;
-    int i;
 
-    for (i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
-        if (!rh_db_text(rh_row(rows, i)[0])) {
+    for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        const rh_claim_due_row_t *row = RH_ROW(claim_due, rows, i);
+
+        if (!rh_db_text(row->tenant)) {
             choice->claim->expanding = true;
             continue;
         }
-        due += rh_db_number(rh_row(rows, i)[2]);
-        look_at(choice, rh_row(rows, i));
+        due += rh_db_number(row->count);
+        look_at(choice, row);
     }
     *all = due < RH_CLAIM_LOOK;
     return status;
@@ -164,11 +163,11 @@ static rh_place_t *tenant_cursor(rh_queue_impl_t *queue, const char *tenant)
     return &queue->cursors[apr_hashfunc_default(tenant, &len) % RH_TENANT_CURSORS];
 }
 
-static bool is_behind(const char **row, const rh_place_t *place)
+static bool is_past(const rh_claim_due_row_t *row, const rh_place_t *place)
 {
-    int order = strcmp(row[0], place->tenant);
+    int order = strcmp(row->tenant, place->tenant);
 
-    return order > 0 || (order == 0 && strcmp(row[1], place->subscription) > 0);
+    return order > 0 || (order == 0 && strcmp(row->id, place->subscription) > 0);
 }
 
 /** The walk was once around. */
@@ -210,25 +209,26 @@ static void leave_tenant(choice_t *choice)
  * @param id receives where the walk goes on within the tenant
  * @return false if the rows that follow are not to be looked at: the walk goes on after `id`
  */
-static bool take_step(choice_t *choice, const char **row, const char **id)
+static bool take_step(choice_t *choice, const rh_claim_due_row_t *row, const char **id)
 {
-    rh_place_t *cursor = tenant_cursor(choice->queue, row[0]);
+    rh_place_t *cursor = tenant_cursor(choice->queue, row->tenant);
 
-    if (!choice->tenant || strcmp(choice->tenant, row[0]) != 0) {
+    if (!choice->tenant || strcmp(choice->tenant, row->tenant) != 0) {
         leave_tenant(choice);
-        choice->tenant = row[0];
+        choice->tenant = row->tenant;
         choice->tenant_jobs = 0;
-        if (strcmp(cursor->tenant, row[0]) == 0 && strcmp(row[1], cursor->subscription) <= 0) {
+        if (strcmp(cursor->tenant, row->tenant) == 0 &&
+            strcmp(row->id, cursor->subscription) <= 0) {
             *id = apr_pstrdup(choice->wants->pool, cursor->subscription);
             return false;
         }
     }
-    *id = row[1];
-    if (!apr_hash_get(choice->chosen, row[1], APR_HASH_KEY_STRING)) {
+    *id = row->id;
+    if (!apr_hash_get(choice->chosen, row->id, APR_HASH_KEY_STRING)) {
         look_at(choice, row);
     }
     if (choice->tenant_jobs >= WALK_TENANT_JOBS) {
-        go_to(cursor, row[0], row[1]);
+        go_to(cursor, row->tenant, row->id);
         choice->tenant = NULL;
         *id = RH_LAST_ID;
         return false;
@@ -269,12 +269,12 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
             return status;
         }
         for (i = 0; i < rows->nelts && choice->room > 0 && whole; i++) {
-            const char **row = rh_row(rows, i);
+            const rh_claim_due_row_t *row = RH_ROW(claim_due, rows, i);
 
-            if (queue->walk.wrapped && is_behind(row, &queue->walk.from)) {
+            if (queue->walk.wrapped && is_past(row, &queue->walk.from)) {
                 return end_walk(queue);
             }
-            tenant = row[0];
+            tenant = row->tenant;
             whole = take_step(choice, row, &id);
         }
         if (whole && rows->nelts < steps && choice->room > 0) {
@@ -421,7 +421,7 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
     return find_wants(db, choice, pool);
 }
 
-/** In a transaction on SQLite: cancel what belongs to subscriptions that are gone. */
+/** Cancel what belongs to subscriptions that are gone. */
 static apr_status_t cancel_ended(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     choice_t *choice = baton;
@@ -429,10 +429,10 @@ static apr_status_t cancel_ended(rh_db_t *db, void *baton, apr_pool_t *pool)
     int i;
 
     for (i = 0; i < choice->ended->nelts && status == APR_SUCCESS; i++) {
-        const char **row = rh_row(choice->ended, i);
+        const rh_claim_due_row_t *row = RH_ROW(claim_due, choice->ended, i);
         bool more;
 
-        status = rh_queue_cancel(db, row[0], row[1], pool, &more);
+        status = rh_queue_cancel(db, row->tenant, row->id, pool, &more);
         choice->left_over = choice->left_over || (status == APR_SUCCESS && more);
     }
     return status;
@@ -446,12 +446,12 @@ apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
 
     choice.chosen = apr_hash_make(pool);
     choice.wants = apr_array_make(pool, 64, sizeof(want_t));
-    choice.ended = apr_array_make(pool, 4, sizeof(const char **));
-    /* Most looks find nothing: on SQLite they must not keep writers out. */
+    choice.ended = apr_array_make(pool, 4, sizeof(const rh_claim_due_row_t *));
+    /* Most looks find nothing: they must not keep writers out. */
     status = rh_store_run(queue->source, false, choose, &choice, pool);
     if (status == APR_SUCCESS && choice.ended->nelts > 0) {
-        status = rh_store_run(queue->source, queue->source->dialect == RH_DIALECT_SQLITE,
-                              cancel_ended, &choice, pool);
+        status = rh_store_run(queue->source, queue->source->dialect->locks_writers, cancel_ended,
+                              &choice, pool);
     }
     walk_again(&choice);
     if (status == APR_SUCCESS) {

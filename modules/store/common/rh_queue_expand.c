@@ -9,37 +9,39 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
-/** Columns of rh_sql_expand_next. */
-enum { NEXT_TENANT, NEXT_EVENT, NEXT_AFTER, NEXT_UNTIL, NEXT_CREATED_AT, NEXT_TYPE };
-
 typedef struct expand_t {
     rh_queue_impl_t *queue;
     bool found;
 } expand_t;
 
 /** Make a chunk's deliveries. @param end receives where it ends; NULL: it is the last one */
-static apr_status_t make_chunk(rh_db_t *db, const char **row, apr_pool_t *pool, const char **end)
+static apr_status_t make_chunk(rh_db_t *db, const rh_expand_next_row_t *row, apr_pool_t *pool,
+                               const char **end)
 {
-    const char *tenant = row[NEXT_TENANT], *event = row[NEXT_EVENT], *after = row[NEXT_AFTER];
-    const char *patterns = rh_rows_strings(pool, rh_matching_patterns(pool, row[NEXT_TYPE]));
-    const char *bounds[] = {patterns, tenant, after, row[NEXT_UNTIL]};
+    const char *patterns = rh_rows_strings(pool, rh_matching_patterns(pool, row->type)), *last;
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_select(db, &rh_sql_expand_end, 4, bounds, pool, &rows);
-    const char *last;
+    apr_status_t status =
+        rh_db_fetch(db,
+                    RH_QUERY(expand_end, .patterns = patterns, .tenant = row->tenant,
+                             .after = row->after_id, .until = row->until_id),
+                    pool, &rows);
 
     if (status != APR_SUCCESS) {
         return status;
     }
-    *end = rows->nelts > 0 ? rh_row(rows, 0)[0] : NULL;
-    last = *end ? *end : row[NEXT_UNTIL];
-    {
-        const char *args[] = {event, row[NEXT_CREATED_AT], tenant, patterns, tenant, after, last};
-        const char *queue[] = {tenant, event, after, last};
-
-        status = rh_db_execute(db, &rh_sql_expand, 7, args, pool, NULL);
-        if (status == APR_SUCCESS && db->dialect == RH_DIALECT_SQLITE) {
-            status = rh_db_execute(db, &rh_sql_expand_queue, 4, queue, pool, NULL);
-        }
+    *end = rows->nelts > 0 ? RH_ROW(expand_end, rows, 0)->subscription_id : NULL;
+    last = *end ? *end : row->until_id;
+    status = rh_db_change(db,
+                          RH_QUERY(expand, .tenant = row->tenant, .event_id = row->event_id,
+                                   .created_at = row->created_at, .patterns = patterns,
+                                   .after = row->after_id, .end = last),
+                          pool, NULL);
+    if (status == APR_SUCCESS) {
+        status =
+            rh_db_change(db,
+                         RH_QUERY(expand_queue, .tenant = row->tenant, .event_id = row->event_id,
+                                  .after = row->after_id, .end = last),
+                         pool, NULL);
     }
     return status;
 }
@@ -48,12 +50,11 @@ static apr_status_t make_chunk(rh_db_t *db, const char **row, apr_pool_t *pool, 
 static apr_status_t find_next(rh_db_t *db, rh_queue_impl_t *queue, apr_pool_t *pool,
                               apr_array_header_t **rows)
 {
-    const char *after = queue->expanded;
-    apr_status_t status = rh_db_select(db, &rh_sql_expand_next, 1, &after, pool, rows);
+    apr_status_t status =
+        rh_db_fetch(db, RH_QUERY(expand_next, .tenant = queue->expanded), pool, rows);
 
-    if (status == APR_SUCCESS && (*rows)->nelts == 0 && *after) {
-        after = "";
-        status = rh_db_select(db, &rh_sql_expand_next, 1, &after, pool, rows);
+    if (status == APR_SUCCESS && (*rows)->nelts == 0 && *queue->expanded) {
+        status = rh_db_fetch(db, RH_QUERY(expand_next, .tenant = ""), pool, rows);
     }
     return status;
 }
@@ -62,25 +63,29 @@ static apr_status_t expand_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     expand_t *expand = baton;
     apr_array_header_t *rows;
-    const char **row, *end = NULL;
+    const rh_expand_next_row_t *row;
+    const char *end = NULL;
     apr_status_t status = find_next(db, expand->queue, pool, &rows);
 
     expand->found = status == APR_SUCCESS && rows->nelts > 0;
     if (!expand->found) {
         return status;
     }
-    row = rh_row(rows, 0);
-    apr_cpystrn(expand->queue->expanded, row[NEXT_TENANT], sizeof(expand->queue->expanded));
-    if (rh_db_text(row[NEXT_TYPE])) {
+    row = RH_ROW(expand_next, rows, 0);
+    apr_cpystrn(expand->queue->expanded, row->tenant, sizeof(expand->queue->expanded));
+    if (rh_db_text(row->type)) {
         status = make_chunk(db, row, pool, &end);
     }
-    if (status == APR_SUCCESS) {
-        const char *move[] = {end, row[NEXT_TENANT], row[NEXT_EVENT]};
-
-        status = end ? rh_db_execute(db, &rh_sql_expand_move, 3, move, pool, NULL)
-                     : rh_db_execute(db, &rh_sql_expand_close, 2, move + 1, pool, NULL);
+    if (status != APR_SUCCESS) {
+        return status;
     }
-    return status;
+    return end ? rh_db_change(db,
+                              RH_QUERY(expand_move, .tenant = row->tenant,
+                                       .event_id = row->event_id, .end = end),
+                              pool, NULL)
+               : rh_db_change(
+                     db, RH_QUERY(expand_close, .tenant = row->tenant, .event_id = row->event_id),
+                     pool, NULL);
 }
 
 apr_status_t rh_queue_expand(rh_queue_t *self, apr_pool_t *scratch, bool *found)

@@ -7,7 +7,33 @@
 #define RH_QUEUE_PRIVATE_H
 
 #include "rh_store_private.h"
+#include "rh_subscription_members.h"
 #include "rh_uuid.h"
+
+#include <apr_hash.h>
+
+/** Subscriptions for which a commit makes the deliveries of an event itself, and one more. */
+#define RH_COMMIT_FANOUT 64
+#define RH_COMMIT_FANOUT_MORE 65
+/** Maximum number of due deliveries that a claim reads, the oldest first. */
+#define RH_CLAIM_LOOK 512
+/** Subscriptions that a chunk of an expansion makes deliveries for. */
+#define RH_EXPAND_CHUNK 256
+
+/**
+ * Where `job` is a job and `row` a row, RH_MEMBERS(RH_JOB_MEMBER) copies what the engine needs of
+ * the subscription's members: the row has a column for each, the job a member.
+ */
+#define RH_JOB_MEMBER(member, aliases, type, min, max, input, shown, value, use, column, stored)   \
+    RH_JOB_FOR_##use(member, stored)
+#define RH_JOB_FOR_API(member, stored)
+#define RH_JOB_FOR_ENGINE(member, stored) RH_JOB_##stored(member)
+#define RH_JOB_APART(member)
+#define RH_JOB_TEXT(member) job->member = apr_pstrdup(job->pool, row->member);
+#define RH_JOB_OPTIONAL(member) job->member = apr_pstrdup(job->pool, rh_db_text(row->member));
+#define RH_JOB_NUMBER(member) job->member = (int)rh_db_number(row->member);
+#define RH_JOB_BOOLEAN(member) job->member = rh_db_number(row->member) != 0;
+#define RH_JOB_FORMAT(member) rh_format_parse(row->member, &job->member);
 
 /** A subscription's, in the order of the queue's index. */
 typedef struct rh_place_t {
@@ -45,6 +71,31 @@ const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                              apr_pool_t *pool, bool *more);
 
+/** A delivery that was leased. */
+typedef struct rh_leased_t {
+    const char *tenant, *id;
+} rh_leased_t;
+
+/** A commit: what the dialects store, and where its outcome goes. */
+typedef struct rh_committing_t {
+    rh_commit_t **items;
+    int count;
+    const rh_claim_t *claim;
+    const char *rows;         /**< the items as JSON */
+    const char *targets;      /**< tenants, types and patterns as JSON */
+    apr_time_t lease_until;   /**< of this host's clock */
+    apr_array_header_t *jobs; /**< receives rh_job_t * of what was leased */
+    int waiting;              /**< receives how many were left for a claim or to expand */
+} rh_committing_t;
+
+/** A claim: what the dialects lease. */
+typedef struct rh_leasing_t {
+    const rh_claim_t *claim;
+    const apr_array_header_t *candidates; /**< of rh_candidate_t */
+    apr_array_header_t *leased;           /**< receives rh_leased_t */
+    apr_hash_t *late; /**< receives milliseconds that deliveries have been due, as text; by id */
+} rh_leasing_t;
+
 /** Steps of the queue that the dialects take in different ways. Each is given a connection: in a
  * transaction if the dialect `locks_writers`. */
 typedef struct rh_queue_steps_t {
@@ -54,6 +105,10 @@ typedef struct rh_queue_steps_t {
                            const char *limit, apr_pool_t *pool, int *cancelled);
     /** Record outcomes. @param outcomes rows as JSON */
     apr_status_t (*settle)(rh_db_t *db, const char *outcomes, apr_pool_t *pool);
+    /** Store events with their deliveries. */
+    apr_status_t (*commit)(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool);
+    /** Lease due deliveries of candidates. */
+    apr_status_t (*lease)(rh_db_t *db, rh_leasing_t *leasing, apr_pool_t *pool);
     /** Make room for the coming time, and remove the logs past retention. Takes connections itself.
      */
     apr_status_t (*remove_logs)(rh_db_source_t *source, apr_interval_time_t retention,
@@ -74,6 +129,9 @@ bool rh_queue_goes_on(apr_status_t *first, apr_status_t status);
 
 /** Cancel the other deliveries of subscriptions that are gone. @param ended rows of `settle` */
 apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, apr_pool_t *pool);
+
+/** The idempotency key of an event was seen: set what its item says of the first one. */
+apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *pool);
 
 /** What a subscription gets in a claim. */
 typedef struct rh_candidate_t {
@@ -103,7 +161,7 @@ apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
 
 /**
  * Make jobs of leased deliveries.
- * @param leased rows of tenant and delivery; @param lease_until of this host's clock
+ * @param leased of rh_leased_t; @param lease_until of this host's clock
  * @param lost receives rh_settle_t * of deliveries whose event is gone; NULL: there can be none
  */
 apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_int64_t lease,

@@ -3,16 +3,8 @@
 
 #include "rh_store_private.h"
 
-extern const char rh_schema_pgsql_sql[], rh_schema_sqlite_sql[];
-
-/** Guards the tables' making against other hosts; ends with the transaction. */
-#define LOCK_SQL                                                                                   \
-    "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('resthooks.schema', 0))"
-
-const char *rh_schema_text(const rh_dialect_t *dialect)
-{
-    return dialect == RH_DIALECT_PGSQL ? rh_schema_pgsql_sql : rh_schema_sqlite_sql;
-}
+/** What makes the tables of the next version: at n - 1, of version n. */
+static const rh_sql_name_t upgrades[RH_SCHEMA_VERSION - 1] = {RH_SQL_upgrade_2, RH_SQL_upgrade_3};
 
 typedef struct ensure_t {
     bool upgrade;
@@ -21,23 +13,27 @@ typedef struct ensure_t {
     const char *problem;
 } ensure_t;
 
+/** Run a statement without parameters that is not prepared: tables may be missing that it names.
+ * @param rows may be NULL */
+static apr_status_t run_plain(rh_db_t *db, rh_sql_name_t name, apr_pool_t *pool,
+                              apr_array_header_t **rows)
+{
+    const char *text = db->dialect->statements[name].text;
+
+    return text ? rh_db_query_rows(db, text, pool, rows) : APR_SUCCESS;
+}
+
 /** Read the version of the tables. @param version receives it; 0 if they do not exist */
 static apr_status_t read_version(rh_db_t *db, apr_pool_t *pool, int *version)
 {
-    const char *there =
-        db->dialect == RH_DIALECT_PGSQL
-            ? "SELECT 1 WHERE pg_catalog.to_regclass('resthooks.schema_version') IS NOT NULL"
-            : "SELECT 1 FROM sqlite_master WHERE name = 'resthooks_schema_version'";
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_query_rows(db, there, pool, &rows);
+    apr_status_t status = run_plain(db, RH_SQL_schema_exists, pool, &rows);
 
     *version = 0;
     if (status == APR_SUCCESS && rows->nelts > 0) {
-        status = rh_db_query_rows(
-            db, db->dialect == RH_DIALECT_PGSQL ? rh_sql_version.pgsql : rh_sql_version.sqlite,
-            pool, &rows);
+        status = run_plain(db, RH_SQL_schema_version, pool, &rows);
         if (status == APR_SUCCESS && rows->nelts > 0) {
-            *version = (int)rh_db_number(rh_row(rows, 0)[0]);
+            *version = (int)rh_db_number(RH_ROW(schema_version, rows, 0)->version);
         }
     }
     return status;
@@ -100,16 +96,13 @@ static apr_status_t run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
     apr_status_t status = APR_SUCCESS;
 
     if (version == 0) {
-        return rh_db_script(db, rh_schema_text(db->dialect), pool);
+        return rh_db_script(db, db->dialect->schema, pool);
     }
     for (; version < RH_SCHEMA_VERSION && status == APR_SUCCESS; version++) {
-        const rh_statement_t *upgrade = &rh_sql_upgrades[version - 1];
-
-        status = rh_db_script(
-            db, db->dialect == RH_DIALECT_PGSQL ? upgrade->pgsql : upgrade->sqlite, pool);
+        status = rh_db_script(db, db->dialect->statements[upgrades[version - 1]].text, pool);
     }
-    if (status == APR_SUCCESS && db->dialect == RH_DIALECT_PGSQL) {
-        status = rh_db_script(db, replacing(rh_schema_text(db->dialect), pool), pool);
+    if (status == APR_SUCCESS) {
+        status = rh_db_script(db, replacing(db->dialect->schema, pool), pool);
     }
     return status;
 }
@@ -118,12 +111,9 @@ static apr_status_t run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
 static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
-    apr_status_t status = APR_SUCCESS;
+    apr_status_t status = run_plain(db, RH_SQL_schema_lock, pool, NULL);
     int version;
 
-    if (db->dialect == RH_DIALECT_PGSQL) {
-        status = rh_db_query_rows(db, LOCK_SQL, pool, NULL);
-    }
     if (status == APR_SUCCESS) {
         status = read_version(db, pool, &version);
     }
@@ -168,8 +158,8 @@ static apr_status_t check_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
     } else {
         status = APR_EAGAIN;
     }
-    if (status == APR_SUCCESS && ensure->upgrade && db->dialect == RH_DIALECT_PGSQL) {
-        status = rh_db_query_rows(db, "SELECT resthooks.ensure_partitions(NULL)", pool, NULL);
+    if (status == APR_SUCCESS && ensure->upgrade) {
+        status = run_plain(db, RH_SQL_schema_reach, pool, NULL);
     }
     if (status != APR_SUCCESS && !ensure->problem) {
         ensure->problem = apr_pstrdup(pool, rh_db_session(db)->error);

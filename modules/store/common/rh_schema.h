@@ -13,7 +13,7 @@
 
 /**
  * Bring the tables up to RH_SCHEMA_VERSION, all or nothing, guarded against other hosts doing the
- * same (advisory lock on PostgreSQL, BEGIN IMMEDIATE on SQLite).
+ * same.
  * @param upgrade false: only check (RestHooksSchema check)
  * @param problem receives what is wrong, for the error log
  * @return APR_SUCCESS; APR_EAGAIN: no database; APR_EMISMATCH: tables missing, older (check only)
@@ -21,8 +21,5 @@
  */
 apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *pool,
                               const char **problem);
-
-/** The whole schema as SQL, as conf/schema-*.sql holds it. */
-const char *rh_schema_text(const rh_dialect_t *dialect);
 
 #endif

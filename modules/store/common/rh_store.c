@@ -47,51 +47,6 @@ apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *
     return status;
 }
 
-/** Arguments of rh_store_select and rh_store_execute. */
-typedef struct select_t {
-    const rh_statement_t *statement;
-    int count;
-    const char *const *args;
-    apr_array_header_t **rows;
-    int *affected; /**< of rh_store_execute */
-} select_t;
-
-static apr_status_t select_work(rh_db_t *db, void *baton, apr_pool_t *pool)
-{
-    select_t *select = baton;
-
-    return rh_db_select(db, select->statement, select->count, select->args, pool, select->rows);
-}
-
-apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *statement, int count,
-                             const char *const *args, apr_pool_t *pool, apr_array_header_t **rows)
-{
-    select_t select = {statement, count, args, rows, NULL};
-
-    return rh_store_run(source, false, select_work, &select, pool);
-}
-
-static apr_status_t execute_work(rh_db_t *db, void *baton, apr_pool_t *pool)
-{
-    select_t *execute = baton;
-    int affected = 0;
-    apr_status_t status =
-        rh_db_execute(db, execute->statement, execute->count, execute->args, pool, &affected);
-
-    if (execute->affected) {
-        *execute->affected = affected;
-    }
-    return status;
-}
-
-apr_status_t rh_store_execute(rh_db_source_t *source, const rh_statement_t *statement, int count,
-                              const char *const *args, apr_pool_t *pool, int *affected)
-{
-    select_t execute = {statement, count, args, NULL, affected};
-
-    return rh_store_run(source, true, execute_work, &execute, pool);
-}
-
 /** Arguments of rh_store_fetch and rh_store_change. */
 typedef struct running_t {
     const rh_query_t *query;

@@ -14,38 +14,21 @@
 /** Deliveries of one chunk of a bulk redelivery. */
 #define REDELIVER_CHUNK 100
 
-/** Columns of a job's row, as rh_sql_job.c selects them. */
-enum {
-    JOB_ID,
-    JOB_KIND,
-    JOB_SUBSCRIPTION,
-    JOB_FILTER,
-    JOB_STATE,
-    JOB_DONE,
-    JOB_TOTAL,
-    JOB_CREATED_BY,
-    JOB_CREATED_AT,
-    JOB_UPDATED_AT,
-    JOB_SPEC,
-    JOB_CURSOR,
-    JOB_TENANT
-};
-
-static rh_store_job_t *read_job(const char **row, apr_pool_t *pool)
+static rh_store_job_t *read_job(const rh_job_get_row_t *row, apr_pool_t *pool)
 {
     rh_store_job_t *job = apr_pcalloc(pool, sizeof(*job));
 
-    job->tenant = row[JOB_TENANT];
-    job->id = row[JOB_ID];
-    job->kind = row[JOB_KIND];
-    job->subscription_id = rh_db_text(row[JOB_SUBSCRIPTION]);
-    job->filter = row[JOB_FILTER];
-    job->state = row[JOB_STATE];
-    job->done = rh_db_number(row[JOB_DONE]);
-    job->total = rh_db_text(row[JOB_TOTAL]) ? rh_db_number(row[JOB_TOTAL]) : -1;
-    job->created_by = row[JOB_CREATED_BY];
-    job->created_at = rh_db_number(row[JOB_CREATED_AT]) * 1000;
-    job->updated_at = rh_db_number(row[JOB_UPDATED_AT]) * 1000;
+    job->tenant = row->tenant;
+    job->id = row->id;
+    job->kind = row->kind;
+    job->subscription_id = rh_db_text(row->subscription_id);
+    job->filter = row->filter;
+    job->state = row->state;
+    job->done = rh_db_number(row->done);
+    job->total = rh_db_text(row->total) ? rh_db_number(row->total) : -1;
+    job->created_by = row->created_by;
+    job->created_at = rh_db_number(row->created_at) * 1000;
+    job->updated_at = rh_db_number(row->updated_at) * 1000;
     return job;
 }
 
@@ -88,36 +71,33 @@ apr_status_t rh_store_job_create(rh_store_t *store, rh_store_job_t *job,
 {
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);
     const char *lowest, *end, *now = rh_store_number(pool, rh_store_ms(apr_time_now()));
-    const char *args[10];
+    /* A replay goes up from the oldest event, a redelivery down from the newest delivery. */
+    bool up = strcmp(job->kind, RH_JOB_REPLAY) == 0;
 
     rh_uuid_make(id);
     rh_store_range(pool, filter->from, filter->to, NULL, &lowest, &end);
     job->id = id;
-    args[0] = job->tenant;
-    args[1] = id;
-    args[2] = job->kind;
-    args[3] = job->subscription_id;
-    args[4] = job->filter;
-    args[5] = write_spec(pool, filter, any, end);
-    /* A replay goes up from the oldest event, a redelivery down from the newest delivery. */
-    args[6] = strcmp(job->kind, RH_JOB_REPLAY) == 0 ? lowest : RH_LAST_ID;
-    args[7] = job->created_by;
-    args[8] = args[9] = now;
-    return rh_store_execute(store->source, &rh_sql_job_insert, 10, args, pool, NULL);
+    return rh_store_change(
+        store->source,
+        RH_QUERY(job_insert, .tenant = job->tenant, .id = id, .kind = job->kind,
+                 .subscription_id = job->subscription_id, .filter = job->filter,
+                 .spec = write_spec(pool, filter, any, end), .cursor = up ? lowest : RH_LAST_ID,
+                 .created_by = job->created_by, .created_at = now, .updated_at = now),
+        pool, NULL);
 }
 
 apr_status_t rh_store_job_get(rh_store_t *store, const char *tenant, const char *id,
                               apr_pool_t *pool, rh_store_job_t **job)
 {
-    const char *args[] = {tenant, id};
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store->source, &rh_sql_job_get, 2, args, pool, &rows);
+    apr_status_t status =
+        rh_store_fetch(store->source, RH_QUERY(job_get, .tenant = tenant, .id = id), pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
         status = APR_NOTFOUND;
     }
     if (status == APR_SUCCESS) {
-        *job = read_job(rh_row(rows, 0), pool);
+        *job = read_job(RH_ROW(job_get, rows, 0), pool);
     }
     return status;
 }
@@ -125,17 +105,19 @@ apr_status_t rh_store_job_get(rh_store_t *store, const char *tenant, const char 
 apr_status_t rh_store_job_list(rh_store_t *store, const char *tenant, const rh_page_t *page,
                                apr_pool_t *pool, apr_array_header_t **jobs)
 {
-    const char *args[] = {tenant, page->before ? page->before : RH_LAST_ID,
-                          rh_store_number(pool, page->limit)};
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_select(store->source, &rh_sql_job_list, 3, args, pool, &rows);
+    apr_status_t status = rh_store_fetch(
+        store->source,
+        RH_QUERY(job_list, .tenant = tenant, .before = page->before ? page->before : RH_LAST_ID,
+                 .limit = rh_store_number(pool, page->limit)),
+        pool, &rows);
 
     if (status != APR_SUCCESS) {
         return status;
     }
     *jobs = apr_array_make(pool, rows->nelts + 1, sizeof(rh_store_job_t *));
     for (int i = 0; i < rows->nelts; i++) {
-        APR_ARRAY_PUSH(*jobs, rh_store_job_t *) = read_job(rh_row(rows, i), pool);
+        APR_ARRAY_PUSH(*jobs, rh_store_job_t *) = read_job(RH_ROW(job_get, rows, i), pool);
     }
     return APR_SUCCESS;
 }
@@ -143,9 +125,10 @@ apr_status_t rh_store_job_list(rh_store_t *store, const char *tenant, const rh_p
 apr_status_t rh_store_job_cancel(rh_store_t *store, const char *tenant, const char *id,
                                  apr_pool_t *pool)
 {
-    const char *args[] = {rh_store_number(pool, rh_store_ms(apr_time_now())), tenant, id};
+    const char *now = rh_store_number(pool, rh_store_ms(apr_time_now()));
 
-    return rh_store_execute(store->source, &rh_sql_job_cancel, 3, args, pool, NULL);
+    return rh_store_change(
+        store->source, RH_QUERY(job_cancel, .now = now, .tenant = tenant, .id = id), pool, NULL);
 }
 
 /* ---- a chunk ---- */
@@ -160,56 +143,77 @@ typedef struct chunk_t {
     bool failed;             /**< its subscription is gone or not active */
 } chunk_t;
 
-static apr_status_t replay_chunk(rh_db_t *db, chunk_t *chunk, const char **row,
+/** Make the deliveries that a chunk's events should have had. */
+static apr_status_t make_missing(rh_db_t *db, const chunk_t *chunk, const rh_job_get_row_t *row,
+                                 apr_pool_t *pool)
+{
+    const char *sources, *types;
+    apr_status_t status =
+        rh_store_replayed(db, row->tenant, row->subscription_id, pool, &sources, &types);
+
+    return status == APR_SUCCESS
+               ? rh_db_change(db,
+                              RH_QUERY(replay_missing, .tenant = row->tenant,
+                                       .subscription_id = row->subscription_id,
+                                       .lowest = row->cursor, .end = chunk->cursor,
+                                       .sources = sources, .types = types),
+                              pool, NULL)
+               : status;
+}
+
+static apr_status_t queue_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_row_t *row,
+                                const char *states, apr_pool_t *pool)
+{
+    apr_status_t status = rh_db_change(
+        db,
+        RH_QUERY(job_chunk_queue, .tenant = row->tenant, .lowest = row->cursor,
+                 .end = chunk->cursor, .subscription_id = row->subscription_id, .states = states),
+        pool, &chunk->done);
+
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db,
+                              RH_QUERY(job_chunk_pending, .tenant = row->tenant,
+                                       .lowest = row->cursor, .end = chunk->cursor,
+                                       .subscription_id = row->subscription_id, .states = states),
+                              pool, NULL);
+    }
+    return status;
+}
+
+static apr_status_t replay_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_row_t *row,
                                  struct json_object *spec, apr_pool_t *pool)
 {
     const char *end = spec_text(spec, "end");
-    const char *subscription = row[JOB_SUBSCRIPTION];
-    const char *bounds[] = {row[JOB_TENANT], row[JOB_CURSOR], end};
     bool any = json_object_get_boolean(json_object_object_get(spec, "any"));
     const char *states = any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
     apr_array_header_t *rows;
-    apr_status_t status = rh_store_begin_send(db, row[JOB_TENANT], subscription, pool);
+    apr_status_t status = rh_store_begin_send(db, row->tenant, row->subscription_id, pool);
 
     if (status == APR_NOTFOUND || status == APR_EEXIST) {
         chunk->failed = true;
         return APR_SUCCESS;
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_select(db, &rh_sql_job_chunk_end, 3, bounds, pool, &rows);
+        status = rh_db_fetch(
+            db, RH_QUERY(job_chunk_end, .tenant = row->tenant, .lowest = row->cursor, .end = end),
+            pool, &rows);
     }
     if (status != APR_SUCCESS) {
         return status;
     }
     chunk->running = rows->nelts > 0;
-    chunk->cursor = chunk->running ? rh_row(rows, 0)[0] : end;
+    chunk->cursor = chunk->running ? RH_ROW(job_chunk_end, rows, 0)->id : end;
     if (any) {
-        const char *missing[] = {row[JOB_TENANT], subscription, row[JOB_CURSOR],
-                                 chunk->cursor,   NULL,         NULL};
-
-        status =
-            rh_store_replayed(db, row[JOB_TENANT], subscription, pool, &missing[4], &missing[5]);
-        if (status == APR_SUCCESS) {
-            status = rh_db_execute(db, &rh_sql_replay_missing, 6, missing, pool, NULL);
-        }
+        status = make_missing(db, chunk, row, pool);
     }
-    if (status == APR_SUCCESS) {
-        const char *args[] = {row[JOB_TENANT], row[JOB_CURSOR], chunk->cursor, subscription,
-                              states};
-
-        status = rh_db_execute(db, &rh_sql_job_chunk_queue, 5, args, pool, &chunk->done);
-        if (status == APR_SUCCESS) {
-            status = rh_db_execute(db, &rh_sql_job_chunk_pending, 5, args, pool, NULL);
-        }
-    }
-    return status;
+    return status == APR_SUCCESS ? queue_chunk(db, chunk, row, states, pool) : status;
 }
 
-static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const char **row,
+static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_row_t *row,
                                     struct json_object *spec, apr_pool_t *pool)
 {
     rh_delivery_filter_t filter = {0};
-    rh_page_t page = {REDELIVER_CHUNK, row[JOB_CURSOR]};
+    rh_page_t page = {REDELIVER_CHUNK, row->cursor};
     apr_array_header_t *rows;
     apr_status_t status;
 
@@ -223,10 +227,10 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const char **ro
     filter.search.text = spec_text(spec, "text");
     filter.from = spec_number(spec, "from");
     filter.to = spec_number(spec, "to");
-    status = rh_store_delivery_rows(db, row[JOB_TENANT], &filter, &page, pool, &rows);
+    status = rh_store_delivery_rows(db, row->tenant, &filter, &page, pool, &rows);
     for (int i = 0; i < rows->nelts && status == APR_SUCCESS; i++) {
-        chunk->cursor = rh_row(rows, i)[0];
-        status = rh_store_send_again(db, row[JOB_TENANT], chunk->cursor, pool);
+        chunk->cursor = RH_ROW(delivery_list, rows, i)->id;
+        status = rh_store_send_again(db, row->tenant, chunk->cursor, pool);
         chunk->done += status == APR_SUCCESS;
         /* Of a subscription that is not active, or past retention by now: not one that is sent. */
         status = status == APR_NOTFOUND || status == APR_EEXIST ? APR_SUCCESS : status;
@@ -235,27 +239,31 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const char **ro
     return status;
 }
 
-static apr_status_t record_progress(rh_db_t *db, const chunk_t *chunk, const char **row,
+static apr_status_t record_progress(rh_db_t *db, const chunk_t *chunk, const rh_job_get_row_t *row,
                                     apr_pool_t *pool)
 {
-    const char *state = chunk->failed ? "failed" : chunk->running ? "running" : "done";
-    const char *done = rh_store_number(pool, chunk->done);
-    const char *args[] = {
-        done, chunk->cursor ? chunk->cursor : row[JOB_CURSOR],    state,           state,
-        done, rh_store_number(pool, rh_store_ms(apr_time_now())), row[JOB_TENANT], row[JOB_ID]};
-
-    return rh_db_execute(db, &rh_sql_job_progress, 8, args, pool, NULL);
+    return rh_db_change(db,
+                        RH_QUERY(job_progress, .tenant = row->tenant, .id = row->id,
+                                 .state = chunk->failed    ? "failed"
+                                          : chunk->running ? "running"
+                                                           : "done",
+                                 .done = rh_store_number(pool, chunk->done),
+                                 .cursor = chunk->cursor ? chunk->cursor : row->cursor,
+                                 .now = rh_store_number(pool, rh_store_ms(apr_time_now()))),
+                        pool, NULL);
 }
 
 static apr_status_t work_on_chunk(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     chunk_t *chunk = baton;
-    const char *args[] = {chunk->tenant, chunk->id}, *none = NULL;
     apr_array_header_t *rows;
     struct json_object *spec = NULL;
-    const char **row;
-    apr_status_t status = chunk->tenant ? rh_db_select(db, &rh_sql_job_take, 2, args, pool, &rows)
-                                        : rh_db_select(db, &rh_sql_job_next, 0, &none, pool, &rows);
+    const rh_job_get_row_t *row;
+    apr_status_t status =
+        chunk->tenant
+            ? rh_db_fetch(db, RH_QUERY(job_take, .tenant = chunk->tenant, .id = chunk->id), pool,
+                          &rows)
+            : rh_db_fetch(db, RH_QUERY(job_next), pool, &rows);
 
     chunk->found = status == APR_SUCCESS && rows->nelts > 0;
     chunk->done = 0;
@@ -263,11 +271,11 @@ static apr_status_t work_on_chunk(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (!chunk->found) {
         return status;
     }
-    row = rh_row(rows, 0);
-    if (rh_json_parse(pool, row[JOB_SPEC], strlen(row[JOB_SPEC]), &spec, NULL) != APR_SUCCESS) {
+    row = RH_ROW(job_get, rows, 0);
+    if (rh_json_parse(pool, row->spec, strlen(row->spec), &spec, NULL) != APR_SUCCESS) {
         chunk->failed = true;
     } else {
-        status = strcmp(row[JOB_KIND], RH_JOB_REPLAY) == 0
+        status = strcmp(row->kind, RH_JOB_REPLAY) == 0
                      ? replay_chunk(db, chunk, row, spec, pool)
                      : redeliver_chunk(db, chunk, row, spec, pool);
     }

@@ -8,7 +8,6 @@
 
 #include "rh_db_private.h"
 #include "rh_query.h"
-#include "rh_sql.h"
 #include "rh_store_open.h"
 
 /** Above every id. */
@@ -28,14 +27,6 @@ typedef apr_status_t rh_store_work_t(rh_db_t *db, void *baton, apr_pool_t *pool)
 apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *work, void *baton,
                           apr_pool_t *pool);
 
-/** Run one SELECT on a connection that is acquired for it. */
-apr_status_t rh_store_select(rh_db_source_t *source, const rh_statement_t *statement, int count,
-                             const char *const *args, apr_pool_t *pool, apr_array_header_t **rows);
-
-/** One changing statement in a transaction of its own. @param affected may be NULL */
-apr_status_t rh_store_execute(rh_db_source_t *source, const rh_statement_t *statement, int count,
-                              const char *const *args, apr_pool_t *pool, int *affected);
-
 /** Fetch a statement's rows over a connection that is acquired for it. */
 apr_status_t rh_store_fetch(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
                             apr_array_header_t **rows);
@@ -44,7 +35,7 @@ apr_status_t rh_store_fetch(rh_db_source_t *source, const rh_query_t *query, apr
 apr_status_t rh_store_change(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
                              int *affected);
 
-/** Rows of a list of deliveries, as rh_store_log.c reads them; the id comes first. */
+/** Rows of a list of deliveries, as `delivery_list` returns them. */
 apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
                                     apr_pool_t *pool, apr_array_header_t **rows);
@@ -77,8 +68,5 @@ apr_int64_t rh_store_ms_up(apr_interval_time_t duration);
 /** Bounds of ids for a range of times, 0: open. `before` may lower the upper one. */
 void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char *before,
                     const char **lowest, const char **end);
-
-/** The i-th row. */
-#define rh_row(rows, i) APR_ARRAY_IDX(rows, i, const char **)
 
 #endif

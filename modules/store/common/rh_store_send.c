@@ -23,23 +23,27 @@ static apr_status_t check_active(const char *state)
 static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const send_t *what = baton;
-    const char *args[] = {what->tenant, what->id};
+    const char *tenant = what->tenant, *id = what->id;
     apr_array_header_t *rows;
     int affected = 0;
-    apr_status_t status = rh_db_select(db, &rh_sql_delivery_subscription, 2, args, pool, &rows);
+    apr_status_t status =
+        rh_db_fetch(db, RH_QUERY(delivery_subscription, .tenant = tenant, .id = id), pool, &rows);
 
     if (status == APR_SUCCESS) {
-        status = rows->nelts == 0 ? APR_NOTFOUND : check_active(rh_row(rows, 0)[1]);
+        status = rows->nelts == 0 ? APR_NOTFOUND
+                                  : check_active(RH_ROW(delivery_subscription, rows, 0)->state);
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_redeliver_queue, 2, args, pool, &affected);
+        status = rh_db_change(db, RH_QUERY(redeliver_queue, .tenant = tenant, .delivery_id = id),
+                              pool, &affected);
     }
-    if (status == APR_SUCCESS) {
-        /* Its event may be past retention already. */
-        status = affected == 0 ? APR_NOTFOUND
-                               : rh_db_execute(db, &rh_sql_redeliver_delivery, 2, args, pool, NULL);
+    if (status == APR_SUCCESS && affected == 0) {
+        return APR_NOTFOUND; /* its event is past retention */
     }
-    return status;
+    return status == APR_SUCCESS
+               ? rh_db_change(db, RH_QUERY(redeliver_delivery, .tenant = tenant, .delivery_id = id),
+                              pool, NULL)
+               : status;
 }
 
 apr_status_t rh_store_send_again(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool)
@@ -59,14 +63,15 @@ apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const cha
 
 static apr_status_t subscription_active(rh_db_t *db, const send_t *what, apr_pool_t *pool)
 {
-    const char *args[] = {what->tenant, what->id};
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_select(db, &rh_sql_subscription_state, 2, args, pool, &rows);
+    apr_status_t status = rh_db_fetch(
+        db, RH_QUERY(subscription_state, .tenant = what->tenant, .id = what->id), pool, &rows);
 
     if (status != APR_SUCCESS) {
         return status;
     }
-    return rows->nelts == 0 ? APR_NOTFOUND : check_active(rh_row(rows, 0)[0]);
+    return rows->nelts == 0 ? APR_NOTFOUND
+                            : check_active(RH_ROW(subscription_state, rows, 0)->state);
 }
 
 /** Which deliveries a replay takes. */
@@ -75,18 +80,15 @@ static const char *replayed_states(const send_t *what)
     return what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
 }
 
-/**
- * Two replays at once would each find the same events missing, and each make a delivery of them.
- * On SQLite a transaction that writes has no other beside it.
+/** Two replays at once would each find the same events missing, and each make a delivery of them.
  */
 static apr_status_t wait_for_others(rh_db_t *db, const send_t *what, apr_pool_t *pool)
 {
-    const char *args[] = {what->tenant, what->id};
     apr_array_header_t *rows;
 
-    return db->dialect == RH_DIALECT_PGSQL
-               ? rh_db_select(db, &rh_sql_replay_lock, 2, args, pool, &rows)
-               : APR_SUCCESS;
+    return rh_db_fetch(db,
+                       RH_QUERY(replay_lock, .tenant = what->tenant, .subscription_id = what->id),
+                       pool, &rows);
 }
 
 apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *subscription_id,
@@ -137,14 +139,13 @@ apr_status_t rh_store_replayed(rh_db_t *db, const char *tenant, const char *subs
 }
 
 /** Add what a statement counts. */
-static apr_status_t count(rh_db_t *db, send_t *what, const rh_statement_t *statement, int n,
-                          const char *const *args, apr_pool_t *pool)
+static apr_status_t count(rh_db_t *db, send_t *what, const rh_query_t *query, apr_pool_t *pool)
 {
     apr_array_header_t *rows;
-    apr_status_t status = rh_db_select(db, statement, n, args, pool, &rows);
+    apr_status_t status = rh_db_fetch(db, query, pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 1) {
-        what->queued += rh_db_number(rh_row(rows, 0)[0]);
+        what->queued += rh_db_number(RH_ROW(replay_count_missing, rows, 0)->count);
     }
     return status;
 }
@@ -152,20 +153,26 @@ static apr_status_t count(rh_db_t *db, send_t *what, const rh_statement_t *state
 static apr_status_t count_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     send_t *what = baton;
-    const char *missing[] = {what->tenant, what->id, what->lowest, what->end, NULL, NULL};
-    const char *args[] = {what->tenant, what->id,  what->lowest,
-                          what->lowest, what->end, replayed_states(what)};
+    const char *sources = NULL, *types = NULL;
     apr_status_t status = subscription_active(db, what, pool);
 
     what->queued = 0;
     if (status == APR_SUCCESS && what->any) {
-        status = rh_store_replayed(db, what->tenant, what->id, pool, &missing[4], &missing[5]);
+        status = rh_store_replayed(db, what->tenant, what->id, pool, &sources, &types);
     }
     if (status == APR_SUCCESS && what->any) {
-        status = count(db, what, &rh_sql_replay_count_missing, 6, missing, pool);
+        status = count(db, what,
+                       RH_QUERY(replay_count_missing, .tenant = what->tenant,
+                                .subscription_id = what->id, .lowest = what->lowest,
+                                .end = what->end, .sources = sources, .types = types),
+                       pool);
     }
     if (status == APR_SUCCESS) {
-        status = count(db, what, &rh_sql_replay_count, 6, args, pool);
+        status = count(db, what,
+                       RH_QUERY(replay_count, .tenant = what->tenant, .subscription_id = what->id,
+                                .lowest = what->lowest, .end = what->end,
+                                .states = replayed_states(what)),
+                       pool);
     }
     return status;
 }
@@ -183,28 +190,38 @@ apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
     return status;
 }
 
+static apr_status_t insert_test_event(rh_db_t *db, const rh_event_t *event, apr_pool_t *pool)
+{
+    return rh_db_change(db,
+                        RH_QUERY(test_event, .tenant = event->tenant, .id = event->id,
+                                 .type = event->type, .key = event->key,
+                                 .traceparent = event->traceparent,
+                                 .time = rh_store_number(pool, rh_store_ms(event->time)),
+                                 .data = apr_pstrmemdup(pool, event->data.data, event->data.len)),
+                        pool, NULL);
+}
+
 /** what->id is the subscription's, *what->end the delivery's. */
 static apr_status_t test_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const send_t *what = baton;
     const rh_event_t *event = what->event;
-    const char *data = apr_pstrmemdup(pool, event->data.data, event->data.len);
-    const char *event_args[] = {
-        event->tenant, event->id,          event->type,
-        event->key,    event->traceparent, rh_store_number(pool, rh_store_ms(event->time)),
-        data};
-    const char *delivery_args[] = {event->tenant, what->end, event->id, what->id, event->type};
-    const char *queue_args[] = {event->tenant, what->end};
     apr_status_t status = subscription_active(db, what, pool);
 
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_test_event, 7, event_args, pool, NULL);
+        status = insert_test_event(db, event, pool);
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_test_delivery, 5, delivery_args, pool, NULL);
+        status = rh_db_change(db,
+                              RH_QUERY(test_delivery, .tenant = event->tenant, .id = what->end,
+                                       .event_id = event->id, .subscription_id = what->id,
+                                       .type = event->type),
+                              pool, NULL);
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_execute(db, &rh_sql_redeliver_queue, 2, queue_args, pool, NULL);
+        status = rh_db_change(
+            db, RH_QUERY(redeliver_queue, .tenant = event->tenant, .delivery_id = what->end), pool,
+            NULL);
     }
     return status;
 }

@@ -11,6 +11,7 @@ const rh_dialect_t rh_pgsql = {
     .retries_begin = true,
     .aborts = true,
     .forgets = true,
+    .schema = rh_schema_pgsql_sql,
     .statements = rh_pgsql_statements,
     .connector = &rh_pgsql_connector,
     .queue = &rh_pgsql_queue,

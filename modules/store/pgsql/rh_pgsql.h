@@ -10,6 +10,7 @@
 #include "rh_query.h"
 #include "rh_queue_private.h"
 
+extern const char rh_schema_pgsql_sql[];
 extern const rh_sql_t rh_pgsql_statements[RH_SQL_COUNT];
 extern const rh_connector_t rh_pgsql_connector;
 extern const rh_queue_steps_t rh_pgsql_queue;

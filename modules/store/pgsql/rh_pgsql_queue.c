@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The queue in single statements: one round trip and one snapshot each. */
 #include "rh_pgsql.h"
+#include "rh_rows.h"
 
 static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                            const char *limit, apr_pool_t *pool, int *cancelled)
@@ -40,8 +41,147 @@ static apr_status_t remove_logs(rh_db_source_t *source, apr_interval_time_t rete
     return first;
 }
 
+/* ---- commit ---- */
+
+/** A job from a row: the rest of it is the event's, in memory. */
+static rh_job_t *make_job(const rh_commit_row_t *row, const rh_event_t *event,
+                          const rh_committing_t *commit)
+{
+    rh_job_t *job = rh_job_make();
+    apr_pool_t *pool;
+
+    if (!job) {
+        return NULL;
+    }
+    pool = job->pool;
+    job->tenant = apr_pstrdup(pool, event->tenant);
+    job->delivery_id = apr_pstrdup(pool, row->delivery_id);
+    job->subscription_id = apr_pstrdup(pool, row->subscription_id);
+    job->event.id = apr_pstrdup(pool, event->id);
+    job->event.tenant = job->tenant;
+    job->event.type = apr_pstrdup(pool, event->type);
+    job->event.key = apr_pstrdup(pool, event->key);
+    job->event.traceparent = apr_pstrdup(pool, event->traceparent);
+    job->event.time = event->time;
+    job->event.source = event->source;
+    job->event.hops = event->hops;
+    job->event.data.data = apr_pstrmemdup(pool, event->data.data, event->data.len);
+    job->event.data.len = event->data.len;
+    if (event->previous.data) {
+        job->event.previous.data = apr_pstrmemdup(pool, event->previous.data, event->previous.len);
+        job->event.previous.len = event->previous.len;
+    }
+    job->old_secret = apr_pstrdup(pool, rh_db_text(row->old_secret));
+    job->base_url = apr_pstrdup(pool, row->base_url ? row->base_url : "");
+    RH_MEMBERS(RH_JOB_MEMBER)
+    job->failing_for = rh_db_number(row->failing_for) * 1000;
+    job->lease = commit->claim->lease;
+    job->lease_until = commit->lease_until;
+    return job;
+}
+
+static apr_status_t commit(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool)
+{
+    const rh_claim_t *claim = commit->claim;
+    apr_array_header_t *rows;
+    apr_status_t status =
+        rh_db_fetch(db,
+                    RH_QUERY(commit, .items = commit->rows, .targets = commit->targets,
+                             .limit = rh_store_number(pool, claim->limit),
+                             .lease_for = rh_store_number(pool, rh_store_ms_up(claim->lease_for)),
+                             .lease = rh_store_number(pool, claim->lease)),
+                    pool, &rows);
+
+    for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        const rh_commit_row_t *row = RH_ROW(commit, rows, i);
+        int n = (int)rh_db_number(row->n);
+
+        if (n < 0 || n >= commit->count) {
+            commit->waiting = (int)rh_db_number(row->waiting);
+        } else if (!rh_db_text(row->delivery_id)) {
+            status = rh_queue_find_first(db, commit->items[n], pool);
+        } else {
+            rh_job_t *job = make_job(row, commit->items[n]->event, commit);
+
+            if (job) { /* else it is claimed when its lease ends */
+                APR_ARRAY_PUSH(commit->jobs, rh_job_t *) = job;
+            }
+        }
+    }
+    return status;
+}
+
+/* ---- claim ---- */
+
+static const char *candidates_json(const rh_leasing_t *leasing, bool ordered, apr_pool_t *pool)
+{
+    rh_rows_t rows;
+    int count = 0;
+
+    rh_rows_begin(&rows, pool);
+    for (int i = 0; i < leasing->candidates->nelts; i++) {
+        const rh_candidate_t *candidate = &APR_ARRAY_IDX(leasing->candidates, i, rh_candidate_t);
+
+        if (candidate->ordered == ordered) {
+            rh_rows_next(&rows);
+            rh_rows_text(&rows, "tenant", candidate->tenant);
+            rh_rows_text(&rows, "id", candidate->id);
+            rh_rows_number(&rows, "most", candidate->most);
+            rh_rows_number(&rows, "pace", candidate->pace);
+            count++;
+        }
+    }
+    return count > 0 ? rh_rows_end(&rows) : NULL;
+}
+
+static void add_leased(const rh_leasing_t *leasing, const apr_array_header_t *rows)
+{
+    for (int i = 0; i < rows->nelts; i++) {
+        const rh_claim_row_t *row = RH_ROW(claim, rows, i);
+        rh_leased_t *leased = apr_array_push(leasing->leased);
+
+        leased->tenant = row->tenant;
+        leased->id = row->delivery_id;
+        apr_hash_set(leasing->late, row->delivery_id, APR_HASH_KEY_STRING, row->late);
+    }
+}
+
+static apr_status_t lease(rh_db_t *db, rh_leasing_t *leasing, apr_pool_t *pool)
+{
+    const rh_claim_t *claim = leasing->claim;
+    const char *spare = claim->spare_leased ? "1" : "0";
+    const char *token = rh_store_number(pool, claim->lease);
+    const char *lease_for = rh_store_number(pool, rh_store_ms_up(claim->lease_for));
+    const char *plain = candidates_json(leasing, false, pool);
+    const char *ordered = candidates_json(leasing, true, pool);
+    apr_array_header_t *rows;
+    apr_status_t status = APR_SUCCESS;
+
+    if (plain) {
+        status = rh_db_fetch(db,
+                             RH_QUERY(claim, .candidates = plain, .spare = spare, .lease = token,
+                                      .lease_for = lease_for),
+                             pool, &rows);
+        if (status == APR_SUCCESS) {
+            add_leased(leasing, rows);
+        }
+    }
+    if (status == APR_SUCCESS && ordered) {
+        status = rh_db_fetch(db,
+                             RH_QUERY(claim_ordered, .candidates = ordered, .spare = spare,
+                                      .lease = token, .lease_for = lease_for),
+                             pool, &rows);
+        if (status == APR_SUCCESS) {
+            add_leased(leasing, rows);
+        }
+    }
+    return status;
+}
+
 const rh_queue_steps_t rh_pgsql_queue = {
     .cancel = cancel,
     .settle = settle,
+    .commit = commit,
+    .lease = lease,
     .remove_logs = remove_logs,
 };

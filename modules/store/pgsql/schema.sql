@@ -1,6 +1,21 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- The tables themselves, and settings that belong to the database.
 
+-- name: schema_exists
+-- returns: found
+SELECT 1 AS found WHERE pg_catalog.to_regclass('resthooks.schema_version') IS NOT NULL;
+
+-- name: schema_lock
+-- Guards the making of the tables against other hosts; ends with the transaction.
+-- returns: locked
+SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('resthooks.schema', 0))
+ AS locked;
+
+-- name: schema_reach
+-- Lets the partitions reach as far as they have to, before any event comes.
+-- returns: made
+SELECT resthooks.ensure_partitions(NULL) AS made;
+
 -- name: schema_version
 -- read_only is "on" where no statement may change anything: a standby, for example.
 -- returns: version, read_only

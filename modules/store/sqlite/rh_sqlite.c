@@ -21,6 +21,7 @@ const rh_dialect_t rh_sqlite = {
     .params_noun = "a file",
     .file_suffixes = suffixes,
     .locks_writers = true,
+    .schema = rh_schema_sqlite_sql,
     .statements = rh_sqlite_statements,
     .connector = &rh_sqlite_connector,
     .queue = &rh_sqlite_queue,

@@ -2,6 +2,11 @@
 /* The queue in several statements per transaction, which has no other writer beside it. */
 #include "rh_sqlite.h"
 
+/** Longest time that a parked delivery is not looked at if no settle wakes it. */
+#define PARKED_TIMEOUT apr_time_from_sec(600)
+/** Number of an ordered subscription's due deliveries to read for each one to take. */
+#define READ_PER_TAKEN 4
+
 static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                            const char *limit, apr_pool_t *pool, int *cancelled)
 {
@@ -58,8 +63,226 @@ static apr_status_t remove_logs(rh_db_source_t *source, apr_interval_time_t rete
     return first;
 }
 
+/* ---- commit ---- */
+
+/** Take idempotency keys, and find the first events of those that were taken before. */
+static apr_status_t take_keys(rh_db_t *db, const rh_committing_t *commit, const char *now,
+                              apr_pool_t *pool)
+{
+    apr_status_t status = APR_SUCCESS;
+    bool found = false;
+
+    for (int i = 0; i < commit->count && !found; i++) {
+        found = commit->items[i]->event->client_id != NULL;
+    }
+    if (found) {
+        status =
+            rh_db_change(db, RH_QUERY(commit_keys, .now = now, .items = commit->rows), pool, NULL);
+    }
+    for (int i = 0; i < commit->count && status == APR_SUCCESS; i++) {
+        if (commit->items[i]->event->client_id) {
+            status = rh_queue_find_first(db, commit->items[i], pool);
+        }
+    }
+    return status;
+}
+
+/** Store events and make their deliveries; of a wide one in part. */
+static apr_status_t make_deliveries(rh_db_t *db, rh_committing_t *commit, const char *now,
+                                    apr_pool_t *pool)
+{
+    apr_array_header_t *rows;
+    bool wide = false;
+    apr_status_t status =
+        rh_db_fetch(db, RH_QUERY(commit_is_wide, .targets = commit->targets), pool, &rows);
+
+    commit->waiting = 0;
+    if (status == APR_SUCCESS && rows->nelts > 0) {
+        wide = true;
+        status = rh_db_change(db,
+                              RH_QUERY(commit_expansions, .targets = commit->targets, .now = now,
+                                       .items = commit->rows),
+                              pool, &commit->waiting);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db, RH_QUERY(commit_events, .items = commit->rows), pool, NULL);
+    }
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    return wide ? rh_db_change(db,
+                               RH_QUERY(commit_deliveries_wide, .targets = commit->targets,
+                                        .items = commit->rows),
+                               pool, NULL)
+                : rh_db_change(db,
+                               RH_QUERY(commit_deliveries, .targets = commit->targets,
+                                        .items = commit->rows),
+                               pool, NULL);
+}
+
+/** Make jobs of what this commit has leased, and count what it has not. */
+static apr_status_t hand_over(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool)
+{
+    const rh_claim_t *claim = commit->claim;
+    apr_array_header_t *rows, *leased;
+    apr_status_t status = rh_db_fetch(db,
+                                      RH_QUERY(commit_leased, .items = commit->rows,
+                                               .lease = rh_store_number(pool, claim->lease)),
+                                      pool, &rows);
+
+    if (status != APR_SUCCESS) {
+        return status;
+    }
+    leased = apr_array_make(pool, rows->nelts + 1, sizeof(rh_leased_t));
+    for (int i = 0; i < rows->nelts; i++) {
+        const rh_commit_leased_row_t *row = RH_ROW(commit_leased, rows, i);
+
+        /* Without a limit none was leased by this commit, whatever this process has. */
+        if (claim->limit > 0 && rh_db_number(row->waits) == 0) {
+            rh_leased_t *one = apr_array_push(leased);
+
+            one->tenant = row->tenant;
+            one->id = row->delivery_id;
+        } else {
+            commit->waiting++;
+        }
+    }
+    return rh_queue_jobs(db, leased, claim->lease, commit->lease_until, pool, commit->jobs, NULL);
+}
+
+static apr_status_t commit(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool)
+{
+    const rh_claim_t *claim = commit->claim;
+    const char *now = rh_queue_now(pool, 0);
+    apr_status_t status = take_keys(db, commit, now, pool);
+
+    if (status == APR_SUCCESS) {
+        status = make_deliveries(db, commit, now, pool);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db,
+                              RH_QUERY(commit_queue, .items = commit->rows, .now = now,
+                                       .limit = rh_store_number(pool, claim->limit),
+                                       .lease = rh_store_number(pool, claim->lease),
+                                       .leased_until = rh_queue_now(pool, claim->lease_for)),
+                              pool, NULL);
+    }
+    return status == APR_SUCCESS ? hand_over(db, commit, pool) : status;
+}
+
+/* ---- claim ---- */
+
+/** Note how long deliveries have been due: what is leased is among them. */
+static apr_status_t note_late(rh_db_t *db, const rh_leasing_t *leasing,
+                              const rh_candidate_t *candidate, const char *now, int limit,
+                              apr_pool_t *pool)
+{
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_fetch(db,
+                                      RH_QUERY(claim_late, .tenant = candidate->tenant,
+                                               .subscription_id = candidate->id, .now = now,
+                                               .limit = apr_psprintf(pool, "%d", limit)),
+                                      pool, &rows);
+
+    for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        const rh_claim_late_row_t *row = RH_ROW(claim_late, rows, i);
+
+        apr_hash_set(leasing->late, row->delivery_id, APR_HASH_KEY_STRING, row->late);
+    }
+    return status;
+}
+
+/** Park what has to wait for others of its key, so that it is not read again at once. */
+static apr_status_t park_blocked(rh_db_t *db, const rh_candidate_t *candidate, const char *now,
+                                 int limit, apr_pool_t *pool)
+{
+    const char *until = rh_queue_now(pool, PARKED_TIMEOUT);
+    apr_status_t status = rh_db_change(
+        db,
+        RH_QUERY(claim_park, .tenant = candidate->tenant, .subscription_id = candidate->id,
+                 .now = now, .parked_until = until, .looked_at = apr_psprintf(pool, "%d", limit)),
+        pool, NULL);
+
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db,
+                              RH_QUERY(claim_unpark, .tenant = candidate->tenant,
+                                       .subscription_id = candidate->id, .now = now,
+                                       .parked_until = until),
+                              pool, NULL);
+    }
+    return status;
+}
+
+static apr_status_t lease_candidate(rh_db_t *db, const rh_leasing_t *leasing,
+                                    const rh_candidate_t *candidate, const char *now,
+                                    apr_pool_t *pool, apr_array_header_t **rows)
+{
+    const rh_claim_t *claim = leasing->claim;
+    const char *lease = rh_store_number(pool, claim->lease);
+    const char *until = rh_queue_now(pool, claim->lease_for);
+    const char *limit = apr_psprintf(pool, "%d", candidate->most);
+    const char *spare = claim->spare_leased ? "1" : "0";
+
+    return candidate->ordered ? rh_db_fetch(db,
+                                            RH_QUERY(claim_one_ordered, .tenant = candidate->tenant,
+                                                     .subscription_id = candidate->id,
+                                                     .lease = lease, .leased_until = until,
+                                                     .now = now, .spare = spare, .limit = limit),
+                                            pool, rows)
+                              : rh_db_fetch(db,
+                                            RH_QUERY(claim_one, .tenant = candidate->tenant,
+                                                     .subscription_id = candidate->id,
+                                                     .lease = lease, .leased_until = until,
+                                                     .now = now, .spare = spare, .limit = limit),
+                                            pool, rows);
+}
+
+static apr_status_t lease_one(rh_db_t *db, rh_leasing_t *leasing, const rh_candidate_t *candidate,
+                              apr_pool_t *pool)
+{
+    const char *now = rh_queue_now(pool, 0);
+    int look = candidate->most * (candidate->ordered ? READ_PER_TAKEN : 1);
+    apr_array_header_t *rows;
+    apr_status_t status = note_late(db, leasing, candidate, now, look, pool);
+
+    if (status == APR_SUCCESS && candidate->pace > 0) {
+        status = rh_db_change(db,
+                              RH_QUERY(claim_pace, .tenant = candidate->tenant,
+                                       .subscription_id = candidate->id,
+                                       .until = rh_queue_now(pool, candidate->pace * 1000)),
+                              pool, NULL);
+    }
+    if (status == APR_SUCCESS && candidate->ordered) {
+        status = park_blocked(db, candidate, now, look, pool);
+    }
+    if (status == APR_SUCCESS) {
+        status = lease_candidate(db, leasing, candidate, now, pool, &rows);
+    }
+    for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
+        const rh_claim_one_row_t *row = RH_ROW(claim_one, rows, i);
+        rh_leased_t *leased = apr_array_push(leasing->leased);
+
+        leased->tenant = row->tenant;
+        leased->id = row->delivery_id;
+    }
+    return status;
+}
+
+static apr_status_t lease(rh_db_t *db, rh_leasing_t *leasing, apr_pool_t *pool)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    for (int i = 0; i < leasing->candidates->nelts && status == APR_SUCCESS; i++) {
+        status =
+            lease_one(db, leasing, &APR_ARRAY_IDX(leasing->candidates, i, rh_candidate_t), pool);
+    }
+    return status;
+}
+
 const rh_queue_steps_t rh_sqlite_queue = {
     .cancel = cancel,
     .settle = settle,
+    .commit = commit,
+    .lease = lease,
     .remove_logs = remove_logs,
 };

@@ -1,6 +1,16 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- The tables themselves, and settings that belong to the database.
 
+-- name: schema_exists
+-- returns: found
+SELECT 1 AS found FROM sqlite_master WHERE name = 'resthooks_schema_version';
+
+-- nothing: schema_lock
+-- A transaction that writes has no other beside it.
+
+-- nothing: schema_reach
+-- Tables have only one part each.
+
 -- name: schema_version
 -- returns: version, read_only
 SELECT max(version) AS version, 'off' AS read_only FROM resthooks_schema_version;

@@ -1,0 +1,112 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Which deliveries are due, and leases on them.
+
+-- name: claim_due
+-- What has been due for the longest time, by subscription; mostly that is all that is due. The
+-- rows of subscriptions are looked up by their key, one by one, also where nothing is known of the
+-- tables. A last row without a tenant says that there are events to expand.
+-- returns: tenant, id, count, state, ordered, rate_limit, pause, failing
+WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
+ due AS MATERIALIZED (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q
+  WHERE q.due_at <= (SELECT at FROM clock) AND q.lease >= -1
+  ORDER BY q.due_at LIMIT :RH_CLAIM_LOOK),
+ one AS MATERIALIZED (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,
+  min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)
+ (SELECT one.tenant, one.id, one.count, s.state,
+  CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+  greatest(t.paused_until - clock.at, 0) AS pause,
+  CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
+  CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription x
+  WHERE x.tenant = one.tenant AND x.id = one.id LIMIT 1) AS s ON true
+  LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = one.tenant
+  AND x.subscription_id = one.id LIMIT 1) AS t ON true ORDER BY one.since)
+  UNION ALL SELECT NULL, NULL, 0, NULL, 0, 0, 0, 0 WHERE EXISTS (SELECT 1
+  FROM resthooks.expansion);
+
+-- name: claim_candidates
+-- Where more is due, subscriptions are found by walking the index from one to the next, so a
+-- backlog costs no more than a single delivery. PostgreSQL reads the next one in a lateral query.
+-- The comparison of subscription_id is always true; without it PostgreSQL can't tell that the
+-- index by subscription has all rows. Due deliveries are counted up to the number that one claim
+-- may take of one subscription.
+-- returns: as claim_due
+WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
+ step(tenant, id, n) AS ((SELECT q.tenant, q.subscription_id, 1 FROM resthooks.queue q
+  WHERE (q.tenant, q.subscription_id) > (:tenant, :after::uuid)
+  AND q.subscription_id >= '00000000-0000-0000-0000-000000000000'
+  ORDER BY q.tenant, q.subscription_id LIMIT 1)
+  UNION ALL SELECT x.tenant, x.subscription_id, step.n + 1 FROM step
+  CROSS JOIN LATERAL (SELECT q.tenant, q.subscription_id FROM resthooks.queue q
+  WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id)
+  AND q.subscription_id >= '00000000-0000-0000-0000-000000000000'
+  ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x WHERE step.n < :steps::integer)
+ SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q
+  WHERE q.tenant = step.tenant AND q.subscription_id = step.id
+  AND q.due_at <= clock.at LIMIT :limit::integer) AS d) AS count, s.state,
+  CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+  greatest(t.paused_until - clock.at, 0) AS pause,
+  CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
+  CROSS JOIN step LEFT JOIN resthooks.subscription s ON s.tenant = step.tenant
+  AND s.id = step.id LEFT JOIN resthooks.subscription_stat t ON t.tenant = step.tenant
+  AND t.subscription_id = step.id ORDER BY step.n;
+
+-- fragment: shares
+-- A subscription with a rate limit has its pace in the row that all hosts share: who gets that row
+-- takes the share of the coming moment, the others come later.
+clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at), candidate AS MATERIALIZED (SELECT *
+ FROM json_to_recordset(:candidates::json) AS c(tenant text, id uuid, most integer,
+ pace bigint)), share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace
+ FROM clock, candidate c JOIN resthooks.subscription_stat t ON t.tenant = c.tenant
+ AND t.subscription_id = c.id WHERE c.pace > 0
+ AND t.paused_until <= clock.at FOR UPDATE OF t SKIP LOCKED),
+ pace AS (UPDATE resthooks.subscription_stat t SET paused_until = clock.at + p.pace
+ FROM share p, clock WHERE t.tenant = p.tenant AND t.subscription_id = p.subscription_id);
+
+-- fragment: has_share
+c.pace = 0 OR EXISTS (SELECT 1 FROM share p WHERE p.tenant = c.tenant
+ AND p.subscription_id = c.id);
+
+-- name: claim
+-- Leases what is due of candidates; with `spare`, nothing whose lease ended. The comparison of the
+-- tenant is of no use to any index: rows are looked up by their key, one by one.
+-- returns: tenant, delivery_id, late
+WITH :shares, due AS MATERIALIZED (SELECT q.tenant, q.delivery_id, q.due_at
+ FROM clock, candidate c CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id, x.due_at
+ FROM resthooks.queue x WHERE x.tenant = c.tenant AND x.subscription_id = c.id
+ AND x.due_at <= clock.at AND (:spare::integer = 0 OR x.lease <= 0)
+ ORDER BY x.due_at LIMIT c.most FOR UPDATE SKIP LOCKED) AS q WHERE :has_share)
+ UPDATE resthooks.queue q SET lease = :lease::bigint, due_at = clock.at + :lease_for::bigint
+  FROM due d, clock WHERE q.delivery_id = ANY (ARRAY[d.delivery_id])
+  AND q.tenant IS NOT DISTINCT FROM d.tenant RETURNING q.tenant, q.delivery_id,
+  clock.at - d.due_at AS late;
+
+-- name: claim_ordered
+-- Likewise, of ordered subscriptions. The row of the queue is read as it was before the function
+-- changed it.
+-- returns: as claim
+WITH :shares SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_at
+ FROM resthooks.queue q WHERE q.tenant = c.tenant AND q.delivery_id = o.delivery_id) AS late
+ FROM (SELECT c.* FROM candidate c WHERE :has_share OFFSET 0) AS c
+ CROSS JOIN LATERAL resthooks.claim_ordered(c.tenant, c.id, :spare::integer <> 0,
+ :lease::bigint, :lease_for::bigint, c.most) AS o;
+
+-- name: claim_jobs
+-- All that a job needs, of leased deliveries. PostgreSQL is told to look the rows up by their key,
+-- one by one: while it has no statistics of the queue (a new database, or one that crashed) it
+-- would rather read all of a subscription's.
+-- returns: delivery_id, tenant, subscription_id, event_id, tries, attempt_count, target_url,
+--   headers, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
+--   traceparent, time, data, previous, hops
+SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,
+ s.target_url, s.headers, s.secret, CASE WHEN s.old_secret_until > resthooks.now_ms() THEN
+ s.old_secret END AS old_secret, s.base_url, s.format,
+ CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+ CASE WHEN t.failing_since IS NULL THEN 0 ELSE greatest(resthooks.now_ms() - t.failing_since,
+ 1) END AS failing_for, e.type, e.key, e.traceparent, e.time, e.data, e.previous, e.hops
+ FROM (SELECT x.* FROM json_to_recordset(:leased::json) AS i(tenant text, id uuid)
+ CROSS JOIN LATERAL (SELECT * FROM resthooks.queue y WHERE y.tenant = i.tenant
+ AND y.delivery_id = i.id LIMIT 1) AS x OFFSET 0) AS q
+ JOIN resthooks.subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id
+ LEFT JOIN resthooks.subscription_stat t ON t.tenant = s.tenant
+ AND t.subscription_id = s.id LEFT JOIN resthooks.event e ON e.tenant = q.tenant
+ AND e.id = q.event_id WHERE q.lease = CAST(:lease AS bigint) ORDER BY q.event_id, q.delivery_id;

@@ -1,0 +1,81 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Events are stored, with their deliveries.
+-- The deliveries of an event are made with it only for RH_COMMIT_FANOUT subscriptions, the first
+-- of those that want it; the others get theirs afterwards (expand.sql), so that what waits for a
+-- commit does not wait for another tenant's thousand deliveries. As many are read of each pattern
+-- and one more, which tells whether there are others.
+
+-- name: commit
+-- Events with their deliveries and places in the queue; what was only observed has none. Events
+-- that are there already (a repetition after a lost connection, a spool read again) and those
+-- whose idempotency key was seen leave no trace.
+-- A delivery's id begins like its event's, so both go to partitions of one time. Idempotency keys
+-- are inserted in order, so two of these statements can't wait for each other.
+-- Rows: deliveries that are leased; events whose key was seen, without a delivery; and one with n
+-- -1 that tells how many deliveries were left to claim, and events to expand.
+-- returns: n, delivery_id, subscription_id, target_url, headers, secret, old_secret, base_url,
+--   format, ordered, rate_limit, failing_for, waiting
+WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
+ item AS MATERIALIZED (SELECT * FROM json_to_recordset(:items::json) AS i(n integer, id uuid,
+  tenant text, type text, key text, client_id text, traceparent text, time bigint, source text,
+  sent integer, data text, previous text, reason text, hops integer)),
+ fresh AS (INSERT INTO resthooks.idempotency (tenant, client_id, event_id, created_at)
+  SELECT DISTINCT ON (i.tenant COLLATE "C", i.client_id COLLATE "C") i.tenant, i.client_id,
+  i.id, clock.at FROM item i, clock WHERE i.client_id IS NOT NULL
+  ORDER BY i.tenant COLLATE "C", i.client_id COLLATE "C", i.n ON CONFLICT DO NOTHING
+  RETURNING event_id),
+ stored AS (INSERT INTO resthooks.event (tenant, id, type, key, client_id, traceparent, time,
+  source, data, previous, reason, hops) SELECT i.tenant, i.id, i.type, i.key, i.client_id,
+  i.traceparent, i.time, i.source, i.data, i.previous, i.reason, coalesce(i.hops, 0)
+  FROM item i WHERE i.client_id IS NULL OR i.id IN (SELECT event_id FROM fresh)
+  ON CONFLICT DO NOTHING RETURNING id),
+ pattern AS MATERIALIZED (SELECT p.tenant COLLATE "C" AS tenant, p.type COLLATE "C" AS type,
+  p.pattern FROM json_to_recordset(:targets::json) AS p(tenant text, type text, pattern text)),
+ reached AS MATERIALIZED (SELECT r.*, row_number() OVER (PARTITION BY r.tenant, r.type
+  ORDER BY r.subscription_id) AS place FROM (SELECT DISTINCT p.tenant, p.type,
+  e.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id
+  FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern
+  ORDER BY x.subscription_id LIMIT :RH_COMMIT_FANOUT_MORE) AS e) AS r),
+ active AS MATERIALIZED (SELECT t.type, s.*, coalesce(st.paused_until, 0) AS paused_until,
+  st.failing_since, NOT s.ordered AND s.rate_limit = 0
+  AND coalesce(st.paused_until, 0) <= clock.at AS at_once FROM clock, reached t
+  JOIN resthooks.subscription s ON s.tenant = t.tenant AND s.id = t.subscription_id
+  LEFT JOIN resthooks.subscription_stat st ON st.tenant = s.tenant
+  AND st.subscription_id = s.id WHERE s.state = 'active' AND t.place <= :RH_COMMIT_FANOUT),
+ wide AS MATERIALIZED (SELECT w.tenant, w.type, w.subscription_id AS after_id,
+  (SELECT l.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id
+  FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern
+  ORDER BY x.subscription_id DESC LIMIT 1) AS l WHERE p.tenant = w.tenant
+  AND p.type = w.type ORDER BY l.subscription_id DESC LIMIT 1) AS until_id FROM reached w
+  WHERE w.place = :RH_COMMIT_FANOUT AND EXISTS (SELECT 1 FROM reached n
+  WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place)),
+ sent AS MATERIALIZED (SELECT i.n, i.id, i.tenant, i.type, i.key FROM stored
+  JOIN item i ON i.id = stored.id WHERE i.sent = 1),
+ expanding AS (INSERT INTO resthooks.expansion (tenant, event_id, after_id, until_id,
+  created_at) SELECT i.tenant, i.id, w.after_id, w.until_id, clock.at FROM clock, sent i
+  JOIN wide w ON w.tenant = i.tenant AND w.type = i.type RETURNING 1),
+ made AS MATERIALIZED (SELECT i.n, i.id AS event_id, i.key, (left(i.id::text,
+  18) || right(gen_random_uuid()::text, 18))::uuid AS delivery_id, a.*, a.at_once
+  AND count(*) FILTER (WHERE a.at_once) OVER (ORDER BY i.n ROWS UNBOUNDED PRECEDING) <=
+  :limit::bigint AS leased FROM sent i JOIN active a ON a.tenant = i.tenant AND a.type = i.type),
+ delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
+  SELECT m.tenant, m.delivery_id, m.event_id, m.id, m.type FROM made m),
+ queued AS (INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
+  lease, order_key) SELECT m.tenant, m.delivery_id, m.id, m.event_id,
+  CASE WHEN m.leased THEN clock.at + :lease_for::bigint ELSE clock.at END,
+  CASE WHEN m.leased THEN :lease::bigint ELSE 0 END, CASE WHEN m.ordered THEN m.key END
+  FROM made m, clock)
+ SELECT m.n, m.delivery_id, m.id AS subscription_id, m.target_url, m.headers, m.secret,
+  CASE WHEN m.old_secret_until > clock.at THEN m.old_secret END AS old_secret, m.base_url,
+  m.format, CASE WHEN m.ordered THEN 1 ELSE 0 END AS ordered, m.rate_limit,
+  CASE WHEN m.failing_since IS NULL THEN 0 ELSE greatest(clock.at - m.failing_since,
+  1) END AS failing_for, NULL::bigint AS waiting FROM made m, clock WHERE m.leased
+  UNION ALL SELECT i.n, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL FROM item i WHERE i.client_id IS NOT NULL AND i.id NOT IN (SELECT event_id
+  FROM fresh) UNION ALL SELECT -1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  NULL, (SELECT count(*) FROM made m WHERE NOT m.leased) + (SELECT count(*) FROM expanding);
+
+-- name: idempotency_get
+-- The event that has a key.
+-- returns: event_id
+SELECT event_id FROM resthooks.idempotency WHERE tenant = :tenant AND client_id = :client_id;

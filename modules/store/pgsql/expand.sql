@@ -1,0 +1,56 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Deliveries of events that many subscriptions want, a chunk at a time (rh_queue_expand.c).
+
+-- name: expand_next
+-- The oldest open expansion of the first tenant after one: so ordered subscriptions wait for as
+-- little as possible. Type NULL: the event is gone.
+-- returns: tenant, event_id, after_id, until_id, created_at, type
+SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
+ FROM resthooks.expansion x LEFT JOIN resthooks.event e ON e.tenant = x.tenant
+ AND e.id = x.event_id WHERE x.tenant > :tenant
+ ORDER BY x.tenant, x.event_id LIMIT 1 FOR UPDATE OF x SKIP LOCKED;
+
+-- name: expand_end
+-- Where a chunk ends; no row: it is the last one.
+-- returns: subscription_id
+SELECT DISTINCT e.subscription_id FROM json_array_elements_text(:patterns::json) AS p(pattern)
+ CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
+ WHERE x.tenant = :tenant AND x.pattern = p.pattern AND x.subscription_id > :after::uuid
+ AND x.subscription_id <= :until::uuid ORDER BY x.subscription_id LIMIT :RH_EXPAND_CHUNK) AS e
+ ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
+
+-- fragment: wants_it
+-- One that was changed after the event's commit was active then, for all that is known: if it has
+-- been paused or disabled since, the delivery waits with its others.
+(s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
+
+-- name: expand
+-- Makes a chunk's deliveries, and queues them.
+WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.type, e.key, c.created_at,
+ resthooks.now_ms() AS at FROM (SELECT :event_id::uuid AS event_id,
+ :created_at::bigint AS created_at, :tenant::text AS tenant) AS c
+ JOIN resthooks.event e ON e.tenant = c.tenant AND e.id = c.event_id),
+ made AS MATERIALIZED (SELECT s.id, s.ordered, (left(c.event_id::text,
+  18) || right(gen_random_uuid()::text, 18))::uuid AS delivery_id FROM c
+  CROSS JOIN (SELECT DISTINCT e.subscription_id
+  FROM json_array_elements_text(:patterns::json) AS p(pattern)
+  CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
+  WHERE x.tenant = :tenant AND x.pattern = p.pattern AND x.subscription_id > :after::uuid
+  AND x.subscription_id <= :end::uuid OFFSET 0) AS e) AS t CROSS JOIN LATERAL (SELECT x.*
+  FROM resthooks.subscription x WHERE x.tenant = c.tenant
+  AND x.id = t.subscription_id LIMIT 1) AS s WHERE :wants_it),
+ delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
+  SELECT c.tenant, m.delivery_id, c.event_id, m.id, c.type FROM c CROSS JOIN made m)
+ INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
+  order_key) SELECT c.tenant, m.delivery_id, m.id, c.event_id, c.at,
+  CASE WHEN m.ordered THEN c.key END FROM c CROSS JOIN made m;
+
+-- nothing: expand_queue
+-- `expand` has queued them.
+
+-- name: expand_move
+UPDATE resthooks.expansion SET after_id = :end::uuid WHERE tenant = :tenant
+ AND event_id = :event_id::uuid;
+
+-- name: expand_close
+DELETE FROM resthooks.expansion WHERE tenant = :tenant AND event_id = :event_id::uuid;

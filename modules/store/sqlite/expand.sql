@@ -1,0 +1,61 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Deliveries of events that many subscriptions want, a chunk at a time (rh_queue_expand.c).
+
+-- name: expand_next
+-- The oldest open expansion of the first tenant after one: so ordered subscriptions wait for as
+-- little as possible. Type NULL: the event is gone.
+-- returns: tenant, event_id, after_id, until_id, created_at, type
+SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
+ FROM resthooks_expansion x LEFT JOIN resthooks_event e ON e.tenant = x.tenant
+ AND e.id = x.event_id WHERE x.tenant > :tenant ORDER BY x.tenant, x.event_id LIMIT 1;
+
+-- name: expand_end
+-- Where a chunk ends; no row: it is the last one. SQLite has no lateral query: where a pattern's
+-- subscriptions of the chunk end is looked up first.
+-- returns: subscription_id
+WITH pattern AS (SELECT value AS pattern FROM json_each(:patterns)),
+ place AS (SELECT :tenant AS tenant, :after AS after_id, :until AS until_id)
+ SELECT DISTINCT e.subscription_id FROM place l CROSS JOIN pattern p
+  CROSS JOIN resthooks_subscription_event e ON e.tenant = l.tenant AND e.pattern = p.pattern
+  AND e.subscription_id > l.after_id AND e.subscription_id <= coalesce((SELECT x.subscription_id
+  FROM resthooks_subscription_event x WHERE x.tenant = l.tenant AND x.pattern = p.pattern
+  AND x.subscription_id > l.after_id ORDER BY x.subscription_id LIMIT 1 OFFSET :RH_EXPAND_CHUNK
+  - 1), l.until_id) AND e.subscription_id <= l.until_id
+  ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
+
+-- fragment: wants_it
+-- One that was changed after the event's commit was active then, for all that is known: if it has
+-- been paused or disabled since, the delivery waits with its others.
+(s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
+
+-- name: expand
+-- Makes a chunk's deliveries; expand_queue then queues them.
+WITH c AS (SELECT e.tenant, e.id AS event_id, e.type,
+ CAST(c.created_at AS integer) AS created_at FROM (SELECT :event_id AS event_id,
+ :created_at AS created_at, :tenant AS tenant) AS c
+ CROSS JOIN resthooks_event e ON e.tenant = c.tenant AND e.id = c.event_id)
+ INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)
+  SELECT c.tenant, substr(c.event_id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
+  3) || '-' || lower(hex(randomblob(6))), c.event_id, s.id, c.type FROM c
+  CROSS JOIN (SELECT DISTINCT e.subscription_id FROM json_each(:patterns) AS p
+  CROSS JOIN resthooks_subscription_event e ON e.tenant = :tenant AND e.pattern = p.value
+  AND e.subscription_id > :after AND e.subscription_id <= :end) AS t
+  CROSS JOIN resthooks_subscription s ON s.tenant = c.tenant AND s.id = t.subscription_id
+  WHERE :wants_it;
+
+-- name: expand_queue
+-- As in commit_queue: a new delivery is pending and has no attempt.
+INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at,
+ order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id, :clock,
+ CASE WHEN s.ordered THEN e.key END FROM resthooks_event e
+ CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON d.tenant = e.tenant
+ AND d.event_id = e.id AND d.state = 'pending' AND d.attempt_count = 0
+ JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
+ WHERE e.tenant = :tenant AND e.id = :event_id AND d.subscription_id > :after
+ AND d.subscription_id <= :end ON CONFLICT DO NOTHING;
+
+-- name: expand_move
+UPDATE resthooks_expansion SET after_id = :end WHERE tenant = :tenant AND event_id = :event_id;
+
+-- name: expand_close
+DELETE FROM resthooks_expansion WHERE tenant = :tenant AND event_id = :event_id;

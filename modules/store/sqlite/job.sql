@@ -1,0 +1,70 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Jobs: replays and bulk redeliveries that run in chunks.
+
+-- name: job_insert
+INSERT INTO resthooks_job (tenant, id, kind, subscription_id, filter, spec, cursor, created_by,
+ created_at, updated_at) VALUES (:tenant, :id, :kind, :subscription_id, :filter, :spec, :cursor,
+ :created_by, CAST(:created_at AS integer), CAST(:updated_at AS integer));
+
+-- fragment: job_columns
+SELECT id, kind, subscription_id, filter, state, done, total, created_by, created_at,
+ updated_at, spec, cursor, tenant;
+
+-- name: job_get
+-- returns: id, kind, subscription_id, filter, state, done, total, created_by, created_at,
+--   updated_at, spec, cursor, tenant
+:job_columns FROM resthooks_job WHERE tenant = :tenant AND id = :id;
+
+-- name: job_list
+-- returns: as job_get
+:job_columns FROM resthooks_job WHERE tenant = :tenant AND id < :before
+ ORDER BY id DESC LIMIT CAST(:limit AS integer);
+
+-- name: job_cancel
+UPDATE resthooks_job SET state = 'cancelled', updated_at = CAST(:now AS integer)
+ WHERE tenant = :tenant AND id = :id AND state = 'running';
+
+-- name: job_next
+-- The one that has waited for the longest time, so that they take turns. Its row is locked until
+-- the chunk is committed with the cursor: a process that dies leaves the job as it was.
+-- returns: as job_get
+:job_columns FROM resthooks_job WHERE state = 'running' ORDER BY updated_at LIMIT 1;
+
+-- name: job_take
+-- Likewise, of a job that is named.
+-- returns: as job_get
+:job_columns FROM resthooks_job WHERE tenant = :tenant AND id = :id AND state = 'running';
+
+-- name: job_progress
+UPDATE resthooks_job SET done = done + CAST(:done AS integer), cursor = :cursor, state = :state,
+ total = CASE WHEN :state = 'running' THEN total ELSE done + CAST(:done AS integer) END,
+ updated_at = CAST(:now AS integer) WHERE tenant = :tenant AND id = :id;
+
+-- name: job_old
+DELETE FROM resthooks_job WHERE state <> 'running' AND updated_at < CAST(:before AS integer);
+
+-- name: job_chunk_end
+-- Where the chunk of a replay ends that begins with the event `lowest`; no row: at the end.
+-- returns: id
+SELECT id FROM resthooks_event WHERE tenant = :tenant AND id >= :lowest AND id < :end
+ ORDER BY id LIMIT 1 OFFSET 1000;
+
+-- fragment: job_chunk
+-- The events of a chunk first, each with its few deliveries: those of one subscription alone may
+-- be all there are. The + keeps SQLite from applying the range of events to the deliveries as
+-- well: it would read all deliveries of the range for each event.
+FROM resthooks_event e CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON
+ d.tenant = e.tenant AND d.event_id = +e.id JOIN resthooks_subscription s ON s.tenant = d.tenant
+ AND s.id = d.subscription_id WHERE e.tenant = :tenant AND e.id >= :lowest AND e.id < :end
+ AND d.subscription_id = :subscription_id AND d.state IN (SELECT value FROM json_each(:states));
+
+-- name: job_chunk_queue
+INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at,
+ attempt_count, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id, :clock,
+ d.attempt_count, CASE WHEN s.ordered THEN e.key END :job_chunk
+ ON CONFLICT (tenant, delivery_id) DO NOTHING;
+
+-- name: job_chunk_pending
+UPDATE resthooks_delivery SET state = 'pending'
+ WHERE (tenant, id) IN (SELECT d.tenant, d.id :job_chunk AND EXISTS (SELECT 1
+ FROM resthooks_queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id));

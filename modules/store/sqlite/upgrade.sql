@@ -1,0 +1,30 @@
+-- Licensed under the Apache License, Version 2.0: see LICENSE.
+-- Scripts: each makes of the tables of one version those of the next, and says so in them.
+-- A version that has been released is not changed any more.
+
+-- script: upgrade_2
+CREATE INDEX resthooks_queue_due_at ON resthooks_queue (due_at);
+ALTER TABLE resthooks_attempt ADD COLUMN format text;
+UPDATE resthooks_schema_version SET version = 2;
+
+-- script: upgrade_3
+-- A CHECK of SQLite's goes with its table alone; it fits the formats that there are.
+CREATE TABLE resthooks_setting (name text PRIMARY KEY, value text NOT NULL) WITHOUT ROWID;
+INSERT INTO resthooks_setting (name, value) VALUES ('hop_key', lower(hex(randomblob(32)))),
+ ('database_id', lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' ||
+ substr(hex(randomblob(2)), 2) || '-a' || substr(hex(randomblob(2)),
+ 2) || '-' || hex(randomblob(6))));
+ALTER TABLE resthooks_event ADD COLUMN previous text;
+ALTER TABLE resthooks_event ADD COLUMN reason text;
+ALTER TABLE resthooks_event ADD COLUMN hops integer NOT NULL DEFAULT 0;
+ALTER TABLE resthooks_attempt ADD COLUMN sent text;
+CREATE TABLE resthooks_expansion (tenant text NOT NULL, event_id text NOT NULL,
+ after_id text NOT NULL, until_id text NOT NULL, created_at integer NOT NULL,
+ PRIMARY KEY (tenant, event_id)) WITHOUT ROWID;
+CREATE TABLE resthooks_job (tenant text NOT NULL, id text NOT NULL, kind text NOT NULL,
+ subscription_id text, filter text NOT NULL, spec text NOT NULL, cursor text NOT NULL,
+ state text NOT NULL DEFAULT 'running', done integer NOT NULL DEFAULT 0, total integer,
+ created_by text, created_at integer NOT NULL, updated_at integer NOT NULL, PRIMARY KEY (tenant,
+ id)) WITHOUT ROWID;
+CREATE INDEX resthooks_job_running ON resthooks_job (updated_at) WHERE state = 'running';
+UPDATE resthooks_schema_version SET version = 3;
