@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Calls of the API, which is below the page's own address. */
+/* Calls of the API, whose base is the page's own address. */
 
 const TIMEOUT = 20000;
 /** How long subscriptions are cached, in ms; longer if there are enough to make loading slow. */
@@ -10,7 +10,7 @@ export const MOST_KNOWN = 20000;
 const base = new URL(".", document.location.href.split("#")[0]);
 let tenant = null;
 
-/** What the server said no with. `fields` are {field, detail}; `body` is all that it said. */
+/** An error response. `fields` are {field, detail}; `body` is all of its text. */
 export class ApiError extends Error {
   constructor(status, detail, body = {}) {
     super(detail);
@@ -20,7 +20,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The tenant an administrator acts for; null: the login's own. */
+/** The tenant for which an administrator acts; null: the login's own. */
 export function actFor(name) {
   tenant = name || null;
 }
@@ -46,7 +46,7 @@ async function problem(response) {
 }
 
 /**
- * One call. Options: query, body, headers, signal.
+ * Make one call. Options: query, body, headers, signal.
  * @return {status, text, data, etag, next}: the parsed body, and the path of the next page
  */
 export async function call(method, path, options = {}) {
@@ -80,7 +80,7 @@ export async function call(method, path, options = {}) {
       : "The server can't be reached. Check the connection.");
   }
   const type = response.headers.get("Content-Type") || "";
-  /* What asks for a login: this API itself answers neither of these. */
+  /* A server in front asks for a login: this API itself sends neither of these. */
   if (response.type === "opaqueredirect" || response.status === 401 ||
       (type.startsWith("text/html") && (response.ok || response.status === 403))) {
     throw expired();
@@ -104,7 +104,7 @@ export async function call(method, path, options = {}) {
 export const get = (path, query, signal) => call("GET", path, { query, signal });
 export const post = (path, body, signal) => call("POST", path, { body, signal });
 
-/** What seldom changes is asked for once. */
+/** Data that seldom changes is requested once. */
 const kept = new Map();
 export function once(path) {
   const key = `${tenant || ""} ${path}`;
@@ -116,7 +116,7 @@ export function once(path) {
   return kept.get(key);
 }
 
-/** All subscriptions, up to MOST_KNOWN, at most some time old: for names and pickers. */
+/** All subscriptions, up to MOST_KNOWN, cached for a while: for names and pickers. */
 let known = { until: 0, tenant: null, promise: null };
 export function subscriptions() {
   if (known.tenant !== tenant || Date.now() > known.until) {
@@ -129,7 +129,7 @@ export function subscriptions() {
   return known.promise;
 }
 
-/** The same as a map by id; empty when they can't be had. */
+/** The same as a map by id; empty if they cannot be loaded. */
 export const subscriptionsById = () => subscriptions()
   .then((all) => new Map(all.map((one) => [one.id, one])), () => new Map());
 

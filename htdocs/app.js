@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Which view is shown, by the address behind the #. */
+/* Chooses the view to show, by the address after the #. */
 import { fill, h } from "./dom.js";
 import { refresh } from "./format.js";
 import { furnish, namedTenant, stranger, watch } from "./frame.js";
@@ -32,11 +32,11 @@ const main = document.getElementById("main");
 let current = null;
 let before = null;
 let furnished = null;
-/** How far down each address was read, and whether this step goes back to one. */
+/** Scroll positions by address, and whether this step goes back to one. */
 const read = new Map();
 let stepped = false;
 
-/** Where the page is, and what it was asked with. */
+/** The current view, and its parameters. */
 function place() {
   const [path, query] = (location.hash.slice(1) || "/subscriptions").split("?");
   return { path, query: Object.fromEntries(new URLSearchParams(query || "")) };
@@ -52,7 +52,7 @@ function markSection(path) {
   }
 }
 
-/** After a change of view the focus is at its heading, unless the view has put it somewhere. */
+/** After a change of view, focus its heading, unless the view has focused something else. */
 function focusHeading() {
   const heading = main.querySelector("h1");
   const active = document.activeElement;
@@ -93,7 +93,7 @@ async function show() {
     await view({ root, id: pattern.exec(path)[1], query, signal: control.signal,
       go: (to, more) => { location.hash = link(to, more); },
       title: (text) => { document.title = `${text} · Webhooks`; },
-      /* Another question of the same view: in the address, without a step back. */
+      /* Other parameters of the same view change the address without adding to the history. */
       ask: (more) => {
         const asked = document.activeElement && document.activeElement.ariaLabel;
         history.replaceState(null, "", link(path, more));
@@ -117,7 +117,7 @@ async function show() {
   }
 }
 
-/** Back to the control of that name, which the view has drawn again. */
+/** Focus the control of that name again after the view was redrawn. */
 function refocus(name) {
   const active = document.activeElement;
   if (!active || active === document.body || active === main) {
@@ -139,9 +139,9 @@ async function start() {
   setInterval(refresh, 5000);
   furnished = furnish(show);
   if (namedTenant()) {
-    await furnished; /* whose data is asked for depends on it */
+    await furnished; /* the data depends on it */
   }
-  /* Browsers without this begin at the top. */
+  /* Browsers without this start at the top. */
   if (window.navigation) {
     navigation.addEventListener("navigate", (event) => {
       read.set(location.hash, window.scrollY);

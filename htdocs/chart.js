@@ -1,5 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Charts as SVG: bars by outcome, lines of percentiles. Read by pointer, by keys, or as a table. */
+/*
+ * Charts as SVG: bars by outcome, lines of percentiles. Usable by pointer, by keyboard, or as a
+ * table.
+ */
 import { fill, h, s } from "./dom.js";
 import { duration, full, number } from "./format.js";
 
@@ -33,7 +36,7 @@ function timeTicks(from, to, most) {
   return found;
 }
 
-/** A number at or above this one whose quarters are whole. */
+/** The smallest number not below this one whose quarters are integers. */
 function quartered(value) {
   const size = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 1);
   return [4, 8, 12, 16, 20, 24, 28, 32, 40, 60, 80, 100, 120].map((step) => step * size)
@@ -48,7 +51,7 @@ function spanOf(stats, bucket) {
 }
 
 /**
- * A chart, drawn again when its place gets wider or narrower.
+ * A chart, which is redrawn when its width changes.
  * stats: of /stats. shape: {title, height, ticks, y: value -> 0..1, format, rows: bucket ->
  * [[class, name, text]], paint(svg, at), open(bucket) or null}
  */
@@ -167,7 +170,10 @@ function panel(title, legend, more, ...content) {
     more && h("li", null, more))), content);
 }
 
-/** Deliveries by outcome. open(bucket): what a click on a bar does. more: a link beside the legend. */
+/**
+ * Deliveries by outcome. open(bucket): called when a bar is clicked. more: a link beside the
+ * legend.
+ */
 export function outcomes(stats, title, open, more) {
   const total = (bucket) => STATES.reduce((sum, state) => sum + bucket[state], 0);
   const top = quartered(Math.max(4, ...stats.buckets.map(total)));
@@ -193,7 +199,7 @@ export function outcomes(stats, title, open, more) {
     table(stats, STATES.map((state) => [state, (bucket) => number(bucket[state])])));
 }
 
-/** Percentiles of how long attempts took; each line of the grid is ten times the one below. */
+/** Percentiles of the duration of attempts; each grid line is ten times the one below. */
 export function latencies(stats, title) {
   const most = Math.max(100, ...stats.buckets.map((bucket) => bucket.p99 || 0));
   const decades = Math.ceil(Math.log10(most));

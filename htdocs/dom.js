@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Elements are built, never parsed: text stays text, whatever it holds. */
+/* Elements are built, never parsed, so text stays text whatever it contains. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -45,7 +45,7 @@ export function s(tag, attributes, ...children) {
   return append(element, children);
 }
 
-/** Put these in place of what an element holds. */
+/** Replace the contents of an element. */
 export function fill(element, ...children) {
   element.replaceChildren();
   return append(element, children);
@@ -68,7 +68,7 @@ const PATHS = {
   moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5z",
 };
 
-/** A picture beside a word, or in a button that has a label. */
+/** An icon beside a word, or in a button that has a label. */
 export function icon(name) {
   return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" },
     s("path", { d: PATHS[name] }));
@@ -84,7 +84,7 @@ export function button(text, click, options = {}) {
   }, options.icon && icon(options.icon), text && h("span", null, text));
 }
 
-/** A field with its label, a hint below it, and a place for what is wrong with it. */
+/** A field with its label, a hint below it, and room for an error. */
 export function field(id, label, control, hint) {
   control.id = id;
   const described = `${id}-hint ${id}-error`;
@@ -95,7 +95,7 @@ export function field(id, label, control, hint) {
     h("p", { class: "wrong", id: `${id}-error` }));
 }
 
-/** Say what is wrong with a field, or that nothing is. */
+/** Show or clear the error of a field. */
 export function complain(form, id, text) {
   const control = form.querySelector(`#${CSS.escape(id)}`);
   const place = form.querySelector(`#${CSS.escape(id)}-error`);

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Why an attempt failed, and what to do about it, in words for who has to repair it. */
+/* Explains why an attempt failed and what to do about it, for the person who has to repair it. */
 
-/** Status: what it is called, what it means, what to do. */
+/** Status: its name, what it means, what to do. */
 const STATUS = {
   200: ["OK"], 201: ["Created"], 202: ["Accepted"], 204: ["No content"],
   301: ["Moved"], 302: ["Redirect"], 303: ["Redirect"], 307: ["Redirect"], 308: ["Moved"],
@@ -40,7 +40,7 @@ const STATUS = {
     "Let the target answer at once and do the work afterwards."],
 };
 
-/** What is in the error of an attempt that had no answer: its name, its meaning, what to do. */
+/** Part of the error of an attempt without a response: its name, its meaning, what to do. */
 const ERRORS = [
   [/^refused:/, "Not allowed", "This server may not send to the target's address.",
     "The administrator allows addresses with RestHooksTargetAllow."],
@@ -90,14 +90,14 @@ const ERRORS = [
     "Check the host's address, and the routes and firewalls in between."],
 ];
 
-/** A status in a word or two, "" for one that needs none. */
+/** A status in a word or two; "" if it needs none. */
 export function statusName(status) {
   return (STATUS[status] || [""])[0];
 }
 
 /**
- * Why an attempt failed.
- * @return {name, what, todo}, null for one that did not fail
+ * Explain why an attempt failed.
+ * @return {name, what, todo}, null if it did not fail
  */
 export function explain({ status_code: status, error, headers }) {
   if (status >= 200 && status < 300) {

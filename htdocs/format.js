@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Times, numbers, states and answers in words. */
+/* Times, numbers, states and responses in words. */
 import { h } from "./dom.js";
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
@@ -10,7 +10,7 @@ const SHORT = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit",
   second: "2-digit", hourCycle: "h23" });
 
-/** Seconds in the largest unit that they fill: 4 min. */
+/** A duration in seconds, in the largest suitable unit: 4 min. */
 export function span(seconds) {
   const [size, unit] = UNITS.find(([length]) => seconds >= length) || UNITS[3];
   return `${Math.floor(seconds / size)} ${unit}`;
@@ -24,13 +24,13 @@ export function ago(text) {
   return seconds < 0 ? `${span(-seconds)} ago` : `in ${span(seconds)}`;
 }
 
-/** A moment: how long ago it was, with the whole time on hover. It keeps up: see refresh. */
+/** A time: how long ago it was, with the full time on hover. Kept up to date by refresh. */
 export function when(text) {
   return text ? h("time", { datetime: text, title: FULL.format(new Date(text)),
     data: { ago: "" } }, ago(text)) : h("span", { class: "faint" }, "–");
 }
 
-/** Bring what says how long ago something was up to date. */
+/** Update all texts that say how long ago something was. */
 export function refresh() {
   for (const element of document.querySelectorAll("time[data-ago]")) {
     const text = ago(element.dateTime);
@@ -50,7 +50,7 @@ export function shortly(text) {
   return h("time", { datetime: text, title: text }, SHORT.format(new Date(text)));
 }
 
-/** The zone of all times on the page, as it is called at that time: UTC, CET, GMT+1. */
+/** The name of the time zone of all times on the page, at that time: UTC, CET, GMT+1. */
 export const zone = (time = Date.now()) => FULL.formatToParts(time)
   .find(({ type }) => type === "timeZoneName").value;
 
@@ -61,13 +61,13 @@ export function clock(text) {
   return CLOCK.format(new Date(text));
 }
 
-/** What an <input type=datetime-local> holds, as RFC 3339 in UTC; "" for nothing. */
+/** Convert the value of an <input type=datetime-local> to RFC 3339 in UTC; "" for nothing. */
 export function utc(local) {
   const time = local ? new Date(local) : null;
   return time && !Number.isNaN(time.getTime()) ? time.toISOString() : "";
 }
 
-/** The other way round, to the minute. */
+/** The inverse conversion, to the minute. */
 export function local(text) {
   const time = new Date(text || NaN);
   return Number.isNaN(time.getTime()) ? ""
@@ -90,7 +90,7 @@ export function plural(count, word) {
   return `${number(count)} ${count === 1 ? word : many}`;
 }
 
-/** How many of what has ended were delivered; "–" where nothing has. */
+/** The share of ended deliveries that were delivered; "–" if none has ended. */
 export function share(delivered, failed) {
   const ended = delivered + failed;
   if (!ended) {
@@ -106,13 +106,13 @@ export function size(text) {
   return bytes < 1024 ? plural(bytes, "byte") : `${(bytes / 1024).toFixed(1)} KiB`;
 }
 
-/** A state as a badge: shape and word, so colour is not all there is. */
+/** A state as a badge with shape and word, so it does not depend on colour. */
 export function badge(state, text) {
   return h("span", { class: `badge is-${state}` }, h("i", { "aria-hidden": "true" }),
     text || state);
 }
 
-/** A status code; null: no answer came. */
+/** A status code; null: no response. */
 export function code(status, attempts = 1) {
   if (status === null || status === undefined) {
     return attempts > 0 ? h("span", { class: "code is-none", title: "No answer came" }, "none")
@@ -121,7 +121,7 @@ export function code(status, attempts = 1) {
   return h("span", { class: `code is-${Math.floor(status / 100)}xx` }, String(status));
 }
 
-/** What a subscription is called: what its owner wrote, or where it sends to. */
+/** The name of a subscription: its description, or its target. */
 export function called(one) {
   return one.description || one.target_url.replace(/^https?:\/\//, "");
 }

@@ -1,8 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The formats of a POST's body, for people; the API writes the samples. */
+/* Titles of the payload formats. The API writes the samples. */
 import { call } from "./api.js";
 
-/** Value, name, what it is. */
+/** Value, title, description. */
 export const FORMATS = [
   ["array", "Array", "The data as it is, as an array of one item."],
   ["envelope", "Envelope", "Standard Webhooks: type, timestamp and data."],

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What surrounds every view: who is here, light and dark, finding by id, and what is wrong. */
+/* The frame around every view: login, theme, search by id, and problems. */
 import { actFor, address, get } from "./api.js";
 import { button, fill, h, icon } from "./dom.js";
 import { empty } from "./ui.js";
@@ -12,7 +12,7 @@ let drawn = "";
 
 function draw(again) {
   if (drawn === `${ended} ${sick}`) {
-    return; /* an alert that is put there again is read again */
+    return; /* so that a repeated alert is read again */
   }
   drawn = `${ended} ${sick}`;
   fill(alerts, ended && h("div", { class: "alert" },
@@ -24,12 +24,12 @@ function draw(again) {
     h("strong", null, "This server is not well: "), sick, ".")));
 }
 
-/** What /health says is wrong. */
+/** The problems that /health reports. */
 const ailments = ({ body, message }) => Object.entries(body.checks || {})
   .filter(([, check]) => check.status !== "ok").map(([name, check]) => check.detail || name)
   .join("; ") || message;
 
-/** Say when the login has run out, and when the server is not well. `show` draws the view again. */
+/** Show that the login has expired, or that the server is not healthy. `show` redraws the view. */
 export function watch(show) {
   const again = async () => {
     await get("").catch(() => {});
@@ -49,7 +49,7 @@ export function watch(show) {
       draw(again);
     }
   });
-  /* Somebody signed in, here in another tab or elsewhere, and is back. */
+  /* The user has signed in, in another tab or elsewhere, and is back. */
   const back = () => ended && !document.hidden && again();
   const tabs = new BroadcastChannel("resthooks");
   document.addEventListener("resthooks:answered", () => tabs.postMessage("answered"), { once: true });
@@ -82,7 +82,7 @@ function themeButton() {
     root.dataset.theme = dark() ? "light" : "dark";
     try {
       localStorage.setItem("resthooks.theme", root.dataset.theme);
-    } catch { /* only until the page is closed, then */ }
+    } catch { /* then only until the page is closed */ }
     paint();
     place.firstChild.focus();
   };
@@ -92,12 +92,12 @@ function themeButton() {
   return place;
 }
 
-// ---- whose ----
+// // ---- tenant ----
 
 /** The tenant that the page's own address names, for administrators; "" for none. */
 export const namedTenant = () => new URLSearchParams(location.search).get("tenant") || "";
 
-/** Administrators may act for another tenant. Its name is in the address: a link leads to it. */
+/** Administrators may act for another tenant. Its name is in the address, so links lead to it. */
 function tenantForm(index, show) {
   const input = h("input", { id: "tenant", value: namedTenant(), autocomplete: "off",
     placeholder: index.tenant || "whose?", spellcheck: "false" });
@@ -117,7 +117,7 @@ function tenantForm(index, show) {
   return form;
 }
 
-/** For a login that has no webhooks of its own. */
+/** Shown to a login without webhooks of its own. */
 export const stranger = ({ admin }) => (admin
   ? empty("Whose webhooks?", "This login has none of its own. Type a tenant's name into the field "
     + "above: an administrator sees what that tenant sees, and acts for it.")
@@ -126,7 +126,7 @@ export const stranger = ({ admin }) => (admin
 
 // ---- by id ----
 
-/** What an id is the id of: in logs, webhook-id names an event. */
+/** Find what an id belongs to: in logs, webhook-id names an event. */
 async function locate(id) {
   for (const kind of ["deliveries", "events", "subscriptions"]) {
     try {
@@ -175,7 +175,7 @@ function finder() {
     } } }, icon("search"), input);
 }
 
-/** The right end of the bar. @return a promise of the API's index, null where it can't be had */
+/** The right end of the bar. @return a promise of the API's index, null if it cannot be loaded */
 export async function furnish(show) {
   const end = document.getElementById("bar-end");
   const find = finder();
@@ -197,6 +197,6 @@ export async function furnish(show) {
     }
     return index;
   } catch {
-    return null; /* the view says what is wrong */
+    return null; /* the view shows the error */
   }
 }

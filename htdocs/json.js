@@ -1,5 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* JSON as text: what was sent is shown to the digit, which JSON.parse could not promise. */
+/*
+ * JSON as text: what was sent is shown exactly, which JSON.parse could not guarantee for numbers.
+ */
 
 const TOKEN = /\s*("[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^\s[\]{}:,"]+)/gy;
 
@@ -16,7 +18,7 @@ export function* tokens(text) {
   }
 }
 
-/** Where the value that begins at `from` ends. */
+/** Find the end of the value that begins at `from`. */
 function valueEnd(text, from) {
   let depth = 0;
   for (let at = from; ;) {
@@ -43,7 +45,7 @@ function next(text, at) {
   return match ? { text: match[1], end: TOKEN.lastIndex } : null;
 }
 
-/** The text of an object's member, null where it has none. */
+/** The text of an object's member, null if it has none. */
 export function member(text, name) {
   let token = next(text, 0);
   if (!token || token.text !== "{") {
@@ -89,8 +91,8 @@ export function members(text) {
 }
 
 /**
- * What a patch (RFC 7396) that leads from `now` back to what was before tells of the members that
- * changed: [path, text before, text now]; null where there was, or is, none.
+ * List the members that a patch (RFC 7396) from `now` back to the earlier state changes: [path,
+ * earlier text, current text]; null if there was, or is, no value.
  */
 export function differences(patch, now, path = "") {
   const current = new Map(members(now));
@@ -124,7 +126,7 @@ export function items(text) {
   }
 }
 
-/** A string's letters instead of their \\u escapes; not what can't be seen, or turns text round. */
+/** Decode \\u escapes in a string, except those of invisible or direction-changing characters. */
 export function readable(token) {
   return token.replace(/\\(?:u([0-9a-f]{4})(?:\\u(d[c-f][0-9a-f]{2}))?|.)/gi, (whole, one, two) => {
     if (!one) {
@@ -167,7 +169,7 @@ export function pretty(text) {
   return out;
 }
 
-/** Kinds of the parts of a pretty text, for colours: [kind, text] in order. */
+/** The parts of formatted text with their kinds, for colours: [kind, text] in order. */
 export function parts(text) {
   const found = [];
   const word = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)/g;

@@ -7,7 +7,7 @@ export function covers(patterns, type) {
     (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1))));
 }
 
-/** Patterns as small labels; a few, and how many more. */
+/** Patterns as small labels: a few, and the number of the others. */
 export function types(patterns, most = 4) {
   return h("span", { class: "chips" }, patterns.slice(0, most).map((pattern) =>
     h("span", { class: "chip" }, pattern === "*" ? "* all events" : pattern)),

@@ -8,7 +8,7 @@ import { covers } from "./patterns.js";
 const SEARCHED = 8;
 const LONGEST = 60;
 
-/** Put all subscriptions into a select, which has one of them perhaps, by its id. */
+/** Add all subscriptions to a select, which may already contain one, by id. */
 export function nameThem(whose, all) {
   const chosen = whose.value;
   const there = new Map([...whose.options].map((option) => [option.value, option]));
@@ -23,7 +23,7 @@ export function nameThem(whose, all) {
 
 /**
  * all: the catalogue. chosen: a Set of patterns, kept up to date.
- * changed(pattern): called with what was chosen or is to be shown.
+ * changed(pattern): called after a choice, or to show a pattern.
  */
 export function picker(all, chosen, changed) {
   const nouns = [...new Set(all.map(({ type }) => type.split(".")[0]))];
@@ -50,7 +50,7 @@ export function picker(all, chosen, changed) {
     input.value === pattern)).forEach((pattern) => list.append(h("div", null,
     box(pattern, h("code", null, pattern)))));
   const count = h("p", { class: "hint", role: "status" });
-  /* What a wider pattern has already need not be chosen. */
+  /* A type that a wider pattern covers need not be chosen. */
   const sync = () => {
     list.querySelectorAll("input").forEach((input) => {
       const wider = [...chosen].filter((pattern) => pattern !== input.value);

@@ -1,16 +1,16 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Spans of time, as they stand in addresses: 1h, 24h … up to now, or from and to. */
+/* Periods as addresses contain them: 1h, 24h … until now, or from and to. */
 import { h, select } from "./dom.js";
 import { local, utc, zone } from "./format.js";
 
 const HOUR = 3600;
-/** Name: how long it is, seconds, seconds of a chart's bucket. */
+/** Name: title, length in seconds, length of a chart's bucket in seconds. */
 export const RANGES = {
   "1h": ["1 hour", HOUR, 60], "24h": ["24 hours", 24 * HOUR, 15 * 60],
   "7d": ["7 days", 168 * HOUR, 2 * HOUR], "30d": ["30 days", 720 * HOUR, 6 * HOUR],
 };
 
-/** What the API is asked: {from, to} of a query with range, or from and to of its own. */
+/** Parameters for the API: {from, to} of a query that has range, or from and to. */
 export function asked(query) {
   if (query.range in RANGES) {
     return { from: new Date(Date.now() - RANGES[query.range][1] * 1000).toISOString() };
@@ -27,7 +27,7 @@ export function bucketed(name) {
     to: new Date(to * 1000).toISOString(), step };
 }
 
-/** The filter by time: some spans up to now, or two moments. */
+/** The filter by time: some periods until now, or two times. */
 export function timeFilter(query, ask) {
   const exact = query.from !== undefined || query.to !== undefined;
   const { range, from, to, ...rest } = query;

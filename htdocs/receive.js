@@ -9,7 +9,7 @@ import { busy, code } from "./ui.js";
 
 const KEPT = "resthooks.language";
 
-/** What the samples are about. */
+/** The values that the samples contain. */
 async function about(one, types) {
   const found = types.find(({ type }) => covers(one.events, type));
   const type = found ? found.type : one.events[0];

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Programs that receive and verify, as texts. None needs anything installed but its language. */
+/* Programs that receive and verify, as texts. Each needs only its language. */
 
 /** A text in single quotes of a shell. */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -5,7 +5,7 @@ import { number } from "./format.js";
 
 export const sum = (list) => (list || []).reduce((total, value) => total + value, 0);
 
-/** Bars of what was delivered and what failed in the last day, without axes. */
+/** Bars of deliveries that succeeded and failed on the last day, without axes. */
 export function sparkline(row, hours = 24) {
   const delivered = row ? row.delivered : [], failed = row ? row.failed : [];
   const most = Math.max(1, ...delivered.map((value, i) => value + (failed[i] || 0)));
@@ -30,7 +30,7 @@ export function sparkline(row, hours = 24) {
   return svg;
 }
 
-/** How a whole divides into delivered and failed. */
+/** The shares of delivered and failed. */
 export function shareBar(delivered, failed) {
   const part = (count, kind) => {
     const element = h("i", { class: `fill-${kind}` });

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Before the first paint: the theme that was chosen; otherwise the system's. */
+/* Runs before the first paint: sets the chosen theme, or the system's. */
 (function () {
   "use strict";
   try {

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What the views share: dialogs, messages, copying, code. */
+/* Parts shared by the views: dialogs, messages, copying, code. */
 import { address } from "./api.js";
 import { button, fill, h, icon } from "./dom.js";
 import { number, size } from "./format.js";
@@ -9,7 +9,7 @@ import { parts, pretty } from "./json.js";
 const SHOWN = 300000;
 const COLOURED = 60000;
 
-/** A short message at the edge; it goes by itself. */
+/** A short message at the edge, which disappears after a while. */
 export function toast(text, kind = "good") {
   const note = h("p", { class: `toast is-${kind}` }, text);
   document.getElementById("toasts").append(note);
@@ -47,7 +47,7 @@ function append(box, title, content, close) {
     button("", () => close(), { icon: "cross", class: "quiet", label: "Close" })), content);
 }
 
-/** Ask before something that can't be undone. @return a promise of true or undefined */
+/** Confirm an action that cannot be undone. @return a promise of true or undefined */
 export function confirm(title, text, word) {
   return dialog(title, (close) => h("div", null, h("p", null, text), h("div", { class: "actions" },
     button("Cancel", () => close(), { class: "quiet" }),
@@ -101,20 +101,20 @@ export function copyable(id, name) {
 
 const PICTURES = { bad: "warn", warn: "warn", wait: "clock", good: "done", off: "stop" };
 
-/** The one thing to know of a view: kind is bad, warn, wait, good or off. */
+/** The most important fact of a view: kind is bad, warn, wait, good or off. */
 export function verdict(kind, title, texts, ...actions) {
   return h("section", { class: `verdict is-${kind}`, "aria-label": "State" }, icon(PICTURES[kind]),
     h("div", null, h("h2", null, title), texts), actions.length > 0
       && h("div", { class: "actions" }, actions));
 }
 
-/** Nothing there yet, and what to do about it. */
+/** Shown if there is nothing yet, with what to do about it. */
 export function empty(title, text, ...actions) {
   return h("div", { class: "empty" }, h("h2", null, title), h("p", null, text),
     actions.length > 0 && h("div", { class: "actions centre" }, actions));
 }
 
-/** It could not be loaded; again is what to do, unless there is nothing to load. */
+/** Shown if loading failed, with a button to try again unless there is nothing to load. */
 export function failed(error, again) {
   if (error.status === 404) {
     return empty("There is nothing here", "Nothing has this id. It may have been unsubscribed, be "
@@ -133,7 +133,7 @@ export function loading(lines = 4) {
     Array.from({ length: lines }, () => h("i")));
 }
 
-/** A name and its value, in a list of such. */
+/** A name and its value, for a list of these. */
 export const fact = (name, ...value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
 /** Run a button's work with the button disabled until it is done; show errors. */

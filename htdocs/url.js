@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What a browser can tell of a target's URL while it is typed. */
+/* What a browser can check about a target's URL while it is typed. */
 
 const MOST = 2048;
 
-/** What is wrong with it; "" when nothing is, or nothing is there. */
+/** The error in a URL; "" if it is valid or empty. */
 export function urlProblem(text) {
   if (!text.trim()) {
     return "";

@@ -1,12 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Why no answer comes from a target: what its latest attempt ended with. */
+/* Finds out why a target does not respond: how its latest attempt ended. */
 import { get } from "./api.js";
 import { explain } from "./explain.js";
 
-/** While a target fails, most of what waits for it has never been attempted. */
+/** While a target fails, most deliveries that wait for it have never been attempted. */
 const LOOKED_AT = 500;
 
-/** @return a promise of {name, what, todo, error}, null where it isn't known */
+/** @return a promise of {name, what, todo, error}, null if it is unknown */
 export async function silence(subscription, signal) {
   const attempted = async (state, limit) => (await get("deliveries",
     { subscription, state, status: "none", limit }, signal)).data.find((one) => one.attempt_count > 0);

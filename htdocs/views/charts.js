@@ -13,7 +13,7 @@ import { heads } from "./rows.js";
 
 const MOST = 50;
 
-/** Numbers of a whole range: `all` is its one bucket. */
+/** Totals of a whole range: `all` is its only bucket. */
 export function tiles(all) {
   const tile = (name, value, kind) => h("div", { class: `tile ${kind || ""}`.trim() },
     h("dt", null, name), h("dd", null, value));
@@ -24,18 +24,18 @@ export function tiles(all) {
     tile("Median answer", duration(all.p50)), tile("99 % within", duration(all.p99)));
 }
 
-/** The whole of a range as one bucket. */
+/** A whole range as one bucket. */
 export async function whole(range, subscription, signal) {
   const step = Math.ceil((Date.parse(range.to) - Date.parse(range.from)) / 1000);
   const { data } = await get("stats", { ...range, step, subscription }, signal);
   return data.buckets[0];
 }
 
-/** What a click on a bar shows: the deliveries of its time. */
+/** Show the deliveries of a bar's time when it is clicked. */
 export const opener = (go, step, subscription) => (bucket) => go("/deliveries", { subscription,
   from: bucket.time, to: new Date(Date.parse(bucket.time) + step * 1000).toISOString() });
 
-/** Subscriptions by what failed, then by how much there was. */
+/** Sort subscriptions by failures, then by volume. */
 function shares(stats, all, range) {
   const names = new Map(all.map((one) => [one.id, one]));
   const rows = stats.subscriptions.map((one) => ({ id: one.id, delivered: sum(one.delivered),

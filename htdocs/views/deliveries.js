@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The log of deliveries: it follows what happens, and finds what went wrong. */
+/* The log of deliveries, updated as they happen, with filters. */
 import { get, once, subscriptions, subscriptionsById } from "../api.js";
 import { nameThem } from "../picker.js";
 import { button, fill, h, select } from "../dom.js";
@@ -12,7 +12,7 @@ import { deliveryHeads, deliveryRow } from "./rows.js";
 
 const PAGE = 50;
 const EVERY = 3000;
-/** Scrolled down further than this (px), the list is being read: new rows wait above it. */
+/** Scrolled down further than this (px), the list is being read, so new rows wait above it. */
 const READING = 160;
 /** No row is inserted for this long after the pointer moved over the list, ms. */
 const POINTING = 2000;
@@ -129,7 +129,7 @@ export async function deliveries({ root, query, signal, ask }) {
       }, { icon: "next" }));
   };
 
-  /* Rows that move away from under the pointer are pressed by mistake. */
+  /* Otherwise the user could press a row that has moved under the pointer. */
   let pointed = 0;
   table.addEventListener("pointermove", () => { pointed = Date.now(); });
   const load = async (first, ready) => {
@@ -166,7 +166,7 @@ export async function deliveries({ root, query, signal, ask }) {
             note.textContent = error.message;
             wrong = true;
           }
-          if (error.status === 401) { /* each question may ask for the password */
+          if (error.status === 401) { /* each request may ask for the password */
             document.addEventListener("resthooks:answered", tick, { once: true, signal });
             return;
           }

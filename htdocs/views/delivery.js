@@ -36,7 +36,7 @@ function headerList(headers) {
 
 // ---- waiting ----
 
-/** What a pending delivery waits for, and until when. */
+/** The reason why a pending delivery waits, and until when. */
 function waits(one) {
   const at = one.next_attempt_at && [when(one.next_attempt_at), h("span", { class: "faint" }, " · ",
     shortly(one.next_attempt_at))];
@@ -78,7 +78,7 @@ function attempt(one, longest, last) {
         : h("p", { class: "faint" }, "With an empty body.")));
 }
 
-/** How long nothing happened between two attempts. */
+/** The pause between two attempts. */
 function gap(from, to) {
   const seconds = Math.round((Date.parse(to.time) - Date.parse(from.time) - from.ms) / 1000);
   return seconds > 1 && h("li", { class: "is-gap" }, `${span(seconds)} later`);
@@ -101,7 +101,7 @@ function timeline(one) {
 
 // ---- in a sentence ----
 
-/** The one thing to know, and what to do about it. */
+/** The most important fact, and what to do about it. */
 function judge(one, subscription) {
   const last = one.attempts[one.attempts.length - 1];
   const why = last && explain(last);
@@ -133,7 +133,7 @@ function judge(one, subscription) {
 
 // ---- the request ----
 
-/** What the POST carries. The signature is another one each time. */
+/** Headers of the POST. The signature differs in each attempt. */
 function sent(one, subscription, event, version) {
   const last = one.attempts[one.attempts.length - 1];
   if (last && last.sent) {
@@ -150,7 +150,7 @@ function sent(one, subscription, event, version) {
     ...(event && event.traceparent ? { traceparent: event.traceparent } : {}) };
 }
 
-/** The same request by hand, without a signature. */
+/** The same request as a command, without a signature. */
 function curl(one, headers, raw) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const lines = Object.entries(headers)
@@ -245,7 +245,7 @@ export async function delivery({ root, id, signal, title }) {
     clearTimeout(timer);
     if (!signal.aborted) {
       timer = setTimeout(() => load().then(next, (error) => {
-        if (error.status === 401) { /* each question may ask for the password */
+        if (error.status === 401) { /* each request may ask for the password */
           document.addEventListener("resthooks:answered", () => tick(SOONEST),
             { once: true, signal });
         } else {
@@ -254,7 +254,7 @@ export async function delivery({ root, id, signal, title }) {
       }), delay);
     }
   };
-  /* Often when an attempt is near, seldom while it is far. */
+  /* Often if an attempt is near, seldom if it is far away. */
   const next = (one) => {
     if (one.state === "pending") {
       const left = one.next_attempt_at ? Date.parse(one.next_attempt_at) - Date.now() : 0;

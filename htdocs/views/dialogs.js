@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What is asked before something is done with a subscription. */
+/* Dialogs before something is done with a subscription. */
 import { once, post } from "../api.js";
 import { button, h } from "../dom.js";
 import { local, number, plural, utc, zone } from "../format.js";
@@ -9,7 +9,7 @@ import { busy, code, dialog, toast } from "../ui.js";
 const OVERLAPS = [["24h", "a day"], ["1h", "an hour"], ["7d", "a week"], ["0s", "no time at all"]];
 const DAY = 86400000;
 
-/** The secret that was just made. */
+/** Show the secret that was just made. */
 export function showSecret(secret, text) {
   return dialog("Signing secret", (close) => h("div", null, h("p", null, text),
     code(secret, { label: "Secret" }), h("p", { class: "faint" },
@@ -36,7 +36,7 @@ export async function rotate(id, changed) {
   }
 }
 
-/** Ask for a range, count what it holds, send it again. */
+/** Ask for a range, count the events in it, and send them again. */
 export async function replay(id, changed) {
   const from = h("input", { type: "datetime-local", id: "replay-from", required: true,
     value: local(new Date(Date.now() - DAY).toISOString()) });
@@ -92,7 +92,7 @@ export async function replay(id, changed) {
   }
 }
 
-/** Send the sample of a type, and follow what becomes of it. */
+/** Send the sample of a type, and show what becomes of it. */
 export async function sendTest(one, go) {
   const all = await once("event-types");
   const mine = all.filter(({ type }) => covers(one.events, type));

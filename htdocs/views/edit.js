@@ -10,7 +10,7 @@ import { busy, loading, payload, toast } from "../ui.js";
 import { urlHint, urlProblem } from "../url.js";
 import { showSecret } from "./dialogs.js";
 
-/** Names of the API's fields, by what they belong to here. */
+/** Names of the API's fields, by the control that they belong to. */
 const PLACES = { target_url: "target", events: "events", description: "description",
   rate_limit: "rate", headers: "headers", format: "format", ordered: "ordered" };
 const FRESH = { target_url: "", events: [], description: "", format: "array", headers: {},
@@ -42,7 +42,7 @@ function headerRows(headers) {
   return { element, value };
 }
 
-/** Put what the server says at its fields. @return what belongs to none */
+/** Show the server's errors at their fields. @return the errors that belong to none */
 function place(form, error) {
   const rest = [];
   let first = null;
@@ -68,7 +68,7 @@ function place(form, error) {
   return rest;
 }
 
-/** The sample beside the form: of a type, in the format that is chosen. */
+/** The sample beside the form: of a type, in the chosen format. */
 function samples(all, format) {
   const box = h("aside", { class: "sample", "aria-label": "Sample payload" });
   let shown = null;
@@ -121,7 +121,7 @@ export async function edit({ root, id, signal, go, title }) {
         checked: one.format === value }), h("span", null, h("strong", null, name),
         h("span", { class: "faint" }, text))))), h("p", { class: "wrong", id: "format-error" }));
 
-  /** What is wrong before the server is asked. @return whether anything is */
+  /** Check the form before the request. @return true if there are errors */
   const wrong = () => {
     form.querySelectorAll(".wrong").forEach((element) => { element.textContent = ""; });
     form.querySelectorAll("[aria-invalid]").forEach((element) =>

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* One event: what it says, who was sent it, and why the others were not. */
+/* One event: its data, the subscriptions that got it, and why others did not. */
 import { get, subscriptions } from "../api.js";
 import { fill, h } from "../dom.js";
 import { badge, called, cut, moment, number, plural, when } from "../format.js";
@@ -17,10 +17,10 @@ const MINUTE = 60000;
 const MOST_CHANGED = 100;
 const VALUE_SHOWN = 1000;
 
-/** Whether its deliveries are all there are. */
+/** True if these are all of its deliveries. */
 const all = (event) => event.deliveries.length < MOST_SENT;
 
-/** Why a subscription was not sent this; it covers the type. */
+/** Explain why a subscription that covers the type was not sent the event. */
 function reason(one, event) {
   if (Date.parse(one.created_at) > Date.parse(event.time)) {
     return ["It was made later, ", when(one.created_at), ". A replay sends it what was before."];
@@ -31,7 +31,7 @@ function reason(one, event) {
   return ["It was not active, or had not chosen this type, when this happened. A replay sends it."];
 }
 
-/** Those that were not sent it. */
+/** The subscriptions that were not sent it. */
 function others(event, subscribed) {
   const sent = new Set(event.deliveries.map((one) => one.subscription_id));
   const rest = subscribed.filter((one) => !sent.has(one.id));
@@ -51,7 +51,7 @@ function others(event, subscribed) {
       h("a", { href: `#/subscriptions/${one.id}` }, called(one)), types(one.events))))))));
 }
 
-/** The list of deliveries where those of an event are. */
+/** Link to the list of deliveries of an event. */
 const around = ({ type, time }) => ({ event: type, from: new Date(Date.parse(time) - MINUTE)
   .toISOString(), to: new Date(Date.parse(time) + MINUTE).toISOString() });
 
@@ -75,7 +75,7 @@ function judge(one) {
 const side = (text) => text === null ? h("span", { class: "faint" }, "none")
   : h("code", null, cut(pretty(text), VALUE_SHOWN));
 
-/** What an event that has its previous data changed, side by side. */
+/** What changed in an event that has previous data, side by side. */
 function changes(text) {
   const patch = member(text, "previous");
   const now = member(text, "data");

@@ -18,7 +18,7 @@ export const MOST_SENT = 100;
 export const SOURCES = { capture: "captured from a request", publish: "published through the API",
   sql: "published in the database", test: "a test" };
 
-/** Which subscriptions matched, and what came of it. */
+/** The subscriptions that matched, and the outcomes. */
 export function matched(one) {
   if (one.observed) {
     return h("span", { class: "chips" }, h("span", { class: "badge is-paused",
@@ -53,7 +53,7 @@ function row(one, raw) {
     h("div", { class: "num row-when" }, when(one.time)));
 }
 
-/** How often a rule of a type fitted a request that then made no event, by reason. */
+/** How often a rule of a type matched a request but made no event, by reason. */
 async function missed(type) {
   const { data } = await get(`event-types/${encodeURIComponent(type)}`);
   const reasons = Object.entries(data.not_captured || {});

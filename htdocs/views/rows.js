@@ -8,7 +8,7 @@ import { badge, called, code, when } from "../format.js";
 const WAITS = { attempt: "being sent", turn: "due now", rate_limit: "rate limit",
   order: "after its key", subscription: "not active" };
 
-/** The last answer in a word, or when it is tried again. */
+/** The last response in a word, or the time of the next attempt. */
 function answer(one) {
   if (one.state === "pending") {
     const before = one.waiting_for === "target" ? "held back, "
@@ -47,7 +47,7 @@ export function deliveryRow(one, names, { fresh, without } = {}) {
 const HEADS = ["State", "Event", "Target", "Last answer", ["Attempts"], ["Created"]];
 const kind = (without) => `is-deliveries${without ? ` without-${without}` : ""}`;
 
-/** The names of columns above rows of that kind; one in an array is of numbers. */
+/** Headings of the columns above such rows; one in an array is numeric. */
 export function heads(style, names) {
   return h("div", { class: `rows-head ${style}`, "aria-hidden": "true" }, names.map((name) =>
     h("span", { class: Array.isArray(name) ? "num" : "" }, name)));

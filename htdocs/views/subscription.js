@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* One subscription: what it is, what came of it, what can be done with it. */
+/* One subscription: its settings, its results, and actions. */
 import { call, get, once, subscriptionsById } from "../api.js";
 import { outcomes } from "../chart.js";
 import { button, fill, h } from "../dom.js";
@@ -18,7 +18,7 @@ import { deliveryList } from "./rows.js";
 const LATEST = 8;
 const MERGE = { "Content-Type": "application/merge-patch+json" };
 
-/** What is wrong with it, and what helps; null when nothing is. */
+/** What is wrong with it, and what helps; null if nothing is. */
 async function judge(one, day, revive, signal) {
   if (one.state !== "active") {
     const [what, todo] = REASONS[one.state];
@@ -41,7 +41,7 @@ async function judge(one, day, revive, signal) {
     status: code ? String(code) : "none" }) }, "See these deliveries"));
 }
 
-/** How the secret is; while two of them sign, until when, and a way to end that. */
+/** State of the secret; while two of them sign, until when, and a way to end that. */
 function signing(one, again) {
   if (!one.old_secret_expires_at) {
     return fact("Secret", "one signs");

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* All subscriptions: state, last answer, what the last day was like; first what needs a hand. */
+/* All subscriptions: state, last response, the last day; those that need attention come first. */
 import { get, once, subscriptions as every } from "../api.js";
 import { button, fill, h, select } from "../dom.js";
 import { REASONS, explain } from "../explain.js";
@@ -14,7 +14,7 @@ import { heads } from "./rows.js";
 const PAGE = 50;
 /** Maximum number of search results shown. */
 const MOST_FOUND = 100;
-/** Maximum number named in the box above; the list has them all. */
+/** Maximum number named in the box above; the list shows all. */
 const NAMED = 5;
 const STATES = [["", "All"], ["true", "Active"], ["false", "Not active"]];
 const HEADS = ["Target", "State", "Last answer", ["Waiting"], ["Failed"], "Last 24 hours"];
@@ -40,7 +40,7 @@ function row(one, day) {
       sparkline(day)));
 }
 
-/** What is wrong with a subscription; null when nothing is. */
+/** What is wrong with a subscription; null if nothing is. */
 function trouble(one, day) {
   if (one.state === "gone" || one.state === "disabled") {
     return [one.state, [REASONS[one.state][0], one.state_reason && ` (${one.state_reason})`]];
@@ -57,13 +57,13 @@ function trouble(one, day) {
   return null;
 }
 
-/** Whether it is of what the filters ask for, and has this word. */
+/** True if it matches the filters and contains the word. */
 function like(one, word, { active, event }) {
   return `${one.description} ${one.target_url}`.toLowerCase().includes(word)
     && (!active || String(one.active) === active) && (!event || covers(one.events, event));
 }
 
-/** The box above the list; null when all is well. */
+/** The box above the list; null if all is well. */
 function attention(all, stats) {
   const found = all.map((one) => [one, trouble(one, stats.get(one.id))])
     .filter(([, what]) => what);

@@ -48,7 +48,7 @@ static const rh_api_route_t routes[] = {
 
 #define ROUTE_COUNT ((int)RH_COUNT_OF(routes))
 
-/** Match a path with a route's; *parameter receives what stands for "{}". */
+/** Match a path against a route's; *parameter receives the part that "{}" stands for. */
 static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path,
                          const char **parameter)
 {
@@ -70,10 +70,10 @@ static bool path_matches(apr_pool_t *pool, const char *pattern, const char *path
     return *path == '\0';
 }
 
-/** True if a route's path is this one, without a variable part. */
+/** True if the path equals a route's that has no variable part. */
 static bool is_path(const char *route, const char *path)
 {
-    /* Two characters tell most routes apart without a call. */
+    /* The first two characters distinguish most routes without a call. */
     return route[0] == path[0] && (route[0] == '\0' || route[1] == path[1]) &&
            strcmp(route, path) == 0;
 }
@@ -88,8 +88,7 @@ static bool is_fixed_path(const char *path)
     return false;
 }
 
-/** True if a request's path is a route's. Paths with a variable part are for those that are not
- * `fixed`. */
+/** True if the path matches a route's. A path with a variable part does not match `fixed` ones. */
 static bool route_fits(const rh_api_t *api, const rh_api_route_t *route, bool fixed,
                        const char **parameter)
 {
@@ -98,7 +97,7 @@ static bool route_fits(const rh_api_t *api, const rh_api_route_t *route, bool fi
                  : path_matches(api->r->pool, route->path, api->path, parameter);
 }
 
-/** The methods of a path; NULL: it does not exist. */
+/** Return the methods of a path; NULL: the path does not exist. */
 static const char *list_methods(const rh_api_t *api)
 {
     bool fixed = is_fixed_path(api->path);
@@ -114,7 +113,7 @@ static const char *list_methods(const rh_api_t *api)
     return list ? apr_pstrcat(pool, list, ", OPTIONS", NULL) : NULL;
 }
 
-/** Find the route of a path and method; HEAD is GET's. A fixed path goes before a variable one. */
+/** Find the route of a path and method; HEAD uses GET's. A fixed path wins over a variable one. */
 static const rh_api_route_t *find_route(rh_api_t *api)
 {
     const char *method = strcmp(api->r->method, "HEAD") == 0 ? "GET" : api->r->method;
@@ -131,7 +130,7 @@ static const rh_api_route_t *find_route(rh_api_t *api)
     return NULL;
 }
 
-/** Answer a request whose path and method have no route. */
+/** Respond to a request whose path and method have no route. */
 static int answer_no_route(rh_api_t *api)
 {
     const char *allow = list_methods(api);
@@ -146,7 +145,7 @@ static int answer_no_route(rh_api_t *api)
     return rh_api_error(api, 405, apr_psprintf(api->r->pool, "This path takes %s.", allow));
 }
 
-/** Whose call this is. A problem 403 or 400 where that can't be said. */
+/** Determine the tenant of the call. Problem 403 or 400 if there is none. */
 static void find_tenant(rh_api_t *api, const rh_api_route_t *route)
 {
     const char *other = apr_table_get(api->query, "tenant");
@@ -169,8 +168,8 @@ static void find_tenant(rh_api_t *api, const rh_api_route_t *route)
 }
 
 /**
- * A browser says where a request comes from (Fetch Metadata "Sec-Fetch-Site"; RFC 6454 §7 "Origin"
- * where it does not know that yet): none that changes something comes from elsewhere.
+ * Refuse changes that a browser makes on behalf of another site. It reports the origin in "Sec-
+ * Fetch-Site" (Fetch Metadata), or in "Origin" (RFC 6454 §7) if it does not know the former.
  */
 static void refuse_cross_site(rh_api_t *api)
 {
@@ -190,7 +189,7 @@ static void refuse_cross_site(rh_api_t *api)
     }
 }
 
-/** Seconds that a 429 asks clients to wait. */
+/** Retry-After of a 429, in seconds. */
 #define SHARE_RETRY_AFTER_S "1"
 
 /** Run a route within its tenant's share of the child's threads. */

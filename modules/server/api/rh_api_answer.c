@@ -4,7 +4,7 @@
 #include <http_protocol.h>
 #include <util_script.h>
 
-/** One answer: status, type, body. HEAD sends the head only, which httpd sees to. */
+/** Send a response: status, type, body. For HEAD, httpd sends only the head. */
 int rh_api_text(rh_api_t *api, int status, const char *type, const char *text, apr_size_t len)
 {
     request_rec *r = api->r;
@@ -30,7 +30,7 @@ int rh_api_json(rh_api_t *api, int status, struct json_object *tree)
     return rh_api_text(api, status, "application/json", text, len);
 }
 
-/** The query of the next page: this one's with another `before`. */
+/** Return the query of the next page: the current one with another `before`. */
 static const char *next_query(rh_api_t *api, const char *last_id)
 {
     const apr_array_header_t *entries = apr_table_elts(api->query);

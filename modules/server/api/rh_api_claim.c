@@ -17,7 +17,7 @@
 
 #include <http_request.h>
 
-/** The note of a request that is the API's; its value is one of the next two. */
+/** Name of the note that marks a request of the API; its value is one of the next two. */
 #define CLAIM_NOTE "resthooks-claim"
 #define CLAIM_NO_WALK "no-walk"
 #define CLAIM_WALK "walk"
@@ -45,7 +45,7 @@ static int claim_request(request_rec *r)
     return DECLINED;
 }
 
-/** Skip the directory walk: r->filename names no file. */
+/** Skip the directory walk, because r->filename is not a file. */
 static int skip_storage(request_rec *r)
 {
     const char *claim = claim_of(r);
@@ -63,7 +63,7 @@ static int hide_directory(request_rec *r)
     if (claim_of(r)) {
         r->finfo.filetype = APR_NOFILE;
         if (r->proxyreq != PROXYREQ_NONE) {
-            apr_table_unset(r->notes, CLAIM_NOTE); /* A rule of the host proxies it. */
+            apr_table_unset(r->notes, CLAIM_NOTE); /* A rule of the virtual host proxies it. */
         }
     }
     return DECLINED;
@@ -81,7 +81,7 @@ static int keep_handler(request_rec *r)
 
 void rh_api_claim_register(void)
 {
-    /* Before mod_proxy's. */
+    /* Before mod_proxy's handler. */
     ap_hook_translate_name(claim_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_map_to_storage(skip_storage, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(hide_directory, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Deliveries: lists, one with its attempts, sent again; tests and replays. */
+/* Deliveries: lists, details with attempts, redelivery; tests and replays. */
 #include "rh_api.h"
 #include "rh_instruments.h"
 
@@ -10,7 +10,7 @@
 
 #include <http_protocol.h>
 
-/** Type of a test whose subscription names none that is known. */
+/** Type of a test event if the subscription names no known type. */
 #define TEST_TYPE "webhook.test"
 
 int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
@@ -27,7 +27,7 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
     return rh_api_json(api, status, rh_delivery_json(delivery, api->r->pool));
 }
 
-/** The parameter `status` of a list: a code, a class such as 5xx, or none. */
+/** Read the parameter `status` of a list: a code, a class such as 5xx, or none. */
 static void read_status(rh_api_t *api, rh_delivery_filter_t *filter)
 {
     const char *text = apr_table_get(api->query, "status");
@@ -129,7 +129,7 @@ int rh_api_delivery_get(rh_api_t *api)
                                       : rh_api_problem(api);
 }
 
-/** Answer for a delivery that is due now. */
+/** Respond with a delivery that is now due. */
 static int accepted(rh_api_t *api, const char *id)
 {
     const char *path = apr_pstrcat(api->r->pool, "/deliveries/", id, NULL);
@@ -210,7 +210,7 @@ static void read_replay(rh_api_t *api, struct json_object *body, apr_time_t *fro
     }
 }
 
-/** Begin a replay as a job, which does the most of it at once where it is small. */
+/** Begin a replay as a job; a small one is finished at once. */
 static int begin_replay(rh_api_t *api, struct json_object *body, bool any, apr_time_t from,
                         apr_time_t to)
 {
@@ -270,7 +270,10 @@ int rh_api_subscription_replay(rh_api_t *api)
 
 /* ---- test ---- */
 
-/** The type of a test: the first of the subscription's that the catalogue has; else its first. */
+/**
+ * Choose the type of a test: the first of the subscription's that the catalogue has, else its
+ * first.
+ */
 static const char *default_type(rh_api_t *api, const rh_subscription_t *subscription)
 {
     const apr_array_header_t *types = api->config->settings.types;
@@ -293,7 +296,7 @@ static const char *default_type(rh_api_t *api, const rh_subscription_t *subscrip
     return TEST_TYPE;
 }
 
-/** The member `type` of a test's body, NULL: none. */
+/** Read the member `type` of a test's body; NULL: missing. */
 static const char *read_type(rh_api_t *api)
 {
     const char *type = NULL;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* /event-types: the catalogue, with samples. */
+/* /event-types: the catalogue and its samples. */
 #include "rh_api.h"
 
 #include "rh_format.h"
@@ -7,7 +7,7 @@
 
 #include <http_protocol.h>
 
-/** Stands for the data of a type that has no sample file. */
+/** The data of a type without a sample file. */
 static const char made_up[] = "{\"id\":\"1\",\"sample\":true}";
 
 const rh_catalogue_type_t *rh_api_find_type(const rh_server_config_t *config, const char *type)
@@ -62,7 +62,9 @@ static int no_such_type(rh_api_t *api)
     return rh_api_error(api, 404, "This server has no such event type.");
 }
 
-/** What the type's rules fitted but did not capture: counts by reason, of all processes. */
+/**
+ * Add how many requests the type's rules matched but did not capture, by reason, in all processes.
+ */
 static struct json_object *misses_json(rh_api_t *api, const char *type)
 {
     struct json_object *tree = json_object_new_object();
@@ -100,7 +102,7 @@ int rh_api_event_type_get(rh_api_t *api)
     return rh_api_json(api, HTTP_OK, tree);
 }
 
-/** The sample as an event that could have happened now. */
+/** Make an event from the sample, as if it had happened now. */
 static rh_event_t make_sample(rh_api_t *api, const rh_catalogue_type_t *entry)
 {
     char *id = apr_palloc(api->r->pool, RH_UUID_LEN + 1);

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* /events: the log, and publishing. */
+/* /events: the log of events, and publishing. */
 #include "rh_api.h"
 
 #include "rh_event_type.h"
@@ -7,10 +7,10 @@
 
 #include <http_protocol.h>
 
-/** Deliveries of one event that are shown. */
+/** Maximum number of deliveries shown per event. */
 #define MAX_DELIVERIES 100
 
-/** A page of the list ends once its events reach about this size; the next page continues. */
+/** Approximate maximum size of a page of the list; the next page continues. */
 #define MAX_PAGE_BYTES (1024 * 1024)
 /** Approximate size of an event without its data, and of each of its deliveries. */
 #define EVENT_BYTES 500
@@ -46,7 +46,7 @@ static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
     return tree;
 }
 
-/** An event with its deliveries; its reference is the caller's. */
+/** Make the JSON of an event with its deliveries; the caller's reference. */
 static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct json_object **tree)
 {
     rh_delivery_filter_t filter = {.event_id = event->id, .state = -1};
@@ -70,7 +70,7 @@ static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct jso
     return APR_SUCCESS;
 }
 
-/** Read the parameters of the list; a bad one is a problem 400. */
+/** Read the parameters of the list; an invalid one is a problem 400. */
 static void read_event_filter(rh_api_t *api, rh_event_filter_t *filter)
 {
     const char *type = apr_table_get(api->query, "type");
@@ -152,7 +152,7 @@ int rh_api_event_get(rh_api_t *api)
 
 /* ---- publishing ---- */
 
-/** Types that the catalogue does not have are bad fields. */
+/** Report types that the catalogue does not have as invalid fields. */
 static void check_types(rh_api_t *api, const apr_array_header_t *events, bool batch)
 {
     int i;
@@ -168,8 +168,10 @@ static void check_types(rh_api_t *api, const apr_array_header_t *events, bool ba
     }
 }
 
-/** Answer with the ids of what was stored. Written by hand: a tree of JSON would cost more than all
- * else that this module does for the response. */
+/**
+ * Respond with the ids of the stored events. The JSON is written by hand, because a tree would cost
+ * more than everything else this module does for the response.
+ */
 static int answer_ids(rh_api_t *api, const rh_commit_t *items, int count, bool batch)
 {
     rh_buffer_t text = {.pool = api->r->pool};

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What the API tells of itself: health, the index, its description. */
+/* What the API says about itself: health, the index, its description. */
 #include "rh_api.h"
 #include "rh_spool_dir.h"
 #include "rh_spools.h"
@@ -11,10 +11,10 @@
 
 #define WELL "ok"
 #define UNWELL "fail"
-/** Deliveries that are due are claimed within a second where all is well. */
+/** Due deliveries are normally claimed within a second. */
 #define CLAIM_STALE apr_time_from_sec(60)
 
-/** The answer to one question about health, as it is put together. */
+/** State of making a health report. */
 typedef struct report_t {
     rh_api_t *api;
     struct json_object *checks;
@@ -28,7 +28,7 @@ static report_t begin_report(rh_api_t *api)
     return report;
 }
 
-/** Add one check. @param problem what is wrong, NULL: nothing */
+/** Add the result of one check. @param problem what is wrong, NULL: nothing */
 static void add_check(report_t *report, const char *name, const char *problem)
 {
     struct json_object *check = json_object_new_object();
@@ -51,7 +51,7 @@ static int send_report(const report_t *report)
     return rh_api_json(report->api, report->well ? HTTP_OK : HTTP_SERVICE_UNAVAILABLE, tree);
 }
 
-/** The numbers in which the processes note what they saw: those of the host's site. */
+/** Return the metrics in which processes record outcomes: those of the host's site. */
 static const rh_metrics_t *metrics_of(const rh_api_t *api)
 {
     const rh_site_t *site = api->config->site;
@@ -79,7 +79,7 @@ static const char *database_problem(rh_api_t *api)
     return problem ? problem : "the database does not respond as expected";
 }
 
-/** "2 files ..." after what was found before, in a sentence; nothing for none. */
+/** Append "2 files ..." to an earlier finding, within a sentence; nothing if there are none. */
 static const char *add_files(apr_pool_t *pool, const char *sofar, int files, const char *what)
 {
     if (files == 0) {
@@ -89,7 +89,7 @@ static const char *add_files(apr_pool_t *pool, const char *sofar, int files, con
                         files == 1 ? "" : "s", what);
 }
 
-/** What is wrong with the spool: it can't be written, or holds what needs a person. */
+/** Check the spool: it cannot be written, or it holds files that need attention. */
 static const char *spool_problem(rh_api_t *api, apr_time_t now)
 {
     apr_pool_t *pool = api->r->pool;
@@ -114,7 +114,7 @@ static const char *spool_problem(rh_api_t *api, apr_time_t now)
                      "waiting for a database that no virtual host uses");
 }
 
-/** What is due is not claimed. */
+/** Check whether due deliveries are claimed. */
 static const char *backlog_problem(rh_api_t *api, apr_time_t now)
 {
     const rh_metrics_t *metrics = metrics_of(api);
@@ -153,13 +153,15 @@ int rh_api_health_live(rh_api_t *api)
 {
     report_t report = begin_report(api);
 
-    /* The response itself is the proof: this process serves requests. */
+    /* The response itself proves that this process serves requests. */
     add_check(&report, "process", NULL);
     return send_report(&report);
 }
 
-/** Report whether events can be accepted, by the database or, during an outage, by the spool. Does
- * not query the database: one that hangs must not delay a probe. */
+/**
+ * Report whether events can be accepted, by the database or, during an outage, by the spool. Does
+ * not query the database, because one that hangs must not delay a probe.
+ */
 int rh_api_health_ready(rh_api_t *api)
 {
     report_t report = begin_report(api);

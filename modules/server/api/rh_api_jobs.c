@@ -7,9 +7,9 @@
 
 #include <http_protocol.h>
 
-/** How long a call works on the job that it makes before it leaves the rest to the dispatchers. */
+/** How long a call works on its new job before it leaves the rest to the dispatchers. */
 #define MOMENT apr_time_from_msec(700)
-/** How often it looks again while a dispatcher works on it. */
+/** Interval between checks while a dispatcher works on the job. */
 #define POLL apr_time_from_msec(10)
 
 struct json_object *rh_api_job_json(const rh_store_job_t *job, apr_pool_t *pool)
@@ -44,12 +44,12 @@ apr_status_t rh_api_job_begin(rh_api_t *api, rh_store_job_t *job,
     job->created_by = api->r->user;
     status = rh_store_job_create(api->store, job, filter, any, pool);
     if (status != APR_SUCCESS) {
-        return status; /* without a job, the dispatchers have nothing to go on with */
+        return status; /* without a job, the dispatchers would have nothing to continue */
     }
     while (status == APR_SUCCESS && running && apr_time_now() < until) {
         status = rh_store_job_work(api->store, api->tenant, job->id, pool, &running);
         if (status == APR_SUCCESS && !running) {
-            /* It has ended, or a dispatcher has its row at this moment. */
+            /* It has ended, or a dispatcher holds its row at this moment. */
             status = rh_store_job_get(api->store, api->tenant, job->id, pool, begun);
             running = status == APR_SUCCESS && strcmp((*begun)->state, "running") == 0;
             if (running) {
@@ -58,7 +58,7 @@ apr_status_t rh_api_job_begin(rh_api_t *api, rh_store_job_t *job,
         }
     }
     if ((status == APR_SUCCESS && running) || APR_STATUS_IS_EAGAIN(status)) {
-        /* The dispatchers go on with what is left, also after an outage. */
+        /* The dispatchers continue with the rest, even after an outage. */
         status = rh_store_job_get(api->store, api->tenant, job->id, pool, begun);
     }
     rh_server_wake(api->r);
@@ -88,7 +88,7 @@ int rh_api_jobs_list(rh_api_t *api)
     return rh_api_list(api, array, last ? last->id : NULL, rows->nelts == page.limit);
 }
 
-/** Respond with a job as it is now. */
+/** Respond with a job in its current state. */
 static int send_job(rh_api_t *api, int code, const char *id)
 {
     rh_store_job_t *job;
@@ -116,7 +116,7 @@ int rh_api_job_cancel(rh_api_t *api)
                                  : rh_api_store_error(api, status);
 }
 
-/** Take a filter's members for the parameters of GET /deliveries, which are the same. */
+/** Treat a filter's members like the parameters of GET /deliveries. */
 static void read_filter(rh_api_t *api, struct json_object *filter)
 {
     static const char *const names[] = {"subscription", "state", "event",  "status", "from",

@@ -25,7 +25,7 @@ static const rh_instruments_host_t *host_at(const scrape_t *scrape, int i)
     return &APR_ARRAY_IDX(scrape->instruments->hosts, i, const rh_instruments_host_t);
 }
 
-/** True if deliveries of this host are made in its own name, not in an equal one's. */
+/** True if the host has a site of its own, instead of sharing that of an equal host. */
 static bool has_site(const rh_instruments_host_t *host)
 {
     return host->config->site && host->config->site->metrics == &host->metrics;
@@ -107,7 +107,7 @@ static void put_misses(scrape_t *scrape)
     }
 }
 
-/** Put the counters of one host and family. @param row the first after the family's row */
+/** Put the counters of one host and family. @param row the first one after the family's row */
 static void put_host_counters(scrape_t *scrape, const rh_instruments_host_t *host,
                               const char *label, const rh_counter_row_t *row,
                               const rh_counter_row_t *end)
@@ -127,7 +127,7 @@ static void put_counters(scrape_t *scrape)
 
     for (; row < end; row++) {
         if (!row->name) {
-            continue; /* It was put with its family. */
+            continue; /* It was put together with its family. */
         }
         rh_openmetrics_family(&scrape->out, row->name, RH_FAMILY_COUNTER, NULL, row->help);
         for (int i = 0; i < scrape->instruments->hosts->nelts; i++) {
@@ -171,7 +171,7 @@ static void put_histogram(scrape_t *scrape, rh_histogram_t histogram)
     }
 }
 
-/** Breakers: those that are open, and those that let a probe through. */
+/** Put breakers: open ones, and those that let a probe through. */
 static void put_breakers(scrape_t *scrape)
 {
     int i;
@@ -206,7 +206,7 @@ static void put_database(scrape_t *scrape)
     }
 }
 
-/** The backlogs of all hosts, as they were counted last. */
+/** Put the backlogs of all hosts, as counted last. */
 static void put_backlog(scrape_t *scrape)
 {
     static const struct {

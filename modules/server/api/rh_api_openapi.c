@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* /openapi.json: conf/openapi.json with the base, and webhooks from the catalogue. */
+/* /openapi.json: conf/openapi.json with the base path, and webhooks from the catalogue. */
 #include "rh_api.h"
 
-/** Stands for the base path in the text. */
+/** Placeholder for the base path in the text. */
 #define BASE_MARK "@BASE@"
-/** What the names of the components of types begin with. */
+/** Prefix of the names of the types' components. */
 #define COMPONENT "event."
 
 /** Header fields of every delivery, as parameters of a webhook. */
@@ -41,7 +41,7 @@ static struct json_object *parameters_json(void)
     return array;
 }
 
-/** An array of one item, format `array`; a type without a schema has any item. */
+/** Make the schema of format `array`: an array with one item, of any type without a schema. */
 static struct json_object *body_json(apr_pool_t *pool, const rh_catalogue_type_t *type)
 {
     struct json_object *schema = object_of("type", json_object_new_string("array"));
@@ -96,8 +96,8 @@ static struct json_object *webhook_json(apr_pool_t *pool, const rh_catalogue_typ
 }
 
 /**
- * Have the references of a schema, which is a document of its own, refer to its place within this
- * one. Depth is bounded by the parser's.
+ * Make the references within a schema, which is a document of its own, point to its position in
+ * this document. Recursive as deep as the parser allows.
  */
 static void move_references(struct json_object *node, const char *place, apr_pool_t *pool)
 {
@@ -120,14 +120,14 @@ static void move_references(struct json_object *node, const char *place, apr_poo
     }
     json_object_object_foreach(node, name, member)
     {
-        /* Values are not schemas, and an "$id" would be a new base of references. */
+        /* Values are not schemas, and an "$id" would change the base of references. */
         if (strcmp(name, "const") != 0 && strcmp(name, "enum") != 0) {
             move_references(member, place, pool);
         }
     }
 }
 
-/** @return false: the schema is not one that json-c reads */
+/** @return false: json-c cannot read the schema */
 static bool add_component(struct json_object *schemas, const rh_catalogue_type_t *type,
                           apr_pool_t *pool)
 {
@@ -147,7 +147,7 @@ static bool add_component(struct json_object *schemas, const rh_catalogue_type_t
     return true;
 }
 
-/** Add webhooks of the catalogue to the description. @return the text, or `text` where it fails */
+/** Add the catalogue's webhooks to the description. @return the text, or `text` after an error */
 static const char *add_webhooks(rh_api_t *api, const char *text)
 {
     apr_pool_t *pool = api->r->pool;

@@ -9,16 +9,16 @@
 
 #define INDEX "index.html"
 #define FILES "/ui/"
-/** Longest name below FILES, bytes. */
+/** Maximum length of a file name below FILES, in bytes. */
 #define MAX_NAME_BYTES 200
 
-/** The page loads nothing from elsewhere, runs no inline scripts and can't be framed. */
+/** The page loads nothing from other origins, runs no inline scripts and cannot be framed. */
 #define POLICY                                                                                     \
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "              \
     "connect-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none'; "                   \
     "frame-ancestors 'none'"
 
-/** What is sent, by the end of its name. Nothing else is. */
+/** Types of the files that are sent, by suffix. No other files are. */
 static const struct {
     const char *end, *type;
 } types[] = {{".html", "text/html; charset=utf-8"},
@@ -45,7 +45,10 @@ static const char *type_of(const char *name)
     return NULL;
 }
 
-/** Letters, digits, "-", "_" and "." in segments that begin with none of ".": no way out. */
+/**
+ * True if the name has only letters, digits, "-", "_" and ".", and no segment begins with ".": it
+ * cannot leave the directory.
+ */
 static bool name_valid(const char *name)
 {
     static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
@@ -54,7 +57,7 @@ static bool name_valid(const char *name)
            name[0] != '.' && name[0] != '/' && !strstr(name, "/.") && !strstr(name, "//");
 }
 
-/** Open a file of the page. @return APR_ENOENT where there is none of that name */
+/** Open a file of the page. @return APR_ENOENT: it does not exist */
 static apr_status_t open_file(rh_api_t *api, const char *name, apr_file_t **file)
 {
     request_rec *r = api->r;
@@ -71,7 +74,7 @@ static apr_status_t open_file(rh_api_t *api, const char *name, apr_file_t **file
     return status == APR_SUCCESS && r->finfo.filetype != APR_REG ? APR_ENOENT : status;
 }
 
-/** @return OK or an httpd status, as handlers return them */
+/** @return OK or an HTTP status, like a handler */
 static int send_file(rh_api_t *api, const char *name, apr_file_t *file)
 {
     request_rec *r = api->r;
@@ -101,7 +104,7 @@ static int send_file(rh_api_t *api, const char *name, apr_file_t *file)
     return OK;
 }
 
-/** Redirect to a path, which is not escaped, with the query that was asked. */
+/** Redirect to a path, which is not escaped, with the query of the request. */
 static int redirect(rh_api_t *api, const char *path)
 {
     const char *query = api->r->args;
@@ -145,7 +148,7 @@ bool rh_api_answer_page(rh_api_t *api, int *result)
         return !index;
     }
     if (index && api->r->uri[strlen(api->r->uri) - 1] != '/') {
-        /* What the page refers to is relative to the base with a slash. */
+        /* The page's references are relative to the base with a slash. */
         *result = redirect(api, apr_pstrcat(api->r->pool, api->r->uri, "/", NULL));
         return true;
     }

@@ -63,7 +63,7 @@ rh_page_t rh_api_page(rh_api_t *api)
     return page;
 }
 
-/** "2026-11-01T00:00:00+01:00" whose plus sign was not escaped, and so became a space. */
+/** True for a time like "2026-11-01T00:00:00 01:00", whose plus sign was not escaped. */
 static const char *with_plus(apr_pool_t *pool, const char *text)
 {
     char *copy = apr_pstrdup(pool, text), *space = strrchr(copy, ' ');
@@ -86,7 +86,7 @@ apr_time_t rh_api_time(rh_api_t *api, const char *name)
     return time;
 }
 
-/** application/json, or a type with the suffix +json (RFC 6839). */
+/** True for application/json, or a type with the suffix +json (RFC 6839). */
 static bool is_json_type(const char *type)
 {
     apr_size_t len = strcspn(type, "; \t");
@@ -95,7 +95,7 @@ static bool is_json_type(const char *type)
            (len > 5 && strncasecmp(type + len - 5, "+json", 5) == 0);
 }
 
-/** Append a brigade's data to the body; false once it is over `max`. */
+/** Append a brigade's data to the body; false if it exceeds `max`. */
 static apr_status_t append_brigade(apr_bucket_brigade *brigade, rh_buffer_t *body, apr_size_t max,
                                    bool *end)
 {
@@ -192,7 +192,7 @@ bool rh_api_has_if_match(rh_api_t *api)
 
 bool rh_api_if_match(rh_api_t *api, apr_int64_t revision)
 {
-    /* mod_deflate and mod_brotli mark the ETag of what they compress. */
+    /* mod_deflate and mod_brotli append to the ETag of a response that they compress. */
     static const char *const codings[] = {"", "-gzip", "-br"};
     const char *field = apr_table_get(api->r->headers_in, "If-Match");
     apr_size_t i;
@@ -221,7 +221,7 @@ const char *rh_api_url(rh_api_t *api, const char *path)
     return ap_construct_url(api->r->pool, apr_pstrcat(api->r->pool, api->base, path, NULL), api->r);
 }
 
-/** True if the port is the scheme's own, which a URL leaves out. */
+/** True if the port is the scheme's default, which a URL omits. */
 static bool is_default_port(const char *scheme, apr_port_t port)
 {
     return port == apr_uri_port_of_scheme(scheme);

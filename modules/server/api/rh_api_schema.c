@@ -6,11 +6,13 @@
 #include "rh_matching.h"
 
 #define SCHEMA_TYPE "application/schema+json"
-/** Of how many events, the newest, a schema is inferred, and of how many bytes of data. */
+/** Maximum numbers of the newest events, and of their bytes, from which a schema is inferred. */
 #define MAX_SAMPLES 100
 #define MAX_SAMPLE_BYTES (4 * 1024 * 1024)
 
-/** Add an event's data, unless they are not what happened. @return false: no more is taken */
+/**
+ * Add an event's data, unless it does not show what happened. @return false: no more is accepted
+ */
 static bool add_sample(rh_api_t *api, rh_json_inference_t *inference, const rh_event_t *event)
 {
     rh_json_tree_t *tree;
@@ -30,7 +32,7 @@ static bool add_sample(rh_api_t *api, rh_json_inference_t *inference, const rh_e
     return more;
 }
 
-/** Respond with the schema that the newest events of the type have in common. */
+/** Respond with a schema inferred from the newest events of the type. */
 static int answer_inferred(rh_api_t *api)
 {
     rh_json_inference_t *inference = rh_json_inference_make(api->r->pool);

@@ -1,13 +1,15 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Parameters of lists that look into events: key, source, q. */
+/* Parameters of lists that search in events: key, source, q. */
 #include "rh_api.h"
 
 #include "rh_time.h"
 
-/** The span of time in which something is looked for. */
+/** Maximum period that is searched. */
 #define MAX_SEARCH apr_time_from_sec(7 * 86400)
 
-/** The sources that the parameter `source` names, as a JSON array: what is observed is captured. */
+/**
+ * Return the sources of the parameter `source` as a JSON array; observed events are also captured.
+ */
 static const char *read_sources(rh_api_t *api, const char *source)
 {
     static const char *const names[] = {"publish", "sql", "test"};

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* /subscriptions/{id}/secret: shown, and changed with an overlap. */
+/* /subscriptions/{id}/secret: show the secret, and change it with an overlap. */
 #include "rh_api.h"
 
 #include "rh_signature.h"
@@ -7,7 +7,7 @@
 
 #include <http_protocol.h>
 
-/** How long the old secret signs as well, where the caller does not say, and at most. */
+/** How long the old secret signs as well: the default and the maximum. */
 #define DEFAULT_OVERLAP apr_time_from_sec(24 * 3600)
 #define MAX_OVERLAP apr_time_from_sec(30 * 24 * 3600)
 
@@ -88,7 +88,7 @@ static void forget_old(rh_api_t *api, rh_subscription_t *subscription, void *bat
     subscription->old_secret_until = 0;
 }
 
-/** Let the new secret alone sign, before the overlap ends. */
+/** End the overlap early, so that only the new secret signs. */
 int rh_api_secret_end_overlap(rh_api_t *api)
 {
     rh_subscription_t *subscription;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/** One call that is being answered; host NULL: a free row. */
+/** One call in progress; host NULL: a free row. */
 typedef struct call_t {
     const void *host;
     const char *tenant;
@@ -31,7 +31,7 @@ void rh_api_share_init(apr_pool_t *pool)
     apr_thread_mutex_create(&share.mutex, APR_THREAD_MUTEX_DEFAULT, pool);
 }
 
-/** Find a free row. @return -1: the tenant has its share already. The mutex is held. */
+/** Find a free row. @return -1: the tenant has used up its share. Called with the mutex held. */
 static int find_row(const void *host, const char *tenant, int limit)
 {
     int row = -1, active = 0;

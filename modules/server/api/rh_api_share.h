@@ -3,8 +3,8 @@
  * @file rh_api_share.h
  * @brief Each tenant's share of a child's request threads: RestHooksTenantRequests.
  *
- * A tenant is one of a virtual host: equal names on two hosts share nothing. The table has a row
- * for each request thread, so it is never full. Thread-safe.
+ * Tenants of different virtual hosts are different, even if their names are equal. The table has a
+ * row for each request thread, so it never fills up. Thread-safe.
  */
 #ifndef RH_API_SHARE_H
 #define RH_API_SHARE_H
@@ -16,13 +16,14 @@
 void rh_api_share_init(apr_pool_t *pool);
 
 /**
- * Count a call in. The strings must live until rh_api_share_leave.
- * @param host what tells virtual hosts apart; @param limit calls of one tenant at a time
- * @return a token for rh_api_share_leave, or -1: the tenant has `limit` calls already
+ * Count a call that begins. The strings must live until rh_api_share_leave.
+ * @param host identifies the virtual host
+ * @param limit maximum number of concurrent calls of one tenant
+ * @return a token for rh_api_share_leave, or -1: the tenant has reached the limit
  */
 int rh_api_share_enter(const void *host, const char *tenant, int limit);
 
-/** Count a call out again. @param token of rh_api_share_enter, not -1 */
+/** Count a call that ends. @param token of rh_api_share_enter, not -1 */
 void rh_api_share_leave(int token);
 
 #endif

@@ -1,18 +1,18 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* /stats: deliveries and durations of attempts over time. */
+/* /stats: deliveries, and durations of attempts, over time. */
 #include "rh_api.h"
 
 #include "rh_time.h"
 #include "rh_uuid.h"
 
-/** Shortest bucket, seconds. */
+/** Minimum length of a bucket, in seconds. */
 #define MIN_STEP_S 60
-/** Buckets where the request names no step. */
+/** Number of buckets if the request names no step. */
 #define USUAL_BUCKETS 24
 
 static const apr_time_t day = apr_time_from_sec(86400);
 
-/** The parameters from, to and step. @return false: the problem says why not */
+/** Read the parameters from, to and step. @return false after setting a problem */
 static bool read_range(rh_api_t *api, rh_stats_range_t *range)
 {
     const char *step = apr_table_get(api->query, "step");
@@ -60,7 +60,7 @@ static void add_time(rh_api_t *api, struct json_object *tree, const char *name, 
     json_object_object_add(tree, name, json_object_new_string(rh_time_format(api->r->pool, time)));
 }
 
-/** What both answers begin with; its reference is the caller's. */
+/** Make the beginning of both responses; the caller's reference. */
 static struct json_object *range_json(rh_api_t *api, const rh_stats_range_t *range)
 {
     struct json_object *tree = json_object_new_object();

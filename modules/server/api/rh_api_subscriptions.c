@@ -8,7 +8,7 @@
 
 #include <http_protocol.h>
 
-/** How often a change without If-Match is tried against concurrent ones. */
+/** How often a change without If-Match is retried if it conflicts with another one. */
 #define MAX_TRIES 40
 
 bool rh_api_uuid_parameter(rh_api_t *api)
@@ -35,7 +35,7 @@ bool rh_api_find_subscription(rh_api_t *api, rh_subscription_t **subscription)
     return status == APR_SUCCESS;
 }
 
-/* ---- what the configuration allows ---- */
+/* ---- checks against the configuration ---- */
 
 static bool type_known(void *baton, const char *type)
 {
@@ -44,7 +44,7 @@ static bool type_known(void *baton, const char *type)
     return config->settings.types->nelts == 0 || rh_api_find_type(config, type);
 }
 
-/** Names are judged when they are connected to; a literal address may be refused at once. */
+/** Names are checked when a connection is made; a literal address can be refused at once. */
 static bool address_allowed(void *baton, const rh_url_t *url)
 {
     const rh_egress_policy_t *policy = ((const rh_server_config_t *)baton)->net.policy;
@@ -64,7 +64,7 @@ static rh_subscription_rules_t rules_of(rh_api_t *api)
     return rules;
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static void set_etag(rh_api_t *api, const rh_subscription_t *subscription)
 {
@@ -190,7 +190,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
             status = rh_store_subscription_update(api->store, *result, api->r->pool);
         }
         if (status == APR_SUCCESS) {
-            /* It may be active again, or not ordered any more. */
+            /* It may have become active, or unordered. */
             rh_server_wake(api->r);
             return OK;
         }
@@ -204,7 +204,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
     return rh_api_error(api, 409, "The subscription is being modified concurrently; try again.");
 }
 
-/** A body and how it is to be read. */
+/** A request body, and how to read it. */
 typedef struct reading_t {
     struct json_object *body;
     rh_read_mode_t mode;

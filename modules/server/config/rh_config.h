@@ -97,13 +97,13 @@ typedef struct rh_server_config_t {
     rh_site_t *site;     /**< may be another server's, if all settings of deliveries are equal */
     rh_engine_t *engine; /**< NULL: not started, or stopped; read it once, atomically */
     struct rh_child_t *child;
-    int hops_warned; /**< atomic: RestHooksMaxHops was exceeded, and that logged */
+    int hops_warned; /**< atomic: it was logged that RestHooksMaxHops was exceeded */
 } rh_server_config_t;
 
 /** Kinds of Require, of which a section may have several. */
 enum {
     RH_REQUIRE_NOTHING = 1, /**< all granted */
-    RH_REQUIRE_REQUEST = 2, /**< something of the request: an address, an expression */
+    RH_REQUIRE_REQUEST = 2, /**< a property of the request: an address, an expression */
     RH_REQUIRE_USER = 4     /**< a login, so that AuthType is needed */
 };
 

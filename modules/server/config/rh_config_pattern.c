@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What can be said for sure about a rule's regular expression without running it. */
+/* What is certain about a rule's regular expression without running it. */
 #include "rh_config_private.h"
 
 #include <apr_lib.h>
 
-/** True if an alternative stands outside of every group, or the pattern is too odd to tell. */
+/** True if an alternative is outside of every group, or the pattern is too unusual to analyse. */
 static bool has_alternatives(const char *pattern)
 {
     const char *p;

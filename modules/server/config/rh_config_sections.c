@@ -15,19 +15,21 @@
 #include <apr_strings.h>
 #include <http_core.h>
 
-/** Largest number of edits that make another word out of a misspelt handler. */
+/** Maximum number of edits by which a misspelt handler is recognised. */
 #define MAX_EDITS 2
 #define HANDLER "resthooks"
 #define HANDLER_LEN (sizeof(HANDLER) - 1)
 
-/** The API's place in one virtual host. */
+/** The location of the API in one virtual host. */
 typedef struct place_t {
     server_rec *server;
-    const core_dir_config *core; /**< of the section; NULL: the whole host */
+    const core_dir_config *core; /**< path of the section; NULL: the whole host */
     const rh_dir_config_t *config;
 } place_t;
 
-/** The number of insertions, deletions and substitutions between `word` and the handler's name. */
+/**
+ * Return the number of insertions, deletions and substitutions from `word` to the handler's name.
+ */
 static int count_edits(const char *word)
 {
     int row[HANDLER_LEN + 1], i, j;
@@ -72,7 +74,7 @@ static const rh_dir_config_t *section_config(ap_conf_vector_t *section)
     return ap_get_module_config(section, &resthooks_module);
 }
 
-/** True if a section for `prefix` is for `path` too, which lies below it. */
+/** True if a section for `prefix` also applies to `path`, which is below it. */
 static bool covers(const core_dir_config *section, const char *path)
 {
     apr_size_t len;
@@ -91,7 +93,7 @@ static bool covers(const core_dir_config *section, const char *path)
     return !strncmp(path, section->d, len) && (path[len] == '\0' || path[len] == '/');
 }
 
-/** Merge the sections of an array that apply to a path, or are the place itself. */
+/** Merge the sections of an array that apply to a path, or that are the location itself. */
 static const rh_dir_config_t *merge_sections(apr_pool_t *scratch,
                                              const apr_array_header_t *sections, const char *path,
                                              const place_t *place, const rh_dir_config_t *merged)
@@ -111,7 +113,7 @@ static const rh_dir_config_t *merge_sections(apr_pool_t *scratch,
     return merged;
 }
 
-/** The configuration that requests of a place have, as far as this can be told now. */
+/** Return the configuration of requests to a location, as far as it is known now. */
 static const rh_dir_config_t *merge_place(apr_pool_t *scratch, const place_t *place)
 {
     const core_server_config *core = core_of(place->server);
@@ -156,7 +158,7 @@ static void warn_place(apr_pool_t *scratch, const place_t *place)
         return;
     }
     merged = merge_place(scratch, place);
-    /* Without a verified client certificate, these variables are empty, and so is the tenant. */
+    /* Without a verified client certificate these variables are empty, and so is the tenant. */
     if (!(merged->requires & ~RH_REQUIRE_NOTHING) &&
         !(merged->tenant_text && strstr(merged->tenant_text, "SSL_CLIENT_"))) {
         rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0418",
@@ -166,7 +168,7 @@ static void warn_place(apr_pool_t *scratch, const place_t *place)
     }
 }
 
-/** Remember a place unless it was seen; a host where RestHooks is On counts more than another. */
+/** Remember a location unless it is known; one in a host where RestHooks is On has priority. */
 static void add_place(apr_hash_t *places, apr_array_header_t *order, const place_t *place)
 {
     place_t *known = apr_hash_get(places, &place->config, sizeof(place->config));

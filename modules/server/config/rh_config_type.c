@@ -55,7 +55,7 @@ const char *rh_read_text_file(cmd_parms *cmd, const char *name, apr_size_t max_l
     return NULL;
 }
 
-/** Read a file that holds one JSON text; white space around it does not belong to it. */
+/** Read a file with one JSON text; white space around it is dropped. */
 static const char *read_json(cmd_parms *cmd, const char *name, const char **text, apr_size_t *len)
 {
     const char *path, *complaint;
@@ -87,7 +87,7 @@ static const char *read_schema(cmd_parms *cmd, const char *name, rh_catalogue_ty
     return NULL;
 }
 
-/** Read what follows the description: a sample file, schema=file, each at most once. */
+/** Read the arguments after the description: a sample file and schema=file, each at most once. */
 static const char *read_files(cmd_parms *cmd, int argc, char *const argv[],
                               rh_catalogue_type_t *type)
 {

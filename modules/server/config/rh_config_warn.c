@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Warnings at start about settings that are valid but cannot be meant: those of hosts and rules. */
+/* Warnings at start about valid but probably mistaken settings of hosts and rules. */
 #include "rh_config_private.h"
 
 #include "rh_server.h"
@@ -92,7 +92,7 @@ void rh_warn_constant_tenant(const rh_log_t *log, const char *text, const char *
     }
 }
 
-/** True if a constant is nearly a variable: REMOTE_USER, req:X-Tenant. */
+/** True if a constant resembles a variable: REMOTE_USER, req:X-Tenant. */
 static bool is_like_variable(const char *text)
 {
     apr_size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
@@ -100,7 +100,7 @@ static bool is_like_variable(const char *text)
     return (text[len] == '\0' && strchr(text, '_')) || (strchr(text, ':') && !strpbrk(text, " /"));
 }
 
-/** Warn of values that are the same for all events. A constant tenant may be meant. */
+/** Warn of values that are the same for all events. A constant tenant may be intended. */
 static void warn_values(const rh_log_t *log, const rh_rule_t *rule)
 {
     const char *tenant = rule->tenant.expression ? rule->tenant.text : NULL;

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_rule.h
- * @brief A capture rule, as RestHooksEvent gives it, and the functions of its expressions.
+ * @brief A capture rule, made from RestHooksEvent, and the functions of its expressions.
  */
 #ifndef RH_RULE_H
 #define RH_RULE_H
@@ -40,7 +40,7 @@ typedef struct rh_rule_t {
     apr_array_header_t *methods; /**< of const char *, upper case; extension methods allowed */
     const char *pattern;         /**< the regex as written, for the log */
     ap_regex_t *regex;
-    rh_regex_ends_t ends;      /**< of what the regex matches: compared first */
+    rh_regex_ends_t ends;      /**< literal ends of what the regex matches; compared first */
     apr_array_header_t *names; /**< named groups, of const char *: "MATCH_TENANT" at its index; NULL
                                   where unnamed */
     apr_array_header_t *statuses; /**< of rh_status_range_t; default 2xx */
@@ -51,10 +51,10 @@ typedef struct rh_rule_t {
     rh_rule_value_t id;        /**< the tenant's idempotency key; not given: none */
     rh_rule_value_t tenant;    /**< not given: the group `tenant`, or else RestHooksTenant */
     ap_expr_info_t *when;      /**< NULL: always */
-    ap_expr_info_t *url;       /**< what internal GETs ask for; NULL: the request's own URL */
-    bool observe;              /**< what matches is recorded and counted, but not sent */
+    ap_expr_info_t *url;       /**< URL of internal GETs; NULL: the request's own */
+    bool observe;              /**< matching requests are recorded and counted, but not sent */
     bool with_before;          /**< events have `previous` */
-    bool unless_unchanged;     /**< no event if the item equals what was there before */
+    bool unless_unchanged;     /**< no event if the item equals its earlier state */
     bool needs[RH_DATA_COUNT]; /**< bodies that the rule looks at */
     apr_uint32_t *warned;      /**< atomic: bits of rh_miss_t that this process has warned of */
     bool by_item;              /**< when= or tenant= look at bodies: judged per item, at the end */
@@ -88,17 +88,19 @@ typedef enum {
 } rh_subject_t;
 
 /**
- * The value of a function in a rule's expression.
+ * Evaluate a function in a rule's expression.
  * @param r the request that the expression is evaluated for
- * @return a string of r's pool, "" where there is nothing
+ * @return a string in r's pool, "" if it has none
  */
 typedef const char *(*rh_rule_evaluate_t)(request_rec *r, rh_subject_t subject,
                                           const rh_jsonpath_t *query);
 
-/** Give ap_expr the functions item, request, response, before, after and changed, which only
- * options of RestHooksEvent may use. */
+/**
+ * Register the functions item, request, response, before, after and changed with ap_expr. Only
+ * options of RestHooksEvent may use them.
+ */
 void rh_rule_functions_register(rh_rule_evaluate_t evaluate);
-/** Name the rule whose options are being parsed; NULL: none. For rh_rule_parse.c. */
+/** Set the rule whose options are being parsed; NULL: none. For rh_rule_parse.c. */
 void rh_rule_functions_enter(rh_rule_t *rule);
 
 #endif

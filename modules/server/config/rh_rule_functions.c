@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Functions of the expressions in RestHooksEvent: item('$.a') and its like. */
+/* Functions of the expressions in RestHooksEvent, such as item('$.a'). */
 #include "rh_rule.h"
 
 #include "rh_text.h"

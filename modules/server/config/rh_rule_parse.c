@@ -148,7 +148,7 @@ static const char *read_expression(cmd_parms *cmd, const char *option, const cha
     return error ? rh_complaint(cmd, "%s=%s: %s", option, text, error) : NULL;
 }
 
-/** An expression, or a query on the item, which begins with $. */
+/** Parse an expression, or a query on the item, which begins with $. */
 static const char *read_value(cmd_parms *cmd, const char *option, const char *text,
                               rh_rule_value_t *value)
 {
@@ -237,7 +237,7 @@ static const char *read_observe(cmd_parms *cmd, const char *nothing, rh_rule_t *
 }
 
 static const struct option_t {
-    const char *name; /**< with an equals sign where it has a value */
+    const char *name; /**< the name, with an equals sign if the option has a value */
     const char *(*read)(cmd_parms *cmd, const char *value, rh_rule_t *rule);
 } options[] = {
     {"status=", read_statuses}, {"data=", read_data},      {"each=", read_each},

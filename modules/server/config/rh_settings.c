@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What comes from the table of settings: directives, merging, defaults, what hosts may share. */
+/* Everything that comes from the table of settings: directives, merging, defaults, sharing. */
 #include "rh_settings.h"
 
 #include "rh_config_private.h"
@@ -35,7 +35,7 @@ static const char *complain_of_count(cmd_parms *cmd, const rh_setting_kind_t *ki
     return rh_complaint(cmd, "needs %d to %d arguments", kind->min_args, kind->max_args);
 }
 
-/** Split the arguments of a directive. httpd itself would drop those past the 64th in silence. */
+/** Split the arguments of a directive. httpd itself would silently drop those after the 64th. */
 static apr_array_header_t *split_args(apr_pool_t *pool, const char *args)
 {
     apr_array_header_t *words = apr_array_make(pool, 4, sizeof(char *));
@@ -102,7 +102,7 @@ const command_rec rh_directives[] = {
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL},
 };
 
-/** True if a row is about a member of this type of record. */
+/** True if a row concerns a member of this type of record. */
 static bool is_of(const rh_setting_t *setting, bool directory)
 {
     return (setting->context == RH_CONTEXT_DIRECTORY) == directory;
@@ -131,7 +131,7 @@ void rh_settings_merge(apr_pool_t *pool, void *merged, const void *base, const v
     }
 }
 
-/** Read a default as if it stood in the configuration. */
+/** Read a default as if it were in the configuration. */
 static void set_default(apr_pool_t *pool, server_rec *server, rh_settings_t *settings, int index)
 {
     const rh_setting_t *setting = &rh_settings[index];
