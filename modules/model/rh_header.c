@@ -38,17 +38,24 @@ bool rh_header_reserved(const char *name)
     return strchr(name, '_') != NULL;
 }
 
+/** The bit of a letter of either case. */
+#define LETTER(c) (1U << ((c)&0x1f))
+
 bool rh_header_secret(const char *name)
 {
     static const char *const parts[] = {"auth",     "cookie", "credential", "key",
                                         "password", "secret", "token"};
+    /* What they begin with. The fields of each attempt are looked at, so most characters cost no
+     * call. */
+    static const apr_uint32_t firsts =
+        LETTER('a') | LETTER('c') | LETTER('k') | LETTER('p') | LETTER('s') | LETTER('t');
 
     for (; *name; name++) {
-        char first = rh_lower(name[0]), second = rh_lower(name[1]);
-
+        if (!(firsts & LETTER((unsigned char)*name))) {
+            continue;
+        }
         for (apr_size_t i = 0; i < RH_COUNT_OF(parts); i++) {
-            /* Two characters spare most calls: the fields of each attempt are looked at. */
-            if (first == parts[i][0] && second == parts[i][1] &&
+            if (rh_lower(*name) == parts[i][0] &&
                 strncasecmp(name, parts[i], strlen(parts[i])) == 0) {
                 return true;
             }
