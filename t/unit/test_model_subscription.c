@@ -393,8 +393,7 @@ static void representation(void)
        "\"description\":\"d\",\"format\":\"skinny\",\"headers\":{\"X-A\":\"1\",\"X-B\":\"2\"},"
        "\"ordered\":true,\"rate_limit\":5,\"state\":\"active\",\"state_reason\":null,"
        "\"created_at\":\"2026-01-31T22:59:59.123Z\",\"updated_at\":\"2026-01-31T22:59:59.123Z\","
-       "\"old_secret_expires_at\":null,\"stats\":{\"delivered\":0,\"failed\":0,\"pending\":0,"
-       "\"last_status_code\":null,"
+       "\"stats\":{\"delivered\":0,\"failed\":0,\"pending\":0,\"last_status_code\":null,"
        "\"last_attempt_at\":null},\"secret\":\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"}",
        "a subscription is represented as the contract says");
     ok(!strstr(text_of(&subscription, false), "whsec_"), "its secret only where asked for");
@@ -411,8 +410,8 @@ static void representation(void)
        "what has happened to it is shown");
     subscription.old_secret = subscription.secret;
     subscription.old_secret_until = subscription.created_at;
-    ok(strstr(text_of(&subscription, false), "\"old_secret_expires_at\":null"),
-       "an overlap of secrets that has ended is none");
+    ok(!strstr(text_of(&subscription, false), "old_secret_expires_at"),
+       "an overlap of secrets that has ended is not shown");
     subscription.old_secret_until = APR_INT64_C(4102444799123000);
     ok(strstr(text_of(&subscription, false),
               "\"old_secret_expires_at\":\"2099-12-31T23:59:59.123Z\""),

@@ -45,7 +45,7 @@ struct rh_db_source_t {
  * A source of one dedicated connection, opened lazily by apr_dbd directly and reopened when
  * broken (not more often than 5 times a second). For one thread. On PostgreSQL, connect_timeout=5,
  * keepalives and tcp_user_timeout come before `params`, which can override them.
- * @param driver "pgsql" or "sqlite3"; @param pool its own allocator where threads share a process
+ * @param driver of a dialect; @param pool its own allocator where threads share a process
  */
 apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const char *params,
                                     const rh_log_t *log, rh_db_source_t **source);
