@@ -24,7 +24,7 @@ apr_status_t rh_root_pool_make(apr_pool_t **pool, apr_size_t keep, bool shared);
  *
  * Its memory comes from an allocator that all such pools of the process share, under a mutex, and
  * that keeps some megabytes. An allocator of its own would have the system map and unmap the memory
- * of each such thing, which interrupts all threads of the process and makes each page fault anew.
+ * of each such thing, which interrupts all threads of the process and makes each page fault again.
  */
 apr_status_t rh_passing_pool_make(apr_pool_t **pool);
 
