@@ -24,7 +24,7 @@ def without_code(text):
 
 
 def anchors(text):
-    """Of headings, as GitHub makes them."""
+    """The anchors of a text's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", without_code(text), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -36,7 +36,7 @@ def blocks(text, heading, language):
     return re.findall(rf"^ *```{language}\n(.*?)^ *```$", part, re.M | re.S)
 
 
-# Links, and what is shipped.
+# Links, and the files that are shipped.
 pages = {os.path.relpath(path, SOURCE): read(path) for path in
          sorted(glob.glob(SOURCE + "/docs/*.md") + glob.glob(SOURCE + "/*.md"))}
 makefile = read("Makefile.am").split()
@@ -81,7 +81,7 @@ is_({tag: level for tag, level in table.items() if level != tags.get(tag)}, {},
 named = {tag for text in pages.values() for tag in re.findall(r"\bRH\d{4}\b", text)}
 is_(sorted(named - set(tags)), [], "no page names a tag that doesn't exist")
 
-# The first hook, as it stands but for ports and folders.
+# The first hook, as documented except for ports and directories.
 config, = blocks(guide, "The first hook", "apache")
 setup, story = blocks(guide, "The first hook", "sh")
 backend, receiver = Backend(), Receiver()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What is accepted but can't be meant is named by a warning at start; nothing else is."""
+"""Settings that are accepted but probably mistaken cause a warning at start; others do not."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ def directory(text):
     return f'<Directory "{server.path("htdocs")}">\n{text}\n</Directory>'
 
 
-# What is warned of: configuration, the tag, what the line says besides the host.
+# Settings that cause a warning: configuration, the tag, the text of the line besides the host.
 BAD = [
     (dict(extra="RestHooksTenant REMOTE_USER"), "RH0414", "RestHooksTenant REMOTE_USER"),
     (dict(location=LOGIN + "\nRestHooksTenant acme"), "RH0414", "<Location /hooks>"),
@@ -66,7 +66,7 @@ BAD = [
     (dict(location="SetHandler RestHoks"), "RH0420", "<Location /hooks>"),
     (dict(extra=PROXY + "open"), "RH0413", "every user"),
 ]
-# What is not.
+# Settings that do not.
 GOOD = [
     dict(rules=rule()), dict(location=LOGIN),
     dict(extra="RestHooksTenant \"x-%{REMOTE_USER}\""), dict(rules=rule(more="tenant=acme")),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What becomes an event, and what is in it."""
+"""Which requests become events, and what the events contain."""
 
 import gzip
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What a client sees of a captured request is what it sees without the module."""
+"""A client sees the same response to a captured request as without the module."""
 
 import gzip
 import os
@@ -67,7 +67,7 @@ def pieces(*parts, keep=True):
     return script
 
 
-# Whether httpd sends a length or chunks depends on what comes at once: the pauses make that sure.
+# Whether httpd sends a length or chunks depends on what arrives together: the pauses ensure it.
 SHAPES = {
     "a length": pieces(HEAD + b"Content-Length: %d\r\n\r\n" % len(JSON) + JSON),
     "a length, in drops": pieces(HEAD, 0.05, b"Content-Length: %d\r\n\r\n" % len(JSON), 0.05,

@@ -62,7 +62,7 @@ BREAKS = {
     "chunks": (pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b'{"a":'), 0.1,
                       chunk(b"1}"), 0.1), cut(b"chunks")),
     "chunk": (pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{}", 0.1), cut(b"chunk")),
-    # What has come is JSON, but nobody knows whether it is all.
+    # The bytes so far are JSON, but it is uncertain whether they are all.
     "whole": (pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b"{}"), 0.1),
               cut(b"whole")),
 }

@@ -173,7 +173,7 @@ else:
     skip("HTTP/2", "neither curl nor prefork may have it")
 
 
-# Streams: what comes is seen when it comes.
+# Streams: data is seen when it arrives.
 def streaming(content_type, piece, arrived, ended):
     """Sends pieces until the client has one, and then the last; `ended` is set if that was so."""
     def script(exchange):

@@ -78,7 +78,7 @@ BODY = b'{"sent": true}'
 
 
 def own_get(path):
-    """What the program sees when the client asks by itself."""
+    """What the program sees when the client makes the request itself."""
     answer = raw(httpd.port, "GET", path, fields=CREDENTIALS + [("Cache-Control", "no-cache")])
     try:
         return json.loads(answer.body)
@@ -92,7 +92,7 @@ def compare(found, shown, name):
         environ.pop(field, None)
         wanted.pop(field, None)
     wanted.pop("HTTP_CONNECTION", None)
-    if "action" in name:  # mod_rewrite has these for no redirected sub-request; REDIRECT_… are there
+    if "action" in name:  # mod_rewrite does not set these in a redirected sub-request; REDIRECT_… are there
         wanted.pop("SCRIPT_URL", None)
         wanted.pop("SCRIPT_URI", None)
     different = {field: (environ.get(field), wanted.get(field))

@@ -32,7 +32,7 @@ class Place:
             raise RuntimeError(f"{answer}")
 
     def calls(self, count):
-        """Wait for so many calls of the backend and that no more come; how many came."""
+        """Wait for a number of calls of the backend, and that no more follow; return the number."""
         self.backend.wait_for(count, PEOPLE.format("acme"))
         self.backend.quiet(3)
         return self.backend.count(PEOPLE.format("acme"))
@@ -84,7 +84,7 @@ place.post()
 is_(place.calls(15), 15, "with two such subscriptions one POST leads to 2 + 4 + 8 more")
 place.httpd.stop()
 
-# A target that calls the API, and passes on what it was sent.
+# A target that calls the API and passes on what it received.
 
 place = Place(extra="RestHooksMaxHops 1")
 relay = Receiver()

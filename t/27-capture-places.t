@@ -116,7 +116,7 @@ is_(raw(httpd.port, "POST", "/employers/acme/answers", b"{}").body, b'\xef\xbb\x
     "a byte order mark reaches the client")
 is_(seen(), [("thing.answer", b'{"id":5}')], "and is not in the event")
 
-# Programs that do not read what they are sent.
+# Programs that do not read their request.
 count, whole = 24, []
 
 

@@ -87,7 +87,7 @@ is_((seen(), seen("other")), ([("bulk.tenant", "acme-up", b'{"owner":"acme"}')],
                               [("bulk.tenant", "acme-up", b'{"owner":"other"}')]),
     "tenant= by query gives each item to its tenant, and key= may be an expression")
 
-# What was there before.
+# The earlier state.
 state = {"status": "new", "total": 5}
 
 
@@ -136,14 +136,14 @@ is_([(e.key, e.json, rows[e.id].get("previous")) for e in found],
     [("1", {"id": 1, "v": 2}, {"v": 1}), ("3", {"id": 3}, None)],
     "with each= items are compared with those of the same key")
 
-# Judged by what was asked and answered.
+# Judged by request and response.
 for query, answer, count in (("mutation { make }", b'{"data":{"make":{"id":3}}}', 1),
                              ("query { list }", b'{"data":{"make":{"id":3}}}', 0),
                              ("mutation { make }", b'{"data":null,"errors":[{}]}', 0)):
     send("POST", BASE + "/graphql", json.dumps({"query": query}).encode(), answer=answer)
     is_(seen(), [("graph.changed", "3", b'{"id":3}')] * count, f"{query} {answer}: {count} events")
 
-# What is not JSON.
+# Bodies that are not JSON.
 for kind, body, key, data in (
         ("application/x-www-form-urlencoded", b"id=7&a=x+y&a=%C3%A9", "7", {"id": "7", "a": ["x y", "\u00e9"]}),
         ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="id"\r\n\r\n8\r\n--b\r\n'

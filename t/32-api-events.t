@@ -37,7 +37,7 @@ ok(data in row.text, "byte for byte")
 is_([d["subscription_id"] for d in row.json["deliveries"]], [subscription["id"]],
     "with its delivery")
 
-# What was there before.
+# The earlier state.
 before = '{"total": 12345678901234567890, "note":null}'
 answer = app.post("/events", '{"type":"invoice.paid","data":{"total":2,"note":"n"},"previous":%s}' % before)
 is_(answer.status, 202, "an event can have what was there before")
@@ -86,7 +86,7 @@ is_(app.post("/events", [{"type": "invoice.paid", "data": 1}] * 1001).status, 41
     "but not a thousand and one")
 is_(app.post("/events", []).status, 422, "nor none")
 
-# What is refused, and leaves nothing.
+# Events that are refused leave no trace.
 count = len(api.get("/events?limit=500").json)
 before = api.get("/events?limit=1").json[0]["id"]
 receiver.clear()
@@ -169,7 +169,7 @@ answer = finder.get("/events?q=aDA%202%25")
 is_([row["id"] for row in answer.json], [ids[2]], "and by a text in their data, whatever its case")
 ok(re.fullmatch(r"\S+Z/\S+Z", answer.headers["X-Hook-Searched"]), "the span of time is named")
 
-# The same of deliveries: by what is in their events.
+# The same for deliveries, by the contents of their events.
 one = finder.get("/subscriptions").json[0]["id"]
 
 

@@ -27,7 +27,7 @@ def publish(n, **more):
 
 
 def settled(count, query=""):
-    """The deliveries, once so many are settled."""
+    """Wait until a number of deliveries are settled; return all of them."""
     wait_until(lambda: len([d for d in api.deliveries(subscription["id"], "?limit=500" + query)
                             if d["state"] != "pending"]) >= count)
     return api.deliveries(subscription["id"], "?limit=500" + query)

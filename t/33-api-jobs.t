@@ -55,7 +55,7 @@ ok(wait_until(lambda: len(ids("/bad")) == COUNT, 300), "and all arrive now")
 ok(not receiver.received("/good"), "those alone")
 is_(failed(), 0, "none is failed any more")
 
-# By what is in the events.
+# By the contents of the events.
 done = api.post("/deliveries/redeliver", {"filter": {"q": '"ID": 7}', "subscription": bad["id"]},
                                           "dry_run": True}).json["matching"]
 is_(done, 1, "a filter may look into the events")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""/openapi.json describes just what is there."""
+"""/openapi.json describes exactly what exists."""
 
 import os
 import sys
@@ -45,7 +45,8 @@ KINDS = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
 
 
 def wrong(value, schema, where="$"):
-    """What is wrong with a value by a schema, of what is used here of JSON Schema."""
+    """Check a value against a schema, with the keywords that are used here. Return what is wrong.
+    """
     schema = resolve(schema)
     found = []
     if "oneOf" in schema and sum(not wrong(value, s) for s in schema["oneOf"]) != 1:

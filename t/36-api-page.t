@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The files of the page: what is sent, what is not, and what browsers may do with it."""
+"""The files of the page: which ones are sent, and what browsers may do with them."""
 
 import os
 import sys

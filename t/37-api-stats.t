@@ -82,7 +82,7 @@ for query in ("step=59", "step=x", "step=1e9", "from=x", "to=2020-01-01", "subsc
     answer = api.get("/stats?" + query)
     is_((answer.status, answer.type), (400, "application/problem+json"), f"{query} is refused")
 
-# What a replay would do, and what it does.
+# The number that a replay announces, and the number that it sends.
 path = f"/subscriptions/{fine['id']}/replay"
 body = {"from": "2020-01-01T00:00:00Z", "state": "any", "dry_run": True}
 answer = api.post(path, body)

@@ -32,7 +32,7 @@ def seconds(delivery):
 
 
 def waits(subscription, what, count=1):
-    """The deliveries that wait for this, once there are so many of them."""
+    """Wait until a number of deliveries wait for this; return them."""
     def those():
         return [row for row in api.deliveries(subscription["id"], "?state=pending")
                 if row["waiting_for"] == what]
@@ -45,7 +45,7 @@ def waits(subscription, what, count=1):
     return found
 
 
-# The schedule, and no more once it is delivered.
+# The schedule, until it is delivered.
 answers = {"status": 500}
 receiver.on("/failing", lambda received, number: (answers["status"],))
 failing = api.subscribe(receiver.url + "/failing", ["failing.news"])

@@ -120,7 +120,7 @@ for number in range(2):
 ok(wait_until(lambda: sorted(d["state"] for d in patient.api().deliveries(subscription["id"])) ==
               ["cancelled", "failed"]), "what waits for an hour is cancelled at once by Gone")
 
-# What was sent then is on record.
+# The log shows what was sent at the time.
 table = "resthooks.attempt" if DB == "pgsql" else "resthooks_attempt"
 sent = json.loads(patient.database.sql(f"SELECT sent FROM {table} ORDER BY id LIMIT 1")[0][0])
 is_((sent["url"], sent["format"], sent["address"]),

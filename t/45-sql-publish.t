@@ -60,7 +60,7 @@ statement = f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}');"
 database.sql("BEGIN;" + statement * 200 + "COMMIT;")
 is_(len(receiver.wait_for(202, "/in")), 202, "two hundred of one transaction all arrive")
 
-# What was there before, too.
+# The earlier state as well.
 database.sql("SELECT resthooks.publish('acme', 'payroll.closed', '{\"id\":9,\"role\":\"b\"}',"
              " previous => '{\"role\":\"a\"}', key => 'nine')")
 shown = wait_until(lambda: [e for e in api.get("/events").json if e["key"] == "nine"])

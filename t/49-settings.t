@@ -42,7 +42,7 @@ is_((answer.json["state"], answer.json["state_reason"]), ("active", None), "it c
 app.post("/events", {"type": "some.thing", "data": 3})
 ok(wait_until(lambda: len(receiver.received("/status/500")) > before), "and is tried again")
 
-# Silence is no failure, and what has attempts left is retried.
+# Time without events does not count as failure, and a delivery with attempts left is retried.
 
 answers = {"A": [400] * 5, "B": [503, 200], "C": [400] * 5, "D": [400] * 5}
 

@@ -24,7 +24,7 @@ def make(config="", expect=(), extra=CONFIG, retry="1s 1s"):
 
 
 def publish(httpd, kind, count):
-    """Publish so many events at once; their ids."""
+    """Publish a number of events in one call; return their ids."""
     answer = httpd.api(role="app").post(
         "/events", [{"type": kind, "data": {"number": n}} for n in range(count)])
     if answer.status != 202:
@@ -133,7 +133,7 @@ ok(becomes(httpd, slow, {"delivered": 48}, 35),
 is_(times("/slow/restart") - earlier, Counter({i: 1 for i in ids}), "nothing of it twice")
 ok(len(before) >= 16, "what was in flight was finished before the end")
 
-# Stop at once: what is in flight gets two seconds, and goes back otherwise.
+# Immediate stop: attempts in flight get two seconds; otherwise they are given back.
 
 prompt = api.subscribe(receiver.url + "/prompt", ["more.news"])
 held = api.subscribe(receiver.url + "/slow/stop?s=2.9", ["more.news"])

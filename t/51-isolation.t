@@ -26,7 +26,7 @@ api, app = httpd.api(), httpd.api(role="app")
 
 
 def publish(kind, count, tenant="acme"):
-    """Publish so many events; their ids in order."""
+    """Publish a number of events; return their ids in order."""
     ids = []
     for first in range(0, count, 500):
         answer = app.post("/events", [{"type": kind, "tenant": tenant, "data": {"number": n}}

@@ -62,7 +62,7 @@ def publish(client, key, numbers):
     return answer.json["ids"]
 
 
-# Retries: the target fails at first, and what comes later waits for it.
+# Retries: the target fails at first, and later events wait for it.
 
 flaky = Target("/flaky", lambda key, number, times: number % 4 == 0 and times <= 2)
 flaky_one = api.subscribe(receiver.url + "/flaky", ["row.made"], ordered=True)
@@ -80,7 +80,7 @@ for received in receiver.received("/flaky"):
     times.setdefault((item["id"], item["number"]), received.time)
 ok(times[("c", 7)] < times[("a", 8)], "a key that waits for a retry doesn't hold up another")
 
-# What is used up lets the others go on; sent again, it comes between two.
+# A delivery that used up its schedule lets the others continue; sent again, it comes between two.
 
 broken = {"is": True}
 picky = Target("/picky", lambda key, number, times: number == 2 and broken["is"])

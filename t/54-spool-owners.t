@@ -90,7 +90,7 @@ def rename_as_0_1():
 
 change_while_down("files of version 0.1", [moved], rename_as_0_1)
 
-# A file of a database that is none of ours any more.
+# A file of a database that no virtual host uses any more.
 httpd.stop()
 orphan = os.path.join(folder, "pgsql-0123456789abcdef.01900000-0000-7000-8000-000000000000.spool")
 with open(orphan, "wb") as file:

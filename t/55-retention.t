@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What is past RestHooksRetention goes, and nobody waits for that."""
+"""Rows past RestHooksRetention are removed, without making others wait."""
 
 import contextlib
 import os
@@ -100,7 +100,7 @@ if DB == "pgsql":
             f"CREATE TABLE resthooks.{name}_old (LIKE resthooks.{name} INCLUDING ALL);"
             f"ALTER TABLE resthooks.{name} ATTACH PARTITION resthooks.{name}_old FOR VALUES FROM"
             f" ('{uuid_at(now - 90 * DAY)}') TO ('{uuid_at(now - 60 * DAY)}')")
-# Housekeeping comes with each new process, and then every minute: none is there meanwhile.
+# Each new process does housekeeping, and then every minute, so no other one happens here.
 httpd.stop()
 insert(70, OLD_ROWS)
 insert(5, 50)

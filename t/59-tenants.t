@@ -52,7 +52,7 @@ for number in range(3):
 ok(max(waits) < SOON, "so do new ones while the slow targets are known to be slow and more waits "
    f"for them ({max(waits):.1f} s)")
 
-# The ledger: what was acknowledged to the other tenant arrived, once per subscription.
+# The ledger: everything acknowledged to the other tenant arrived, once per subscription.
 
 expected = {"/first": published, "/later0": published[1:], "/later1": published[2:],
             "/later2": published[3:]}

@@ -69,7 +69,7 @@ def history(api, database):
 
 
 def many(api, database):
-    """100,000 deliveries within a day, a few of which failed. The number of these."""
+    """Insert 100,000 deliveries of one day, a few of which failed; return their number."""
     one = api.subscribe("https://busy.example/in", ["employee.*"], description="Busy")
     made = int(time.time() * 1000) - HOURS * 3600000
     rows = (f"WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < {MANY - 1}),"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: python3-prometheus-client promtool
-"""/metrics: what it counts is what happened, over all processes, and its form is right."""
+"""/metrics: the numbers match what happened in all processes, and the format is valid."""
 
 import os
 import shutil
@@ -186,7 +186,7 @@ text = request("GET", first.url + "/hooks/metrics").text
 ok("tenant-in-metrics" not in text and "key-in-metrics" not in text and "acme" not in text,
    "nothing of a tenant is in it")
 
-# What is under way, and what a killed process had in hand.
+# Work in progress, and what a killed process was working on.
 
 hanging = api.subscribe(receiver.url + "/never", ["sent.hanging"])
 publish("sent.hanging", 5)

@@ -69,7 +69,7 @@ is_((found[1], int(found[8]), int(found[9])),
     (attempt["time"], attempt["ms"], len(receiver.received("/ok")[0].body)),
     "time and milliseconds are the database's, bytes those of the body")
 
-# A format of one's own, attempts that fail.
+# A custom format, and attempts that fail.
 mine = own.api()
 failing = mine.subscribe(receiver.url + "/sequence/500,302,200", ["a.made"])
 gone = mine.subscribe(f"http://127.0.0.1:{free_port()}/", ["b.made"])
@@ -128,7 +128,7 @@ is_(len(lines("hooks_log.1")), 3, "and the old one has ended")
 publish(piped)
 is_(len(wait_lines("piped_log", 21)), 21, "the program was started again")
 
-# Many at once: whole lines, each attempt one.
+# Many at the same time: lines are complete, one per attempt.
 before = len(receiver.received("/ok"))
 answer = plain.api(role="app").post("/events", [{"type": "a.made", "data": {"n": n}}
                                                 for n in range(800)])
@@ -158,7 +158,7 @@ def lost():
 ok(wait_until(lambda: lost() > 0), "and counted")
 deaf.finish()
 
-# What can't be.
+# Invalid formats.
 trial = Httpd(start=False)
 for directive, reason in (
         ('RestHooksLog logs/x "%t %q"', "%q is none of"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""/health tells of what does not work, by what the processes really saw."""
+"""/health reports what does not work, from the outcomes of real operations."""
 
 import os
 import sys
@@ -57,7 +57,7 @@ is_(got and got[0][0], 503, "without the table of attempts, outcomes are told no
 rename("attempt_away", "attempt")
 create("Settled")
 ok(wait_until(lambda: health()[0] == 200, 120), "all is well again")
-# An outcome that can't be stored would keep its process from claiming.
+# An outcome that cannot be stored would keep its process from claiming.
 ok(wait_until(lambda: not api.get("/deliveries?state=pending").json, 120),
    "every outcome is stored in the end")
 

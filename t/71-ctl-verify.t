@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""resthooksctl verify and listen: which requests are right, and what is said of the others."""
+"""resthooksctl verify and listen: which requests are valid, and the messages for the others."""
 
 import os
 import sys
@@ -56,7 +56,7 @@ is_(done.status, 1, "but it is old")
 like(done.out, r"(?m)^FAILED +timestamp too old: \d+ s ago, --tolerance allows 300 s$", "which is said")
 like(done.out, r"(?m)^ok +signature", "though its signature is right")
 
-# What is right.
+# Valid requests.
 
 for what, name in (
         ("as listen saves it", save(headers())),
@@ -81,7 +81,7 @@ both["webhook-signature"] = headers(secret=OTHER)["webhook-signature"] + " " + b
 is_(check(save(both)).status, 0, "and one of several signatures")
 is_(check(save(headers(age=3000)), "--tolerance", "1h").status, 0, "--tolerance allows more")
 
-# What is wrong, and what is said of it.
+# Invalid requests, and their messages.
 
 tampered = headers()
 renamed = {**headers(), "webhook-id": "msg_2"}
@@ -149,7 +149,7 @@ with socket.create_connection(("127.0.0.1", listen.port)) as halves:
 
 
 def raw(data):
-    """What is answered to bytes."""
+    """Send bytes; return the response."""
     with socket.create_connection(("127.0.0.1", listen.port)) as sock:
         sock.sendall(data)
         return sock.recv(100).decode().partition("\r\n")[0]

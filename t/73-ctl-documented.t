@@ -83,7 +83,7 @@ else:
 
 
 def complete(line, library):
-    """What is offered at the end of a line, as a set."""
+    """The completions offered at the end of a line, as a set."""
     script = r"""
         if [ -n "$1" ]; then . "$1"; fi
         . "$2"

@@ -56,7 +56,7 @@ is_(json.loads(got[2].body)[0]["name"], "unfit", "and delivered")
 ok(wait_until(lambda: not refused() and not glob.glob(os.path.join(folder, "*.spool"))),
    "nothing is left")
 
-# What can go wrong.
+# Errors.
 bad = os.path.join(folder, "x.01900000-0000-7000-8000-000000000000.refused")
 with open(bad, "wb") as file:
     file.write(b"RHSPOOL1\0\0\0\x30")

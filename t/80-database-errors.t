@@ -41,7 +41,7 @@ def arrived():
 
 
 def arrive(names, timeout=60):
-    """Wait until all of these employees have arrived. @return what is missing"""
+    """Wait until all of these employees have arrived; return the missing ones."""
     wait_until(lambda: set(names) <= set(arrived()), timeout)
     return sorted(set(names) - set(arrived()))
 
@@ -61,7 +61,8 @@ for code in PASSING:
     relay.mend()
     is_(arrive([code]), [], "and arrives once the database takes it")
 
-# What is refused by its data, or by a code that nobody knows: a captured event goes to the spool.
+# A captured event goes to the spool if its data or an unknown error code makes the database refuse
+# it.
 for code in ("22021", "XX000", "P0001", "ABCDE"):
     relay.breaks("B", COMMIT, code=code, count=1)
     is_(create(code), 201, f"{code}: the client has its answer")

@@ -37,7 +37,7 @@ def work(count, statuses):
 
 
 def capture(count):
-    """Capture so many events and wait until they have arrived."""
+    """Capture a number of events, and wait until they have arrived."""
     statuses = []
     before = len(receiver.received())
     threads = [threading.Thread(target=work, args=(count // CLIENTS, statuses))

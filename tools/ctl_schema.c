@@ -98,7 +98,7 @@ static int ensure(ctl_t *ctl, bool upgrade)
     apr_status_t made;
     int status = read_db(ctl, &dialect, &params);
 
-    if (status == CTL_DONE && dialect->file_suffixes) {
+    if (status == CTL_DONE && dialect && dialect->file_suffixes) {
         status = look_at_file(ctl, params, upgrade);
     }
     if (status != CTL_DONE) {

@@ -133,7 +133,7 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
 
 /* ---- a buffer that grows ---- */
 
-/** Zero-initialised but for the pool: empty. `data` is not NUL-terminated. */
+/** A growable buffer. Set the pool and zero-initialise the rest. `data` is not NUL-terminated. */
 typedef struct rh_buffer_t {
     apr_pool_t *pool;
     char *data;

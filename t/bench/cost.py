@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What events cost: processor time of httpd's and of PostgreSQL's processes, and what they write."""
+"""The cost of events: processor time of httpd's and PostgreSQL's processes, and bytes written."""
 
 import re
 

@@ -86,7 +86,7 @@ def instructions(bench, report):
 
 
 def posts(bench, count, kind):
-    """Instructions of that many POSTs by the module's client, in a program of its own."""
+    """Instructions for a number of POSTs by the module's client, in a separate program."""
     name = os.path.join(bench.work, f"callgrind.{kind}.{count}")
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", "--vgdb=no", "--log-file=/dev/null",
@@ -99,7 +99,7 @@ def posts(bench, count, kind):
 
 
 def client(bench, report):
-    """What one more POST takes over a connection that is kept, and over one of its own."""
+    """Instructions for one more POST on a kept connection, and on a new one."""
     for kind in ("kept", "new"):
         report.add(f"post_{kind}_event", (posts(bench, MANY, kind) - posts(bench, FEW, kind)) /
                    (MANY - FEW))

@@ -62,7 +62,7 @@ YARDSTICKS = [("pgbench", "pgbench, one-row commits/s, 64 clients"),
 
 
 class Report:
-    """What was measured: lists of samples by name, notes, and the load while it was."""
+    """The measurements: lists of samples by name, notes, and the load at the time."""
 
     def __init__(self):
         self.samples, self.loads, self.notes, self.failed = {}, {}, [], []
@@ -169,7 +169,7 @@ def show_costs(report):
 
 
 def show(report, rows):
-    """All that is printed at the end, but for the last line."""
+    """Everything that is printed at the end, except the last line."""
     show_figures(rows)
     show_costs(report)
     print("\nyardsticks in this run:")

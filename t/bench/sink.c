@@ -144,7 +144,7 @@ static void put_notes(answer_t *answer)
     free(body.text);
 }
 
-/** Answer one request, or not. */
+/** Respond to one request, unless it is to be left hanging. */
 static void serve(connection_t *connection, const char *head, const char *end, answer_t *answer)
 {
     const char *path = memchr(head, ' ', (size_t)(end - head));

@@ -31,7 +31,7 @@ def events_stored(database):
 
 
 def database_and_mpm(column):
-    """What a column of the report is measured with."""
+    """Database and MPM with which a column of the report is measured."""
     return ("sqlite3", "event") if column == "sqlite" else ("pgsql", column)
 
 
@@ -164,7 +164,7 @@ def is_steady(rate, growth):
 
 
 def longer(delay, rate, growth):
-    """The pause, in milliseconds, at which what is offered would be what is settled now."""
+    """The pause in milliseconds at which events are published as fast as they are settled now."""
     cycle = 64e3 / (rate + growth)
     return max(delay + 2, int(delay + (64e3 / (rate * 1.02) - cycle) * 0.9))
 

@@ -52,7 +52,7 @@ track_commit_timestamp = on
 
 
 class Bench:
-    """What all figures share: folder, build, cluster, sink, lengths; and what came out."""
+    """Shared by all benchmarks: directory, build, cluster, sink, durations; and the results."""
 
     def __init__(self, build, work, quick):
         self.build, self.work, self.quick = build, work, quick
@@ -151,7 +151,7 @@ class Server(Httpd):
                          log="notice resthooks:notice", children=False)
 
     def abandon(self):
-        """End it and remove what it has; a second time does nothing."""
+        """End it and remove its files. Calling it again does nothing."""
         if self._finished:
             return
         self._finished = True
@@ -170,7 +170,8 @@ class Server(Httpd):
 
 
 def wrk(bench, url, seconds, body, headers=None, connections=CLIENTS, delay=0):
-    """POST for so long from so many connections. Answers per second, and wrk's other numbers."""
+    """POST for a time over a number of connections. Return responses per second, and wrk's other
+    numbers."""
     environment = {**os.environ, "RH_BODY": bench.body(body), "RH_DELAY": str(delay), "RH_HEADERS":
                    "\n".join(f"{name}: {value}" for name, value in (headers or {}).items())}
     done = subprocess.run(

@@ -83,7 +83,7 @@ if shutil.which("lintian"):
 else:
     skip("lintian finds nothing wrong with it", "it is not installed")
 
-# What is in it.
+# The files in the package.
 
 listed = run("dpkg-deb", "-c", package)[1]
 files = set(re.findall(r"(?m)^-\S+ root/root +\d+ \S+ \S+ \./(\S+)$", listed))

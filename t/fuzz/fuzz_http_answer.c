@@ -26,7 +26,7 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/** Once it is over, it stays what it was, and takes nothing more. */
+/** After its end, a response does not change and takes no more bytes. */
 static void check_over(outcome_t *outcome)
 {
     static const char more[] = "HTTP/1.1 500 X\r\nA: b\r\n\r\n";
@@ -68,10 +68,10 @@ static void read_answer(apr_pool_t *pool, const uint8_t *data, size_t size, size
     check_over(outcome);
 }
 
-/** Bytes of what is repeated. */
+/** Number of repeated bytes. */
 #define TAIL 64
 
-/** An answer that goes on without end, by its last bytes again and again: its bounds end it. */
+/** A response that never ends, because its last bytes are repeated, ends at the reader's limits. */
 static void read_endless(apr_pool_t *pool, const uint8_t *data, size_t size)
 {
     static char block[16384];
@@ -117,7 +117,7 @@ static void check(const outcome_t *outcome)
     }
 }
 
-/** Answers: what comes of one must not depend on how the network cut it up. */
+/** The result of reading a response must not depend on how the network divides it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int initialized;

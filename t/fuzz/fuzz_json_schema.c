@@ -15,7 +15,7 @@ static void demand(bool condition)
     }
 }
 
-/** What is inferred from a document is a schema, and the document fits it. */
+/** The schema inferred from a document is valid, and the document conforms to it. */
 static void check_inference(const rh_json_tree_t *tree, apr_pool_t *pool)
 {
     rh_json_inference_t *inference = rh_json_inference_make(pool);

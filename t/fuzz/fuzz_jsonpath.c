@@ -15,7 +15,7 @@ static void demand(bool condition)
     }
 }
 
-/** What is selected lies in the document, is JSON, and its normalised path selects it alone. */
+/** Selected nodes lie in the document, are JSON, and are selected by their normalised path. */
 static void check_node(const rh_json_tree_t *tree, int node, apr_pool_t *pool)
 {
     rh_bytes_t text = tree->nodes[node].text;

@@ -54,7 +54,7 @@ static void check(apr_pool_t *pool, const rh_subscription_t *subscription)
     demand(!apr_table_get(headers, "Host") && !apr_table_get(headers, "Content-Length"));
 }
 
-/** Create from the input; then what is represented must replace it without a change. */
+/** Create from the input; replacing the subscription with its JSON must not change it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const rh_subscription_rules_t rules = {false, NULL, NULL, NULL};

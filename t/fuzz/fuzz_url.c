@@ -24,7 +24,7 @@ static bool is_number(const char *host)
     return inet_aton(host, &address) != 0;
 }
 
-/** Target URLs: what is taken must be safe to put into a request, and read the same again. */
+/** A target URL that is accepted must be safe in a request, and give the same when read again. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int initialized;

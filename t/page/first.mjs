@@ -5,7 +5,7 @@ import { api, base, is, ok, open, publish, until, world } from "./lib.mjs";
 const MARKUP = "<img src=x onerror=alert(1)>";
 const EXACT = "12345678901234567890.10";
 
-/** Wrong input is told, and nothing that was typed is lost. */
+/** Invalid input is reported, and nothing that was typed is lost. */
 async function subscribe(page) {
   await page.goto(base);
   await page.getByRole("heading", { name: "Get told when something happens" }).waitFor();

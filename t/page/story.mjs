@@ -1,5 +1,5 @@
 // Licensed under the Apache License, Version 2.0: see LICENSE.
-// The page in a real browser, as t/60-page.t starts it. Prints a JSON line a check.
+// The page in a real browser, started by t/60-page.t. Prints one line of JSON per check.
 import { faults } from "./faults.mjs";
 import { first } from "./first.mjs";
 import { close, errors, is } from "./lib.mjs";

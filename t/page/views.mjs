@@ -32,7 +32,7 @@ async function fill() {
   return { made, failed: (await api("GET", list))[0] };
 }
 
-/** What an event changed, beside what was before. */
+/** What an event changed, beside the earlier values. */
 async function changed() {
   const one = await api("POST", "events", '{"type":"employee.updated","key":"7","data":{"id":7,'
     + '"name":"Ada King","home":{"city":"Ockham","no":1},"salary":12345678901234567890},'

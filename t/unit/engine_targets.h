@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file engine_targets.h
- * @brief Targets that answer as they are told, and what tests do with an engine and its world.
+ * @brief Scripted targets, and what tests do with an engine and its world.
  */
 #ifndef RH_ENGINE_TARGETS_H
 #define RH_ENGINE_TARGETS_H
@@ -23,7 +23,7 @@ typedef struct targets_t {
     bool woken; /**< guarded by mutex */
 } targets_t;
 
-/** A world with so many subscriptions, whose targets answer 200 at once. */
+/** Make a world with a number of subscriptions, whose targets respond with 200 at once. */
 world_t *make_world(int subscriptions);
 
 void start_engine(world_t *world);
@@ -52,7 +52,7 @@ tally_t count_up(world_t *world);
 /** Wait until a number, read under the world's mutex, is at least `least`. */
 bool wait_for(world_t *world, const int *number, int least);
 
-/** Wait until so many deliveries are delivered. */
+/** Wait until a number of deliveries are delivered. */
 bool wait_delivered(world_t *world, int count);
 
 void set_down(world_t *world, int what);

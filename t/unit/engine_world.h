@@ -23,7 +23,7 @@
 #define MAX_SUBSCRIPTIONS 64
 #define MAX_EVENTS 20000
 
-/** Nothing here takes so long, however busy the machine is. */
+/** Nothing here takes this long, however busy the machine is. */
 #define PATIENCE apr_time_from_sec(120)
 #define MSEC(number) apr_time_from_msec(number)
 

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file schedule_help.h
- * @brief Jobs for a schedule under test, and a clock that goes when it is told to.
+ * @brief Jobs for a schedule under test, and a clock that tests advance.
  */
 #ifndef RH_SCHEDULE_HELP_H
 #define RH_SCHEDULE_HELP_H
@@ -19,7 +19,8 @@
 
 extern apr_time_t now;
 
-extern const char *tenant; /**< of the jobs to come; NULL: each subscription has its own */
+extern const char *tenant; /**< tenant of the jobs made from now on; NULL: each subscription has
+                                its own */
 
 /** A job for a subscription that waits no longer than other jobs do. */
 rh_work_t *make_work(const char *id, int concurrency);

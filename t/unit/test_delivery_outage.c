@@ -49,7 +49,7 @@ static bool in_order(world_t *world)
     return right;
 }
 
-/** Wait until the log has so many lines with a tag. */
+/** Wait until the log has a number of lines with a tag. */
 static bool wait_logged(world_t *world, const char *tag, int count)
 {
     apr_time_t until = apr_time_now() + PATIENCE;

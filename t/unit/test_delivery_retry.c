@@ -92,7 +92,7 @@ static void test_retry_after(void)
     }
 }
 
-/** Judge an answer with such a status code, after so many tries. */
+/** Judge a response with this status code, after a number of tries. */
 static rh_settle_t judge(const rh_retry_policy_t *with, rh_exchange_result_t result, int code,
                          const char *retry_after, int tries, apr_interval_time_t failing_for)
 {
@@ -119,7 +119,7 @@ static rh_settle_t judge_code(int code, int tries)
     return judge(&policy, RH_EXCHANGE_OK, code, NULL, tries, 0);
 }
 
-/** Whether an outcome is a retry after about so long that pauses nobody. */
+/** True if an outcome is a retry after about this time that does not pause the subscription. */
 static bool is_retry(rh_settle_t outcome, apr_interval_time_t wait)
 {
     apr_interval_time_t off = outcome.delay - wait;

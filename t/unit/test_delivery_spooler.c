@@ -14,18 +14,18 @@
 
 #define MAX_STORED 4096
 #define LEASE 4711
-/** Nothing here takes so long, however busy the machine is. */
+/** Nothing here takes this long, however busy the machine is. */
 #define PATIENCE apr_time_from_sec(300)
 
 static char folder[] = "/tmp/rh-spooler-XXXXXX";
 static apr_pool_t *pool; /**< of the running test */
 
-/* ---- a database that does as it is told ---- */
+/* ---- a scripted database ---- */
 
 typedef struct database_t {
     rh_queue_t queue;
     bool down;
-    int up_for;          /**< successful commits until it goes down by itself; -1: it doesn't */
+    int up_for;          /**< number of successful commits until it goes down; -1: it stays up */
     const char *refused; /**< key of the event that makes it refuse a commit */
     const char *unfit;   /**< key of the event that fails alone */
     apr_hash_t *ids;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* JSONPath: what the compliance suite does not look at, and a part of what it does. */
+/* JSONPath: what the compliance suite does not cover, and a part of what it does. */
 #include "tap.h"
 
 #include "rh_jsonpath.h"

@@ -40,7 +40,7 @@ static struct zone_t *find_name(const unsigned char *label)
     return NULL;
 }
 
-/** Append A records of a second. @return the length of the message */
+/** Append A records with a TTL of one second. @return the length of the message */
 static size_t put_addresses(unsigned char *message, size_t end, const char *addresses)
 {
     static const unsigned char record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4};

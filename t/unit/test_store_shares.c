@@ -88,7 +88,7 @@ static void run_all(const char *driver, const char *params)
     first = claims_until("also", 1, 8);
     ok(first > 0, "%s: and so have claims of a single one (%d)", database, first);
     store_unclaimed(queue, "small", "thing.made", NULL, 2);
-    /* Usually the first claim shares; one whose look takes too long goes on in the next. */
+    /* Usually the first claim shares; one that takes too long continues in the next. */
     for (got = 0; got < 4 && of < 4; got++) {
         claim_jobs(16, "small", &of, NULL);
     }

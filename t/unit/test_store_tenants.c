@@ -52,7 +52,7 @@ static void test_two_tenants(void)
     apr_sleep(apr_time_from_msec(20));
     store_unclaimed(queue, "modest", "a.b", NULL, 1);
     store_unclaimed(queue, "zeal", "a.b", NULL, 1);
-    /* Usually the first claim has them; one whose look takes too long goes on in the next. */
+    /* Usually the first claim has them; one that takes too long continues in the next. */
     do {
         got = claim(of);
         greedy += of[0];
