@@ -101,7 +101,7 @@ static int ensure(ctl_t *ctl, bool upgrade)
     if (status == CTL_DONE && dialect && dialect->file_suffixes) {
         status = look_at_file(ctl, params, upgrade);
     }
-    if (status != CTL_DONE) {
+    if (status != CTL_DONE || !dialect) {
         return status;
     }
     /* The store adds no time-out to a conninfo that is a URI. */

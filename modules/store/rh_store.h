@@ -45,27 +45,31 @@
 
 typedef struct rh_store_t rh_store_t;
 
-/** Which page of a list: newest first, rows with an id below `before`. */
+/** A page of a list: newest first, rows with an id below `before`. */
 typedef struct rh_page_t {
     int limit;          /**< 1-500 */
-    const char *before; /**< UUID, NULL: from the newest */
+    const char *before; /**< UUID, NULL: start at the newest */
 } rh_page_t;
 
 /* ---- subscriptions (API) ---- */
 
 /**
- * Insert; created_at, updated_at and revision 1 are set here.
- * @param max how many subscriptions the tenant may have @return APR_ENOSPC: it has them already
+ * Insert a subscription; sets created_at, updated_at and revision 1.
+ * @param max maximum number of subscriptions of the tenant
+ * @return APR_ENOSPC: it has reached the maximum
  */
 apr_status_t rh_store_subscription_create(rh_store_t *store, rh_subscription_t *subscription,
                                           int max, apr_pool_t *pool);
 
-/** Read one with its stats. */
+/** Read a subscription with its stats. */
 apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, const char *id,
                                        apr_pool_t *pool, rh_subscription_t **subscription);
 
-/** `event`: only those that a type reaches, NULL all; `active`: 1, 0, or -1 both.
- * @param rows array of rh_subscription_t * */
+/**
+ * List subscriptions. `event`: only those whose patterns cover this type, NULL: all; `active`: 1,
+ * 0, or -1 for both.
+ * @param rows array of rh_subscription_t *
+ */
 apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, const char *event,
                                         int active, const rh_page_t *page, apr_pool_t *pool,
                                         apr_array_header_t **rows);
@@ -78,35 +82,39 @@ apr_status_t rh_store_subscription_list(rh_store_t *store, const char *tenant, c
 apr_status_t rh_store_subscription_update(rh_store_t *store, rh_subscription_t *subscription,
                                           apr_pool_t *pool);
 
-/** Unsubscribe: the row goes, its pending deliveries become cancelled. revision 0: any. */
+/** Delete a subscription; its pending deliveries become cancelled. Revision 0: any. */
 apr_status_t rh_store_subscription_delete(rh_store_t *store, const char *tenant, const char *id,
                                           apr_int64_t revision, apr_pool_t *pool);
 
 /* ---- statistics (API) ---- */
 
-/** Buckets of statistics at most. */
+/** Maximum number of buckets of statistics. */
 #define RH_STATS_BUCKETS 200
-/** Subscriptions that rh_store_stats_subscriptions shows at most, in the order of their ids. */
+/**
+ * Maximum number of subscriptions that rh_store_stats_subscriptions returns, in order of their ids.
+ */
 #define RH_STATS_SUBSCRIPTIONS 500
 
-/** `count` buckets (1-RH_STATS_BUCKETS) of `step` microseconds each, the first begins at `from`. */
+/** `count` buckets (1-RH_STATS_BUCKETS) of `step` microseconds each; the first begins at `from`. */
 typedef struct rh_stats_range_t {
     apr_time_t from, to; /**< the last bucket may end early */
     apr_interval_time_t step;
     int count;
 } rh_stats_range_t;
 
-/** What happened in one bucket. */
+/** The numbers of one bucket. */
 typedef struct rh_stats_bucket_t {
-    apr_int64_t deliveries[4]; /**< made in it, by the rh_delivery_state_t that they have now */
-    apr_int64_t attempts;      /**< begun in it */
-    int p50, p90, p99;         /**< their duration, milliseconds to two digits; -1: no attempts */
+    apr_int64_t deliveries[4]; /**< deliveries created in it, by their current
+                                    rh_delivery_state_t */
+    apr_int64_t attempts;      /**< attempts begun in it */
+    int p50, p90, p99;         /**< durations of the attempts, in milliseconds with two digits;
+                                    -1: no attempts */
 } rh_stats_bucket_t;
 
 /** Deliveries of one subscription, by bucket. */
 typedef struct rh_stats_subscription_t {
     const char *id;
-    apr_int64_t *delivered, *failed; /**< range->count of each */
+    apr_int64_t *delivered, *failed; /**< range->count buckets */
 } rh_stats_subscription_t;
 
 /**
@@ -124,26 +132,28 @@ apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
 
 /* ---- events and deliveries (API) ---- */
 
-/** Characters of an event's data that lists show of one that has more bytes. */
+/** Number of characters of an event's data that lists show if it is longer. */
 #define RH_EVENT_PREVIEW 1024
 
-/** @param row event with data */
+/** @param row the event, with data */
 apr_status_t rh_store_event_get(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool, rh_event_t **row);
 
-/** What is looked for in events, without an index: from and to bound what is read. NULL members do
- * not restrict. */
+/**
+ * Conditions on events that no index covers, so from and to limit what is read. NULL members
+ * do not restrict.
+ */
 typedef struct rh_search_t {
     const char *key;
-    const char *sources; /**< JSON array of rh_event_source_name's */
-    const char *text;    /**< in the data, whatever its case */
+    const char *sources; /**< JSON array of names from rh_event_source_name */
+    const char *text;    /**< text in the data, ignoring case */
 } rh_search_t;
 
-/** What a list of events shows; NULL and zero members do not restrict. */
+/** Filter of a list of events; NULL and zero members do not restrict. */
 typedef struct rh_event_filter_t {
     const char *type;
     rh_search_t search;
-    bool unmatched;      /**< only events that have no delivery: searched for as well */
+    bool unmatched;      /**< only events without a delivery, which has no index either */
     apr_time_t from, to; /**< microseconds */
 } rh_event_filter_t;
 
@@ -153,14 +163,14 @@ apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant,
                                  const rh_event_filter_t *filter, const rh_page_t *page,
                                  apr_pool_t *pool, apr_array_header_t **rows);
 
-/** What a list of deliveries shows; zero or NULL members do not restrict. */
+/** Filter of a list of deliveries; zero or NULL members do not restrict. */
 typedef struct rh_delivery_filter_t {
     const char *subscription_id;
     const char *event_id;
     const char *type;
     int state;                   /**< rh_delivery_state_t, -1: all */
-    int status_from, status_end; /**< last status code from … to below; 0: no answer came */
-    rh_search_t search;          /**< in their events */
+    int status_from, status_end; /**< last status code from … to below; 0: no response */
+    rh_search_t search;          /**< conditions on their events */
     apr_time_t from, to;
 } rh_delivery_filter_t;
 
@@ -169,57 +179,61 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
                                     apr_pool_t *pool, apr_array_header_t **rows);
 
-/** Count the deliveries of such a list. */
+/** Count the deliveries that match a filter. */
 apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
                                      const rh_delivery_filter_t *filter, apr_pool_t *pool,
                                      apr_int64_t *count);
 
-/** One delivery with its event's data and all its attempts. */
+/** Read one delivery with its event's data and all its attempts. */
 apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const char *id,
                                    apr_pool_t *pool, rh_delivery_t **row);
 
-/** Make a delivery pending and due now, its schedule restarted; whatever its state.
- * APR_NOTFOUND: no such delivery; APR_EEXIST: its subscription is gone or not active. */
+/**
+ * Make a delivery pending and due now, with a new schedule, whatever its state.
+ * @return APR_NOTFOUND: no such delivery; APR_EEXIST: its subscription is gone or not active
+ */
 apr_status_t rh_store_redeliver(rh_store_t *store, const char *tenant, const char *id,
                                 apr_pool_t *pool);
 
 /**
- * Count what a replay of a subscription would queue in a range of event times [from, to), at this
- * moment.
- * @param any false: deliveries that are failed; true: every event of its types, delivered or
- *        never tried (while it was paused) alike; pending ones are left alone
+ * Count the deliveries that a replay of a subscription would queue now, for a range of event times
+ * [from, to).
+ * @param any false: failed deliveries; true: all events that its patterns cover, whether delivered
+ * or never attempted (while it was paused); pending ones are not counted
  * @return APR_EEXIST: the subscription is not active
  */
 apr_status_t rh_store_replay_count(rh_store_t *store, const char *tenant,
                                    const char *subscription_id, bool any, apr_time_t from,
                                    apr_time_t to, apr_pool_t *pool, apr_int64_t *matching);
 
-/** Store an event for one subscription alone (a test), due now. @param delivery_id receives its id
+/**
+ * Store a test event for one subscription only, due now. @param delivery_id receives the delivery's
+ * id
  */
 apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const char *subscription_id,
                            apr_pool_t *pool, const char **delivery_id);
 
-/* ---- jobs (API): what is sent again in bulk, in chunks ---- */
+/* ---- jobs (API): redelivery in bulk, in chunks ---- */
 
-#define RH_JOB_REPLAY "replay"       /**< a subscription's events of a range of time */
-#define RH_JOB_REDELIVER "redeliver" /**< deliveries by a filter */
+#define RH_JOB_REPLAY "replay"       /**< the events of a subscription in a range of time */
+#define RH_JOB_REDELIVER "redeliver" /**< the deliveries that match a filter */
 
 typedef struct rh_store_job_t {
     const char *tenant, *id;
-    const char *kind;            /**< one of the two above */
+    const char *kind;            /**< one of the kinds above */
     const char *subscription_id; /**< of a replay; NULL otherwise */
-    const char *filter;          /**< JSON object text: as it was asked for */
+    const char *filter;          /**< JSON object text of the request */
     const char *state;           /**< "running", "done", "cancelled", "failed" */
-    apr_int64_t done;            /**< deliveries that were queued */
-    apr_int64_t total;           /**< once it has ended; -1: unknown */
+    apr_int64_t done;            /**< number of deliveries queued so far */
+    apr_int64_t total;           /**< when it ended; -1: unknown */
     const char *created_by;
     apr_time_t created_at, updated_at;
 } rh_store_job_t;
 
 /**
  * Create a job. Its tenant, kind, subscription_id, filter and created_by are given; its id is set.
- * @param filter what it is about; of a replay, from and to alone
- * @param any of a replay: as of rh_store_replay_count
+ * @param filter the deliveries; for a replay, only from and to
+ * @param any for a replay, as in rh_store_replay_count
  */
 apr_status_t rh_store_job_create(rh_store_t *store, rh_store_job_t *job,
                                  const rh_delivery_filter_t *filter, bool any, apr_pool_t *pool);
@@ -231,11 +245,11 @@ apr_status_t rh_store_job_get(rh_store_t *store, const char *tenant, const char 
 apr_status_t rh_store_job_list(rh_store_t *store, const char *tenant, const rh_page_t *page,
                                apr_pool_t *pool, apr_array_header_t **jobs);
 
-/** Cancel a job that runs; one that has ended stays as it is. */
+/** Cancel a running job; one that has ended does not change. */
 apr_status_t rh_store_job_cancel(rh_store_t *store, const char *tenant, const char *id,
                                  apr_pool_t *pool);
 
-/** Do one chunk of a job. @param running receives whether there is more to do */
+/** Run one chunk of a job. @param running receives whether there is more to do */
 apr_status_t rh_store_job_work(rh_store_t *store, const char *tenant, const char *id,
                                apr_pool_t *pool, bool *running);
 
@@ -247,17 +261,17 @@ apr_status_t rh_store_job_work(rh_store_t *store, const char *tenant, const char
 apr_status_t rh_store_setting_get(rh_store_t *store, const char *name, apr_pool_t *pool,
                                   const char **value);
 
-/** A cheap round trip: APR_SUCCESS when the database answers and the schema is current. */
+/** Make a cheap round trip: APR_SUCCESS if the database responds and the schema is current. */
 apr_status_t rh_store_ping(rh_store_t *store, apr_pool_t *pool, const char **problem);
 
-/* ---- the queue (intake, engine): a table, so that tests can script it ---- */
+/* ---- the queue (intake, engine): a table of functions, so that tests can script it ---- */
 
-/** One event to commit, and what came of it. */
+/** One event to commit, and its outcome. */
 typedef struct rh_commit_t {
     const rh_event_t *event;
-    apr_status_t status;   /**< of this event alone; a failing one fails alone */
-    const char *stored_id; /**< the id that counts: the first one's when client_id was seen
-                                before; in the event's pool or equal to event->id */
+    apr_status_t status;   /**< status of this event only */
+    const char *stored_id; /**< id under which it is stored: the first event's if client_id was
+                                used before; in the event's pool or equal to event->id */
     bool duplicate;
 } rh_commit_t;
 
@@ -274,24 +288,25 @@ typedef struct rh_settle_t {
     const char *reason;        /**< GONE, DISABLED: state_reason */
 } rh_settle_t;
 
-/** What to claim. */
+/** Parameters of a claim. */
 typedef struct rh_claim_t {
-    int limit;                     /**< jobs at most */
-    int per_subscription;          /**< of those, of one subscription */
-    apr_interval_time_t lease_for; /**< how long the claim holds */
+    int limit;                     /**< maximum number of jobs */
+    int per_subscription;          /**< maximum number of jobs of one subscription */
+    apr_interval_time_t lease_for; /**< duration of the leases */
     apr_int64_t lease;             /**< this process's token, greater than 0 */
-    bool hold_ordered;             /**< nothing of ordered subscriptions: earlier events may come */
-    bool spare_leased;             /**< nothing whose lease ended: after an outage its owner may
-                                        still have an outcome to settle */
-    bool expanding;                /**< claim receives whether there are events to expand */
-    apr_interval_time_t again;     /**< claim receives when something that waits only for its
-                                        subscription's pause or pace may be claimed; 0: unknown */
+    bool hold_ordered;             /**< claim nothing of ordered subscriptions, as earlier events
+                                        may still come */
+    bool spare_leased;             /**< claim nothing whose lease ended: after an outage its
+                                        owner may still have an outcome to settle */
+    bool expanding;                /**< set by the claim: there are events to expand */
+    apr_interval_time_t again;     /**< set by the claim: when a delivery that only waits for its
+                                        subscription's pause or rate may be claimed; 0: unknown */
 } rh_claim_t;
 
-/** Deliveries that a count of the backlog looks at. */
+/** Maximum number of deliveries that a count of the backlog reads. */
 #define RH_BACKLOG_MOST 100000
 
-/** The store as the engine sees it. Each is called from one thread at a time per queue object. */
+/** The store as the engine sees it. A queue object is used by one thread at a time. */
 typedef struct rh_queue_t rh_queue_t;
 struct rh_queue_t {
     /**
@@ -315,31 +330,34 @@ struct rh_queue_t {
      */
     apr_status_t (*claim)(rh_queue_t *self, rh_claim_t *claim, apr_pool_t *scratch,
                           apr_array_header_t *jobs);
-    /** Record outcomes, one commit for all. @return APR_EAGAIN: nothing was stored, call again */
+    /** Store outcomes in one commit. @return APR_EAGAIN: nothing was stored, call it again */
     apr_status_t (*settle)(rh_queue_t *self, rh_settle_t *const *outcomes, int count,
                            apr_pool_t *scratch);
     /**
-     * Housekeeping, some seconds apart: make the partitions of the coming time, drop those past
-     * retention (chunks on SQLite), forget idempotency keys past it.
+     * Do the housekeeping, some seconds apart: make the partitions of the near future, drop those
+     * past retention (in chunks on SQLite), forget idempotency keys past it.
      */
     apr_status_t (*maintain)(rh_queue_t *self, apr_interval_time_t retention, apr_pool_t *scratch);
     /**
-     * Count the deliveries that wait, up to RH_BACKLOG_MOST, which means that many or more.
+     * Count the waiting deliveries up to RH_BACKLOG_MOST, which means that many or more.
      * @param backlog receives all but counted_at
      */
     apr_status_t (*backlog)(rh_queue_t *self, apr_pool_t *scratch, rh_backlog_t *backlog);
-    /** Give all leases of a token back, due now: at the end of a process. */
+    /**
+     * Give back all leases of a token, so that their deliveries are due now. At the end of a
+     * process.
+     */
     apr_status_t (*release)(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scratch);
     /**
-     * Make the next deliveries, some hundred, of an event that its commit made them for only in
-     * part; tenants take turns. NULL if the queue leaves no events to expand.
-     * @param found receives whether there was one
+     * Make the next few hundred deliveries of an event whose commit made only a part of them;
+     * tenants take turns. NULL if the queue leaves no events to expand.
+     * @param found receives whether there was such an event
      */
     apr_status_t (*expand)(rh_queue_t *self, apr_pool_t *scratch, bool *found);
     /**
-     * Do one chunk of the job whose turn it is (rh_store_job_create).
-     * NULL if the queue has no jobs of this kind.
-     * @param found receives whether one was found
+     * Run one chunk of the next job (rh_store_job_create). NULL if the queue has no jobs of this
+     * kind.
+     * @param found receives whether there was a job
      */
     apr_status_t (*work_job)(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 };

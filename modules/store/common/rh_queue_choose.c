@@ -1,37 +1,43 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Which subscriptions a claim takes from, fairly. */
+/* Chooses fairly from which subscriptions a claim takes. */
 #include "rh_queue_private.h"
 
 #include <apr_hash.h>
 #include <stdlib.h>
 
-/** Subscriptions that one statement of a walk looks at: few at first, which often suffice; and the
- * maximum of such statements per claim. */
+/**
+ * Number of subscriptions that one statement of a walk reads: few at first, which often is enough;
+ * and the maximum number of such statements per claim.
+ */
 #define FIRST_STEPS 32
 #define MAX_STEPS 256
 #define MAX_WALKS 16
-/** Jobs that a walk reserves for one subscription, and for one tenant before it goes on to the next
- * tenant. What they get in the end is decided by allot_jobs. */
+/**
+ * Jobs that a walk reserves for one subscription, and for one tenant before it continues with the
+ * next tenant. allot_jobs decides what they finally get.
+ */
 #define WALK_SUBSCRIPTION_JOBS 4
 #define WALK_TENANT_JOBS 16
 /** One job in this many is kept for subscriptions that are not failing. */
 #define RESERVE_DIVISOR 8
-/** Longest walk of one claim, and how many times its duration passes before the next walk. */
+/**
+ * Maximum duration of a walk in one claim, and the pause before the next one as a multiple of it.
+ */
 #define WALK_FOR apr_time_from_msec(20)
 #define WALK_REST 4
-/** Between two walks when nothing is due but what was seen. */
+/** Interval between walks if nothing is due except what is already known. */
 #define WALK_SPACING apr_time_from_sec(30)
 /** How long ordered subscriptions that wait for the spool are left alone. */
 #define HELD_FOR apr_time_from_msec(100)
-/** Subscriptions whose deliveries a claim cancels, and when it comes again for more. */
+/** Maximum number of subscriptions whose deliveries a claim cancels, and when it continues. */
 #define MAX_CANCELLED 16
 #define CANCEL_AGAIN apr_time_from_msec(20)
 
-/** A subscription that has something due. */
+/** A subscription with due deliveries. */
 typedef struct want_t {
     const char *tenant, *id;
-    int rank; /**< in the order in which they were found */
-    int want; /**< jobs that it may get in this claim */
+    int rank; /**< order in which the subscriptions were found */
+    int want; /**< maximum number of jobs in this claim */
     int got;
     int rate;
     bool ordered, failing;
@@ -42,15 +48,15 @@ typedef struct choice_t {
     rh_claim_t *claim;
     apr_array_header_t *candidates; /**< of rh_candidate_t */
     apr_array_header_t *wants;      /**< of want_t */
-    apr_hash_t *chosen;             /**< their ids */
+    apr_hash_t *chosen;             /**< ids of the subscriptions in `wants` */
     apr_array_header_t *ended;      /**< rows of subscriptions that are gone */
-    bool left_over;                 /**< more of these, or of their deliveries */
-    int room;                       /**< jobs for which the walk still looks */
-    const char *tenant;             /**< whose subscriptions the walk is at */
-    int tenant_jobs;                /**< reserved for it */
+    bool left_over;                 /**< more subscriptions or deliveries are left to cancel */
+    int room;                       /**< number of jobs that the walk still looks for */
+    const char *tenant;             /**< tenant at whose subscriptions the walk is */
+    int tenant_jobs;                /**< number of jobs reserved for it */
 } choice_t;
 
-/** There is something that only has to wait: the next claim should come no later. */
+/** Something only has to wait: the next claim should come no later than this. */
 static void come_again(const choice_t *choice, apr_interval_time_t wait)
 {
     if (choice->claim->again == 0 || choice->claim->again > wait) {
@@ -58,7 +64,7 @@ static void come_again(const choice_t *choice, apr_interval_time_t wait)
     }
 }
 
-/** Note what a subscription may get in this claim. */
+/** Record how many jobs a subscription may get in this claim. */
 static void add_want(choice_t *choice, const rh_claim_due_row_t *row)
 {
     int rate = (int)rh_db_number(row->rate_limit), most = (int)rh_db_number(row->count);
@@ -68,7 +74,7 @@ static void add_want(choice_t *choice, const rh_claim_due_row_t *row)
         most = choice->claim->per_subscription;
     }
     if (rate > 0 && most > (rate + 9) / 10) {
-        /* A tenth of a second's worth. */
+        /* As many as are due in a tenth of a second. */
         most = (rate + 9) / 10;
     }
     want = apr_array_push(choice->wants);
@@ -86,7 +92,7 @@ static void add_want(choice_t *choice, const rh_claim_due_row_t *row)
     choice->tenant_jobs += most;
 }
 
-/** Look at the subscriptions behind the place where the last walk ended. */
+/** Read the subscriptions after the position where the last walk ended. */
 static apr_status_t walk(rh_db_t *db, const choice_t *choice, const char *tenant, const char *id,
                          int steps, apr_pool_t *pool, apr_array_header_t **rows)
 {
@@ -98,7 +104,7 @@ static apr_status_t walk(rh_db_t *db, const choice_t *choice, const char *tenant
                        pool, rows);
 }
 
-/** Judge one subscription that has something in the queue. */
+/** Judge one subscription with deliveries in the queue. */
 static void look_at(choice_t *choice, const rh_claim_due_row_t *row)
 {
     const char *state = rh_db_text(row->state);
@@ -125,8 +131,8 @@ static void look_at(choice_t *choice, const rh_claim_due_row_t *row)
 }
 
 /**
- * Look at what has been due for the longest time.
- * @param all receives true if nothing else is due
+ * Find the deliveries that have been due longest.
+ * @param all receives true if no others are due
  */
 static apr_status_t look_at_due(rh_db_t *db, choice_t *choice, apr_pool_t *pool, bool *all)
 {
@@ -155,7 +161,7 @@ static void go_to(rh_place_t *place, const char *tenant, const char *subscriptio
     apr_cpystrn(place->subscription, subscription, sizeof(place->subscription));
 }
 
-/** Where the last walk left a tenant's subscriptions; tenants whose names collide share one. */
+/** Return the position of a tenant in the last walk. Tenants whose names collide share one. */
 static rh_place_t *tenant_cursor(rh_queue_impl_t *queue, const char *tenant)
 {
     apr_ssize_t len = APR_HASH_KEY_STRING;
@@ -170,7 +176,7 @@ static bool is_past(const rh_claim_due_row_t *row, const rh_place_t *place)
     return order > 0 || (order == 0 && strcmp(row->id, place->subscription) > 0);
 }
 
-/** The walk was once around. */
+/** The walk has completed a round. */
 static apr_status_t end_walk(rh_queue_impl_t *queue)
 {
     queue->walk.begun = false;
@@ -178,7 +184,7 @@ static apr_status_t end_walk(rh_queue_impl_t *queue)
     return APR_SUCCESS;
 }
 
-/** After a walk that had to leave something to cancel, there is another one soon. */
+/** If a walk left something to cancel, the next one follows soon. */
 static void walk_again(choice_t *choice)
 {
     rh_queue_impl_t *queue = choice->queue;
@@ -193,7 +199,7 @@ static void walk_again(choice_t *choice)
     }
 }
 
-/** All subscriptions of the walk's tenant were seen: the next walk begins with its first again. */
+/** All subscriptions of the walk's tenant were read: the next walk starts with its first again. */
 static void leave_tenant(choice_t *choice)
 {
     rh_place_t *cursor = choice->tenant ? tenant_cursor(choice->queue, choice->tenant) : NULL;
@@ -205,9 +211,9 @@ static void leave_tenant(choice_t *choice)
 }
 
 /**
- * Look at one row of a walk.
- * @param id receives where the walk goes on within the tenant
- * @return false if the rows that follow are not to be looked at: the walk goes on after `id`
+ * Handle one row of a walk.
+ * @param id receives where the walk continues within the tenant
+ * @return false: skip the following rows, and continue the walk after `id`
  */
 static bool take_step(choice_t *choice, const rh_claim_due_row_t *row, const char **id)
 {
@@ -307,7 +313,9 @@ static int compare_wants(const void *left, const void *right)
     return order != 0 ? order : a->rank - b->rank;
 }
 
-/** Give one job to the tenant's subscription that has fewest so far. @return true if one got it */
+/**
+ * Give one job to the subscription of the tenant that has the fewest. @return false if none took it
+ */
 static bool give_one(want_t *first, const want_t *end, bool failing_too)
 {
     want_t *next = NULL;
@@ -324,8 +332,10 @@ static bool give_one(want_t *first, const want_t *end, bool failing_too)
     return next != NULL;
 }
 
-/** Give jobs to tenants in turn, beginning after the one that got the last. @return how many are
- * left */
+/**
+ * Give jobs to tenants in turn, starting after the one that got the last.
+ * @return the number of jobs left
+ */
 static int give_in_turn(choice_t *choice, int room, bool failing_too)
 {
     want_t *wants = (want_t *)choice->wants->elts;
@@ -411,7 +421,7 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     choice_t *choice = baton;
 
-    /* It may be a second try. */
+    /* The work may have been started before. */
     choice->claim->again = 0;
     choice->claim->expanding = false;
     apr_array_clear(choice->candidates);
@@ -421,7 +431,7 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
     return find_wants(db, choice, pool);
 }
 
-/** Cancel what belongs to subscriptions that are gone. */
+/** Cancel the deliveries of subscriptions that are gone. */
 static apr_status_t cancel_ended(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     choice_t *choice = baton;
@@ -447,7 +457,7 @@ apr_status_t rh_queue_choose(rh_queue_impl_t *queue, rh_claim_t *claim,
     choice.chosen = apr_hash_make(pool);
     choice.wants = apr_array_make(pool, 64, sizeof(want_t));
     choice.ended = apr_array_make(pool, 4, sizeof(const rh_claim_due_row_t *));
-    /* Most looks find nothing: they must not keep writers out. */
+    /* Most claims find nothing, and must not block writers. */
     status = rh_store_run(queue->source, false, choose, &choice, pool);
     if (status == APR_SUCCESS && choice.ended->nelts > 0) {
         status = rh_store_run(queue->source, queue->source->dialect->locks_writers, cancel_ended,

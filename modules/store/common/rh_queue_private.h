@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_queue_private.h
- * @brief The rooms of the queue: commit, choose and claim, settle.
+ * @brief Shared by the parts of the queue: commit, choose and claim, settle.
  */
 #ifndef RH_QUEUE_PRIVATE_H
 #define RH_QUEUE_PRIVATE_H
@@ -64,8 +64,8 @@ typedef struct rh_queue_impl_t {
 const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
 
 /**
- * Take deliveries of a subscription out of the queue as cancelled: some at a time. On SQLite within
- * a transaction.
+ * Take some deliveries of a subscription out of the queue and cancel them. On SQLite, in a
+ * transaction.
  * @param more receives whether there may be more; may be NULL
  */
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
@@ -115,7 +115,7 @@ typedef struct rh_queue_steps_t {
                                 apr_pool_t *scratch);
 } rh_queue_steps_t;
 
-/** Rows that housekeeping removes at a time. */
+/** Maximum number of rows that housekeeping removes at once. */
 #define RH_QUEUE_CHUNK "2000"
 
 /** Run a statement that removes up to RH_QUEUE_CHUNK old rows until it finds no more, a limited
@@ -133,7 +133,7 @@ apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, 
 /** The idempotency key of an event was seen: set what its item says of the first one. */
 apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *pool);
 
-/** What a subscription gets in a claim. */
+/** What a subscription may get in a claim. */
 typedef struct rh_candidate_t {
     const char *tenant, *id;
     int most;

@@ -1,14 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_schema.h
- * @brief The tables' version: create, upgrade, check. Run in the parent, before children connect.
+ * @brief Creates, upgrades and checks the tables, in the parent before children connect.
  */
 #ifndef RH_SCHEMA_H
 #define RH_SCHEMA_H
 
 #include "rh_db.h"
 
-/** The version that this build works with. */
+/** The version of the tables that this build needs. */
 #define RH_SCHEMA_VERSION 3
 
 /**

@@ -11,7 +11,7 @@
 #include "rh_queue_private.h"
 #include "rh_uuid.h"
 
-/** Deliveries of one chunk of a bulk redelivery. */
+/** Number of deliveries in one chunk of a bulk redelivery. */
 #define REDELIVER_CHUNK 100
 
 static rh_store_job_t *read_job(const rh_job_get_row_t *row, apr_pool_t *pool)
@@ -32,7 +32,7 @@ static rh_store_job_t *read_job(const rh_job_get_row_t *row, apr_pool_t *pool)
     return job;
 }
 
-/** What a job does, as the column `spec` keeps it. */
+/** The parameters of a job, stored in the column `spec`. */
 static const char *write_spec(apr_pool_t *pool, const rh_delivery_filter_t *filter, bool any,
                               const char *end)
 {
@@ -135,11 +135,11 @@ apr_status_t rh_store_job_cancel(rh_store_t *store, const char *tenant, const ch
 
 /** One chunk of a job. */
 typedef struct chunk_t {
-    const char *tenant, *id; /**< of the job; tenant NULL: the one whose turn it is */
-    bool found;              /**< there was a job to work on */
-    bool running;            /**< it is not done yet */
-    int done;                /**< deliveries of this chunk */
-    const char *cursor;      /**< where the next one goes on */
+    const char *tenant, *id; /**< the job's; tenant NULL: the next job */
+    bool found;              /**< there was a job to run */
+    bool running;            /**< the job has not ended yet */
+    int done;                /**< number of deliveries in this chunk */
+    const char *cursor;      /**< position of the next chunk */
     bool failed;             /**< its subscription is gone or not active */
 } chunk_t;
 

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_store_private.h
- * @brief How the rooms of the store use a connection.
+ * @brief How the parts of the store use connections.
  */
 #ifndef RH_STORE_PRIVATE_H
 #define RH_STORE_PRIVATE_H
@@ -10,7 +10,7 @@
 #include "rh_query.h"
 #include "rh_store_open.h"
 
-/** Above every id. */
+/** Greater than every id. */
 #define RH_LAST_ID "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 struct rh_store_t {
@@ -27,7 +27,7 @@ typedef apr_status_t rh_store_work_t(rh_db_t *db, void *baton, apr_pool_t *pool)
 apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *work, void *baton,
                           apr_pool_t *pool);
 
-/** Fetch a statement's rows over a connection that is acquired for it. */
+/** Acquire a connection and fetch a statement's rows. */
 apr_status_t rh_store_fetch(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
                             apr_array_header_t **rows);
 

@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What a person sends: again, a range of events again, a test. */
+/* Sends again on request: one delivery, a range of events, a test. */
 #include "rh_matching.h"
 #include "rh_rows.h"
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
-/** One event that is sent, and its receivers. */
+/** The event to send, and its receivers. */
 typedef struct send_t {
     const char *tenant, *id;
     bool any;
@@ -74,7 +74,7 @@ static apr_status_t subscription_active(rh_db_t *db, const send_t *what, apr_poo
                             : check_active(RH_ROW(subscription_state, rows, 0)->state);
 }
 
-/** Which deliveries a replay takes. */
+/** Return the states of the deliveries that a replay sends. */
 static const char *replayed_states(const send_t *what)
 {
     return what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
@@ -138,7 +138,7 @@ apr_status_t rh_store_replayed(rh_db_t *db, const char *tenant, const char *subs
     return APR_SUCCESS;
 }
 
-/** Add what a statement counts. */
+/** Add the number that a statement returns. */
 static apr_status_t count(rh_db_t *db, send_t *what, const rh_query_t *query, apr_pool_t *pool)
 {
     apr_array_header_t *rows;

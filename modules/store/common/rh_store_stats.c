@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Statistics of the logs, in buckets of time. */
+/* Statistics from the logs, in buckets of time. */
 #include "rh_rows.h"
 #include "rh_store_private.h"
 #include "rh_uuid.h"
@@ -22,7 +22,7 @@ static const char *bucket_rows(apr_pool_t *pool, const rh_stats_range_t *range)
     return rh_rows_end(&rows);
 }
 
-/** A row's bucket; -1 for none of the range's. */
+/** Return the bucket of a row; -1: outside of the range. */
 static int bucket_of(const rh_stats_range_t *range, const char *text)
 {
     apr_int64_t n = rh_db_number(text);
@@ -60,9 +60,9 @@ static void set_durations(rh_stats_bucket_t *bucket, apr_array_header_t *rows, i
     bucket->p99 = duration_at(rows, first, end, (all * 99 + 99) / 100);
 }
 
-/** What a query of both statements needs. */
+/** Parameters shared by the two statements. */
 typedef struct stats_t {
-    const char *tenant, *subscription; /**< NULL: of the whole tenant */
+    const char *tenant, *subscription; /**< NULL: the whole tenant */
     const char *buckets, *lowest, *end;
     apr_array_header_t *states, *durations;
 } stats_t;

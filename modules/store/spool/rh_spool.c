@@ -17,17 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/** How often creating our file is tried, if other processes adopt it before it is locked. */
+/** How often the file's creation is tried, in case other processes adopt it before it is locked. */
 #define CREATE_TRIES 10
 struct rh_spool_t {
     apr_pool_t *pool;
     const char *folder;
     const rh_spool_owner_t *owner;
     const rh_log_t *log;
-    rh_spool_file_t own;     /**< what this process appends to */
-    rh_spool_file_t adopted; /**< what a dead process left, while it is being read */
+    rh_spool_file_t own;     /**< the file to which this process appends */
+    rh_spool_file_t adopted; /**< a file of a dead process, while it is being read */
     rh_spool_file_t *reading;
-    const char *refused; /**< path of the file for what is refused; NULL: none was */
+    const char *refused; /**< path of the file for refused events; NULL: none was refused */
 };
 
 static apr_status_t spool_cleanup(void *data)
@@ -55,8 +55,8 @@ rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_o
 }
 
 /**
- * Create and lock our file. Before it is locked it is empty and looks abandoned, so a process that
- * looks for files of ended ones may adopt and remove it. Then create another.
+ * Create and lock this process's file. Before it is locked it is empty and looks abandoned, so a
+ * process that looks for such files may adopt and remove it. If so, create another.
  */
 static apr_status_t own_open(rh_spool_t *spool)
 {
@@ -162,7 +162,7 @@ apr_off_t rh_spool_bytes(const rh_spool_t *spool)
     return rh_spool_pending(spool) ? spool->own.end - spool->own.read_at : 0;
 }
 
-/** Keep a damaged file for a person, out of our way. */
+/** Keep a damaged file under another name, for a person to inspect. */
 static void set_aside(rh_spool_t *spool, rh_spool_file_t *file)
 {
     const char *aside = apr_pstrcat(file->pool, file->path, ".damaged", NULL);
@@ -254,7 +254,7 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
             bytes += event->data.len;
         }
         if ((*events)->nelts > 0) {
-            return APR_SUCCESS; /* whatever stopped the reading is met again behind these */
+            return APR_SUCCESS; /* the cause of the end is found again by the next read */
         }
         if (record == RH_RECORD_ERROR) {
             return status;
@@ -300,7 +300,7 @@ apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event)
         spool->refused = apr_pstrcat(spool->pool, spool->folder, "/", spool->owner->database, ".",
                                      id, RH_SPOOL_REFUSED, NULL);
     }
-    /* Opened for each: a person may have taken the file away. */
+    /* Opened for each event, because a person may have taken the file away. */
     status = rh_spool_file_open(&file, spool->pool, spool->refused, O_RDWR | O_CREAT);
     if (status != APR_SUCCESS) {
         return status;

@@ -32,10 +32,10 @@
 
 typedef struct rh_spool_t rh_spool_t;
 
-/** Largest body of a record, bytes; a longer one in a file is damage. */
+/** Maximum length of a record's body, in bytes; a longer one in a file is damage. */
 #define RH_SPOOL_MAX_RECORD (64 * 1024 * 1024)
 
-/** Whose files: of which database. Outlives what it is given to. */
+/** The database whose files a spool has. Outlives the spools it is given to. */
 typedef struct rh_spool_owner_t {
     const char *database; /**< of rh_db_file_name */
     /** Of const char *: hosts ("name:port") by which version 0.1 named this database's files; NULL:
@@ -44,7 +44,7 @@ typedef struct rh_spool_owner_t {
     bool any_former; /**< this is the only database, so it owns every file of version 0.1 */
 } rh_spool_owner_t;
 
-/** A spool in a directory. Nothing is created before the first append. Closed with `pool`. */
+/** Make a spool in a directory. Creates no file before the first append. Closed with `pool`. */
 rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,
                           const rh_log_t *log);
 
@@ -55,12 +55,12 @@ rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_o
  */
 apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events, int count);
 
-/** True while this process's own file holds something that was not forgotten yet. No I/O. */
+/** True while this process's own file holds events that were not forgotten. Does no I/O. */
 bool rh_spool_pending(const rh_spool_t *spool);
 
 /**
- * True while a file of this database waits in the folder, of whatever process. Looks at the folder
- * alone, so any thread may ask.
+ * True while a file of this database waits in the directory, of whatever process. Only reads the
+ * directory, so any thread may call it.
  */
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
 
@@ -73,17 +73,19 @@ bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
 apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t max_bytes,
                            apr_pool_t *pool, apr_array_header_t **events);
 
-/** Advance past what rh_spool_read returned last, as it is stored; remove a file read to its end.
+/**
+ * Advance past the result of the last rh_spool_read, which has been stored; remove a file read to
+ * its end.
  */
 apr_status_t rh_spool_forget(rh_spool_t *spool);
 
 /**
- * Keep an event that the database refuses in a file for a person, fsynced.
+ * Keep an event that the database refuses in a file for a person to inspect, fsynced.
  * @return APR_SUCCESS, or the system's error: then the event must not be forgotten
  */
 apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event);
 
-/** What a reader of a whole file gets. @param event whose strings live in `scratch` */
+/** Called for each event of a file. @param event its strings live in `scratch` */
 typedef void rh_spool_visit_t(void *baton, const rh_event_t *event, apr_pool_t *scratch);
 
 /**
@@ -94,7 +96,7 @@ typedef void rh_spool_visit_t(void *baton, const rh_event_t *event, apr_pool_t *
 apr_status_t rh_spool_scan(const char *path, apr_pool_t *pool, rh_spool_visit_t *visit, void *baton,
                            bool *whole);
 
-/** Bytes of our own file that wait. */
+/** Number of bytes that wait in this process's own file. */
 apr_off_t rh_spool_bytes(const rh_spool_t *spool);
 
 /**

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/** How a body begins: the id's length, the id. */
+/** Beginning of a body: the id's length, the id. */
 #define BEGINNING "\0\0\0\x24"
 #define BEGINNING_LEN 4
-/** Bytes that are looked through at once for the beginning of a record. */
+/** Number of bytes that are searched at once for the beginning of a record. */
 #define SCAN_WINDOW_BYTES 16384
 
 apr_status_t rh_spool_file_open(rh_spool_file_t *file, apr_pool_t *pool, const char *path,

@@ -24,7 +24,7 @@ typedef struct rh_spool_file_t {
 typedef enum {
     RH_RECORD_OK,
     RH_RECORD_END,     /**< the file ends, perhaps within a record */
-    RH_RECORD_DAMAGED, /**< the record is not what was written */
+    RH_RECORD_DAMAGED, /**< the record differs from what was written */
     RH_RECORD_ERROR    /**< the system failed to read */
 } rh_spool_record_t;
 

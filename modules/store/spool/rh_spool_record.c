@@ -10,7 +10,7 @@
 
 #define NO_FIELD 0xffffffffU
 #define NUMBER_SIZE 24
-/** More hops than any event has. */
+/** A number greater than the hops of any event. */
 #define MAX_HOPS 1000000
 
 enum {
@@ -30,7 +30,7 @@ enum {
     FIELD_COUNT
 };
 
-/** An event laid out as fields; a NULL data is a field that is not there. */
+/** The fields of an event; a NULL data means that the field is missing. */
 typedef struct fields_t {
     rh_bytes_t field[FIELD_COUNT];
     char time[NUMBER_SIZE];
@@ -157,7 +157,7 @@ static bool split(const char *body, apr_size_t len, rh_bytes_t field[FIELD_COUNT
     return at == len;
 }
 
-/** A decimal number of at most 18 digits; false for anything else. */
+/** Read a decimal number of at most 18 digits; false for any other text. */
 static bool number(rh_bytes_t field, apr_int64_t *value)
 {
     if (!field.data || field.len == 0 || field.len > 18) {
