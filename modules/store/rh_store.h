@@ -104,11 +104,11 @@ typedef struct rh_stats_range_t {
 
 /** The numbers of one bucket. */
 typedef struct rh_stats_bucket_t {
-    apr_int64_t deliveries[4]; /**< deliveries created in it, by their current
+    apr_int64_t deliveries[RH_DELIVERY_STATE_COUNT]; /**< deliveries created in it, by their current
                                     rh_delivery_state_t */
-    apr_int64_t attempts;      /**< attempts begun in it */
-    int p50, p90, p99;         /**< durations of the attempts, in milliseconds with two digits;
-                                    -1: no attempts */
+    apr_int64_t attempts;                            /**< attempts begun in it */
+    int p50, p90, p99; /**< durations of the attempts, in milliseconds with two digits;
+                            -1: no attempts */
 } rh_stats_bucket_t;
 
 /** Deliveries of one subscription, by bucket. */

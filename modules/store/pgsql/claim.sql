@@ -51,8 +51,8 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   AND t.subscription_id = step.id ORDER BY step.n;
 
 -- fragment: shares
--- A subscription with a rate limit has its pace in the row that all hosts share: who gets that row
--- takes the share of the coming moment, the others come later.
+-- The pace of a subscription with a rate limit is in a row that all hosts share: the claim that
+-- gets this row takes the next share, and the others come later.
 clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at), candidate AS MATERIALIZED (SELECT *
  FROM json_to_recordset(:candidates::json) AS c(tenant text, id uuid, most integer,
  pace bigint)), share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace

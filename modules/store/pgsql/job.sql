@@ -52,8 +52,8 @@ SELECT id FROM resthooks.event WHERE tenant = :tenant AND id >= :lowest::uuid
  AND id < :end::uuid ORDER BY id LIMIT 1 OFFSET 1000;
 
 -- fragment: job_chunk
--- The events of a chunk first, each with its few deliveries: those of one subscription alone may
--- be all there are.
+-- Starts with the events of a chunk, which have few deliveries each: one subscription may have all
+-- deliveries of the table.
 FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = :tenant
  AND x.id >= :lowest::uuid AND x.id < :end::uuid) AS e CROSS JOIN LATERAL (SELECT y.*
  FROM resthooks.delivery y WHERE y.tenant = e.tenant AND y.event_id = e.id

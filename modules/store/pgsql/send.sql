@@ -34,8 +34,8 @@ SELECT 1 AS locked FROM pg_advisory_xact_lock(hashtextextended(:tenant,
  3) # hashtextextended(:subscription_id, 4));
 
 -- fragment: missing_deliveries
--- Events that should have had a delivery, by their sources and ranges of types, which are JSON of
--- rh_matching.h's. Not those of which an expansion makes a delivery for the subscription.
+-- Events that should have had a delivery, by their sources and ranges of types (JSON, from
+-- rh_matching.h), except those for which an expansion makes it.
 FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant
  WHERE s.tenant = :tenant AND s.id = :subscription_id::uuid AND e.id >= :lowest::uuid
  AND e.id < :end::uuid AND e.source IN (SELECT json_array_elements_text(:sources::json))
@@ -46,8 +46,7 @@ FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant
  WHERE x.tenant = e.tenant AND x.event_id = e.id AND x.after_id < s.id AND x.until_id >= s.id);
 
 -- name: replay_missing
--- Events that never were on their way to the subscription get a delivery, which is cancelled until
--- it is queued.
+-- Makes deliveries of events that the subscription never got. They are cancelled until queued.
 INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state)
  SELECT e.tenant, resthooks.uuidv7(), e.id, s.id, e.type, 'cancelled' :missing_deliveries
  ORDER BY e.id;

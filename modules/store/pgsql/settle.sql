@@ -90,7 +90,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  UNION ALL SELECT NULL, NULL, NULL FROM wake WHERE wake.keys < 0;
 
 -- name: cancel
--- Takes deliveries of a subscription out of the queue as cancelled, a limited number.
+-- Takes a limited number of deliveries of a subscription out of the queue and cancels them.
 WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queue q
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id::uuid
  ORDER BY q.due_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED),
@@ -100,5 +100,5 @@ WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queu
  WHERE d.tenant = r.tenant AND d.id = r.delivery_id AND d.state = 'pending';
 
 -- name: release
--- Gives all leases of a process back: due now.
+-- Gives all leases of a process back, so that their deliveries are due now.
 UPDATE resthooks.queue SET lease = 0, due_at = resthooks.now_ms() WHERE lease = :lease::bigint;

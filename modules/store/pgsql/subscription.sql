@@ -92,11 +92,11 @@ UPDATE resthooks.subscription_stat SET failing_since = NULL, paused_until = 0
  WHERE tenant = :tenant AND subscription_id = :id::uuid;
 
 -- name: subscription_unpark
--- Wakes all deliveries that wait for another one of their key.
+-- Wakes all deliveries that wait for another one of the same key.
 UPDATE resthooks.queue SET lease = 0, due_at = 0
  WHERE tenant = :tenant AND subscription_id = :id::uuid AND lease = -1;
 
 -- name: subscription_delete
--- Revision 0: whatever it is.
+-- Revision 0 stands for any.
 DELETE FROM resthooks.subscription WHERE tenant = :tenant AND id = :id::uuid
  AND (:revision = '0' OR revision = CAST(:revision AS bigint));

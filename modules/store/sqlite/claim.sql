@@ -42,7 +42,7 @@ WITH RECURSIVE step(tenant, id, n) AS (SELECT * FROM (SELECT q.tenant, q.subscri
   AND t.subscription_id = step.id ORDER BY step.n;
 
 -- fragment: lease_one
--- Leases what is due of one subscription; with `spare`, nothing whose lease ended.
+-- Leases due deliveries of one subscription; with `spare`, none whose lease ended.
 UPDATE resthooks_queue SET lease = CAST(:lease AS integer),
  due_at = CAST(:leased_until AS integer) WHERE (tenant, delivery_id) IN (SELECT q.tenant,
  q.delivery_id FROM resthooks_queue q WHERE q.tenant = :tenant
@@ -50,8 +50,8 @@ UPDATE resthooks_queue SET lease = CAST(:lease AS integer),
  AND (CAST(:spare AS integer) = 0 OR q.lease <= 0);
 
 -- fragment: blocked
--- Another of the key comes first, or is being worked on. Without being told, SQLite would read all
--- that are parked to see the latter.
+-- Another delivery of the key comes first, or is leased. The index is named because SQLite would
+-- otherwise read all parked ones to find out the latter.
 (EXISTS (SELECT 1 FROM resthooks_queue f WHERE f.tenant = q.tenant
  AND f.subscription_id = q.subscription_id AND f.order_key = q.order_key
  AND (f.event_id, f.delivery_id) < (q.event_id, q.delivery_id)) OR EXISTS (SELECT 1
@@ -85,7 +85,7 @@ UPDATE resthooks_subscription_stat SET paused_until = CAST(:until AS integer)
  WHERE tenant = :tenant AND subscription_id = :subscription_id;
 
 -- name: claim_park
--- Parks what is due but has to wait for another one of its key.
+-- Parks due deliveries that have to wait for another one of the same key.
 UPDATE resthooks_queue SET lease = -1, due_at = CAST(:parked_until AS integer)
  WHERE (tenant, delivery_id) IN (SELECT q.tenant, q.delivery_id FROM (SELECT *
  FROM resthooks_queue d WHERE d.tenant = :tenant AND d.subscription_id = :subscription_id
@@ -93,7 +93,7 @@ UPDATE resthooks_queue SET lease = -1, due_at = CAST(:parked_until AS integer)
  WHERE q.order_key IS NOT NULL AND :blocked);
 
 -- name: claim_unpark
--- Wakes a parked delivery that is in the way of one just parked, if none of its key is leased.
+-- Wakes a parked delivery that comes before one just parked, if none of the key is leased.
 UPDATE resthooks_queue SET lease = 0, due_at = CAST(:now AS integer) WHERE lease = -1
  AND (tenant, delivery_id) IN (SELECT p.tenant, (SELECT f.delivery_id FROM resthooks_queue f
  WHERE f.tenant = p.tenant AND f.subscription_id = p.subscription_id

@@ -25,7 +25,7 @@ SELECT 1 AS wide FROM json_each(:targets) WHERE EXISTS (SELECT 1
  AND x.pattern = value ->> 'pattern' LIMIT 1 OFFSET :RH_COMMIT_FANOUT) LIMIT 1;
 
 -- fragment: reached
--- SQLite has no lateral query: the last one that is read of a pattern is looked up first.
+-- SQLite has no lateral joins, so the last subscription to read of each pattern is looked up first.
 WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,
  value ->> 'pattern' AS pattern, coalesce((SELECT x.subscription_id
  FROM resthooks_subscription_event x WHERE x.tenant = value ->> 'tenant'
@@ -37,7 +37,7 @@ WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,
   p.tenant AND e.pattern = p.pattern AND e.subscription_id <= p.last) AS r);
 
 -- name: commit_expansions
--- Runs before commit_events: events that are there already are being expanded, or have been.
+-- Runs before commit_events, because events that exist already are or were being expanded.
 :reached INSERT INTO resthooks_expansion (tenant, event_id, after_id, until_id, created_at)
  SELECT i.tenant, i.id, w.subscription_id, (SELECT max((SELECT max(x.subscription_id)
  FROM resthooks_subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern))

@@ -3,7 +3,7 @@
 
 -- fragment: delivery_columns
 -- waiting_for is what a pending delivery waits for, in the words of rh_delivery.h. Only a delivery
--- that is not leased and is the first of its key has a time before which it isn't attempted.
+-- that is not leased and is the first of its key has a time of its next attempt.
 d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
  d.last_status_code,
  CASE WHEN q.lease = 0 THEN max(q.due_at, coalesce(t.paused_until, 0)) END AS next_attempt_at,

@@ -9,7 +9,7 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
  FROM resthooks_event e WHERE e.tenant = :tenant AND e.id = :id;
 
 -- fragment: event_page
--- A page of large events would take much memory: of those, lists have the beginning alone.
+-- A page of large events would take much memory, so lists contain only their beginning.
 SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.source,
  CASE WHEN length(CAST(e.data AS blob)) <= :RH_EVENT_PREVIEW THEN e.data
   ELSE substr(e.data, 1, :RH_EVENT_PREVIEW) END AS data,

@@ -24,8 +24,8 @@ WITH pattern AS (SELECT value AS pattern FROM json_each(:patterns)),
   ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
 
 -- fragment: wants_it
--- One that was changed after the event's commit was active then, for all that is known: if it has
--- been paused or disabled since, the delivery waits with its others.
+-- A subscription that was changed after the event's commit is assumed to have been active then: if
+-- it has been paused or disabled since, the delivery waits with its others.
 (s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
 
 -- name: expand

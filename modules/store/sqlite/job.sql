@@ -50,8 +50,8 @@ SELECT id FROM resthooks_event WHERE tenant = :tenant AND id >= :lowest AND id <
  ORDER BY id LIMIT 1 OFFSET 1000;
 
 -- fragment: job_chunk
--- The events of a chunk first, each with its few deliveries: those of one subscription alone may
--- be all there are. The + keeps SQLite from applying the range of events to the deliveries as
+-- Starts with the events of a chunk, which have few deliveries each: one subscription may have all
+-- deliveries of the table. The + keeps SQLite from applying the range of events to the deliveries as
 -- well: it would read all deliveries of the range for each event.
 FROM resthooks_event e CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON
  d.tenant = e.tenant AND d.event_id = +e.id JOIN resthooks_subscription s ON s.tenant = d.tenant

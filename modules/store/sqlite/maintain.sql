@@ -2,7 +2,7 @@
 -- Housekeeping, and what waits in the queue.
 
 -- nothing: partitions_mend
--- Tables have only one part each.
+-- Tables have no partitions.
 
 -- name: old_keys
 -- Forgets the oldest idempotency keys past retention, a limited number.
@@ -12,7 +12,7 @@ DELETE FROM resthooks_idempotency WHERE (tenant, client_id) IN
  ORDER BY i.created_at LIMIT CAST(:limit AS integer));
 
 -- name: old_events
--- Removes the oldest events, those with an id below the one that is kept; a limited number.
+-- Removes a limited number of the oldest events, with ids below the first one to keep.
 DELETE FROM resthooks_event WHERE (tenant, id) IN (SELECT o.tenant, o.id FROM resthooks_event o
  WHERE o.id < :kept ORDER BY o.id LIMIT CAST(:limit AS integer));
 

@@ -6,10 +6,10 @@
 SELECT 1 AS found FROM sqlite_master WHERE name = 'resthooks_schema_version';
 
 -- nothing: schema_lock
--- A transaction that writes has no other beside it.
+-- No other transaction can write at the same time.
 
 -- nothing: schema_reach
--- Tables have only one part each.
+-- Tables have no partitions.
 
 -- name: schema_version
 -- returns: version, read_only

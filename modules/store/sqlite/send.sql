@@ -26,11 +26,11 @@ INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due
 UPDATE resthooks_delivery SET state = 'pending' WHERE tenant = :tenant AND id = :delivery_id;
 
 -- nothing: replay_lock
--- A transaction that writes has no other beside it.
+-- No other transaction can write at the same time.
 
 -- fragment: missing_deliveries
--- Events that should have had a delivery, by their sources and ranges of types, which are JSON of
--- rh_matching.h's. Not those of which an expansion makes a delivery for the subscription.
+-- Events that should have had a delivery, by their sources and ranges of types (JSON, from
+-- rh_matching.h), except those for which an expansion makes it.
 FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant
  WHERE s.tenant = :tenant AND s.id = :subscription_id AND e.id >= :lowest AND e.id < :end
  AND e.source IN (SELECT value FROM json_each(:sources)) AND EXISTS (SELECT 1
@@ -42,8 +42,7 @@ FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant
  AND x.after_id < s.id AND x.until_id >= s.id);
 
 -- name: replay_missing
--- Events that never were on their way to the subscription get a delivery, which is cancelled until
--- it is queued.
+-- Makes deliveries of events that the subscription never got. They are cancelled until queued.
 INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state)
  SELECT e.tenant, substr(e.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
  3) || '-' || lower(hex(randomblob(6))), e.id, s.id, e.type,

@@ -18,8 +18,8 @@
 (o.kind = 'delivered' OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease));
 
 -- name: settle_stat
--- The last attempt's time and status code travel as one number. Runs before the attempts are
--- logged: one that is logged already was counted then.
+-- The last attempt's time and status code are combined into one number. Runs before the attempts
+-- are logged, because attempts that are logged already were counted then.
 UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivered,
  failed = t.failed + s.failed,
  last_status_code = CASE WHEN s.last IS NULL THEN t.last_status_code ELSE s.last % 1000 END,
@@ -63,8 +63,8 @@ UPDATE resthooks_delivery AS d SET state = CASE WHEN o.kind = 'delivered' THEN '
  FROM :outcome_rows WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id;
 
 -- name: settle_wake
--- The next of a key is the first that does not end here, or an older one than the delivery that is
--- due again, if it was sent again during the attempt.
+-- Next of a key is the first delivery that does not end here, or one older than the delivery that
+-- is due again, if it was redelivered during the attempt.
 UPDATE resthooks_queue SET lease = 0, due_at = :clock
  WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT q.tenant, (SELECT f.delivery_id
  FROM resthooks_queue f WHERE f.tenant = q.tenant AND f.subscription_id = q.subscription_id
@@ -105,5 +105,5 @@ UPDATE resthooks_delivery SET state = 'cancelled'
 DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN :cancelled;
 
 -- name: release
--- Gives all leases of a process back: due now.
+-- Gives all leases of a process back, so that their deliveries are due now.
 UPDATE resthooks_queue SET lease = 0, due_at = :clock WHERE lease = CAST(:lease AS integer);

@@ -20,7 +20,7 @@ SELECT b.n, d.state, count(*) AS count FROM :buckets CROSS JOIN resthooks_delive
  AND d.id >= b.low AND d.id < b.high GROUP BY b.n, d.state;
 
 -- fragment: two_digits
--- Some hundred values at most, however many attempts there are.
+-- Rounds a duration to two digits, so there are at most some hundred values.
 CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
  WHEN a.ms < 10000 THEN a.ms / 100 * 100 ELSE a.ms / 1000 * 1000 END;
 

@@ -2,7 +2,7 @@
 -- Subscriptions: what the API reads and changes of them.
 
 -- nothing: subscription_lock
--- A transaction that writes has no other beside it.
+-- No other transaction can write at the same time.
 
 -- nothing: tenant_lock
 -- Likewise.
@@ -89,11 +89,11 @@ UPDATE resthooks_subscription_stat SET failing_since = NULL, paused_until = 0
  WHERE tenant = :tenant AND subscription_id = :id;
 
 -- name: subscription_unpark
--- Wakes all deliveries that wait for another one of their key.
+-- Wakes all deliveries that wait for another one of the same key.
 UPDATE resthooks_queue INDEXED BY resthooks_queue_due SET lease = 0, due_at = 0
  WHERE tenant = :tenant AND subscription_id = :id AND lease = -1;
 
 -- name: subscription_delete
--- Revision 0: whatever it is.
+-- Revision 0 stands for any.
 DELETE FROM resthooks_subscription WHERE tenant = :tenant AND id = :id
  AND (:revision = '0' OR revision = CAST(:revision AS integer));

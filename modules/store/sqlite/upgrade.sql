@@ -8,7 +8,8 @@ ALTER TABLE resthooks_attempt ADD COLUMN format text;
 UPDATE resthooks_schema_version SET version = 2;
 
 -- script: upgrade_3
--- A CHECK of SQLite's goes with its table alone; it fits the formats that there are.
+-- SQLite can drop a CHECK only together with its table; the existing one allows all current
+-- formats.
 CREATE TABLE resthooks_setting (name text PRIMARY KEY, value text NOT NULL) WITHOUT ROWID;
 INSERT INTO resthooks_setting (name, value) VALUES ('hop_key', lower(hex(randomblob(32)))),
  ('database_id', lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' ||
