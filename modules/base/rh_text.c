@@ -267,7 +267,7 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
 
 /* ---- a buffer that grows ---- */
 
-void rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more)
+char *rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more)
 {
     apr_size_t size = buffer->size ? buffer->size : FIRST_BYTES;
     char *larger;
@@ -281,4 +281,13 @@ void rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more)
     }
     buffer->data = larger;
     buffer->size = size;
+    return larger + buffer->len;
+}
+
+void rh_buffer_add(rh_buffer_t *buffer, const char *data, apr_size_t len)
+{
+    if (len) {
+        memcpy(rh_buffer_reserve(buffer, len), data, len);
+        buffer->len += len;
+    }
 }

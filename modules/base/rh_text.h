@@ -140,8 +140,9 @@ typedef struct rh_buffer_t {
     apr_size_t len, size;
 } rh_buffer_t;
 
-/** Copy what is there into memory with room for `more` bytes. For rh_buffer_reserve. */
-void rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more);
+/** Copy what is there into memory with room for `more` bytes. A part of rh_buffer_reserve, and
+ * returns what that does. */
+char *rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more);
 
 /**
  * Make room for `more` bytes after those that are there. Sizes double, so that all the memory that
@@ -150,18 +151,10 @@ void rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more);
  */
 static inline char *rh_buffer_reserve(rh_buffer_t *buffer, apr_size_t more)
 {
-    if (more > buffer->size - buffer->len) {
-        rh_buffer_grow(buffer, more);
-    }
-    return buffer->data + buffer->len;
+    return more > buffer->size - buffer->len ? rh_buffer_grow(buffer, more)
+                                             : buffer->data + buffer->len;
 }
 
-static inline void rh_buffer_add(rh_buffer_t *buffer, const char *data, apr_size_t len)
-{
-    if (len) {
-        memcpy(rh_buffer_reserve(buffer, len), data, len);
-        buffer->len += len;
-    }
-}
+void rh_buffer_add(rh_buffer_t *buffer, const char *data, apr_size_t len);
 
 #endif
