@@ -1,8 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Parameters of lists that search in events: key, source, q. */
+/* Parameters of lists: what is searched for in events, and which deliveries are shown. */
 #include "rh_api.h"
 
+#include "rh_event_type.h"
 #include "rh_time.h"
+#include "rh_uuid.h"
 
 /** Maximum period that is searched. */
 #define MAX_SEARCH apr_time_from_sec(7 * 86400)
@@ -51,4 +53,56 @@ void rh_api_bound_search(rh_api_t *api, apr_time_t *from, apr_time_t *to)
     apr_table_setn(api->r->headers_out, "X-Hook-Searched",
                    apr_pstrcat(api->r->pool, rh_time_format(api->r->pool, *from), "/",
                                rh_time_format(api->r->pool, *to), NULL));
+}
+
+/** Read the parameter `status` of a list: a code, a class such as 5xx, or none. */
+static void read_status(rh_api_t *api, rh_delivery_filter_t *filter)
+{
+    const char *text = apr_table_get(api->query, "status");
+
+    if (!text) {
+        return;
+    }
+    if (strcmp(text, "none") == 0) {
+        filter->status_end = 1;
+    } else if (strlen(text) == 3 && *text >= '1' && *text <= '9' && strcmp(text + 1, "xx") == 0) {
+        filter->status_from = (*text - '0') * 100;
+        filter->status_end = filter->status_from + 100;
+    } else if (strlen(text) == 3 && strspn(text, "0123456789") == 3 && *text != '0') {
+        filter->status_from = atoi(text);
+        filter->status_end = filter->status_from + 1;
+    } else {
+        rh_problem_set(api->problem, 400, "The parameter status must be like 404 or 5xx, or none.");
+    }
+}
+
+void rh_api_read_delivery_filter(rh_api_t *api, rh_delivery_filter_t *filter)
+{
+    const char *state = apr_table_get(api->query, "state");
+    rh_delivery_state_t parsed;
+
+    if (!filter->subscription_id) {
+        filter->subscription_id = apr_table_get(api->query, "subscription");
+    }
+    filter->type = apr_table_get(api->query, "event");
+    filter->from = rh_api_time(api, "from");
+    filter->to = rh_api_time(api, "to");
+    filter->state = -1;
+    read_status(api, filter);
+    if (filter->subscription_id &&
+        !rh_uuid_valid(filter->subscription_id, strlen(filter->subscription_id))) {
+        rh_problem_set(api->problem, 400, "The parameter subscription must be an id.");
+    }
+    if (state && !rh_delivery_state_parse(state, &parsed)) {
+        rh_problem_set(api->problem, 400,
+                       "The parameter state must be pending, delivered, failed or cancelled.");
+    } else if (state) {
+        filter->state = (int)parsed;
+    }
+    if (filter->type && !rh_event_type_valid(filter->type, strlen(filter->type))) {
+        rh_problem_set(api->problem, 400, "The parameter event must be an event type.");
+    }
+    if (rh_api_read_search(api, &filter->search)) {
+        rh_api_bound_search(api, &filter->from, &filter->to);
+    }
 }
