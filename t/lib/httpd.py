@@ -42,18 +42,24 @@ TARGETS = """    RestHooksTargets http
 """
 
 
+_given_ports = set()
+
+
 def free_port():
     """Return a port that is not in use. The system does not give such ports to connections, so it
     can be bound again after a kill, whatever other tests do."""
     dice = random.SystemRandom()    # random's generator may be seeded
     for _ in range(1000):
         port = dice.randrange(16384, 32768)
+        if port in _given_ports:
+            continue
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))
-                return port
             except OSError:
-                pass
+                continue
+        _given_ports.add(port)
+        return port
     raise RuntimeError("no free port between 16384 and 32767")
 
 
