@@ -54,23 +54,10 @@ static rh_job_t *make_job(const rh_commit_row_t *row, const rh_event_t *event,
         return NULL;
     }
     pool = job->pool;
-    job->tenant = apr_pstrdup(pool, event->tenant);
+    job->event = *rh_event_copy(pool, event);
+    job->tenant = job->event.tenant;
     job->delivery_id = apr_pstrdup(pool, row->delivery_id);
     job->subscription_id = apr_pstrdup(pool, row->subscription_id);
-    job->event.id = apr_pstrdup(pool, event->id);
-    job->event.tenant = job->tenant;
-    job->event.type = apr_pstrdup(pool, event->type);
-    job->event.key = apr_pstrdup(pool, event->key);
-    job->event.traceparent = apr_pstrdup(pool, event->traceparent);
-    job->event.time = event->time;
-    job->event.source = event->source;
-    job->event.hops = event->hops;
-    job->event.data.data = apr_pstrmemdup(pool, event->data.data, event->data.len);
-    job->event.data.len = event->data.len;
-    if (event->previous.data) {
-        job->event.previous.data = apr_pstrmemdup(pool, event->previous.data, event->previous.len);
-        job->event.previous.len = event->previous.len;
-    }
     job->old_secret = apr_pstrdup(pool, rh_db_text(row->old_secret));
     job->base_url = apr_pstrdup(pool, row->base_url ? row->base_url : "");
     RH_MEMBERS(RH_JOB_MEMBER)
