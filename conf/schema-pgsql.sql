@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
--- mod_resthooks on PostgreSQL 13 or later, version 3. `RestHooksSchema auto` creates and upgrades
+-- mod_resthooks on PostgreSQL 13 or later, version 4. `RestHooksSchema auto` creates and upgrades
 -- it at start; `RestHooksSchema check` expects it there: psql -1 -f schema-pgsql.sql
 --
 -- Every key is led by the tenant. Times are milliseconds since the epoch by this server's clock.
@@ -82,6 +82,7 @@ CREATE TABLE resthooks.subscription (
     old_secret       text,                            -- signs as well until old_secret_until
     old_secret_until bigint NOT NULL DEFAULT 0,
     base_url         text NOT NULL,
+    options          text NOT NULL DEFAULT '{}',      -- members that no statement reads, JSON
     created_at       bigint NOT NULL,
     updated_at       bigint NOT NULL,
     revision         bigint NOT NULL DEFAULT 1,
@@ -135,7 +136,8 @@ CREATE TABLE resthooks.event (
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.event (tenant, type, id);
 
--- created_at is the time in the id; `type` is the event's, for lists.
+-- created_at is the time in the id; `type` is the event's, for lists. A delivery that was delivered by
+-- its only attempt has that here.
 CREATE TABLE resthooks.delivery (
     tenant           text COLLATE "C" NOT NULL,
     id               uuid NOT NULL,
@@ -146,6 +148,14 @@ CREATE TABLE resthooks.delivery (
                      CHECK (state IN ('pending', 'delivered', 'failed', 'cancelled')),
     attempt_count    integer NOT NULL DEFAULT 0,
     last_status_code integer NOT NULL DEFAULT 0,
+    attempt_id       uuid,
+    started_at       bigint,
+    ms               bigint,
+    format           text,
+    headers          text,
+    answer           text,
+    error            text,
+    sent             text,
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.delivery (tenant, subscription_id, id);
@@ -192,6 +202,7 @@ CREATE TABLE resthooks.queue (
     lease           bigint NOT NULL DEFAULT 0,
     tries           integer NOT NULL DEFAULT 0,       -- since the schedule was (re)started
     attempt_count   integer NOT NULL DEFAULT 0,       -- ever
+    last_status_code integer NOT NULL DEFAULT 0,
     order_key       text COLLATE "C",
     PRIMARY KEY (delivery_id, tenant)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
@@ -599,4 +610,4 @@ $$ SELECT resthooks.publish(publish.tenant, publish.type, publish.data, NULL::js
 REVOKE EXECUTE ON FUNCTION resthooks.publish(text, text, text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION resthooks.publish(text, text, text, json, text, text) FROM PUBLIC;
 
-INSERT INTO resthooks.schema_version (version) VALUES (3);
+INSERT INTO resthooks.schema_version (version) VALUES (4);

@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
--- mod_resthooks on SQLite 3.38 or later, version 3: the tables of schema-pgsql.sql without
+-- mod_resthooks on SQLite 3.38 or later, version 4: the tables of schema-pgsql.sql without
 -- partitions; what is past RestHooksRetention is deleted in chunks. Made at start by
 -- `RestHooksSchema auto`. Times are milliseconds since the epoch; ids are UUIDv7 as text.
 
@@ -35,6 +35,7 @@ CREATE TABLE resthooks_subscription (
     old_secret       text,
     old_secret_until integer NOT NULL DEFAULT 0,
     base_url         text NOT NULL,
+    options          text NOT NULL DEFAULT '{}',
     created_at       integer NOT NULL,
     updated_at       integer NOT NULL,
     revision         integer NOT NULL DEFAULT 1,
@@ -97,6 +98,14 @@ CREATE TABLE resthooks_delivery (
                      CHECK (state IN ('pending', 'delivered', 'failed', 'cancelled')),
     attempt_count    integer NOT NULL DEFAULT 0,
     last_status_code integer NOT NULL DEFAULT 0,
+    attempt_id       text,      -- of the only attempt, if that delivered it; also what follows
+    started_at       integer,
+    ms               integer,
+    format           text,
+    headers          text,
+    answer           text,
+    error            text,
+    sent             text,
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_delivery_subscription ON resthooks_delivery (tenant, subscription_id, id);
@@ -131,6 +140,7 @@ CREATE TABLE resthooks_queue (
     lease           integer NOT NULL DEFAULT 0,
     tries           integer NOT NULL DEFAULT 0,
     attempt_count   integer NOT NULL DEFAULT 0,
+    last_status_code integer NOT NULL DEFAULT 0,
     order_key       text,
     PRIMARY KEY (tenant, delivery_id)
 ) WITHOUT ROWID;
@@ -182,4 +192,4 @@ CREATE TABLE resthooks_idempotency (
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_idempotency_age ON resthooks_idempotency (created_at);
 
-INSERT INTO resthooks_schema_version (version) VALUES (3);
+INSERT INTO resthooks_schema_version (version) VALUES (4);

@@ -29,12 +29,12 @@ like(done.err, r"^resthooksctl: the tables do not exist" if DB == "pgsql" else "
 if DB == "sqlite3":
     ok(not os.path.exists(database.params), "the check leaves no file behind")
 done = ctl("schema", "upgrade")
-is_((done.status, done.out), (0, "made the tables of version 3\n"), "they are made") or diag(done)
+is_((done.status, done.out), (0, "made the tables of version 4\n"), "they are made") or diag(done)
 done = ctl("schema", "upgrade")
-is_((done.status, done.out, done.err), (0, "the tables are of version 3, as they should be\n", ""),
+is_((done.status, done.out, done.err), (0, "the tables are of version 4, as they should be\n", ""),
     "once")
 done = ctl("schema", "check")
-is_((done.status, done.out, done.err), (0, "the tables are of version 3, as they should be\n", ""),
+is_((done.status, done.out, done.err), (0, "the tables are of version 4, as they should be\n", ""),
     "and pass the check")
 done = Ctl(RESTHOOKSCTL_DB=db)("schema", "check")
 is_(done.status, 0, "RESTHOOKSCTL_DB says which database, too")
@@ -67,7 +67,10 @@ prefix = "resthooks." if DB == "pgsql" else "resthooks_"
 database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
              else "DROP INDEX resthooks_queue_due_at")
 for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "previous"),
-                      ("event", "reason"), ("event", "hops")):
+                      ("event", "reason"), ("event", "hops"), ("subscription", "options"),
+                      ("queue", "last_status_code"),
+                      *(("delivery", name) for name in ("attempt_id", "started_at", "ms", "format",
+                                                        "headers", "answer", "error", "sent"))):
     database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
 for table in ("setting", "job", "expansion"):
     database.sql(f"DROP TABLE {prefix}{table}")
@@ -86,9 +89,9 @@ if DB == "pgsql":
 database.sql(f"UPDATE {version} SET version = 1")
 done = ctl("schema", "check")
 is_(done.status, 1, "tables of an earlier version do not pass the check")
-like(done.err, "the tables are of version 1, this mod_resthooks needs 3", "and why is said")
+like(done.err, "the tables are of version 1, this mod_resthooks needs 4", "and why is said")
 done = ctl("schema", "upgrade")
-is_((done.status, done.out), (0, "brought the tables of version 1 to version 3\n"),
+is_((done.status, done.out), (0, "brought the tables of version 1 to version 4\n"),
     "they are brought up") or diag(done)
 is_(structure(), made, "and are what new ones are")
 is_(ctl("schema", "check").status, 0, "and pass the check")
@@ -97,7 +100,7 @@ database.sql(f"UPDATE {version} SET version = 7")
 for action in ("check", "upgrade"):
     done = ctl("schema", action)
     is_(done.status, 1, f"{action} refuses tables of a later version")
-    like(done.err, "the tables are of version 7, this mod_resthooks knows 3", "and says so")
+    like(done.err, "the tables are of version 7, this mod_resthooks knows 4", "and says so")
 database.sql(f"UPDATE {version} SET version = 0")
 done = ctl("schema", "check")
 is_(done.status, 1, "and an earlier one is not what it should be")

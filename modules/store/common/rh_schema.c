@@ -4,7 +4,8 @@
 #include "rh_store_private.h"
 
 /** What makes the tables of the next version: at n - 1, of version n. */
-static const rh_sql_name_t upgrades[RH_SCHEMA_VERSION - 1] = {RH_SQL_upgrade_2, RH_SQL_upgrade_3};
+static const rh_sql_name_t upgrades[RH_SCHEMA_VERSION - 1] = {RH_SQL_upgrade_2, RH_SQL_upgrade_3,
+                                                              RH_SQL_upgrade_4};
 
 typedef struct ensure_t {
     bool upgrade;

@@ -9,7 +9,7 @@
 #include "rh_db.h"
 
 /** The version of the tables that this build needs. */
-#define RH_SCHEMA_VERSION 3
+#define RH_SCHEMA_VERSION 4
 
 /**
  * Bring the tables up to RH_SCHEMA_VERSION, all or nothing, guarded against other hosts doing the

@@ -31,3 +31,11 @@ CREATE TABLE resthooks.job (tenant text COLLATE "C" NOT NULL, id uuid NOT NULL,
  PRIMARY KEY (tenant, id));
 CREATE INDEX job_running ON resthooks.job (updated_at) WHERE state = 'running';
 UPDATE resthooks.schema_version SET version = 3, installed_at = now();
+
+-- script: upgrade_4
+ALTER TABLE resthooks.subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
+ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at bigint,
+ ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,
+ ADD COLUMN error text, ADD COLUMN sent text;
+ALTER TABLE resthooks.queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
+UPDATE resthooks.schema_version SET version = 4, installed_at = now();

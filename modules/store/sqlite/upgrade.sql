@@ -29,3 +29,16 @@ CREATE TABLE resthooks_job (tenant text NOT NULL, id text NOT NULL, kind text NO
  id)) WITHOUT ROWID;
 CREATE INDEX resthooks_job_running ON resthooks_job (updated_at) WHERE state = 'running';
 UPDATE resthooks_schema_version SET version = 3;
+
+-- script: upgrade_4
+ALTER TABLE resthooks_subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
+ALTER TABLE resthooks_delivery ADD COLUMN attempt_id text;
+ALTER TABLE resthooks_delivery ADD COLUMN started_at integer;
+ALTER TABLE resthooks_delivery ADD COLUMN ms integer;
+ALTER TABLE resthooks_delivery ADD COLUMN format text;
+ALTER TABLE resthooks_delivery ADD COLUMN headers text;
+ALTER TABLE resthooks_delivery ADD COLUMN answer text;
+ALTER TABLE resthooks_delivery ADD COLUMN error text;
+ALTER TABLE resthooks_delivery ADD COLUMN sent text;
+ALTER TABLE resthooks_queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
+UPDATE resthooks_schema_version SET version = 4;
