@@ -44,6 +44,35 @@ int test_databases(const char *name, void (*run)(const char *driver, const char 
     return done_testing();
 }
 
+static void fail_on_warnings(void *baton, rh_log_level_t level, apr_status_t status,
+                             const char *tag, const char *message)
+{
+    char text[100];
+
+    (void)baton;
+    if (level <= RH_LOG_WARN) {
+        ok(false, "%s: %s: %s", tag, message,
+           status ? apr_strerror(status, text, sizeof(text)) : "");
+    }
+}
+
+rh_log_t failing_log = {fail_on_warnings, NULL, RH_LOG_INFO};
+
+bool open_sources(const char *driver, const char *params, rh_db_source_t *sources[], int count)
+{
+    apr_status_t status = APR_SUCCESS;
+    const char *problem = "";
+
+    for (int i = 0; i < count && status == APR_SUCCESS; i++) {
+        status = rh_db_source_dedicated(pool, driver, params, &failing_log, &sources[i]);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_schema_ensure(sources[0], true, pool, &problem);
+    }
+    return ok(status == APR_SUCCESS, "%s: the tables are created%s%s", driver, *problem ? ": " : "",
+              problem);
+}
+
 const char *make_id(void)
 {
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);

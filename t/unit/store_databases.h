@@ -10,6 +10,7 @@
 #include "tap.h"
 #include "shared_pool.h"
 #include "rh_db_private.h"
+#include "rh_schema.h"
 #include "rh_store.h"
 
 #include <apr_general.h>
@@ -18,6 +19,13 @@
 
 /** @param name of PostgreSQL's database, made unique by the process' id */
 int test_databases(const char *name, void (*run)(const char *driver, const char *params));
+
+/** Fails the running test on lines of level warn and above. */
+extern rh_log_t failing_log;
+
+/** Open `count` connections with `failing_log`, in `pool`, and create the tables.
+ * @return false if that failed; the test has failed then */
+bool open_sources(const char *driver, const char *params, rh_db_source_t *sources[], int count);
 
 /** A new id, in `pool`. */
 const char *make_id(void);

@@ -2,7 +2,6 @@
 /* The store on SQLite, and on PostgreSQL where $RH_PGSQL is the conninfo of a cluster. */
 #include "store_databases.h"
 
-#include "rh_schema.h"
 #include "rh_signature.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
@@ -12,18 +11,6 @@ static rh_queue_t *writer, *worker;
 static const char *database;
 
 #define SEC(n) apr_time_from_sec(n)
-
-static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
-                      const char *message)
-{
-    (void)baton;
-    (void)status;
-    if (level <= RH_LOG_WARN) {
-        ok(false, "%s: %s %s", database, tag, message);
-    }
-}
-
-static rh_log_t test_log = {write_log, NULL, RH_LOG_INFO};
 
 static bool succeeded(apr_status_t status, const char *name)
 {
@@ -540,7 +527,7 @@ static void run_all(const char *driver, const char *params)
 
     database = driver;
     for (int i = 0; i < 3; i++) {
-        if (!succeeded(rh_db_source_dedicated(pool, driver, params, &test_log, &source[i]),
+        if (!succeeded(rh_db_source_dedicated(pool, driver, params, &failing_log, &source[i]),
                        "a source of connections")) {
             return;
         }

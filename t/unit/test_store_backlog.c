@@ -2,7 +2,6 @@
 /* What waits, and since when: on SQLite, and on PostgreSQL where $RH_PGSQL names a cluster. */
 #include "store_databases.h"
 
-#include "rh_schema.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
@@ -91,20 +90,14 @@ static void test_pause(int pending)
 
 static void run_all(const char *driver, const char *params)
 {
-    static rh_log_t quiet;
     rh_db_source_t *source[2];
     rh_subscription_t *paused, *ordered = new_subscription("acme");
     apr_array_header_t *jobs;
-    const char *problem;
 
     database = driver;
     ordered->ordered = true;
     APR_ARRAY_IDX(ordered->events, 0, const char *) = "ordered.*";
-    for (int i = 0; i < 2; i++) {
-        rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
-    }
-    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS, "%s: tables",
-            database)) {
+    if (!open_sources(driver, params, source, 2)) {
         return;
     }
     store = rh_store_make(pool, source[0]);

@@ -2,7 +2,6 @@
 /* What an error of the database means, whatever its language: the tables, and live. */
 #include "store_databases.h"
 
-#include "rh_schema.h"
 #include "rh_store_open.h"
 
 static rh_log_t quiet;

@@ -3,7 +3,6 @@
  * the others, each once. On SQLite, and on PostgreSQL where $RH_PGSQL names a cluster. */
 #include "store_databases.h"
 
-#include "rh_schema.h"
 #include "rh_store_open.h"
 #include "rh_queue_private.h"
 
@@ -302,16 +301,10 @@ static void test_sql(void)
 
 static void run_all(const char *driver, const char *params)
 {
-    static rh_log_t quiet;
     const rh_subscription_t *last = NULL;
-    const char *problem;
 
     database = driver;
-    for (int i = 0; i < 3; i++) {
-        rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
-    }
-    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS, "%s: tables",
-            database)) {
+    if (!open_sources(driver, params, source, 3)) {
         return;
     }
     store = rh_store_make(pool, source[0]);

@@ -4,7 +4,6 @@
 #include "store_databases.h"
 
 #include "rh_matching.h"
-#include "rh_schema.h"
 #include "rh_store_open.h"
 
 static const char *database;
@@ -94,16 +93,10 @@ static void test_sources(void)
 
 static void run_all(const char *driver, const char *params)
 {
-    static rh_log_t quiet;
     rh_db_source_t *source[2];
-    const char *problem;
 
     database = driver;
-    for (int i = 0; i < 2; i++) {
-        rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
-    }
-    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS, "%s: tables",
-            database)) {
+    if (!open_sources(driver, params, source, 2)) {
         return;
     }
     store = rh_store_make(pool, source[0]);

@@ -3,7 +3,6 @@
  * cluster. */
 #include "store_databases.h"
 
-#include "rh_schema.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
@@ -56,18 +55,12 @@ static int claims_until(const char *tenant, int limit, int max)
 
 static void run_all(const char *driver, const char *params)
 {
-    static rh_log_t quiet;
     apr_hash_t *seen = apr_hash_make(pool);
     rh_db_source_t *source[2];
-    const char *problem;
     int total = 0, got, of = 0, first;
 
     database = driver;
-    for (int i = 0; i < 2; i++) {
-        rh_db_source_dedicated(pool, driver, params, &quiet, &source[i]);
-    }
-    if (!ok(rh_schema_ensure(source[0], true, pool, &problem) == APR_SUCCESS, "%s: tables",
-            database)) {
+    if (!open_sources(driver, params, source, 2)) {
         return;
     }
     store = rh_store_make(pool, source[0]);

@@ -4,19 +4,6 @@
 
 #include "rh_db_library.h"
 #include "rh_query.h"
-#include "rh_schema.h"
-
-static void write_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
-                      const char *message)
-{
-    (void)baton;
-    (void)status;
-    if (level <= RH_LOG_WARN) {
-        printf("# %s: %s\n", tag, message);
-    }
-}
-
-static rh_log_t test_log = {write_log, NULL, RH_LOG_INFO};
 
 /* ---- PostgreSQL: the statement is run ---- */
 
@@ -231,14 +218,12 @@ static void run(const char *driver, const char *params)
     const rh_dialect_t *dialect = rh_dialect_find(driver);
     const char *(*describe)(rh_db_t * db, const rh_sql_t *sql) = run_statement;
     rh_db_source_t *source;
-    const char *problem;
     rh_db_t *db;
     int found = 0;
 
-    if (!ok(rh_db_source_dedicated(pool, driver, params, &test_log, &source) == APR_SUCCESS &&
-                rh_schema_ensure(source, true, pool, &problem) == APR_SUCCESS &&
-                source->acquire(source, pool, &db) == APR_SUCCESS,
-            "%s has the tables", driver)) {
+    if (!open_sources(driver, params, &source, 1) ||
+        !ok(source->acquire(source, pool, &db) == APR_SUCCESS, "%s: there is a connection",
+            driver)) {
         return;
     }
     if (strcmp(driver, "sqlite3") == 0) {

@@ -3,7 +3,6 @@
 #include "store_databases.h"
 
 #include "rh_delivery.h"
-#include "rh_schema.h"
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
@@ -74,20 +73,14 @@ static void test_two_tenants(void)
 
 static void run(const char *driver, const char *params)
 {
-    rh_db_source_t *source;
-    rh_db_source_t *other;
-    rh_log_t *quiet = apr_pcalloc(pool, sizeof(*quiet));
-    const char *problem;
+    rh_db_source_t *source[2];
 
     database = driver;
-    if (rh_db_source_dedicated(pool, driver, params, quiet, &source) != APR_SUCCESS ||
-        rh_db_source_dedicated(pool, driver, params, quiet, &other) != APR_SUCCESS ||
-        rh_schema_ensure(source, true, pool, &problem) != APR_SUCCESS) {
-        ok(false, "%s: there are tables", driver);
+    if (!open_sources(driver, params, source, 2)) {
         return;
     }
-    store = rh_store_make(pool, other);
-    queue = rh_queue_make(pool, source);
+    store = rh_store_make(pool, source[1]);
+    queue = rh_queue_make(pool, source[0]);
     test_two_tenants();
 }
 

@@ -2,7 +2,6 @@
 /* One delivery that is due among very many subscriptions whose deliveries only wait. */
 #include "store_databases.h"
 
-#include "rh_schema.h"
 #include "rh_store_open.h"
 
 #define WAITING 5000
@@ -129,14 +128,10 @@ static bool comes_to_rest(int most)
 
 static void run_all(const char *driver, const char *params)
 {
-    static rh_log_t quiet;
     apr_interval_time_t again;
-    const char *problem;
 
     database = driver;
-    rh_db_source_dedicated(pool, driver, params, &quiet, &source);
-    if (!ok(rh_schema_ensure(source, true, pool, &problem) == APR_SUCCESS, "%s: tables",
-            database)) {
+    if (!open_sources(driver, params, &source, 1)) {
         return;
     }
     queue = rh_queue_make(pool, source);
