@@ -1,9 +1,10 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 """The cost of events: processor time of httpd's and PostgreSQL's processes, and bytes written."""
 
+import os
 import re
 
-from machine import processes, tree, written
+from machine import device_written, processes, tree, written
 
 
 def usage(roots):
@@ -24,20 +25,23 @@ def full_pages(cluster, start, end):
 
 class Meter:
     """Measures from its making to end(). PostgreSQL makes a checkpoint right before the first
-    moment and right before the last: all the pages that the events changed are written in between,
-    and no page of another measurement is."""
+    moment and right before the last, and so does the file system: all the pages that the events
+    changed are written in between, and no page of another measurement is."""
 
     def __init__(self, bench, server):
         self.cluster, self.roots = bench.cluster, bench.roots
         self.server = server
         self.in_pgsql = server.database.driver == "pgsql"
+        self.folder = bench.cluster.data
         self._checkpoint()
+        self.disk = device_written(self.folder)
         self.httpd, self.pgsql = usage([server.process.pid]), usage(self.roots)
         self.wal = self._wal()
 
     def _checkpoint(self):
         if self.in_pgsql:
             self.server.database.sql("CHECKPOINT")
+        os.sync()
 
     def _wal(self):
         if not self.in_pgsql:
@@ -47,21 +51,24 @@ class Meter:
         return position, int(distance)
 
     def end(self, events):
-        """@return per event: CPU of each and both (seconds per 10,000), kB of each, WAL and
-        full-page images (kB). SQLite's processor time and bytes are httpd's."""
+        """@return per event: CPU of each and both (seconds per 10,000); kB that the device wrote and
+        that the kernel counted to the processes, kB of WAL and of full-page images. SQLite's
+        processor time is httpd's."""
         if events <= 0:
             raise RuntimeError("no event was measured")
         wal = self._wal()
         self._checkpoint()
+        disk = device_written(self.folder)
         httpd, pgsql = usage([self.server.process.pid]), usage(self.roots)
-        cost = {"cpu_httpd": (httpd[0] - self.httpd[0]) * 10_000 / events,
-                "kb_httpd": (httpd[1] - self.httpd[1]) / 1000 / events}
-        cost["cpu"], cost["kb"] = cost["cpu_httpd"], cost["kb_httpd"]
+        counted = httpd[1] - self.httpd[1] + pgsql[1] - self.pgsql[1]
+        kb = 1 / 1000 / events
+        cost = {"cpu_httpd": (httpd[0] - self.httpd[0]) * 10_000 / events}
+        cost["cpu"] = cost["cpu_httpd"]
         if self.in_pgsql:
             cost["cpu_pgsql"] = (pgsql[0] - self.pgsql[0]) * 10_000 / events
-            cost["kb_pgsql"] = (pgsql[1] - self.pgsql[1]) / 1000 / events
             cost["cpu"] += cost["cpu_pgsql"]
-            cost["kb"] += cost["kb_pgsql"]
-            cost["kb_wal"] = (wal[1] - self.wal[1]) / 1000 / events
-            cost["kb_pages"] = full_pages(self.cluster, self.wal[0], wal[0]) / 1000 / events
+            cost["kb_wal"] = (wal[1] - self.wal[1]) * kb
+            cost["kb_pages"] = full_pages(self.cluster, self.wal[0], wal[0]) * kb
+        cost["kb_counted"] = counted * kb
+        cost["kb"] = cost["kb_counted"] if self.disk is None else (disk - self.disk) * kb
         return cost

@@ -35,6 +35,17 @@ def written(pid):
     return int(fields["write_bytes"])
 
 
+def device_written(path):
+    """Bytes that the device of a file's file system has written; None: it has no such device."""
+    device = os.stat(path).st_dev
+    try:
+        with open(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat",
+                  encoding="ascii") as file:
+            return int(file.read().split()[6]) * 512
+    except OSError:
+        return None
+
+
 def tree(roots, found):
     """The pids of some processes and all below them."""
     children = {}

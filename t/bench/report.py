@@ -52,7 +52,7 @@ FIGURES = [
 COSTS = [("single", "one per request"), ("batch", "batches of 100"),
          ("captured", "captured, not delivered"), ("way", "all the way")]
 COST_COLUMNS = [("cpu_httpd", "httpd"), ("cpu_pgsql", "PostgreSQL"), ("cpu", "both"),
-                ("kb_httpd", "httpd"), ("kb_pgsql", "PostgreSQL"), ("kb_wal", "WAL"),
+                ("kb", "device"), ("kb_counted", "processes"), ("kb_wal", "WAL"),
                 ("kb_pages", "full pages")]
 YARDSTICKS = [("pgbench", "pgbench, one-row commits/s, 64 clients"),
               ("sink", "wrk POSTing to the sink directly, 64 connections"),
@@ -159,7 +159,7 @@ def show_costs(report):
     if not rows:
         return
     titles = dict(COSTS)
-    print(f"\n{'':44}{'processor s per 10,000 events':>34}{'kB per event: files':>24}"
+    print(f"\n{'':44}{'processor s per 10,000 events':>34}{'kB per event: written':>24}"
           f"{'WAL; full pages in it':>24}\n{'cost':44}"
           + "".join(f"{title:>12}" for _, title in COST_COLUMNS))
     for part, column in rows:
