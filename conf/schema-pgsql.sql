@@ -73,7 +73,7 @@ CREATE TABLE resthooks.subscription (
     description      text NOT NULL DEFAULT '',
     format           text NOT NULL DEFAULT 'array',
     headers          text NOT NULL DEFAULT '{}',
-    ordered          boolean NOT NULL DEFAULT false,
+    in_order         boolean NOT NULL DEFAULT false,   -- before version 4: ordered
     rate_limit       integer NOT NULL DEFAULT 0,      -- a second; 0: none
     state            text NOT NULL DEFAULT 'active'
                      CHECK (state IN ('active', 'paused', 'gone', 'disabled', 'pending')),
@@ -576,7 +576,7 @@ BEGIN
                                   WHERE x.tenant = publish.tenant AND x.pattern = p.pattern
                                   ORDER BY x.subscription_id LIMIT 65) AS e) AS r),
     target AS MATERIALIZED (
-        SELECT s.id, s.ordered, resthooks.uuidv7() AS delivery_id
+        SELECT s.id, s.in_order, resthooks.uuidv7() AS delivery_id
         FROM reached r JOIN resthooks.subscription s ON s.tenant = publish.tenant AND s.id = r.id
         WHERE s.state = 'active' AND r.place <= 64),
     opened AS (
@@ -594,7 +594,7 @@ BEGIN
     INSERT INTO resthooks.queue
         (tenant, delivery_id, subscription_id, event_id, due_at, order_key)
     SELECT publish.tenant, t.delivery_id, t.id, new_id, at,
-           CASE WHEN t.ordered THEN event_key END
+           CASE WHEN t.in_order THEN event_key END
     FROM target t;
     RETURN new_id::text;
 END $$;

@@ -26,7 +26,7 @@ CREATE TABLE resthooks_subscription (
     description      text NOT NULL DEFAULT '',
     format           text NOT NULL DEFAULT 'array',
     headers          text NOT NULL DEFAULT '{}',
-    ordered          integer NOT NULL DEFAULT 0,
+    in_order         integer NOT NULL DEFAULT 0,       -- before version 4: ordered
     rate_limit       integer NOT NULL DEFAULT 0,
     state            text NOT NULL DEFAULT 'active'
                      CHECK (state IN ('active', 'paused', 'gone', 'disabled', 'pending')),

@@ -72,6 +72,7 @@ for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "pre
                       *(("delivery", name) for name in ("attempt_id", "started_at", "ms", "format",
                                                         "headers", "answer", "error", "sent"))):
     database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
+database.sql(f"ALTER TABLE {prefix}subscription RENAME COLUMN in_order TO ordered")
 for table in ("setting", "job", "expansion"):
     database.sql(f"DROP TABLE {prefix}{table}")
 if DB == "pgsql":

@@ -92,7 +92,7 @@ struct rh_member_t {
     ROW(description, "", "string", 0, 1000, OPTIONAL, ALWAYS, OPEN, API, "description", TEXT)      \
     ROW(format, "", "string", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "format", FORMAT)              \
     ROW(headers, "", "object", 0, 20, OPTIONAL, ALWAYS, MASKED, ENGINE, "headers", TEXT)           \
-    ROW(ordered, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "ordered", BOOLEAN)          \
+    ROW(ordered, "", "boolean", 0, 0, OPTIONAL, ALWAYS, OPEN, ENGINE, "in_order", BOOLEAN)         \
     ROW(rate_limit, "", "integer", 1, 100000, OPTIONAL, ALWAYS, OPEN, ENGINE, "rate_limit",        \
         NUMBER)                                                                                    \
     ROW(state, "", "string", 0, 0, IGNORED, ALWAYS, OPEN, API, "state", STATE)                     \

@@ -13,7 +13,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  one AS MATERIALIZED (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,
   min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)
  (SELECT one.tenant, one.id, one.count, s.state,
-  CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+  CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
   CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription x
@@ -43,7 +43,7 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q
   WHERE q.tenant = step.tenant AND q.subscription_id = step.id
   AND q.due_at <= clock.at LIMIT :limit::integer) AS d) AS count, s.state,
-  CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+  CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
   CROSS JOIN step LEFT JOIN resthooks.subscription s ON s.tenant = step.tenant
@@ -100,7 +100,7 @@ WITH :shares SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_
 SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,
  s.target_url, s.headers, s.secret, CASE WHEN s.old_secret_until > resthooks.now_ms() THEN
  s.old_secret END AS old_secret, s.base_url, s.format,
- CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+ CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
  CASE WHEN t.failing_since IS NULL THEN 0 ELSE greatest(resthooks.now_ms() - t.failing_since,
  1) END AS failing_for, e.type, e.key, e.traceparent, e.time, e.data, e.previous, e.hops
  FROM (SELECT x.* FROM json_to_recordset(:leased::json) AS i(tenant text, id uuid)

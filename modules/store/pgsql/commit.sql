@@ -37,7 +37,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern
   ORDER BY x.subscription_id LIMIT :RH_COMMIT_FANOUT_MORE) AS e) AS r),
  active AS MATERIALIZED (SELECT t.type, s.*, coalesce(st.paused_until, 0) AS paused_until,
-  st.failing_since, NOT s.ordered AND s.rate_limit = 0
+  st.failing_since, NOT s.in_order AND s.rate_limit = 0
   AND coalesce(st.paused_until, 0) <= clock.at AS at_once FROM clock, reached t
   JOIN resthooks.subscription s ON s.tenant = t.tenant AND s.id = t.subscription_id
   LEFT JOIN resthooks.subscription_stat st ON st.tenant = s.tenant
@@ -63,11 +63,11 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  queued AS (INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
   lease, order_key) SELECT m.tenant, m.delivery_id, m.id, m.event_id,
   CASE WHEN m.leased THEN clock.at + :lease_for::bigint ELSE clock.at END,
-  CASE WHEN m.leased THEN :lease::bigint ELSE 0 END, CASE WHEN m.ordered THEN m.key END
+  CASE WHEN m.leased THEN :lease::bigint ELSE 0 END, CASE WHEN m.in_order THEN m.key END
   FROM made m, clock)
  SELECT m.n, m.delivery_id, m.id AS subscription_id, m.target_url, m.headers, m.secret,
   CASE WHEN m.old_secret_until > clock.at THEN m.old_secret END AS old_secret, m.base_url,
-  m.format, CASE WHEN m.ordered THEN 1 ELSE 0 END AS ordered, m.rate_limit,
+  m.format, CASE WHEN m.in_order THEN 1 ELSE 0 END AS ordered, m.rate_limit,
   CASE WHEN m.failing_since IS NULL THEN 0 ELSE greatest(clock.at - m.failing_since,
   1) END AS failing_for, NULL::bigint AS waiting FROM made m, clock WHERE m.leased
   UNION ALL SELECT i.n, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

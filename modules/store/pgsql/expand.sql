@@ -30,7 +30,7 @@ WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.type, e.key, c.crea
  resthooks.now_ms() AS at FROM (SELECT :event_id::uuid AS event_id,
  :created_at::bigint AS created_at, :tenant::text AS tenant) AS c
  JOIN resthooks.event e ON e.tenant = c.tenant AND e.id = c.event_id),
- made AS MATERIALIZED (SELECT s.id, s.ordered, (left(c.event_id::text,
+ made AS MATERIALIZED (SELECT s.id, s.in_order, (left(c.event_id::text,
   18) || right(gen_random_uuid()::text, 18))::uuid AS delivery_id FROM c
   CROSS JOIN (SELECT DISTINCT e.subscription_id
   FROM json_array_elements_text(:patterns::json) AS p(pattern)
@@ -43,7 +43,7 @@ WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.type, e.key, c.crea
   SELECT c.tenant, m.delivery_id, c.event_id, m.id, c.type FROM c CROSS JOIN made m)
  INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
   order_key) SELECT c.tenant, m.delivery_id, m.id, c.event_id, c.at,
-  CASE WHEN m.ordered THEN c.key END FROM c CROSS JOIN made m;
+  CASE WHEN m.in_order THEN c.key END FROM c CROSS JOIN made m;
 
 -- nothing: expand_queue
 -- `expand` has queued them.

@@ -64,7 +64,7 @@ FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = :tena
 -- name: job_chunk_queue
 INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
  attempt_count, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
- resthooks.now_ms(), d.attempt_count, CASE WHEN s.ordered THEN e.key END :job_chunk
+ resthooks.now_ms(), d.attempt_count, CASE WHEN s.in_order THEN e.key END :job_chunk
  ON CONFLICT (tenant, delivery_id) DO NOTHING;
 
 -- name: job_chunk_pending

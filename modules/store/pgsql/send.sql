@@ -13,7 +13,7 @@ SELECT d.subscription_id, s.state FROM resthooks.delivery d
 -- attempt fails, even the last one, another is due at once and the schedule starts again.
 INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
  attempt_count, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
- resthooks.now_ms(), d.attempt_count, CASE WHEN s.ordered THEN e.key END
+ resthooks.now_ms(), d.attempt_count, CASE WHEN s.in_order THEN e.key END
  FROM resthooks.delivery d JOIN resthooks.event e ON e.tenant = d.tenant
  AND e.id = d.event_id JOIN resthooks.subscription s ON s.tenant = d.tenant
  AND s.id = d.subscription_id WHERE d.tenant = :tenant AND d.id = :delivery_id::uuid

@@ -15,7 +15,7 @@ SELECT 1 AS locked
 
 -- name: subscription_insert
 INSERT INTO resthooks.subscription
- (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
+ (tenant, id, target_url, description, format, headers, in_order, rate_limit, state,
   state_reason, secret, base_url, created_at, updated_at)
  VALUES (:tenant, :id::uuid, :target_url, :description, :format, :headers, :ordered::boolean,
   CAST(:rate_limit AS integer), :state, :state_reason, :secret, :base_url,
@@ -47,7 +47,7 @@ INSERT INTO resthooks.subscription_stat (tenant, subscription_id) VALUES (:tenan
 SELECT s.tenant, s.id, s.target_url,
  (SELECT json_agg(e.pattern ORDER BY e.position) FROM resthooks.subscription_event e
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id) AS events,
- s.description, s.format, s.headers, CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered,
+ s.description, s.format, s.headers, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered,
  s.rate_limit, s.state, s.state_reason, s.secret, s.old_secret, s.old_secret_until, s.base_url,
  s.created_at, s.updated_at, s.revision,
  t.delivered, t.failed, t.last_status_code, t.last_attempt_at,
@@ -75,7 +75,7 @@ SELECT s.tenant, s.id, s.target_url,
 -- name: subscription_update
 -- Changes nothing if the row has another revision by now.
 UPDATE resthooks.subscription SET target_url = :target_url, description = :description,
- format = :format, headers = :headers, ordered = :ordered::boolean,
+ format = :format, headers = :headers, in_order = :ordered::boolean,
  rate_limit = CAST(:rate_limit AS integer), state = :state, state_reason = :state_reason,
  secret = :secret, old_secret = :old_secret,
  old_secret_until = CAST(:old_secret_until AS bigint), base_url = :base_url,

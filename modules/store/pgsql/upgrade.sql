@@ -33,6 +33,12 @@ CREATE INDEX job_running ON resthooks.job (updated_at) WHERE state = 'running';
 UPDATE resthooks.schema_version SET version = 3, installed_at = now();
 
 -- script: upgrade_4
+-- A host of an earlier version that is still running must not take what this version queues: its
+-- statements would lose the outcome of a delivery that has no row in the log yet. Those that
+-- commit, claim, expand or send again name the column `ordered`, so they fail from here on, and it
+-- keeps its events in its spool. Its settle and its housekeeping do not, so it can still settle
+-- what it has begun.
+ALTER TABLE resthooks.subscription RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks.subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
 ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at bigint,
  ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,

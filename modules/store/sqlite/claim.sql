@@ -6,7 +6,7 @@
 -- rows of subscriptions are looked up by their key, one by one, also where nothing is known of the
 -- tables. A last row without a tenant says that there are events to expand.
 -- returns: tenant, id, count, state, ordered, rate_limit, pause, failing
-SELECT * FROM (SELECT one.tenant, one.id, one.count, s.state, s.ordered, s.rate_limit,
+SELECT * FROM (SELECT one.tenant, one.id, one.count, s.state, s.in_order AS ordered, s.rate_limit,
  max(t.paused_until - CAST(:now AS integer), 0) AS pause,
  t.failing_since IS NOT NULL AS failing FROM (SELECT due.tenant, due.subscription_id AS id,
  count(*) AS count, min(due.due_at) AS since FROM (SELECT q.tenant, q.subscription_id,
@@ -35,7 +35,7 @@ WITH RECURSIVE step(tenant, id, n) AS (SELECT * FROM (SELECT q.tenant, q.subscri
  SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks_queue q
   WHERE q.tenant = step.tenant AND q.subscription_id = step.id
   AND q.due_at <= CAST(:now AS integer) LIMIT CAST(:limit AS integer))) AS count, s.state,
-  s.ordered, s.rate_limit, max(t.paused_until - CAST(:now AS integer), 0) AS pause,
+  s.in_order AS ordered, s.rate_limit, max(t.paused_until - CAST(:now AS integer), 0) AS pause,
   t.failing_since IS NOT NULL AS failing FROM step
   LEFT JOIN resthooks_subscription s ON s.tenant = step.tenant AND s.id = step.id
   LEFT JOIN resthooks_subscription_stat t ON t.tenant = step.tenant
@@ -112,7 +112,7 @@ UPDATE resthooks_queue SET lease = 0, due_at = CAST(:now AS integer) WHERE lease
 --   traceparent, time, data, previous, hops
 SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,
  s.target_url, s.headers, s.secret, CASE WHEN s.old_secret_until > :clock THEN s.old_secret END
- AS old_secret, s.base_url, s.format, CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered,
+ AS old_secret, s.base_url, s.format, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered,
  s.rate_limit, CASE WHEN t.failing_since IS NULL THEN 0 ELSE max(:clock - t.failing_since,
  1) END AS failing_for, e.type, e.key, e.traceparent, e.time, e.data, e.previous, e.hops
  FROM (SELECT value ->> 'tenant' AS tenant, value ->> 'id' AS id

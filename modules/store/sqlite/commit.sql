@@ -88,7 +88,7 @@ INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due
  AND n.place <= CAST(:limit AS integer) THEN CAST(:leased_until AS integer) ELSE CAST(:now AS
  integer) END, CASE WHEN n.at_once AND n.place <= CAST(:limit AS integer) THEN CAST(:lease AS
  integer) ELSE 0 END, n.order_key FROM (SELECT d.tenant, d.id AS delivery_id, d.subscription_id,
- d.event_id, CASE WHEN s.ordered THEN i.key END AS order_key, NOT s.ordered
+ d.event_id, CASE WHEN s.in_order THEN i.key END AS order_key, NOT s.in_order
  AND s.rate_limit = 0 AND coalesce(t.paused_until, 0) <= CAST(:now AS integer) AS at_once,
  row_number() OVER (ORDER BY i.n) AS place FROM :items_rows
  CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON d.tenant = i.tenant

@@ -47,7 +47,7 @@ WITH c AS (SELECT e.tenant, e.id AS event_id, e.type,
 -- As in commit_queue: a new delivery is pending and has no attempt.
 INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at,
  order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id, :clock,
- CASE WHEN s.ordered THEN e.key END FROM resthooks_event e
+ CASE WHEN s.in_order THEN e.key END FROM resthooks_event e
  CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON d.tenant = e.tenant
  AND d.event_id = e.id AND d.state = 'pending' AND d.attempt_count = 0
  JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id

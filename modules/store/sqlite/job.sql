@@ -61,7 +61,7 @@ FROM resthooks_event e CROSS JOIN resthooks_delivery d INDEXED BY resthooks_deli
 -- name: job_chunk_queue
 INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at,
  attempt_count, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id, :clock,
- d.attempt_count, CASE WHEN s.ordered THEN e.key END :job_chunk
+ d.attempt_count, CASE WHEN s.in_order THEN e.key END :job_chunk
  ON CONFLICT (tenant, delivery_id) DO NOTHING;
 
 -- name: job_chunk_pending

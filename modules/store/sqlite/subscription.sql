@@ -9,7 +9,7 @@
 
 -- name: subscription_insert
 INSERT INTO resthooks_subscription
- (tenant, id, target_url, description, format, headers, ordered, rate_limit, state,
+ (tenant, id, target_url, description, format, headers, in_order, rate_limit, state,
   state_reason, secret, base_url, created_at, updated_at)
  VALUES (:tenant, :id, :target_url, :description, :format, :headers, :ordered,
   CAST(:rate_limit AS integer), :state, :state_reason, :secret, :base_url,
@@ -42,7 +42,7 @@ SELECT s.tenant, s.id, s.target_url,
   INDEXED BY resthooks_subscription_event_subscription
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id ORDER BY e.position) AS p) AS events,
  s.description, s.format, s.headers,
- CASE WHEN s.ordered THEN 1 ELSE 0 END AS ordered, s.rate_limit, s.state,
+ CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit, s.state,
  s.state_reason, s.secret, s.old_secret,
  s.old_secret_until, s.base_url, s.created_at,
  s.updated_at, s.revision,
@@ -72,7 +72,7 @@ SELECT s.tenant, s.id, s.target_url,
 -- name: subscription_update
 -- Changes nothing if the row has another revision by now.
 UPDATE resthooks_subscription SET target_url = :target_url, description = :description,
- format = :format, headers = :headers, ordered = :ordered,
+ format = :format, headers = :headers, in_order = :ordered,
  rate_limit = CAST(:rate_limit AS integer), state = :state, state_reason = :state_reason,
  secret = :secret, old_secret = :old_secret,
  old_secret_until = CAST(:old_secret_until AS integer), base_url = :base_url,

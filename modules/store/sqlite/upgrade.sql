@@ -31,6 +31,12 @@ CREATE INDEX resthooks_job_running ON resthooks_job (updated_at) WHERE state = '
 UPDATE resthooks_schema_version SET version = 3;
 
 -- script: upgrade_4
+-- A host of an earlier version that is still running must not take what this version queues: its
+-- statements would lose the outcome of a delivery that has no row in the log yet. Those that
+-- commit, claim, expand or send again name the column `ordered`, so they fail from here on, and it
+-- keeps its events in its spool. Its settle and its housekeeping do not, so it can still settle
+-- what it has begun.
+ALTER TABLE resthooks_subscription RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks_subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
 ALTER TABLE resthooks_delivery ADD COLUMN attempt_id text;
 ALTER TABLE resthooks_delivery ADD COLUMN started_at integer;
