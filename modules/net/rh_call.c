@@ -3,112 +3,8 @@
 
 /** Time-out of an exchange that names none, so that nothing waits for ever. */
 #define DEFAULT_TIMEOUT apr_time_from_sec(15)
-/** A failure within this time may be that of an idle connection that the target had closed. */
-#define STALE_WINDOW apr_time_from_sec(2)
 
-static void open_connection(rh_call_t *call);
-
-/* ---- the end ---- */
-
-void rh_call_drop_connection(rh_call_t *call)
-{
-    if (call->connection) {
-        rh_connection_close(call->connection);
-        call->connection = NULL;
-    }
-}
-
-/** The dial has ended, successfully or not: record how long its parts took, and its address. */
-static void note_dial(rh_call_t *call)
-{
-    rh_dial_t *dial = &call->dial;
-    rh_exchange_times_t *times = &call->exchange->times;
-    apr_time_t now = rh_monotonic_now();
-
-    if (dial->asked == 0) {
-        return;
-    }
-    times->resolve = (dial->answered ? dial->answered : now) - dial->asked;
-    if (dial->answered) {
-        times->connect = now - dial->answered;
-    }
-    if (dial->trying && !call->proxy && !call->connection) {
-        (void)rh_address_write_port(dial->trying, dial->port, call->exchange->address);
-    }
-    dial->asked = 0;
-}
-
-void rh_call_note_tls(rh_call_t *call)
-{
-    if (call->secured) {
-        call->exchange->times.tls = rh_monotonic_now() - call->secured;
-        call->secured = 0;
-    }
-}
-
-static void fill_exchange(rh_call_t *call, rh_exchange_result_t result, const char *error)
-{
-    rh_exchange_t *exchange = call->exchange;
-    const rh_http1_t *answer = &call->answer;
-
-    exchange->result = result;
-    exchange->duration = rh_monotonic_now() - call->began;
-    if (result == RH_EXCHANGE_OK) {
-        exchange->error = NULL;
-        exchange->status_code = answer->status_code;
-        exchange->answer_headers = answer->headers;
-        exchange->answer.data = answer->body.data;
-        exchange->answer.len = answer->body.len;
-        return;
-    }
-    exchange->status_code = 0;
-    exchange->answer_headers = NULL;
-    exchange->answer.data = NULL;
-    exchange->answer.len = 0;
-    exchange->error = error;
-    if (answer->header_done && call->phase == RH_PHASE_EXCHANGE) {
-        exchange->error =
-            apr_psprintf(exchange->pool, "%s (its status was %d)", error, answer->status_code);
-    }
-}
-
-void rh_call_end(rh_call_t *call, rh_exchange_result_t result, const char *error)
-{
-    rh_calls_t *calls = call->calls;
-    rh_timers_t *timers = rh_reactor_timers(calls->reactor);
-
-    rh_timers_disarm(timers, &call->whole);
-    rh_timers_disarm(timers, &call->connecting);
-    rh_resolver_forget(&call->judge);
-    rh_dial_stop(&call->dial);
-    note_dial(call);
-    rh_call_note_tls(call);
-    if (call->connection && call->phase == RH_PHASE_TLS) {
-        rh_connection_distrust(call->connection);
-    }
-    rh_call_drop_connection(call);
-    if (call->origin) {
-        rh_origin_leave(call->origin);
-        call->origin = NULL;
-    }
-    fill_exchange(call, result, error);
-    APR_RING_REMOVE(call, link);
-    APR_RING_INSERT_TAIL(&calls->ended, call, rh_call_t, link);
-}
-
-void rh_call_lost(rh_call_t *call, rh_exchange_result_t result, const char *error)
-{
-    if (!call->reused || call->heard || call->retried ||
-        rh_monotonic_now() - call->asked > STALE_WINDOW) {
-        rh_call_end(call, result, error);
-        return;
-    }
-    rh_log(call->calls->log, RH_LOG_DEBUG, APR_SUCCESS, "RH0201",
-           "an idle connection to %s was closed: %s; trying a new one", call->url.authority, error);
-    rh_call_drop_connection(call);
-    call->retried = true;
-    open_connection(call);
-}
+/* ---- time-outs ---- */
 
 static const char *phase_text(const rh_call_t *call)
 {
@@ -184,7 +80,7 @@ static void connected(void *baton, rh_watch_t *watch)
     call->connection = rh_connection_make(call->origin, watch);
     call->connection->proxy = call->proxy;
     name_connection(call);
-    note_dial(call);
+    rh_call_note_dial(call);
     note_connection(call);
     if (!call->url.https) {
         rh_call_send_request(call);
@@ -204,7 +100,7 @@ static void not_connected(void *baton, rh_exchange_result_t result, const char *
                             : error);
 }
 
-void rh_call_dial(rh_call_t *call)
+static void dial_host(rh_call_t *call)
 {
     rh_dial_t *dial = &call->dial;
     const rh_url_t *url = call->proxy ? &call->proxy->url : &call->url;
@@ -223,6 +119,54 @@ void rh_call_dial(rh_call_t *call)
     dial->failed = not_connected;
     dial->baton = call;
     rh_dial_start(dial);
+}
+
+static void refuse_address(rh_call_t *call)
+{
+    rh_call_end(call, RH_EXCHANGE_REFUSED_ADDRESS,
+                apr_psprintf(call->exchange->pool, "refused: the address of %s is not allowed",
+                             call->url.host));
+}
+
+static void targets_found(void *baton, const rh_addresses_t *found)
+{
+    rh_call_t *call = baton;
+    const rh_egress_policy_t *policy = call->exchange->net->policy;
+
+    if (found->count == 0) {
+        rh_call_end(call, RH_EXCHANGE_RESOLVE,
+                    rh_resolver_error(call->exchange->pool, call->url.host, found));
+        return;
+    }
+    call->targets = apr_palloc(call->exchange->pool, sizeof(*call->targets));
+    rh_proxy_choose(call->proxy, policy, call->url.host, found, call->targets);
+    if (call->targets->count == 0) {
+        refuse_address(call);
+        return;
+    }
+    if (call->targets->direct) {
+        call->proxy = NULL;
+    }
+    dial_host(call);
+}
+
+/** Find an address for the proxy, then dial. */
+static void find_target(rh_call_t *call)
+{
+    const rh_url_t *url = &call->url;
+
+    call->phase = RH_PHASE_RESOLVE;
+    call->next_target = 0;
+    call->targets = NULL;
+    if (rh_egress_denies_host(call->exchange->net->policy, url->host)) {
+        refuse_address(call);
+    } else if (call->proxy->resolves && !url->ipv4_literal && !url->ipv6_literal) {
+        dial_host(call);
+    } else {
+        call->judge.answered = targets_found;
+        call->judge.baton = call;
+        rh_resolver_ask(call->calls->resolver, url->host, &call->judge);
+    }
 }
 
 static void open_connection(rh_call_t *call)
@@ -244,9 +188,22 @@ static void open_connection(rh_call_t *call)
     }
     call->proxy = proxy && !rh_egress_names(proxy->except, call->url.host, NULL) ? proxy : NULL;
     if (call->proxy) {
-        rh_call_find_target(call);
+        find_target(call);
     } else {
-        rh_call_dial(call);
+        dial_host(call);
+    }
+}
+
+/** Connect again: after a refused tunnel to the next address, otherwise from the beginning. */
+static void reconnect(rh_call_t *call)
+{
+    rh_call_drop_connection(call);
+    if (call->phase == RH_PHASE_TUNNEL) {
+        call->next_target++;
+        dial_host(call);
+    } else {
+        call->retried = true;
+        open_connection(call);
     }
 }
 
@@ -257,6 +214,7 @@ void rh_call_start(rh_calls_t *calls, rh_exchange_t *exchange)
 
     call->calls = calls;
     call->exchange = exchange;
+    call->reconnect = reconnect;
     call->began = rh_monotonic_now();
     exchange->started_at = apr_time_now();
     exchange->sent_first_byte_at = 0;

@@ -54,12 +54,14 @@ struct rh_call_t {
     APR_RING_ENTRY(rh_call_t) link;
     rh_calls_t *calls;
     rh_exchange_t *exchange;
-    apr_time_t began; /**< end of the time-out, on the monotonic clock */
+    apr_time_t began; /**< start of the time-out, on the monotonic clock */
     rh_url_t url;
     const rh_proxy_t *proxy; /**< NULL: the connection is direct */
     rh_phase_t phase;
     rh_origin_t *origin;
     rh_query_t judge;
+    /** Opens another connection, for the parts below rh_call.c; the call may have ended then. */
+    void (*reconnect)(rh_call_t *call);
     rh_proxy_targets_t *targets; /**< target that the proxy gets; NULL: the name */
     int next_target;
     rh_dial_t dial;

@@ -161,6 +161,19 @@ static void exchange_ready(void *baton, rh_watch_t *watch, apr_int16_t events)
     }
 }
 
+const char *rh_call_target(const rh_call_t *call, bool with_port)
+{
+    const rh_url_t *url = &call->url;
+    bool port = with_port || url->port != (url->https ? 443 : 80);
+    const rh_connection_t *connection = call->connection;
+    char text[RH_ADDRESS_TEXT_BYTES];
+    const char *host =
+        connection->via_address ? rh_address_write(&connection->target, text) : url->host;
+
+    return port ? apr_psprintf(call->exchange->pool, "%s:%hu", host, url->port)
+                : apr_pstrdup(call->exchange->pool, host);
+}
+
 /** Make the text of the request. False: one of its fields cannot be sent. */
 static bool make_request(rh_call_t *call)
 {
