@@ -323,13 +323,17 @@ static void ready_crowded(rh_schedule_t *schedule, int class)
  */
 static bool any_ready(rh_schedule_t *schedule)
 {
+    rh_endpoint_t *jammed;
     int class;
 
     for (class = RH_ENDPOINT_FAILING; class >= RH_ENDPOINT_GOOD && rh_round_empty(&schedule->ready);
          class --) {
         ready_crowded(schedule, class);
     }
-    return !rh_round_empty(&schedule->ready) || rh_schedule_ready_jammed(schedule);
+    if (rh_round_empty(&schedule->ready) && (jammed = rh_schedule_find_jammed(schedule)) != NULL) {
+        rh_schedule_make_ready(schedule, jammed);
+    }
+    return !rh_round_empty(&schedule->ready);
 }
 
 /** Start a job of a ready endpoint, which takes its slot. */

@@ -144,7 +144,7 @@ static rh_endpoint_t *check_jam(rh_schedule_t *schedule, rh_jam_t *jam)
     return endpoint;
 }
 
-bool rh_schedule_ready_jammed(rh_schedule_t *schedule)
+rh_endpoint_t *rh_schedule_find_jammed(rh_schedule_t *schedule)
 {
     rh_jam_t *jam;
 
@@ -153,13 +153,10 @@ bool rh_schedule_ready_jammed(rh_schedule_t *schedule)
         rh_endpoint_t *endpoint = check_jam(schedule, jam);
 
         if (endpoint) {
-            const rh_tenant_t *tenant = endpoint->tenant;
-
-            /* Read it before the endpoint leaves: the jam may be freed with its last endpoint. */
-            rh_round_turn(&jam->round, tenant);
-            rh_schedule_make_ready(schedule, endpoint);
-            return true;
+            /* Now: the jam may be freed when the endpoint leaves it. */
+            rh_round_turn(&jam->round, endpoint->tenant);
+            return endpoint;
         }
     }
-    return false;
+    return NULL;
 }

@@ -56,10 +56,10 @@ bool rh_schedule_make_jammed(rh_schedule_t *schedule, rh_endpoint_t *endpoint);
 /** Remove an endpoint from its jam. */
 void rh_schedule_leave_jam(rh_schedule_t *schedule, rh_endpoint_t *endpoint);
 /**
- * Make an endpoint ready that may have a slot of its host now.
- * @return false: there is none, and the next slot that any loop gives back wakes this loop
+ * Find an endpoint that may have a slot of its host now; the caller makes it ready.
+ * @return NULL: there is none, and the next slot that any loop gives back wakes this loop
  */
-bool rh_schedule_ready_jammed(rh_schedule_t *schedule);
+rh_endpoint_t *rh_schedule_find_jammed(rh_schedule_t *schedule);
 /** Find the jam of a host. @return NULL: there is none */
 rh_jam_t *rh_schedule_jam(const rh_schedule_t *schedule, const rh_host_t *host);
 /** Set a job's host, which it refers to until it is refused or finished. */
