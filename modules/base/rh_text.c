@@ -1,8 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_text.h"
 
+#include <apr_hash.h>
 #include <apr_strings.h>
-
 #include <strings.h>
 
 #define FIRST_BYTES 256
@@ -290,4 +290,18 @@ void rh_buffer_add(rh_buffer_t *buffer, const char *data, apr_size_t len)
         memcpy(rh_buffer_reserve(buffer, len), data, len);
         buffer->len += len;
     }
+}
+
+/* ---- hashes ---- */
+
+apr_uint32_t rh_text_hash(const char *text, const char *more)
+{
+    apr_ssize_t len = APR_HASH_KEY_STRING;
+    apr_uint32_t hash = apr_hashfunc_default(text, &len) * 2654435761U;
+
+    len = APR_HASH_KEY_STRING;
+    if (more) {
+        hash ^= apr_hashfunc_default(more, &len);
+    }
+    return hash ^ hash >> 16;
 }

@@ -157,4 +157,9 @@ static inline char *rh_buffer_reserve(rh_buffer_t *buffer, apr_size_t more)
 
 void rh_buffer_add(rh_buffer_t *buffer, const char *data, apr_size_t len);
 
+/* ---- hashes ---- */
+
+/** Hash a text, or two together, spread over all bits. @param more NULL: there is one */
+apr_uint32_t rh_text_hash(const char *text, const char *more);
+
 #endif

@@ -2,8 +2,8 @@
 #include "rh_submission.h"
 
 #include "rh_atomic.h"
+#include "rh_text.h"
 
-#include <apr_hash.h>
 #include <time.h>
 
 void rh_submission_destroy(rh_submission_t *submission)
@@ -17,15 +17,6 @@ void rh_submission_disown(rh_submission_t *submission)
     if (rh_atomic_add(submission->owners, -1) == 0) {
         rh_submission_destroy(submission);
     }
-}
-
-/** Hash the tenant, by which a commit's calls are shared out. */
-static apr_uint32_t hash_tenant(const char *tenant)
-{
-    apr_ssize_t len = APR_HASH_KEY_STRING;
-    unsigned int hash = apr_hashfunc_default(tenant, &len) * 2654435761U;
-
-    return hash ^ hash >> 16;
 }
 
 apr_status_t rh_submission_make(apr_allocator_t *allocator, const rh_commit_t *items, int count,
@@ -48,7 +39,7 @@ apr_status_t rh_submission_make(apr_allocator_t *allocator, const rh_commit_t *i
     submission->owners = 2;
     submission->count = count;
     submission->bytes = bytes;
-    submission->tenant = count > 0 ? hash_tenant(items[0].event->tenant) : 0;
+    submission->tenant = count > 0 ? rh_text_hash(items[0].event->tenant, NULL) : 0;
     sem_init(&submission->finished, 0, 0);
     submission->items = apr_pcalloc(pool, count * sizeof(*submission->items));
     submission->stripes = apr_palloc(pool, (apr_size_t)count * sizeof(*submission->stripes));

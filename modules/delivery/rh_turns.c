@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_turns.h"
 
-#include <apr_hash.h>
+#include "rh_text.h"
 
 #define STRIPES 262144
 
@@ -17,16 +17,7 @@ rh_turns_t *rh_turns_make(apr_pool_t *pool)
 
 apr_uint32_t rh_turns_stripe(const rh_event_t *event)
 {
-    apr_ssize_t len = APR_HASH_KEY_STRING;
-    unsigned int hash;
-
-    if (!event->key) {
-        return 0;
-    }
-    hash = apr_hashfunc_default(event->key, &len);
-    len = APR_HASH_KEY_STRING;
-    hash = hash * 2654435761U ^ apr_hashfunc_default(event->tenant, &len);
-    return 1 + (hash ^ hash >> 16) % (STRIPES - 1);
+    return event->key ? 1 + rh_text_hash(event->key, event->tenant) % (STRIPES - 1) : 0;
 }
 
 bool rh_turns_free(const rh_turns_t *turns, const apr_uint32_t *stripes, int count)
