@@ -27,13 +27,6 @@ static bool set_error(compiler_t *compiler, int node, const char *reason)
     return false;
 }
 
-int rh_schema_member(const rh_json_tree_t *tree, int object, const char *name)
-{
-    rh_bytes_t bytes = {name, strlen(name)};
-
-    return rh_json_tree_member(tree, object, bytes);
-}
-
 static bool compile_children(compiler_t *compiler, int node)
 {
     int child = compiler->tree->nodes[node].first;

@@ -2,6 +2,9 @@
 /**
  * @file rh_json_schema_private.h
  * @brief The keywords of a schema, shared by compiling and checking.
+ *
+ * Checking is recursive, as schemas are: rh_json_schema_check.c looks up a keyword's rule, and the
+ * rules of keywords that hold schemas (rh_json_schema_rules.c) check against those.
  */
 #ifndef RH_JSON_SCHEMA_PRIVATE_H
 #define RH_JSON_SCHEMA_PRIVATE_H

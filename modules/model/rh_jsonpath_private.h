@@ -2,6 +2,10 @@
 /**
  * @file rh_jsonpath_private.h
  * @brief A compiled query, shared by parsing, running and filters.
+ *
+ * Queries are recursive: they contain filters, whose expressions contain queries. So parsing
+ * (rh_jsonpath_parse.c and rh_jsonpath_expr.c) and running (rh_jsonpath_run.c and
+ * rh_jsonpath_filter.c) are each two files that call one another.
  */
 #ifndef RH_JSONPATH_PRIVATE_H
 #define RH_JSONPATH_PRIVATE_H
