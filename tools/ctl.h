@@ -78,15 +78,14 @@ typedef struct ctl_command_t {
 /** One run of the program. */
 struct ctl_t {
     apr_pool_t *pool;
-    const ctl_command_t *command;
+    const ctl_command_t *commands;          /**< all commands; the last one has a NULL name */
+    const ctl_command_t *command;           /**< the one that is given; NULL: none yet */
     apr_array_header_t *given[CTL_OPTIONS]; /**< values of const char *, in order; NULL: not
                                                  given */
     apr_array_header_t *arguments;          /**< of const char *, after the command's words */
 };
 
-/* ---- resthooksctl.c ---- */
-
-extern const ctl_command_t ctl_commands[]; /**< the last one has a NULL name */
+/* ---- ctl_fail.c ---- */
 
 /**
  * Print a line to stderr: "resthooksctl: …". Escapes control characters.

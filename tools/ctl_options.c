@@ -129,7 +129,7 @@ static const char *members_of_group(ctl_t *ctl, const char *group)
     const char *members = NULL;
     apr_size_t len = strlen(group);
 
-    for (const ctl_command_t *command = ctl_commands; command->name; command++) {
+    for (const ctl_command_t *command = ctl->commands; command->name; command++) {
         if (strncmp(command->name, group, len) == 0 && command->name[len] == ' ') {
             members = members ? apr_pstrcat(ctl->pool, members, ", ", command->name, NULL)
                               : command->name;
@@ -148,7 +148,7 @@ static int find_command(ctl_t *ctl)
                    : ctl_misuse(ctl, "which command?");
     }
     first = ctl_argument(ctl, 0);
-    for (const ctl_command_t *command = ctl_commands; command->name; command++) {
+    for (const ctl_command_t *command = ctl->commands; command->name; command++) {
         int words = match(ctl, command);
 
         if (words) {
@@ -174,8 +174,9 @@ static int check_command(ctl_t *ctl)
             return ctl_misuse(ctl, "%s has no option --%s", command->name, options[i].name);
         }
     }
+    /* Only a command that subscribes, which has --format, takes several. */
     if (ctl->given[CTL_EVENT] && ctl->given[CTL_EVENT]->nelts > 1 &&
-        command->run != ctl_subscriptions_create) {
+        !(command->options & (UINT64_C(1) << CTL_FORMAT))) {
         return ctl_misuse(ctl, "--event is given twice");
     }
     if (ctl->arguments->nelts < command->least) {
@@ -267,7 +268,7 @@ void ctl_help(ctl_t *ctl)
     }
     puts("usage: resthooksctl command [options]\n\n"
          "Looks after mod_resthooks: over its API, or its database.\n");
-    for (command = ctl_commands; command->name; command++) {
+    for (command = ctl->commands; command->name; command++) {
         printf("  %-33s %s\n", apr_pstrcat(ctl->pool, command->name, " ", command->arguments, NULL),
                command->summary);
     }

@@ -230,13 +230,6 @@ static const char *describe(ctl_rules_t *rules, struct json_object *operation)
     return quoted;
 }
 
-void ctl_rules_note(ctl_rules_t *rules, const char *method, const char *path, const char *why)
-{
-    APR_ARRAY_PUSH(rules->notes, const char *) = apr_psprintf(
-        rules->ctl->pool, "# %s %s: %s", ctl_safe(rules->ctl->pool, method, strlen(method), false),
-        ctl_safe(rules->ctl->pool, path, strlen(path), false), why);
-}
-
 /** Merge PUT and PATCH of the same event into one rule. */
 static bool merge_rule(ctl_rules_t *rules, const ctl_rule_t *rule)
 {

@@ -52,12 +52,10 @@ typedef struct ctl_rule_t {
     ctl_rules_item_t item;
 } ctl_rule_t;
 
-/* ---- ctl_rules.c ---- */
+/* ---- ctl_rules_write.c ---- */
 
 /** Add a note that something has no rule, and why. */
 void ctl_rules_note(ctl_rules_t *rules, const char *method, const char *path, const char *why);
-
-/* ---- ctl_rules_write.c ---- */
 
 /** Print the rules and types as directives; write samples and schemas if there is a directory. */
 void ctl_rules_write(ctl_rules_t *rules);

@@ -8,6 +8,13 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 
+void ctl_rules_note(ctl_rules_t *rules, const char *method, const char *path, const char *why)
+{
+    APR_ARRAY_PUSH(rules->notes, const char *) = apr_psprintf(
+        rules->ctl->pool, "# %s %s: %s", ctl_safe(rules->ctl->pool, method, strlen(method), false),
+        ctl_safe(rules->ctl->pool, path, strlen(path), false), why);
+}
+
 /* ---- files ---- */
 
 /** Write JSON to a file of the directory. @return its path; NULL: an error was printed */

@@ -4,7 +4,6 @@
 
 #include <apr_general.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 #define BIT(option) (UINT64_C(1) << (option))
@@ -15,7 +14,7 @@
 #define PAGE (BIT(CTL_LIMIT) | BIT(CTL_BEFORE))
 #define RANGE (BIT(CTL_FROM) | BIT(CTL_TO))
 
-const ctl_command_t ctl_commands[] = {
+static const ctl_command_t commands[] = {
     {"subscriptions list", "", 0, 0, API | PAGE | BIT(CTL_EVENT) | BIT(CTL_ACTIVE),
      "list subscriptions, newest first", ctl_subscriptions_list},
     {"subscriptions show", "ID", 1, 1, API, "show one", ctl_subscriptions_show},
@@ -71,36 +70,6 @@ const ctl_command_t ctl_commands[] = {
     {"spool drop", "FILE...", 1, 1000, 0, "remove files, with their events", ctl_spool_drop},
     {NULL, NULL, 0, 0, 0, NULL, NULL}};
 
-static void print_error(ctl_t *ctl, const char *format, va_list arguments)
-{
-    const char *line = apr_pvsprintf(ctl->pool, format, arguments);
-
-    fflush(stdout);
-    fprintf(stderr, "resthooksctl: %s\n", ctl_safe(ctl->pool, line, strlen(line), true));
-}
-
-int ctl_fail(ctl_t *ctl, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    print_error(ctl, format, arguments);
-    va_end(arguments);
-    return CTL_FAILED;
-}
-
-int ctl_misuse(ctl_t *ctl, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    print_error(ctl, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "Try: resthooksctl%s%s --help\n", ctl->command ? " " : "",
-            ctl->command ? ctl->command->name : "");
-    return CTL_USAGE;
-}
-
 static int run_command(ctl_t *ctl, int argc, const char *const *argv)
 {
     int status = ctl_read_arguments(ctl, argc, argv);
@@ -132,6 +101,7 @@ int main(int argc, const char *const *argv)
     }
     atexit(apr_terminate);
     memset(&ctl, 0, sizeof(ctl));
+    ctl.commands = commands;
     apr_pool_create(&ctl.pool, NULL);
     status = run_command(&ctl, argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
