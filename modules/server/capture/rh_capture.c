@@ -6,58 +6,7 @@
 #include <http_request.h>
 #include <string.h>
 
-ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
-
-/** Marks a request whose rules were checked and none matches. */
-static rh_capture_t no_capture;
-
-static void set_capture(request_rec *r, rh_capture_t *capture)
-{
-    ap_set_module_config(r->request_config, &resthooks_module, capture);
-}
-
-rh_capture_t *rh_capture_of(request_rec *r)
-{
-    if (r->main) {
-        return NULL;
-    }
-    while (r->prev) {
-        r = r->prev;
-    }
-    rh_capture_t *capture = ap_get_module_config(r->request_config, &resthooks_module);
-    return capture == &no_capture ? NULL : capture;
-}
-
-apr_size_t rh_capture_cap(const rh_capture_t *capture)
-{
-    return (apr_size_t)capture->config->settings.max_data;
-}
-
-static rh_body_use_t make_use(const rh_capture_t *capture, const char *what)
-{
-    return (rh_body_use_t){.log = &capture->config->log,
-                           .pool = capture->r->pool,
-                           .cap = rh_capture_cap(capture),
-                           .what = what,
-                           .method = capture->r->method,
-                           .uri = capture->r->uri};
-}
-
-void rh_capture_settle(const rh_capture_t *capture, rh_body_t *body, const char *what)
-{
-    rh_body_use_t use = make_use(capture, what);
-
-    rh_body_settle(&use, body);
-}
-
-const rh_json_tree_t *rh_capture_tree(const rh_capture_t *capture, rh_body_t *body,
-                                      const char *what)
-{
-    rh_body_use_t use = make_use(capture, what);
-
-    rh_body_settle(&use, body);
-    return body->state == RH_BODY_WHOLE ? rh_body_tree(&use, body) : NULL;
-}
+static ap_filter_rec_t *output_handle, *input_handle;
 
 /** Runs first in translate_name, where r->uri is decoded and no module has rewritten it yet. */
 static int match_request(request_rec *r)
@@ -74,12 +23,12 @@ static int match_request(request_rec *r)
         config->settings.rules->nelts == 0) {
         return DECLINED;
     }
-    if (ap_get_module_config(r->request_config, &resthooks_module) != NULL) {
+    if (rh_capture_is_set(r)) {
         return DECLINED;
     }
     matches = rh_rules_match(r, config);
     if (!matches) {
-        set_capture(r, &no_capture);
+        rh_capture_set(r, NULL);
         return DECLINED;
     }
     capture = apr_pcalloc(r->pool, sizeof(*capture));
@@ -96,7 +45,7 @@ static int match_request(request_rec *r)
     if (capture->sources[RH_DATA_BEFORE] || capture->sources[RH_DATA_AFTER]) {
         capture->environment = apr_table_copy(r->pool, r->subprocess_env);
     }
-    set_capture(r, capture);
+    rh_capture_set(r, capture);
     return DECLINED;
 }
 
@@ -133,7 +82,7 @@ static int fetch_before(request_rec *r)
 static void add_output(rh_capture_t *capture, request_rec *r)
 {
     rh_capture_rewind(capture);
-    ap_add_output_filter_handle(rh_capture_output_handle, capture, r, r->connection);
+    ap_add_output_filter_handle(output_handle, capture, r, r->connection);
 }
 
 static void insert_filters(request_rec *r)
@@ -149,7 +98,7 @@ static void insert_filters(request_rec *r)
     }
     add_output(capture, r);
     if (capture->sources[RH_DATA_REQUEST]) {
-        ap_add_input_filter_handle(rh_capture_input_handle, capture, r, r->connection);
+        ap_add_input_filter_handle(input_handle, capture, r, r->connection);
     }
     if (capture->sources[RH_DATA_RESPONSE]) {
         rh_capture_limit_codings(capture, r);
@@ -192,10 +141,10 @@ void rh_capture_register(apr_pool_t *pool)
     (void)pool;
     /* Run before filters that only transform the representation (DEFLATE, mod_headers), but after
      * those that produce content (SUBSTITUTE, INCLUDES). */
-    rh_capture_output_handle = ap_register_output_filter("RESTHOOKS_CAPTURE", rh_capture_output,
-                                                         NULL, AP_FTYPE_CONTENT_SET - 1);
-    rh_capture_input_handle = ap_register_input_filter("RESTHOOKS_CAPTURE_IN", rh_capture_input,
-                                                       NULL, AP_FTYPE_CONTENT_SET - 1);
+    output_handle = ap_register_output_filter("RESTHOOKS_CAPTURE", rh_capture_output, NULL,
+                                              AP_FTYPE_CONTENT_SET - 1);
+    input_handle = ap_register_input_filter("RESTHOOKS_CAPTURE_IN", rh_capture_input, NULL,
+                                            AP_FTYPE_CONTENT_SET - 1);
     rh_capture_fetch_register();
     rh_rule_functions_register(rh_item_evaluate);
     ap_hook_translate_name(match_request, NULL, NULL, APR_HOOK_REALLY_FIRST);

@@ -93,8 +93,11 @@ typedef struct rh_capture_t {
                                            NULL: it is not */
 } rh_capture_t;
 
-/* rh_capture.c */
-extern ap_filter_rec_t *rh_capture_output_handle, *rh_capture_input_handle;
+/* rh_capture_request.c */
+/** Set the capture of a request; NULL: its rules were checked, and none matches. */
+void rh_capture_set(request_rec *r, rh_capture_t *capture);
+/** True after rh_capture_set, also with NULL. */
+bool rh_capture_is_set(const request_rec *r);
 /**
  * Find the capture of a request, or of the request that was redirected to it. @return NULL: none
  */

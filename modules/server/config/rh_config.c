@@ -51,11 +51,6 @@ void *rh_dir_config_merge(apr_pool_t *pool, void *base_config, void *add_config)
     return merged;
 }
 
-rh_server_config_t *rh_server_config(server_rec *server)
-{
-    return ap_get_module_config(server->module_config, &resthooks_module);
-}
-
 bool rh_any_enabled(server_rec *server)
 {
     while (server && !rh_server_config(server)->settings.enabled) {

@@ -143,7 +143,10 @@ bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_con
 /** The position of a type in the catalogue, settings.types; -1: it is not there. */
 int rh_catalogue_find(const rh_server_config_t *config, const char *type);
 
-rh_server_config_t *rh_server_config(server_rec *server);
+static inline rh_server_config_t *rh_server_config(server_rec *server)
+{
+    return ap_get_module_config(server->module_config, &resthooks_module);
+}
 /** True if any server in the list, from `server` on, has RestHooks On. Valid after
  * rh_server_config_finish. */
 bool rh_any_enabled(server_rec *server);

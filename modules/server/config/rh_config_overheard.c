@@ -7,7 +7,13 @@
 #include "rh_config_private.h"
 
 #include <apr_fnmatch.h>
+#include <apr_lib.h>
 #include <http_core.h>
+
+/** Maximum number of edits by which a misspelt handler is recognised. */
+#define MAX_EDITS 2
+#define HANDLER "resthooks"
+#define HANDLER_LEN (sizeof(HANDLER) - 1)
 
 /** Return the section around a directive; NULL: only the server or virtual host. */
 static const ap_directive_t *find_section(const cmd_parms *cmd)
@@ -26,6 +32,44 @@ static bool is_regex(apr_pool_t *scratch, const ap_directive_t *location)
            !strcmp(ap_getword_conf(scratch, &args), "~");
 }
 
+/**
+ * Return the number of insertions, deletions and substitutions from `word` to the handler's name.
+ */
+static int count_edits(const char *word)
+{
+    int row[HANDLER_LEN + 1], i, j;
+
+    for (j = 0; j <= (int)HANDLER_LEN; j++) {
+        row[j] = j;
+    }
+    for (i = 1; word[i - 1]; i++) {
+        int diagonal = row[0];
+
+        row[0] = i;
+        for (j = 1; j <= (int)HANDLER_LEN; j++) {
+            int best = diagonal + (apr_tolower(word[i - 1]) != HANDLER[j - 1]);
+
+            diagonal = row[j];
+            best = best < row[j] + 1 ? best : row[j] + 1;
+            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+        }
+    }
+    return row[HANDLER_LEN];
+}
+
+/** True if SetHandler names something that is nearly the handler's name. */
+static bool is_misspelt(const char *handler)
+{
+    static const char prefix[] = "mod_";
+
+    if (!strncasecmp(handler, prefix, sizeof(prefix) - 1)) {
+        handler += sizeof(prefix) - 1;
+    } else if (!strcasecmp(handler, HANDLER)) {
+        return false;
+    }
+    return strlen(handler) <= HANDLER_LEN + MAX_EDITS && count_edits(handler) <= MAX_EDITS;
+}
+
 const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *handler)
 {
     rh_dir_config_t *config = dir_config;
@@ -35,8 +79,8 @@ const char *rh_overhear_handler(cmd_parms *cmd, void *dir_config, const char *ha
     config->handler_set = true;
     config->base = NULL;
     config->base_regex = NULL;
-    if (strcasecmp(handler, "resthooks")) {
-        config->misspelt = rh_handler_is_misspelt(handler) ? handler : NULL;
+    if (strcasecmp(handler, HANDLER)) {
+        config->misspelt = is_misspelt(handler) ? handler : NULL;
         return NULL;
     }
     if (!cmd->path) {

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What is certain about a rule's regular expression without running it. */
+/* What is certain about a rule's regular expression and expressions without running them. */
 #include "rh_config_private.h"
 
 #include <apr_lib.h>
@@ -52,4 +52,19 @@ bool rh_pattern_matches_no_path(const char *pattern)
         return false;
     }
     return *first != '/' && !strchr("?*{", first[1]);
+}
+
+bool rh_expression_is_constant(const char *text)
+{
+    const char *dollar;
+
+    if (strstr(text, "%{")) {
+        return false;
+    }
+    for (dollar = strchr(text, '$'); dollar; dollar = strchr(dollar + 1, '$')) {
+        if (rh_is_digit(dollar[1])) {
+            return false;
+        }
+    }
+    return true;
 }

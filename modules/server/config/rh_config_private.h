@@ -52,14 +52,15 @@ const char *rh_parse_event_type(cmd_parms *cmd, const struct rh_setting_t *setti
 const char *rh_read_text_file(cmd_parms *cmd, const char *name, apr_size_t max_len,
                               const char **path, const char **text, apr_size_t *len);
 
-/** Warn of a tenant expression that is the same for all requests; NULL: there is none. */
-void rh_warn_constant_tenant(const rh_log_t *log, const char *text, const char *where);
 /** Warn about Location and Directory sections of all servers (rh_config_sections.c). */
 void rh_warn_sections(apr_pool_t *scratch, server_rec *server);
-/** True if SetHandler names something that is nearly the handler's name. */
-bool rh_handler_is_misspelt(const char *handler);
 /** True if it is certain that no path of a request matches a rule's regular expression. */
 bool rh_pattern_matches_no_path(const char *pattern);
+/** True if an expression cannot depend on the request: neither %{...} nor a back-reference. */
+bool rh_expression_is_constant(const char *text);
+
+/** Set up a log that writes to a server's error log, as "RHnnnn: text" (rh_config_log.c). */
+void rh_log_sink(rh_log_t *log, server_rec *server);
 
 /**
  * Make the catalogue of a server: types of RestHooksEventType and of rules, each once, sorted.

@@ -9,16 +9,11 @@
  */
 #include "rh_config_private.h"
 
-#include <apr_lib.h>
-
 #include <apr_fnmatch.h>
 #include <apr_strings.h>
 #include <http_core.h>
 
-/** Maximum number of edits by which a misspelt handler is recognised. */
-#define MAX_EDITS 2
 #define HANDLER "resthooks"
-#define HANDLER_LEN (sizeof(HANDLER) - 1)
 
 /** The location of the API in one virtual host. */
 typedef struct place_t {
@@ -26,43 +21,6 @@ typedef struct place_t {
     const core_dir_config *core; /**< path of the section; NULL: the whole host */
     const rh_dir_config_t *config;
 } place_t;
-
-/**
- * Return the number of insertions, deletions and substitutions from `word` to the handler's name.
- */
-static int count_edits(const char *word)
-{
-    int row[HANDLER_LEN + 1], i, j;
-
-    for (j = 0; j <= (int)HANDLER_LEN; j++) {
-        row[j] = j;
-    }
-    for (i = 1; word[i - 1]; i++) {
-        int diagonal = row[0];
-
-        row[0] = i;
-        for (j = 1; j <= (int)HANDLER_LEN; j++) {
-            int best = diagonal + (apr_tolower(word[i - 1]) != HANDLER[j - 1]);
-
-            diagonal = row[j];
-            best = best < row[j] + 1 ? best : row[j] + 1;
-            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-        }
-    }
-    return row[HANDLER_LEN];
-}
-
-bool rh_handler_is_misspelt(const char *handler)
-{
-    static const char prefix[] = "mod_";
-
-    if (!strncasecmp(handler, prefix, sizeof(prefix) - 1)) {
-        handler += sizeof(prefix) - 1;
-    } else if (!strcasecmp(handler, HANDLER)) {
-        return false;
-    }
-    return strlen(handler) <= HANDLER_LEN + MAX_EDITS && count_edits(handler) <= MAX_EDITS;
-}
 
 static const core_server_config *core_of(const server_rec *server)
 {
@@ -136,6 +94,18 @@ static bool is_handler(const rh_dir_config_t *config)
     return config && config->handler_set && (config->base || config->base_regex);
 }
 
+/** Warn of a tenant expression that is the same for all requests; NULL: there is none. */
+static void warn_constant_tenant(const rh_log_t *log, const char *text, const char *where)
+{
+    if (text && rh_expression_is_constant(text)) {
+        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0414",
+               RH_NAME_TENANT
+               " %s: the expression has no variable, so all requests share one tenant "
+               "(%%{REMOTE_USER} is the login; %s)",
+               text, where);
+    }
+}
+
 static void warn_place(apr_pool_t *scratch, const place_t *place)
 {
     const rh_log_t *log = &rh_server_config(place->server)->log;
@@ -147,7 +117,7 @@ static void warn_place(apr_pool_t *scratch, const place_t *place)
                "SetHandler %s: the handler of mod_resthooks is called " HANDLER " (%s)",
                place->config->misspelt, where);
     }
-    rh_warn_constant_tenant(log, place->config->tenant_text, where);
+    warn_constant_tenant(log, place->config->tenant_text, where);
     if (!is_handler(place->config)) {
         return;
     }

@@ -65,33 +65,6 @@ static void warn_methods(const rh_log_t *log, const rh_rule_t *rule)
     }
 }
 
-/** True if `text` cannot depend on the request: neither %{...} nor a back-reference. */
-static bool is_constant(const char *text)
-{
-    const char *dollar;
-
-    if (strstr(text, "%{")) {
-        return false;
-    }
-    for (dollar = strchr(text, '$'); dollar; dollar = strchr(dollar + 1, '$')) {
-        if (rh_is_digit(dollar[1])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-void rh_warn_constant_tenant(const rh_log_t *log, const char *text, const char *where)
-{
-    if (text && is_constant(text)) {
-        rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0414",
-               RH_NAME_TENANT
-               " %s: the expression has no variable, so all requests share one tenant "
-               "(%%{REMOTE_USER} is the login; %s)",
-               text, where);
-    }
-}
-
 /** True if a constant resembles a variable: REMOTE_USER, req:X-Tenant. */
 static bool is_like_variable(const char *text)
 {
@@ -105,12 +78,12 @@ static void warn_values(const rh_log_t *log, const rh_rule_t *rule)
 {
     const char *tenant = rule->tenant.expression ? rule->tenant.text : NULL;
 
-    if (tenant && is_constant(tenant) && is_like_variable(tenant)) {
+    if (tenant && rh_expression_is_constant(tenant) && is_like_variable(tenant)) {
         rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0414",
                RH_NAME_EVENT " %s: tenant=%s has no variable (a variable is written %%{NAME})",
                rule->type, tenant);
     }
-    if (rule->id.expression && is_constant(rule->id.text)) {
+    if (rule->id.expression && rh_expression_is_constant(rule->id.text)) {
         rh_log(log, RH_LOG_WARN, APR_SUCCESS, "RH0421",
                RH_NAME_EVENT " %s: id=%s has no variable, so all events but a tenant's first are "
                              "taken for repetitions of it",

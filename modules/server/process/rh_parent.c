@@ -225,11 +225,6 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     return start ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 
-bool rh_server_is_restart(void)
-{
-    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
-}
-
 void rh_parent_register(apr_pool_t *pool)
 {
     (void)pool;

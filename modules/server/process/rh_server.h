@@ -9,6 +9,8 @@
 
 #include "rh_config.h"
 
+#include <http_core.h>
+
 /** REST routing and resources: the handler "resthooks". */
 void rh_api_register(apr_pool_t *pool);
 /** Capture: fixups (before), insert_filter, insert_error_filter and the two filters. */
@@ -75,12 +77,9 @@ void rh_dbd_bound_connects(apr_pool_t *scratch);
  * True if another configuration is running: failing now would take down what it serves. In the
  * parent.
  */
-bool rh_server_is_restart(void);
-
-/**
- * Return an rh_log_t that writes to a server's error log: `resthooks:level`, "RHnnnn: text"
- * (rh_log_sink.c).
- */
-void rh_log_sink(rh_log_t *log, server_rec *server);
+static inline bool rh_server_is_restart(void)
+{
+    return ap_state_query(AP_SQ_CONFIG_GEN) > 1;
+}
 
 #endif

@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Passes messages of the lower layers on to a server's error log. */
-#include "rh_server.h"
+#include "rh_config_private.h"
 
 #include <http_log.h>
 
