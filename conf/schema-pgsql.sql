@@ -70,9 +70,7 @@ CREATE TABLE resthooks.subscription (
     tenant           text COLLATE "C" NOT NULL,
     id               uuid NOT NULL,
     target_url       text NOT NULL,
-    description      text NOT NULL DEFAULT '',
     format           text NOT NULL DEFAULT 'array',
-    headers          text NOT NULL DEFAULT '{}',
     in_order         boolean NOT NULL DEFAULT false,   -- before version 4: ordered
     rate_limit       integer NOT NULL DEFAULT 0,      -- a second; 0: none
     state            text NOT NULL DEFAULT 'active'

@@ -23,9 +23,7 @@ CREATE TABLE resthooks_subscription (
     tenant           text NOT NULL,
     id               text NOT NULL,
     target_url       text NOT NULL,
-    description      text NOT NULL DEFAULT '',
     format           text NOT NULL DEFAULT 'array',
-    headers          text NOT NULL DEFAULT '{}',
     in_order         integer NOT NULL DEFAULT 0,       -- before version 4: ordered
     rate_limit       integer NOT NULL DEFAULT 0,
     state            text NOT NULL DEFAULT 'active'

@@ -21,18 +21,20 @@ def read(*names):
         return file.read()
 
 
-Member = namedtuple("Member", "aliases type low high input shown value use column stored")
+Member = namedtuple("Member", "kind how stored aliases low high input shown value use")
 header = re.sub(r"\s*\\\n\s*", " ", read("modules", "model", "rh_subscription_members.h"))
 constants = dict(re.findall(r"#define (RH_MAX_URL) (\d+)", read("modules", "model", "rh_url.h")
                             + read("modules", "base", "rh_base.h")))
+kinds = dict(re.findall(r'\bX\((\w+), [^"()]+, "(\w+)"\)', header))
 members = {}
-for name, *row in re.findall(
-        r'\bROW\((\w+), "([^"]*)", "(\w+)", (\w+), (\w+), (\w+), (\w+), (\w+), (\w+), "([\w.]+)", '
-        r'(\w+)\)',
-        header):
-    row[2:4] = [int(constants.get(value, value)) for value in row[2:4]]
-    members[name] = Member(row[0].split(), *row[1:])
+for name, *row in re.findall(r'\bROW\((\w+), (\w+), (\w+), (\w+), "([^"]*)", (\w+), (\w+), (\w+),'
+                             r' (\w+), (\w+), (\w+)\)', header):
+    row[4:6] = [int(constants.get(value, value)) for value in row[4:6]]
+    members[name] = Member(*row[:3], row[3].split(), *row[4:])
 ok(len(members) > 10, f"the table has {len(members)} members")
+is_({member.kind for member in members.values()}, set(kinds), "each kind has a member")
+for name, member in members.items():
+    ok(member.value != "SECRET" or member.shown == "CREATED", f"{name} is not shown if it is secret")
 
 # What the API says of itself.
 schemas = json.loads(read("conf", "openapi.json"))["components"]["schemas"]
@@ -48,7 +50,7 @@ def types(schema):
 shown = schemas["Subscription"]
 is_(list(shown["properties"]), list(members), "Subscription shows the members, in their order")
 for name, member in members.items():
-    is_(types(shown["properties"][name]), {member.type}, f"{name} is shown as {member.type}")
+    is_(types(shown["properties"][name]), {kinds[member.kind]}, f"{name} is shown as {kinds[member.kind]}")
     if member.shown != "ALWAYS":
         ok(name not in shown["required"], f"{name} is not always shown")
 BOUNDS = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems"),
@@ -63,10 +65,10 @@ for title in ("SubscriptionInput", "SubscriptionPatch"):
         if name not in properties or member.input == "IGNORED":
             continue
         schema = properties[name]
-        is_(types(schema), {member.type}, f"{title}: {name} is {member.type}")
+        is_(types(schema), {kinds[member.kind]}, f"{title}: {name} is {kinds[member.kind]}")
         is_("null" in schema["type"], member.input in ("OPTIONAL", "CREATE"),
             f"{title}: {name} may be null or not")
-        low, high = BOUNDS.get(member.type, (None, None))
+        low, high = BOUNDS.get(kinds[member.kind], (None, None))
         if member.high:
             is_(schema.get(high), member.high, f"{title}: {name} has its {high}")
         if member.low:
@@ -126,12 +128,13 @@ is_(re.search(r"^ *--format FORMAT +(.*)$", usage, re.M)[1],
     "resthooksctl's help lists them, the default first")
 
 # The database.
-for database, prefix in (("pgsql", r"resthooks\."), ("sqlite", r"(?:resthooks_)?")):
-    schema = read("conf", f"schema-{database}.sql")
-    for name, member in members.items():
-        place, _, column = member.column.rpartition(".")
-        found = re.search(rf"^CREATE TABLE {prefix}{place or 'subscription'} \((.*?)^\)", schema,
-                          re.M | re.S)
-        ok(found and re.search(rf"^\s+{column}\s", found[1], re.M),
-           f"{database}: {name} has its column {member.column}")
+for database in ("pgsql", "sqlite"):
+    text = read("modules", "store", database, "subscription.sql")
+    statements = dict(re.findall(r"^-- name: (\w+)\n(.*?);\n", text, re.M | re.S))
+    for name in [name for name, member in members.items() if member.stored == "COLUMN"]:
+        for statement in ("subscription_insert", "subscription_update"):
+            ok(re.search(rf":{name}\b", statements[statement]), f"{database}: {statement} has {name}")
+    for name in [name for name, member in members.items() if member.stored == "OPTION"]:
+        ok(not re.search(rf"\b{name}\b", text), f"{database}: no statement names {name}")
+
 done_testing()

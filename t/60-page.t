@@ -96,10 +96,10 @@ def branches(api, database):
     rows = (f"WITH RECURSIVE i(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 2499),"
             f" u AS (SELECT n, {made} + n AS at, printf('%08x-%04x-7000-8000-%012x',"
             f" ({made} + n) >> 16, ({made} + n) & 65535, n) AS id FROM i)")
-    database.sql(rows + "INSERT INTO resthooks_subscription (tenant, id, target_url, description,"
+    database.sql(rows + "INSERT INTO resthooks_subscription (tenant, id, target_url, options,"
                  " secret, base_url, created_at, updated_at) SELECT x.tenant, u.id,"
-                 " x.target_url || u.n, 'Branch ' || u.n, x.secret, x.base_url, u.at, u.at FROM u,"
-                 " resthooks_subscription x WHERE " + head.format("id"))
+                 " x.target_url || u.n, json_object('description', 'Branch ' || u.n), x.secret,"
+                 " x.base_url, u.at, u.at FROM u, resthooks_subscription x WHERE " + head.format("id"))
     for table, columns in (("event", "pattern, position"), ("stat", "delivered")):
         database.sql(rows + f"INSERT INTO resthooks_subscription_{table} (tenant, subscription_id,"
                      f" {columns}) SELECT x.tenant, u.id, {columns} FROM u,"

@@ -73,6 +73,15 @@ for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "pre
                                                         "headers", "answer", "error", "sent"))):
     database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
 database.sql(f"ALTER TABLE {prefix}subscription RENAME COLUMN in_order TO ordered")
+for column, default in (("description", ""), ("headers", "{}")):
+    database.sql(f"ALTER TABLE {prefix}subscription ADD COLUMN {column} text NOT NULL"
+                 f" DEFAULT '{default}'")
+PLAIN, OTHER = (f"0191f5a0-0000-7000-8000-00000000000{n}" for n in (1, 2))
+HEADERS = '{"X-B":"ü \\\\ \\"2\\"","X-A":"1"}'
+for id, description, headers in ((PLAIN, "", "{}"), (OTHER, 'a "quoted" one', HEADERS)):
+    database.sql(f"INSERT INTO {prefix}subscription (tenant, id, target_url, description, headers,"
+                 f" secret, base_url, created_at, updated_at) VALUES ('acme', '{id}', 'http://x/',"
+                 f" '{description}', '{headers}', 'whsec_c2VjcmV0', 'http://x', 1, 1)")
 for table in ("setting", "job", "expansion"):
     database.sql(f"DROP TABLE {prefix}{table}")
 if DB == "pgsql":
@@ -95,6 +104,11 @@ done = ctl("schema", "upgrade")
 is_((done.status, done.out), (0, "brought the tables of version 1 to version 4\n"),
     "they are brought up") or diag(done)
 is_(structure(), made, "and are what new ones are")
+options = {str(id): text for id, text in database.sql(f"SELECT id, options FROM {prefix}subscription")}
+is_(options[PLAIN], "{}", "a plain subscription has no options")
+is_(json.loads(options[OTHER]),
+    {"description": 'a "quoted" one', "headers": json.loads(HEADERS)}, "others keep theirs")
+is_(list(json.loads(options[OTHER])["headers"]), ["X-B", "X-A"], "in their order")
 is_(ctl("schema", "check").status, 0, "and pass the check")
 
 database.sql(f"UPDATE {version} SET version = 7")

@@ -95,6 +95,15 @@ typedef struct rh_delivery_t {
     apr_array_header_t *attempts; /**< of rh_attempt_t *, oldest first; NULL in lists */
 } rh_delivery_t;
 
+/* A subscription's members that the engine needs; its id is in `subscription_id`. */
+#define RH_JOB_FIELD_APART(member, kind)
+#define RH_JOB_FIELD_COLUMN(member, kind) rh_kind_##kind##_t member;
+#define RH_JOB_FIELD_OPTION(member, kind) rh_kind_##kind##_t member;
+#define RH_JOB_FIELD_API(member, kind, stored)
+#define RH_JOB_FIELD_ENGINE(member, kind, stored) RH_JOB_FIELD_##stored(member, kind)
+#define RH_JOB_FIELD(member, kind, how, stored, aliases, min, max, input, shown, value, use)       \
+    RH_JOB_FIELD_##use(member, kind, stored)
+
 /**
  * Everything the engine needs to make one attempt, so that it never asks the store for more. The
  * current holder of the job destroys it, and with it its pool, by rh_job_destroy.
@@ -105,14 +114,9 @@ typedef struct rh_job_t {
     const char *delivery_id;
     const char *subscription_id;
     rh_event_t event;
-    const char *target_url;
-    const char *headers; /**< JSON object text */
-    const char *secret;
+    RH_MEMBERS(RH_JOB_FIELD)
     const char *old_secret; /**< NULL, or the previous secret, which signs as well */
     const char *base_url;
-    rh_format_t format;
-    bool ordered;
-    int rate_limit;         /**< deliveries per second; 0: no limit */
     int tries;              /**< failed attempts since the schedule (re)started: 0 for the first */
     int attempt_count;      /**< number of all attempts made before */
     apr_int64_t lease;      /**< token that settling requires: only the holder of the lease may
@@ -125,6 +129,8 @@ typedef struct rh_job_t {
 
 /** Make a zeroed job in a pool of its own; NULL if memory is short. */
 rh_job_t *rh_job_make(void);
+/** Set the members that are stored as options, from the JSON object text that is stored. */
+void rh_job_set_options(rh_job_t *job, const char *text);
 /** Destroy a job and everything in its pool; NULL is allowed. */
 void rh_job_destroy(rh_job_t *job);
 

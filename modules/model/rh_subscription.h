@@ -10,6 +10,7 @@
 #include "rh_format.h"
 #include "rh_json.h"
 #include "rh_problem.h"
+#include "rh_subscription_members.h"
 #include "rh_url.h"
 
 /** States of a subscription: (id, name). */
@@ -25,31 +26,32 @@ typedef enum {
     RH_SUBSCRIPTION_STATES(RH_SUBSCRIPTION_ID) RH_SUBSCRIPTION_STATE_COUNT
 } rh_subscription_state_t;
 
+typedef struct rh_subscription_stats_t {
+    apr_int64_t delivered, failed, pending;
+    int last_status_code;       /**< 0: no attempt yet */
+    apr_time_t last_attempt_at; /**< 0: no attempt yet */
+} rh_subscription_stats_t;
+
+/** Types of members, by kind. */
+#define RH_KIND_TYPE(kind, type, json) typedef type rh_kind_##kind##_t;
+RH_MEMBER_KINDS(RH_KIND_TYPE)
+
+#define RH_FIELD_PLAIN(member, kind) rh_kind_##kind##_t member;
+#define RH_FIELD_CHECKED(member, kind) rh_kind_##kind##_t member;
+#define RH_FIELD_OWN(member, kind) rh_kind_##kind##_t member;
+#define RH_FIELD_APART(member, kind)
+#define RH_SUBSCRIPTION_FIELD(member, kind, how, ...) RH_FIELD_##how(member, kind)
+
 /** All strings live in the pool of the function that makes it. */
 typedef struct rh_subscription_t {
     const char *tenant;
-    const char *id;
-    const char *target_url;
-    apr_array_header_t *events; /**< of const char *: patterns, 1-100, no repeats */
-    const char *description;    /**< "" if none; at most 1,000 bytes */
-    rh_format_t format;
-    const char *headers; /**< JSON object text with string members; "{}" if none */
-    bool ordered;
-    int rate_limit; /**< deliveries per second, 1-100,000; 0: no limit (null in JSON) */
-    rh_subscription_state_t state;
-    const char *state_reason;    /**< NULL: none */
-    const char *secret;          /**< "whsec_…" */
+    RH_MEMBERS(RH_SUBSCRIPTION_FIELD) /* rh_subscription_members.h says what each is */
+    const char *options;         /**< JSON object text as stored, with members of later versions;
+                                      NULL: not stored yet */
     const char *old_secret;      /**< NULL, or the previous secret, which also signs until … */
     apr_time_t old_secret_until; /**< … this time */
     const char *base_url;        /**< absolute URL of the API through which it was made */
-    apr_time_t created_at;
-    apr_time_t updated_at;
-    apr_int64_t revision; /**< incremented by every change; its ETag */
-    struct {
-        apr_int64_t delivered, failed, pending;
-        int last_status_code;       /**< 0: no attempt yet */
-        apr_time_t last_attempt_at; /**< 0: no attempt yet */
-    } stats;
+    apr_int64_t revision;        /**< incremented by every change; its ETag */
 } rh_subscription_t;
 
 /** The parts of the configuration that the checks need. */
@@ -100,6 +102,20 @@ void rh_subscription_read(rh_subscription_t *subscription, struct json_object *b
  * none
  */
 apr_time_t rh_subscription_overlap_end(const rh_subscription_t *subscription);
+
+/**
+ * Set the members that are stored as options.
+ * @param text JSON object text that is stored; the subscription keeps it. A member that it lacks,
+ * or has with a value of another type, gets its default
+ */
+void rh_subscription_set_options(rh_subscription_t *subscription, const char *text,
+                                 apr_pool_t *pool);
+
+/**
+ * Return the options to store: those of its members that have no default value, and what is stored
+ * of members that only a later version knows.
+ */
+const char *rh_subscription_options(const rh_subscription_t *subscription, apr_pool_t *pool);
 
 /**
  * Make the JSON of a subscription; `active` is state == active.

@@ -1,19 +1,12 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The member `headers` of a subscription: merging by name, and masks for credentials. */
 #include "rh_header.h"
-#include "rh_subscription_members.h"
+#include "rh_subscription_private.h"
 
 /** Return the stored fields, or an empty object. */
 static struct json_object *parse_stored(const rh_subscription_t *subscription, apr_pool_t *pool)
 {
-    const char *stored = subscription->headers;
-    struct json_object *tree = NULL;
-
-    if (stored && rh_json_parse(pool, stored, strlen(stored), &tree, NULL) == APR_SUCCESS &&
-        json_object_is_type(tree, json_type_object)) {
-        return tree;
-    }
-    return rh_json_own(pool, json_object_new_object());
+    return rh_json_own(pool, rh_kinds[RH_KIND_headers].write(&subscription->headers, pool));
 }
 
 /** Return the name of a field in an object, ignoring case; NULL: none. */
@@ -129,8 +122,8 @@ void rh_member_read_headers(rh_member_reading_t *reading, const rh_member_t *mem
             read_field(reading, path, name, item, stored, merged);
         }
     }
-    if (json_object_object_length(merged) > member->max) {
-        rh_problem_field(reading->problem, field, "must be at most %d", member->max);
+    if (json_object_object_length(merged) > member->bounds.max) {
+        rh_problem_field(reading->problem, field, "must be at most %d", member->bounds.max);
         return;
     }
     reading->subscription->headers = rh_json_text(reading->pool, merged, &len);

@@ -1,27 +1,27 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Reads and writes a subscription's JSON member by member. */
-#include "rh_subscription_members.h"
+#include "rh_subscription_private.h"
 
 #include "rh_header.h"
 
-#define READER_REQUIRED(member) rh_member_read_##member
-#define READER_OPTIONAL(member) rh_member_read_##member
-#define READER_CREATE(member) rh_member_read_##member
-#define READER_IGNORED(member) NULL
+/** The kind's own functions serve where a member has none. */
+#define READ_PLAIN(member) NULL
+#define READ_CHECKED(member) rh_member_read_##member
+#define READ_OWN(member) rh_member_read_##member
+#define READ_APART(member) rh_member_read_##member
+#define READER_REQUIRED(member, how) READ_##how(member)
+#define READER_OPTIONAL(member, how) READ_##how(member)
+#define READER_CREATE(member, how) READ_##how(member)
+#define READER_IGNORED(member, how) NULL
 
-#define MAKE_ROW(member, aliases, type, min, max, input, shown, value, use, column, stored)        \
-    {#member,                                                                                      \
-     aliases,                                                                                      \
-     type,                                                                                         \
-     min,                                                                                          \
-     max,                                                                                          \
-     RH_INPUT_##input,                                                                             \
-     RH_SHOWN_##shown,                                                                             \
-     RH_VALUE_##value,                                                                             \
-     RH_FOR_##use,                                                                                 \
-     column,                                                                                       \
-     READER_##input(member),                                                                       \
-     rh_member_write_##member},
+#define WRITE_PLAIN(member) offsetof(rh_subscription_t, member), NULL
+#define WRITE_CHECKED(member) offsetof(rh_subscription_t, member), NULL
+#define WRITE_OWN(member) 0, rh_member_write_##member
+#define WRITE_APART(member) 0, rh_member_write_##member
+
+#define MAKE_ROW(member, kind, how, stored, aliases, min, max, input, shown, value, use)           \
+    {#member,          aliases,          &rh_kinds[RH_KIND_##kind],   {min, max},                  \
+     RH_INPUT_##input, RH_SHOWN_##shown, READER_##input(member, how), WRITE_##how(member)},
 
 static const rh_member_t members[RH_MEMBER_COUNT] = {RH_MEMBERS(MAKE_ROW)};
 
@@ -57,6 +57,22 @@ static bool is_given(rh_member_reading_t *reading, const rh_member_t *member)
     }
 }
 
+static void read_member(rh_member_reading_t *reading, const rh_member_t *member, const char *field,
+                        struct json_object *value)
+{
+    const char *complaint;
+
+    if (member->read) {
+        member->read(reading, member, field, value);
+        return;
+    }
+    complaint = member->kind->read(value, member->bounds, reading->pool,
+                                   (char *)reading->subscription + member->offset);
+    if (complaint) {
+        rh_problem_field(reading->problem, field, "%s", complaint);
+    }
+}
+
 /** Handle members that the body lacks: set defaults, report required ones. */
 static void read_missing(rh_member_reading_t *reading)
 {
@@ -69,7 +85,7 @@ static void read_missing(rh_member_reading_t *reading)
         if (member->input == RH_INPUT_REQUIRED) {
             rh_problem_field(reading->problem, member->name, "is required");
         } else if (member->input == RH_INPUT_OPTIONAL) {
-            member->read(reading, member, member->name, NULL);
+            read_member(reading, member, member->name, NULL);
         }
     }
 }
@@ -93,9 +109,16 @@ void rh_subscription_read(rh_subscription_t *subscription, struct json_object *b
             rh_problem_field(problem, apr_psprintf(pool, "%.*s", RH_HEADER_MAX_NAME_BYTES, name),
                              "is not a field of a subscription");
         } else if (member->input != RH_INPUT_IGNORED) {
-            member->read(&reading, member, name, value);
+            read_member(&reading, member, name, value);
         }
     }
+}
+
+static struct json_object *write_member(const rh_subscription_t *subscription,
+                                        const rh_member_t *member, apr_pool_t *pool)
+{
+    return member->write ? member->write(subscription, pool)
+                         : member->kind->write((const char *)subscription + member->offset, pool);
 }
 
 struct json_object *rh_subscription_json(const rh_subscription_t *subscription, bool secret,
@@ -109,7 +132,7 @@ struct json_object *rh_subscription_json(const rh_subscription_t *subscription, 
         if (members[i].shown == RH_SHOWN_CREATED && !secret) {
             continue;
         }
-        value = members[i].write(subscription, pool);
+        value = write_member(subscription, &members[i], pool);
         if (value || members[i].shown != RH_SHOWN_SET) {
             json_object_object_add(tree, members[i].name, value);
         }

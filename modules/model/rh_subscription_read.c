@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Reads the members of a subscription. */
-#include "rh_subscription_members.h"
+/* Reads the members of a subscription that are not read as their kind alone. */
+#include "rh_subscription_private.h"
 
 #include "rh_event_type.h"
 #include "rh_signature.h"
@@ -8,18 +8,13 @@
 const char *rh_member_text(rh_member_reading_t *reading, const char *field,
                            struct json_object *value)
 {
-    const char *text;
+    const char *complaint = rh_text_complaint(value);
 
-    if (!json_object_is_type(value, json_type_string)) {
-        rh_problem_field(reading->problem, field, "must be a string");
+    if (complaint) {
+        rh_problem_field(reading->problem, field, "%s", complaint);
         return NULL;
     }
-    text = json_object_get_string(value);
-    if (strlen(text) != (apr_size_t)json_object_get_string_len(value)) {
-        rh_problem_field(reading->problem, field, "must not contain U+0000");
-        return NULL;
-    }
-    return apr_pstrdup(reading->pool, text);
+    return apr_pstrdup(reading->pool, json_object_get_string(value));
 }
 
 void rh_member_read_target_url(rh_member_reading_t *reading, const rh_member_t *member,
@@ -105,9 +100,9 @@ void rh_member_read_events(rh_member_reading_t *reading, const rh_member_t *memb
         return;
     }
     count = (int)json_object_array_length(value);
-    if (count < member->min || count > member->max) {
-        rh_problem_field(reading->problem, field, "must name %d to %d event types", member->min,
-                         member->max);
+    if (count < member->bounds.min || count > member->bounds.max) {
+        rh_problem_field(reading->problem, field, "must name %d to %d event types",
+                         member->bounds.min, member->bounds.max);
         return;
     }
     for (int i = 0; i < count; i++) {
@@ -135,64 +130,6 @@ void rh_member_read_active(rh_member_reading_t *reading, const rh_member_t *memb
         reading->subscription->state = RH_SUBSCRIPTION_PAUSED;
         reading->subscription->state_reason = NULL;
     }
-}
-
-void rh_member_read_description(rh_member_reading_t *reading, const rh_member_t *member,
-                                const char *field, struct json_object *value)
-{
-    const char *text = value ? rh_member_text(reading, field, value) : "";
-
-    if (!text) {
-        return;
-    }
-    if (strlen(text) > (apr_size_t)member->max) {
-        rh_problem_field(reading->problem, field, "must be at most %d bytes", member->max);
-        return;
-    }
-    reading->subscription->description = text;
-}
-
-void rh_member_read_format(rh_member_reading_t *reading, const rh_member_t *member,
-                           const char *field, struct json_object *value)
-{
-    const char *text =
-        value ? rh_member_text(reading, field, value) : rh_format_name(RH_FORMAT_ARRAY);
-
-    (void)member;
-    if (text && !rh_format_parse(text, &reading->subscription->format)) {
-        rh_problem_field(reading->problem, field, "must be one of %s",
-                         rh_format_names(reading->pool));
-    }
-}
-
-void rh_member_read_ordered(rh_member_reading_t *reading, const rh_member_t *member,
-                            const char *field, struct json_object *value)
-{
-    (void)member;
-    if (value && !json_object_is_type(value, json_type_boolean)) {
-        rh_problem_field(reading->problem, field, "must be true or false");
-        return;
-    }
-    reading->subscription->ordered = value && json_object_get_boolean(value);
-}
-
-void rh_member_read_rate_limit(rh_member_reading_t *reading, const rh_member_t *member,
-                               const char *field, struct json_object *value)
-{
-    apr_int64_t rate;
-
-    if (!value) {
-        reading->subscription->rate_limit = 0;
-        return;
-    }
-    rate = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0;
-    if (rate < member->min || rate > member->max) {
-        rh_problem_field(reading->problem, field,
-                         "must be null or a whole number of deliveries a second, %d-%d",
-                         member->min, member->max);
-        return;
-    }
-    reading->subscription->rate_limit = (int)rate;
 }
 
 void rh_member_read_secret(rh_member_reading_t *reading, const rh_member_t *member,

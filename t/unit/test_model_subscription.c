@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_subscription.h"
+#include "rh_delivery.h"
 
 #include "tap.h"
 
@@ -204,18 +204,13 @@ static void bad_fields(void)
         {"\"rate_limit\":null", ""},
         {"\"rate_limit\":1", ""},
         {"\"rate_limit\":100000", ""},
-        {"\"rate_limit\":100001",
-         "rate_limit: must be null or a whole number of deliveries a second, 1-100000;"},
-        {"\"rate_limit\":0",
-         "rate_limit: must be null or a whole number of deliveries a second, 1-100000;"},
-        {"\"rate_limit\":-1",
-         "rate_limit: must be null or a whole number of deliveries a second, 1-100000;"},
-        {"\"rate_limit\":1.5",
-         "rate_limit: must be null or a whole number of deliveries a second, 1-100000;"},
-        {"\"rate_limit\":\"5\"",
-         "rate_limit: must be null or a whole number of deliveries a second, 1-100000;"},
+        {"\"rate_limit\":100001", "rate_limit: must be null or a whole number, 1-100000;"},
+        {"\"rate_limit\":0", "rate_limit: must be null or a whole number, 1-100000;"},
+        {"\"rate_limit\":-1", "rate_limit: must be null or a whole number, 1-100000;"},
+        {"\"rate_limit\":1.5", "rate_limit: must be null or a whole number, 1-100000;"},
+        {"\"rate_limit\":\"5\"", "rate_limit: must be null or a whole number, 1-100000;"},
         {"\"rate_limit\":99999999999999999999999",
-         "rate_limit: must be null or a whole number of deliveries a second, 1-100000;"},
+         "rate_limit: must be null or a whole number, 1-100000;"},
         {"\"secret\":null", ""},
         {"\"secret\":7", "secret: must be a string;"},
         {"\"secret\":\"hunter2\"", "secret: must be whsec_ and the base64 of 24 to 64 bytes;"},
@@ -429,6 +424,53 @@ static void representation(void)
        "other names mean nothing");
 }
 
+/** What is stored of a subscription after its options were set from a text. */
+static const char *stored_again(rh_subscription_t *subscription, const char *text)
+{
+    rh_subscription_set_options(subscription, text, pool);
+    return rh_subscription_options(subscription, pool);
+}
+
+static void options(void)
+{
+    rh_subscription_t subscription = made();
+    rh_job_t job = {.pool = pool};
+    static const char *const as_stored[] = {
+        "{}",
+        "{\"description\":\"a \\\"b\\\" \u00fc\"}",
+        "{\"headers\":{\"X-B\":\"2\",\"Authorization\":\"Basic x\"}}",
+        "{\"later\":[1,{\"x\":null}],\"description\":\"d\",\"other\":false}",
+    };
+
+    is(rh_subscription_options(&subscription, pool),
+       "{\"description\":\"d\",\"headers\":{\"X-A\":\"1\",\"X-B\":\"2\"}}",
+       "members that are options are stored");
+    for (int i = 0; i < 4; i++) {
+        is(stored_again(&subscription, as_stored[i]), as_stored[i], "what is stored stays");
+    }
+    rh_subscription_set_options(&subscription, "{}", pool);
+    is(subscription.description, "", "a member that is not stored has its default");
+    is(subscription.headers, "{}", "of its kind");
+    rh_subscription_set_options(&subscription, as_stored[3], pool);
+    apply(&subscription, RH_READ_REPLACE, &lax,
+          "{\"target_url\":\"http://example.com\",\"events\":[\"*\"],\"headers\":{\"X-A\":\"1\"}}");
+    is(rh_subscription_options(&subscription, pool),
+       "{\"later\":[1,{\"x\":null}],\"other\":false,\"headers\":{\"X-A\":\"1\"}}",
+       "a replacement keeps what only a later version knows");
+    is(stored_again(&subscription, "{\"description\":7,\"headers\":null}"), "{}",
+       "a value of another type counts as none");
+    is(stored_again(&subscription, ""), "{}", "so does a text that is not an object");
+    rh_subscription_set_options(&subscription,
+                                apr_psprintf(pool, "{\"description\":\"%01500d\"}", 7), pool);
+    is_int((long)strlen(subscription.description), 1500,
+           "what a version with larger bounds has stored is read");
+
+    rh_job_set_options(&job, as_stored[2]);
+    is(job.headers, "{\"X-B\":\"2\",\"Authorization\":\"Basic x\"}", "a job gets what it needs");
+    rh_job_set_options(&job, as_stored[1]);
+    is(job.headers, "{}", "or the default");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -441,6 +483,7 @@ int main(void)
     changing();
     states();
     representation();
+    options();
     apr_pool_destroy(pool);
     apr_terminate();
     return done_testing();

@@ -259,6 +259,25 @@ static void test_another_target(void)
     run_sql("DELETE FROM @queue WHERE tenant = 'moved'");
 }
 
+static void test_options(void)
+{
+    rh_subscription_t *one = subscribe("options", false, 0), *row = NULL;
+    rh_event_t *event = new_event("options", "a.b", NULL);
+
+    run_sql("UPDATE @subscription SET options = '{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"}}'"
+            " WHERE tenant = 'options'");
+    rh_store_subscription_get(store, "options", one->id, pool, &row);
+    is(row->headers, "{\"X-A\":\"b\"}", "an option is read");
+    row->description = "changed";
+    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS, "%s: it changes", database);
+    rh_store_subscription_get(store, "options", one->id, pool, &row);
+    is(row->options, "{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"},\"description\":\"changed\"}",
+       "what only a later version knows is kept");
+    is_int(commit(&event, 1, 0), 0, "a delivery waits");
+    is(claim_this(event, "is claimed")->headers, "{\"X-A\":\"b\"}", "with the option it needs");
+    run_sql("DELETE FROM @queue WHERE tenant = 'options'");
+}
+
 static void test_known_already(void)
 {
     rh_event_t *event = new_event("known", "a.b", NULL);
@@ -459,6 +478,7 @@ static void run_all(const char *driver, const char *params)
     test_cancelling_many();
     test_known_already();
     test_another_target();
+    test_options();
     test_resent_in_flight();
     test_two_replays();
     if (strcmp(driver, "pgsql") == 0) {

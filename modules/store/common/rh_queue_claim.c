@@ -46,7 +46,7 @@ static rh_job_t *make_job(const rh_claim_jobs_row_t *row, apr_int64_t lease, apr
     job->attempt_count = (int)rh_db_number(row->attempt_count);
     job->old_secret = apr_pstrdup(pool, rh_db_text(row->old_secret));
     job->base_url = apr_pstrdup(pool, row->base_url ? row->base_url : "");
-    RH_MEMBERS(RH_JOB_MEMBER)
+    RH_JOB_MEMBERS
     job->failing_for = rh_db_number(row->failing_for) * 1000;
     job->event.type = apr_pstrdup(pool, row->type);
     job->event.key = apr_pstrdup(pool, rh_db_text(row->key));

@@ -7,7 +7,6 @@
 #define RH_QUEUE_PRIVATE_H
 
 #include "rh_store_private.h"
-#include "rh_subscription_members.h"
 #include "rh_uuid.h"
 
 #include <apr_hash.h>
@@ -21,19 +20,23 @@
 #define RH_EXPAND_CHUNK 256
 
 /**
- * Where `job` is a job and `row` a row, RH_MEMBERS(RH_JOB_MEMBER) copies what the engine needs of
- * the subscription's members: the row has a column for each, the job a member.
+ * Where `job` is a job and `row` a row, copies what the engine needs of the subscription's members:
+ * the row has a column for each, or `options`.
  */
-#define RH_JOB_MEMBER(member, aliases, type, min, max, input, shown, value, use, column, stored)   \
-    RH_JOB_FOR_##use(member, stored)
-#define RH_JOB_FOR_API(member, stored)
-#define RH_JOB_FOR_ENGINE(member, stored) RH_JOB_##stored(member)
-#define RH_JOB_APART(member)
-#define RH_JOB_TEXT(member) job->member = apr_pstrdup(job->pool, row->member);
-#define RH_JOB_OPTIONAL(member) job->member = apr_pstrdup(job->pool, rh_db_text(row->member));
-#define RH_JOB_NUMBER(member) job->member = (int)rh_db_number(row->member);
-#define RH_JOB_BOOLEAN(member) job->member = rh_db_number(row->member) != 0;
-#define RH_JOB_FORMAT(member) rh_format_parse(row->member, &job->member);
+#define RH_JOB_MEMBERS                                                                             \
+    RH_MEMBERS(RH_JOB_MEMBER)                                                                      \
+    rh_job_set_options(job, row->options);
+#define RH_JOB_MEMBER(member, kind, how, stored, aliases, min, max, input, shown, value, use)      \
+    RH_JOB_FOR_##use(member, kind, stored)
+#define RH_JOB_FOR_API(member, kind, stored)
+#define RH_JOB_FOR_ENGINE(member, kind, stored) RH_JOB_##stored(member, kind)
+#define RH_JOB_APART(member, kind)
+#define RH_JOB_OPTION(member, kind)
+#define RH_JOB_COLUMN(member, kind) RH_JOB_##kind(member)
+#define RH_JOB_text(member) job->member = apr_pstrdup(job->pool, row->member);
+#define RH_JOB_number(member) job->member = (int)rh_db_number(row->member);
+#define RH_JOB_flag(member) job->member = rh_db_number(row->member) != 0;
+#define RH_JOB_format(member) rh_format_parse(row->member, &job->member);
 
 /** A subscription's, in the order of the queue's index. */
 typedef struct rh_place_t {

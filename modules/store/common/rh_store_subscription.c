@@ -4,28 +4,29 @@
 #include "rh_matching.h"
 #include "rh_queue_private.h"
 #include "rh_rows.h"
-#include "rh_subscription_members.h"
 
-/* Members as arguments, and from the columns of a row: RH_MEMBERS says how each is stored. */
-#define ARGUMENT_APART(member)
-#define ARGUMENT_TEXT(member) .member = subscription->member,
-#define ARGUMENT_OPTIONAL(member) .member = subscription->member,
-#define ARGUMENT_NUMBER(member) .member = rh_store_number(pool, subscription->member),
-#define ARGUMENT_BOOLEAN(member) .member = subscription->member ? "1" : "0",
-#define ARGUMENT_FORMAT(member) .member = rh_format_name(subscription->member),
-#define ARGUMENT_STATE(member) .member = rh_subscription_state_name(subscription->member),
-#define ARGUMENT(member, aliases, type, min, max, input, shown, value, use, column, stored)        \
-    ARGUMENT_##stored(member)
+/* Members in their columns, as arguments and as read from a row, by kind. */
+#define ARGUMENT_text(member) .member = subscription->member,
+#define ARGUMENT_optional_text(member) .member = subscription->member,
+#define ARGUMENT_number(member) .member = rh_store_number(pool, subscription->member),
+#define ARGUMENT_flag(member) .member = subscription->member ? "1" : "0",
+#define ARGUMENT_format(member) .member = rh_format_name(subscription->member),
+#define ARGUMENT_state(member) .member = rh_subscription_state_name(subscription->member),
+#define ARGUMENT_APART(member, kind)
+#define ARGUMENT_OPTION(member, kind)
+#define ARGUMENT_COLUMN(member, kind) ARGUMENT_##kind(member)
+#define ARGUMENT(member, kind, how, stored, ...) ARGUMENT_##stored(member, kind)
 
-#define READ_APART(member)
-#define READ_TEXT(member) subscription->member = row->member ? row->member : "";
-#define READ_OPTIONAL(member) subscription->member = rh_db_text(row->member);
-#define READ_NUMBER(member) subscription->member = (int)rh_db_number(row->member);
-#define READ_BOOLEAN(member) subscription->member = rh_db_number(row->member) != 0;
-#define READ_FORMAT(member) rh_format_parse(row->member, &subscription->member);
-#define READ_STATE(member) rh_subscription_state_parse(row->member, &subscription->member);
-#define READ(member, aliases, type, min, max, input, shown, value, use, column, stored)            \
-    READ_##stored(member)
+#define READ_text(member) subscription->member = row->member ? row->member : "";
+#define READ_optional_text(member) subscription->member = rh_db_text(row->member);
+#define READ_number(member) subscription->member = (int)rh_db_number(row->member);
+#define READ_flag(member) subscription->member = rh_db_number(row->member) != 0;
+#define READ_format(member) rh_format_parse(row->member, &subscription->member);
+#define READ_state(member) rh_subscription_state_parse(row->member, &subscription->member);
+#define READ_APART(member, kind)
+#define READ_OPTION(member, kind)
+#define READ_COLUMN(member, kind) READ_##kind(member)
+#define READ(member, kind, how, stored, ...) READ_##stored(member, kind)
 
 static rh_subscription_t *read_row(const rh_subscription_get_row_t *row, apr_pool_t *pool)
 {
@@ -41,6 +42,7 @@ static rh_subscription_t *read_row(const rh_subscription_get_row_t *row, apr_poo
         APR_ARRAY_PUSH(subscription->events, const char *) = rh_json_string(pool, span.value);
     }
     RH_MEMBERS(READ)
+    rh_subscription_set_options(subscription, row->options, pool);
     subscription->old_secret = rh_db_text(row->old_secret);
     subscription->old_secret_until = rh_db_number(row->old_secret_until) * 1000;
     subscription->base_url = row->base_url ? row->base_url : "";
@@ -89,11 +91,12 @@ static apr_status_t insert_row(rh_db_t *db, const rh_subscription_t *subscriptio
 {
     const char *now = rh_store_number(pool, rh_store_ms(subscription->created_at));
 
-    return rh_db_change(db,
-                        RH_QUERY(subscription_insert, .tenant = subscription->tenant,
-                                 .id = subscription->id, .base_url = subscription->base_url,
-                                 .created_at = now, .updated_at = now, RH_MEMBERS(ARGUMENT)),
-                        pool, NULL);
+    return rh_db_change(
+        db,
+        RH_QUERY(subscription_insert, .tenant = subscription->tenant, .id = subscription->id,
+                 .base_url = subscription->base_url, .created_at = now, .updated_at = now,
+                 .options = rh_subscription_options(subscription, pool), RH_MEMBERS(ARGUMENT)),
+        pool, NULL);
 }
 
 static apr_status_t create_work(rh_db_t *db, void *baton, apr_pool_t *pool)
@@ -249,6 +252,7 @@ static apr_status_t update_row(rh_db_t *db, const rh_subscription_t *subscriptio
         RH_QUERY(subscription_update, .tenant = subscription->tenant, .id = subscription->id,
                  .old_secret = subscription->old_secret, .old_secret_until = until,
                  .base_url = subscription->base_url, .updated_at = now,
+                 .options = rh_subscription_options(subscription, pool),
                  .revision = rh_store_number(pool, subscription->revision), RH_MEMBERS(ARGUMENT)),
         pool, &affected);
 

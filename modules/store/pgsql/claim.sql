@@ -95,10 +95,10 @@ WITH :shares SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_
 -- one by one: while it has no statistics of the queue (a new database, or one that crashed) it
 -- would rather read all of a subscription's.
 -- returns: delivery_id, tenant, subscription_id, event_id, tries, attempt_count, target_url,
---   headers, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
+--   options, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
 --   traceparent, time, data, previous, hops
 SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,
- s.target_url, s.headers, s.secret, CASE WHEN s.old_secret_until > resthooks.now_ms() THEN
+ s.target_url, s.options, s.secret, CASE WHEN s.old_secret_until > resthooks.now_ms() THEN
  s.old_secret END AS old_secret, s.base_url, s.format,
  CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
  CASE WHEN t.failing_since IS NULL THEN 0 ELSE greatest(resthooks.now_ms() - t.failing_since,

@@ -13,7 +13,7 @@
 -- are inserted in order, so two of these statements can't wait for each other.
 -- Rows: deliveries that are leased; events whose key was seen, without a delivery; and one with n
 -- -1 that tells how many deliveries were left to claim, and events to expand.
--- returns: n, delivery_id, subscription_id, target_url, headers, secret, old_secret, base_url,
+-- returns: n, delivery_id, subscription_id, target_url, options, secret, old_secret, base_url,
 --   format, ordered, rate_limit, failing_for, waiting
 WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  item AS MATERIALIZED (SELECT * FROM json_to_recordset(:items::json) AS i(n integer, id uuid,
@@ -65,7 +65,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   CASE WHEN m.leased THEN clock.at + :lease_for::bigint ELSE clock.at END,
   CASE WHEN m.leased THEN :lease::bigint ELSE 0 END, CASE WHEN m.in_order THEN m.key END
   FROM made m, clock)
- SELECT m.n, m.delivery_id, m.id AS subscription_id, m.target_url, m.headers, m.secret,
+ SELECT m.n, m.delivery_id, m.id AS subscription_id, m.target_url, m.options, m.secret,
   CASE WHEN m.old_secret_until > clock.at THEN m.old_secret END AS old_secret, m.base_url,
   m.format, CASE WHEN m.in_order THEN 1 ELSE 0 END AS ordered, m.rate_limit,
   CASE WHEN m.failing_since IS NULL THEN 0 ELSE greatest(clock.at - m.failing_since,

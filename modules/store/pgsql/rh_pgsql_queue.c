@@ -60,7 +60,7 @@ static rh_job_t *make_job(const rh_commit_row_t *row, const rh_event_t *event,
     job->subscription_id = apr_pstrdup(pool, row->subscription_id);
     job->old_secret = apr_pstrdup(pool, rh_db_text(row->old_secret));
     job->base_url = apr_pstrdup(pool, row->base_url ? row->base_url : "");
-    RH_MEMBERS(RH_JOB_MEMBER)
+    RH_JOB_MEMBERS
     job->failing_for = rh_db_number(row->failing_for) * 1000;
     job->lease = commit->claim->lease;
     job->lease_until = commit->lease_until;

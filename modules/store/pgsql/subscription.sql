@@ -15,10 +15,10 @@ SELECT 1 AS locked
 
 -- name: subscription_insert
 INSERT INTO resthooks.subscription
- (tenant, id, target_url, description, format, headers, in_order, rate_limit, state,
-  state_reason, secret, base_url, created_at, updated_at)
- VALUES (:tenant, :id::uuid, :target_url, :description, :format, :headers, :ordered::boolean,
-  CAST(:rate_limit AS integer), :state, :state_reason, :secret, :base_url,
+ (tenant, id, target_url, format, in_order, rate_limit, state, state_reason, secret, base_url,
+  options, created_at, updated_at)
+ VALUES (:tenant, :id::uuid, :target_url, :format, :ordered::boolean,
+  CAST(:rate_limit AS integer), :state, :state_reason, :secret, :base_url, :options,
   CAST(:created_at AS bigint), CAST(:updated_at AS bigint));
 
 -- name: subscription_count
@@ -47,9 +47,9 @@ INSERT INTO resthooks.subscription_stat (tenant, subscription_id) VALUES (:tenan
 SELECT s.tenant, s.id, s.target_url,
  (SELECT json_agg(e.pattern ORDER BY e.position) FROM resthooks.subscription_event e
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id) AS events,
- s.description, s.format, s.headers, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered,
- s.rate_limit, s.state, s.state_reason, s.secret, s.old_secret, s.old_secret_until, s.base_url,
- s.created_at, s.updated_at, s.revision,
+ s.format, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit, s.state,
+ s.state_reason, s.secret, s.old_secret, s.old_secret_until, s.base_url, s.options, s.created_at,
+ s.updated_at, s.revision,
  t.delivered, t.failed, t.last_status_code, t.last_attempt_at,
  (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q WHERE q.tenant = s.tenant
   AND q.subscription_id = s.id LIMIT 100000) AS pending) AS pending
@@ -57,8 +57,8 @@ SELECT s.tenant, s.id, s.target_url,
  ON t.tenant = s.tenant AND t.subscription_id = s.id;
 
 -- name: subscription_get
--- returns: tenant, id, target_url, events, description, format, headers, ordered, rate_limit,
---   state, state_reason, secret, old_secret, old_secret_until, base_url, created_at, updated_at,
+-- returns: tenant, id, target_url, events, format, ordered, rate_limit, state,
+--   state_reason, secret, old_secret, old_secret_until, base_url, options, created_at, updated_at,
 --   revision, delivered, failed, last_status_code, last_attempt_at, pending
 :subscription_columns WHERE s.tenant = :tenant AND s.id = :id::uuid;
 
@@ -74,11 +74,10 @@ SELECT s.tenant, s.id, s.target_url,
 
 -- name: subscription_update
 -- Changes nothing if the row has another revision by now.
-UPDATE resthooks.subscription SET target_url = :target_url, description = :description,
- format = :format, headers = :headers, in_order = :ordered::boolean,
- rate_limit = CAST(:rate_limit AS integer), state = :state, state_reason = :state_reason,
- secret = :secret, old_secret = :old_secret,
- old_secret_until = CAST(:old_secret_until AS bigint), base_url = :base_url,
+UPDATE resthooks.subscription SET target_url = :target_url, format = :format,
+ in_order = :ordered::boolean, rate_limit = CAST(:rate_limit AS integer), state = :state,
+ state_reason = :state_reason, secret = :secret, old_secret = :old_secret,
+ old_secret_until = CAST(:old_secret_until AS bigint), base_url = :base_url, options = :options,
  updated_at = CAST(:updated_at AS bigint), revision = revision + 1
  WHERE tenant = :tenant AND id = :id::uuid AND revision = CAST(:revision AS bigint);
 

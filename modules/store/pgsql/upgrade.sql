@@ -40,6 +40,10 @@ UPDATE resthooks.schema_version SET version = 3, installed_at = now();
 -- what it has begun.
 ALTER TABLE resthooks.subscription RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks.subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
+UPDATE resthooks.subscription SET options = json_strip_nulls(json_build_object('description',
+ nullif(description, ''), 'headers', nullif(headers, '{}')::json))::text
+ WHERE description <> '' OR headers <> '{}';
+ALTER TABLE resthooks.subscription DROP COLUMN description, DROP COLUMN headers;
 ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at bigint,
  ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,
  ADD COLUMN error text, ADD COLUMN sent text;

@@ -108,10 +108,10 @@ UPDATE resthooks_queue SET lease = 0, due_at = CAST(:now AS integer) WHERE lease
 -- name: claim_jobs
 -- All that a job needs, of leased deliveries.
 -- returns: delivery_id, tenant, subscription_id, event_id, tries, attempt_count, target_url,
---   headers, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
+--   options, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
 --   traceparent, time, data, previous, hops
 SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,
- s.target_url, s.headers, s.secret, CASE WHEN s.old_secret_until > :clock THEN s.old_secret END
+ s.target_url, s.options, s.secret, CASE WHEN s.old_secret_until > :clock THEN s.old_secret END
  AS old_secret, s.base_url, s.format, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered,
  s.rate_limit, CASE WHEN t.failing_since IS NULL THEN 0 ELSE max(:clock - t.failing_since,
  1) END AS failing_for, e.type, e.key, e.traceparent, e.time, e.data, e.previous, e.hops

@@ -9,10 +9,10 @@
 
 -- name: subscription_insert
 INSERT INTO resthooks_subscription
- (tenant, id, target_url, description, format, headers, in_order, rate_limit, state,
-  state_reason, secret, base_url, created_at, updated_at)
- VALUES (:tenant, :id, :target_url, :description, :format, :headers, :ordered,
-  CAST(:rate_limit AS integer), :state, :state_reason, :secret, :base_url,
+ (tenant, id, target_url, format, in_order, rate_limit, state, state_reason, secret, base_url,
+  options, created_at, updated_at)
+ VALUES (:tenant, :id, :target_url, :format, :ordered,
+  CAST(:rate_limit AS integer), :state, :state_reason, :secret, :base_url, :options,
   CAST(:created_at AS integer), CAST(:updated_at AS integer));
 
 -- name: subscription_count
@@ -41,10 +41,9 @@ SELECT s.tenant, s.id, s.target_url,
  (SELECT json_group_array(p.pattern) FROM (SELECT e.pattern FROM resthooks_subscription_event e
   INDEXED BY resthooks_subscription_event_subscription
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id ORDER BY e.position) AS p) AS events,
- s.description, s.format, s.headers,
- CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit, s.state,
+ s.format, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit, s.state,
  s.state_reason, s.secret, s.old_secret,
- s.old_secret_until, s.base_url, s.created_at,
+ s.old_secret_until, s.base_url, s.options, s.created_at,
  s.updated_at, s.revision,
  t.delivered, t.failed, t.last_status_code,
  t.last_attempt_at,
@@ -54,8 +53,8 @@ SELECT s.tenant, s.id, s.target_url,
  ON t.tenant = s.tenant AND t.subscription_id = s.id;
 
 -- name: subscription_get
--- returns: tenant, id, target_url, events, description, format, headers, ordered, rate_limit,
---   state, state_reason, secret, old_secret, old_secret_until, base_url, created_at, updated_at,
+-- returns: tenant, id, target_url, events, format, ordered, rate_limit, state,
+--   state_reason, secret, old_secret, old_secret_until, base_url, options, created_at, updated_at,
 --   revision, delivered, failed, last_status_code, last_attempt_at, pending
 :subscription_columns WHERE s.tenant = :tenant AND s.id = :id;
 
@@ -71,11 +70,10 @@ SELECT s.tenant, s.id, s.target_url,
 
 -- name: subscription_update
 -- Changes nothing if the row has another revision by now.
-UPDATE resthooks_subscription SET target_url = :target_url, description = :description,
- format = :format, headers = :headers, in_order = :ordered,
+UPDATE resthooks_subscription SET target_url = :target_url, format = :format, in_order = :ordered,
  rate_limit = CAST(:rate_limit AS integer), state = :state, state_reason = :state_reason,
  secret = :secret, old_secret = :old_secret,
- old_secret_until = CAST(:old_secret_until AS integer), base_url = :base_url,
+ old_secret_until = CAST(:old_secret_until AS integer), base_url = :base_url, options = :options,
  updated_at = CAST(:updated_at AS integer), revision = revision + 1
  WHERE tenant = :tenant AND id = :id AND revision = CAST(:revision AS integer);
 

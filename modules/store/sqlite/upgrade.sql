@@ -38,6 +38,11 @@ UPDATE resthooks_schema_version SET version = 3;
 -- what it has begun.
 ALTER TABLE resthooks_subscription RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks_subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
+UPDATE resthooks_subscription SET options = json_patch('{}', json_object('description',
+ nullif(description, ''), 'headers', json(nullif(headers, '{}'))))
+ WHERE description <> '' OR headers <> '{}';
+ALTER TABLE resthooks_subscription DROP COLUMN description;
+ALTER TABLE resthooks_subscription DROP COLUMN headers;
 ALTER TABLE resthooks_delivery ADD COLUMN attempt_id text;
 ALTER TABLE resthooks_delivery ADD COLUMN started_at integer;
 ALTER TABLE resthooks_delivery ADD COLUMN ms integer;
