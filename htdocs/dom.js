@@ -95,6 +95,15 @@ export function field(id, label, control, hint) {
     h("p", { class: "wrong", id: `${id}-error` }));
 }
 
+/** Likewise, of a box to tick: label and hint stand beside it. */
+export function checkbox(id, label, control, hint) {
+  control.id = id;
+  return h("div", { class: "field", data: { field: id } },
+    h("label", { class: "check" }, control, h("span", null, h("strong", null, label),
+      h("span", { class: "faint" }, ` ${hint}`))),
+    h("p", { class: "wrong", id: `${id}-error` }));
+}
+
 /** Show or clear the error of a field. */
 export function complain(form, id, text) {
   const control = form.querySelector(`#${CSS.escape(id)}`);

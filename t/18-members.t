@@ -137,4 +137,19 @@ for database in ("pgsql", "sqlite"):
     for name in [name for name, member in members.items() if member.stored == "OPTION"]:
         ok(not re.search(rf"\b{name}\b", text), f"{database}: no statement names {name}")
 
+# The page's form.
+form = read("htdocs", "views", "edit.js")
+inputs = dict(re.findall(r"^  (\w+): \{(.*?)\},$",
+                         re.search(r"^const INPUTS = \{$(.*?)^\};$", form, re.M | re.S)[1],
+                         re.M | re.S))
+own = {"target_url", "events", "format", "headers"}
+is_(set(inputs) | own | {"active"},
+    {name for name, member in settable.items() if member.input != "CREATE"}, "the form has each member")
+INPUTS = {"string": ("minlength", "maxlength"), "integer": ("min", "max")}
+for name, text in inputs.items():
+    member = members[name]
+    low, high = INPUTS.get(kinds[member.kind], (None, None))
+    for word, bound in ((low, member.low), (high, member.high)):
+        if bound:
+            like(text, rf'\b{word}: "{bound}"', f"the form: {name} has its {word}")
 done_testing()

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Create and change a subscription. */
 import { ApiError, call, get, once, post } from "../api.js";
-import { button, complain, field, fill, h } from "../dom.js";
+import { button, checkbox, complain, field, fill, h } from "../dom.js";
 import { FORMATS, sampleOf } from "../formats.js";
 import { covers } from "../patterns.js";
 import { picker } from "../picker.js";
@@ -10,11 +10,42 @@ import { busy, loading, payload, toast } from "../ui.js";
 import { urlHint, urlProblem } from "../url.js";
 import { showSecret } from "./dialogs.js";
 
-/** Names of the API's fields, by the control that they belong to. */
-const PLACES = { target_url: "target", events: "events", description: "description",
-  rate_limit: "rate", headers: "headers", format: "format", ordered: "ordered" };
-const FRESH = { target_url: "", events: [], description: "", format: "array", headers: {},
-  ordered: false, rate_limit: null };
+/**
+ * Members with one input each, by name: label, hint, attributes of the input, and `more` for those
+ * that are folded away while none of them has a value.
+ */
+const INPUTS = {
+  description: { label: "Description", hint: "What it is for: lists show it first.",
+    input: { maxlength: "1000" } },
+  ordered: { label: "In order", hint: "Events of one key come one at a time, as they happened; one "
+    + "that fails holds up the next.", input: { type: "checkbox" }, more: true },
+  rate_limit: { label: "Maximum number of POSTs per second", hint: "Leave empty for no limit.",
+    input: { type: "number", min: "1", max: "100000" }, more: true },
+};
+const FRESH = { target_url: "", events: [], format: "array", headers: {} };
+
+/** How a value of the API is shown in an input of a type, and read from it. */
+const TYPES = {
+  text: [(value) => ({ value: value ?? "" }), ({ value }) => value],
+  number: [(value) => ({ value: value ?? "" }), ({ value }) => (value ? Number(value) : null)],
+  checkbox: [(value) => ({ checked: Boolean(value) }), ({ checked }) => checked],
+};
+
+/** The inputs of a subscription: their elements, and what was put in by name. */
+function inputs(one) {
+  const all = Object.entries(INPUTS).map(([name, { label, hint, input, more }]) => {
+    const [show, read] = TYPES[input.type || "text"];
+    const control = h("input", { ...input, ...show(one[name]) });
+    const element = input.type === "checkbox" ? checkbox(name, label, control, hint)
+      : field(name, label, control, hint);
+    return { name, more, value: () => read(control), element };
+  });
+  const elements = (more) => all.filter((each) => Boolean(each.more) === more)
+    .map(({ element }) => element);
+  return { first: elements(false), more: elements(true),
+    open: all.some(({ name, more }) => more && one[name]),
+    values: () => Object.fromEntries(all.map(({ name, value }) => [name, value()])) };
+}
 
 /** Rows of names and values. */
 function headerRows(headers) {
@@ -47,13 +78,13 @@ function place(form, error) {
   const rest = [];
   let first = null;
   for (const one of error.fields) {
-    const id = PLACES[one.field.split(/[.[]/)[0]];
-    const text = one.field in PLACES ? `This ${one.detail}.` : `${one.field}: ${one.detail}`;
-    const hole = id && form.querySelector(`#${id}-error`);
+    const name = one.field.split(/[.[]/)[0], id = name === "target_url" ? "target" : name;
+    const hole = id && form.querySelector(`#${CSS.escape(id)}-error`);
     if (!hole) {
-      rest.push(text);
+      rest.push(`${one.field}: ${one.detail}`);
       continue;
     }
+    const text = one.field === name ? `This ${one.detail}.` : `${one.field}: ${one.detail}`;
     const control = complain(form, id, text);
     hole.textContent = text;
     const box = hole.closest("details");
@@ -105,9 +136,7 @@ export async function edit({ root, id, signal, go, title }) {
   const target = h("input", { type: "url", value: one.target_url, required: true,
     maxlength: "2048", spellcheck: "false", autocomplete: "off", inputmode: "url",
     placeholder: "https://example.com/hooks", on: { input: check } });
-  const description = h("input", { value: one.description, maxlength: "1000" });
-  const rate = h("input", { type: "number", min: "1", max: "100000", value: one.rate_limit ?? "" });
-  const ordered = h("input", { type: "checkbox", id: "ordered", checked: one.ordered });
+  const plain = inputs(one);
   const headers = headerRows(one.headers);
   const rest = h("p", { class: "wrong", role: "alert" });
   const submit = button(id ? "Save" : "Subscribe", null, { type: "submit", class: "primary" });
@@ -140,11 +169,10 @@ export async function edit({ root, id, signal, go, title }) {
   };
   const send = async () => {
     const body = { target_url: target.value.trim(), events: [...chosen],
-      description: description.value, format: form.elements.format.value,
-      headers: headers.value(), ordered: ordered.checked,
-      rate_limit: rate.value ? Number(rate.value) : null };
+      format: form.elements.format.value, headers: headers.value(), ...plain.values() };
     if (id) {
-      await call("PUT", `subscriptions/${id}`, { body: { ...body, active: one.active },
+      // What the form does not show stays as it is.
+      await call("PUT", `subscriptions/${id}`, { body: { ...one, ...body },
         headers: found.etag ? { "If-Match": found.etag } : {} });
       toast("Saved");
       go(`/subscriptions/${id}`);
@@ -170,17 +198,11 @@ export async function edit({ root, id, signal, go, title }) {
           + "tab and repeat your changes." : left.join(" ") || (error.fields.length ? "" : error.message);
     }));
   };
-  const open = Boolean(one.ordered || one.rate_limit || Object.keys(one.headers).length);
+  const open = plain.open || Object.keys(one.headers).length > 0;
   const form = h("form", { class: "edit", novalidate: true, on: { submit: save } },
     field("target", "Target URL", target, urlHint(one.target_url)), events,
-    field("description", "Description", description, "What it is for: lists show it first."),
-    formats, h("details", { class: "more", open }, h("summary", null, "Headers, order and pace"),
-      h("div", null, headers.element, h("div", { class: "field", data: { field: "ordered" } },
-        h("label", { class: "check" }, ordered, h("span", null, h("strong", null, "In order"),
-          h("span", { class: "faint" }, " Events of one key come one at a time, as they happened; "
-            + "one that fails holds up the next."))),
-        h("p", { class: "wrong", id: "ordered-error" })),
-      field("rate", "Maximum number of POSTs per second", rate, "Leave empty for no limit."))),
+    plain.first, formats, h("details", { class: "more", open }, h("summary", null,
+      "Headers, order and pace"), h("div", null, headers.element, plain.more)),
     rest, h("div", { class: "actions" }, submit, h("a", { class: "button quiet",
       href: id ? `#/subscriptions/${id}` : "#/subscriptions" }, "Cancel")));
   title(id ? `Edit ${called(one)}` : "New subscription");

@@ -116,6 +116,20 @@ async function change(page, secret) {
   await page.locator(".timeline > .is-good").waitFor();
   ok(true, "a test is followed to its answer");
   await page.goto(`${base}#/subscriptions/${id}/edit`);
+  await page.getByLabel("Description").fill("Payroll");
+  await page.getByRole("checkbox", { name: "In order" }).check();
+  const rate = page.getByLabel("Maximum number of POSTs per second");
+  await rate.fill("0");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator("#rate_limit-error:not(:empty)").waitFor();
+  ok(true, "a number that the server refuses is shown at its field");
+  await rate.fill("7");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Pause" }).waitFor();
+  const saved = await api("GET", `subscriptions/${id}`);
+  is([saved.description, saved.ordered, saved.rate_limit, saved.headers],
+    ["Payroll", true, 7, { "X-Token": "********" }], "all settings can be changed");
+  await page.goto(`${base}#/subscriptions/${id}/edit`);
   await page.getByLabel("Description").fill("Changed by hand");
   await api("PATCH", `subscriptions/${id}`, { description: "by somebody else" });
   await page.getByRole("button", { name: "Save" }).click();
