@@ -1,6 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The settings of a session, whatever the database has for defaults. On PostgreSQL. */
+/* The settings of a session, whatever the database has for defaults. */
 #include "store_databases.h"
+
+#include "rh_query.h"
+#include "rh_schema.h"
 
 #include <stdlib.h>
 
@@ -69,6 +72,48 @@ static void make_odd(rh_db_source_t *source)
 static const unsigned short order[] = {0};
 static const rh_sql_t one = {"one", "SELECT current_setting(%s)", order, 1, 1, "current_setting"};
 
+/** Ask a new connection. */
+static const char *ask_new(const char *params, const char *sql)
+{
+    rh_db_source_t *source;
+    const char *found = "no connection";
+    rh_db_t *db;
+
+    if (rh_db_source_dedicated(pool, "sqlite3", params, &quiet, &source) == APR_SUCCESS &&
+        (db = acquire(source)) != NULL) {
+        found = ask(db, sql);
+        source->release(source, db, true);
+    }
+    return found;
+}
+
+static void run_sqlite(const char *params)
+{
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    const char *old = apr_pstrcat(pool, params, ".old", NULL);
+    rh_db_source_t *source;
+    rh_db_t *db;
+
+    is(ask_new(params, "PRAGMA page_size"), "2048", "SQLite: a new file has small pages");
+    is(ask_new(params, "PRAGMA journal_mode"), "wal", "and a write-ahead log");
+    is(ask_new(params, "PRAGMA synchronous"), "2", "that is synchronous");
+    is(ask_new(params, "PRAGMA wal_autocheckpoint"), "2000", "and goes into the file after 4 MiB");
+    if (!open_sources("sqlite3", params, &source, 1) || (db = acquire(source)) == NULL) {
+        return;
+    }
+    (void)remove(old);
+    ok(rh_db_query(db, "PRAGMA page_size = 4096", pool) == APR_SUCCESS &&
+           rh_db_query(db, apr_pstrcat(pool, "VACUUM INTO '", old, "'", NULL), pool) == APR_SUCCESS,
+       "there is a file with larger pages");
+    source->release(source, db, true);
+    is(ask_new(old, "PRAGMA page_size"), "4096", "it keeps them");
+    is(ask_new(old, "SELECT version FROM resthooks_schema_version"),
+       RH_SQL_NUMBER(RH_SCHEMA_VERSION), "and is used");
+    for (int i = 0; i < 3; i++) {
+        (void)remove(apr_pstrcat(pool, old, tails[i], NULL));
+    }
+}
+
 static void run(const char *driver, const char *params)
 {
     rh_db_source_t *source, *other;
@@ -77,6 +122,7 @@ static void run(const char *driver, const char *params)
     rh_db_t *db, *killer;
 
     if (strcmp(driver, "pgsql") != 0) {
+        run_sqlite(params);
         return;
     }
     rh_db_source_dedicated(pool, driver, params, &quiet, &source);
