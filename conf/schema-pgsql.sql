@@ -208,11 +208,14 @@ CREATE TABLE resthooks.queue (
         autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 5000,
         vacuum_truncate = false);
 -- These have all rows, but are of use only to statements that say so (that a subscription has an id,
--- that a lease is -1 or more): while the queue is empty for its statistics, any index that has a
+-- that a lease is -1 or more, that there is an event): while the queue is empty for its statistics, any index that has a
 -- column of the statement would look as good as the best.
 CREATE INDEX queue_due ON resthooks.queue (tenant, subscription_id, due_at)
     WHERE subscription_id IS NOT NULL;
 CREATE INDEX queue_due_at ON resthooks.queue (due_at) WHERE lease >= -1;
+-- The order of lists. NULLS LAST: no other index can be taken to have it.
+CREATE INDEX queue_newest ON resthooks.queue (tenant, delivery_id DESC NULLS LAST)
+    WHERE event_id IS NOT NULL;
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, delivery_id)
     WHERE order_key IS NOT NULL;
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key)

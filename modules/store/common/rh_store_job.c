@@ -172,6 +172,13 @@ static apr_status_t queue_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_ro
 
     if (status == APR_SUCCESS) {
         status = rh_db_change(db,
+                              RH_QUERY(job_chunk_attempts, .tenant = row->tenant,
+                                       .lowest = row->cursor, .end = chunk->cursor,
+                                       .subscription_id = row->subscription_id, .states = states),
+                              pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db,
                               RH_QUERY(job_chunk_pending, .tenant = row->tenant,
                                        .lowest = row->cursor, .end = chunk->cursor,
                                        .subscription_id = row->subscription_id, .states = states),

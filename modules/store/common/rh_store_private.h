@@ -13,6 +13,9 @@
 /** Greater than every id. */
 #define RH_LAST_ID "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
+/** Number of pending deliveries of a subscription that a list collects and sorts. */
+#define RH_FEW_PENDING 1000
+
 struct rh_store_t {
     rh_db_source_t *source;
 };

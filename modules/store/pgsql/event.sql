@@ -31,7 +31,8 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
 -- Each condition holds where its parameter is NULL. The span of ids bounds what is read.
 -- returns: as event_get
 :event_page AND (:type IS NULL OR e.type = :type)
- AND (:unmatched IS NULL OR NOT EXISTS (SELECT 1 FROM resthooks.delivery d
-  WHERE d.tenant = e.tenant AND d.event_id = e.id))
+ AND (:unmatched IS NULL OR (NOT EXISTS (SELECT 1 FROM resthooks.delivery d
+  WHERE d.tenant = e.tenant AND d.event_id = e.id OFFSET 0)
+  AND NOT EXISTS (SELECT 1 FROM resthooks.queue q WHERE :queue_of_event OFFSET 0)))
  AND :event_search
  ORDER BY e.id DESC LIMIT CAST(:limit AS integer);

@@ -63,11 +63,17 @@ FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = :tena
 
 -- name: job_chunk_queue
 INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
- attempt_count, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
- resthooks.now_ms(), d.attempt_count, CASE WHEN s.in_order THEN e.key END :job_chunk
+ attempt_count, last_status_code, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
+ resthooks.now_ms(), d.attempt_count, d.last_status_code, CASE WHEN s.in_order THEN e.key END
+ :job_chunk
  ON CONFLICT (tenant, delivery_id) DO NOTHING;
 
--- name: job_chunk_pending
-UPDATE resthooks.delivery SET state = 'pending'
- WHERE (tenant, id) IN (SELECT d.tenant, d.id :job_chunk AND EXISTS (SELECT 1
+-- fragment: job_queued
+(tenant, id) IN (SELECT d.tenant, d.id :job_chunk AND EXISTS (SELECT 1
  FROM resthooks.queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id));
+
+-- name: job_chunk_attempts
+:only_attempt AND :job_queued ON CONFLICT DO NOTHING;
+
+-- name: job_chunk_pending
+:pending_again WHERE :job_queued;

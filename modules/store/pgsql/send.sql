@@ -4,27 +4,47 @@
 -- name: delivery_subscription
 -- The subscription of a delivery, and its state or NULL.
 -- returns: subscription_id, state
-SELECT d.subscription_id, s.state FROM resthooks.delivery d
- LEFT JOIN resthooks.subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
- WHERE d.tenant = :tenant AND d.id = :id::uuid;
+SELECT d.subscription_id, s.state FROM (SELECT l.tenant, l.subscription_id
+ FROM resthooks.delivery l WHERE l.tenant = :tenant AND l.id = :id::uuid
+ UNION ALL SELECT q.tenant, q.subscription_id FROM resthooks.queue q
+ WHERE q.tenant = :tenant AND q.delivery_id = :id::uuid LIMIT 1) AS d
+ LEFT JOIN resthooks.subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id;
 
 -- name: redeliver_queue
+-- Of a row of the log, or of the queue itself, where that is all there is.
 -- A delivery that is being attempted keeps its lease and is marked by tries below 0: if the
 -- attempt fails, even the last one, another is due at once and the schedule starts again.
 INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
- attempt_count, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
- resthooks.now_ms(), d.attempt_count, CASE WHEN s.in_order THEN e.key END
- FROM resthooks.delivery d JOIN resthooks.event e ON e.tenant = d.tenant
+ attempt_count, last_status_code, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
+ resthooks.now_ms(), d.attempt_count, d.last_status_code, CASE WHEN s.in_order THEN e.key END
+ FROM (:logged_rows WHERE l.tenant = :tenant AND l.id = :delivery_id::uuid
+ UNION ALL :pending_rows FROM resthooks.queue q :event_of_pending WHERE q.tenant = :tenant
+ AND q.delivery_id = :delivery_id::uuid AND :not_logged) AS d
+ JOIN resthooks.event e ON e.tenant = d.tenant
  AND e.id = d.event_id JOIN resthooks.subscription s ON s.tenant = d.tenant
- AND s.id = d.subscription_id WHERE d.tenant = :tenant AND d.id = :delivery_id::uuid
+ AND s.id = d.subscription_id
  ON CONFLICT (tenant, delivery_id) DO UPDATE SET tries =
  CASE WHEN queue.lease > 0 THEN -1 ELSE 0 END, due_at =
  CASE WHEN queue.lease > 0 THEN queue.due_at ELSE excluded.due_at END, lease =
  CASE WHEN queue.lease > 0 THEN queue.lease ELSE 0 END;
 
+-- fragment: only_attempt
+-- The attempt that a row of the log has in itself, as a row of its own.
+INSERT INTO resthooks.attempt (tenant, id, delivery_id, number, started_at, ms, status_code, format,
+ headers, answer, error, sent) SELECT l.tenant, l.attempt_id, l.id, 1, l.started_at, l.ms,
+ l.last_status_code, l.format, l.headers, l.answer, l.error, l.sent FROM resthooks.delivery l
+ WHERE l.attempt_id IS NOT NULL;
+
+-- fragment: pending_again
+-- A delivery that is pending again will have more attempts: none is in its row of the log.
+UPDATE resthooks.delivery SET state = 'pending', attempt_id = NULL, started_at = NULL, ms = NULL,
+ format = NULL, headers = NULL, answer = NULL, error = NULL, sent = NULL;
+
+-- name: redeliver_attempt
+:only_attempt AND l.tenant = :tenant AND l.id = :delivery_id::uuid ON CONFLICT DO NOTHING;
+
 -- name: redeliver_delivery
-UPDATE resthooks.delivery SET state = 'pending' WHERE tenant = :tenant
- AND id = :delivery_id::uuid;
+:pending_again WHERE tenant = :tenant AND id = :delivery_id::uuid;
 
 -- name: replay_lock
 -- Waits for other replays of the subscription. Not the row of subscription_stat, for which
@@ -42,7 +62,9 @@ FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant
  AND EXISTS (SELECT 1 FROM json_to_recordset(:types::json) AS p(low text, high text)
  WHERE e.type >= p.low AND e.type < p.high) AND NOT EXISTS (SELECT 1
  FROM resthooks.delivery d WHERE d.tenant = e.tenant AND d.event_id = e.id
- AND d.subscription_id = s.id) AND NOT EXISTS (SELECT 1 FROM resthooks.expansion x
+ AND d.subscription_id = s.id) AND NOT EXISTS (SELECT 1 FROM resthooks.queue q
+ WHERE :queue_of_event AND q.subscription_id = s.id OFFSET 0)
+ AND NOT EXISTS (SELECT 1 FROM resthooks.expansion x
  WHERE x.tenant = e.tenant AND x.event_id = e.id AND x.after_id < s.id AND x.until_id >= s.id);
 
 -- name: replay_missing

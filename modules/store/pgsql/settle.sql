@@ -63,7 +63,8 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at
   + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,
   tries = q.tries + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,
-  attempt_count = q.attempt_count + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END
+  attempt_count = q.attempt_count + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,
+  last_status_code = CASE o.kind WHEN 'release' THEN q.last_status_code ELSE o.status_code END
   FROM clock, ready, o
   WHERE q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant
   AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))

@@ -10,13 +10,19 @@ json_to_recordset(:ranges::json) AS b (n integer, low uuid, high uuid);
 -- Counts the deliveries of buckets by their state.
 -- returns: n, state, count
 SELECT b.n, d.state, count(*) FROM :buckets CROSS JOIN resthooks.delivery d
- WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high GROUP BY b.n, d.state;
+ WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending'
+ GROUP BY b.n, d.state
+ UNION ALL SELECT b.n, 'pending', count(*) FROM :buckets CROSS JOIN resthooks.queue q
+ WHERE :of_tenant AND q.delivery_id >= b.low AND q.delivery_id < b.high GROUP BY b.n;
 
 -- name: stats_states_subscription
 -- returns: as stats_states
 SELECT b.n, d.state, count(*) FROM :buckets CROSS JOIN resthooks.delivery d
  WHERE d.tenant = :tenant AND d.subscription_id = :subscription_id::uuid
- AND d.id >= b.low AND d.id < b.high GROUP BY b.n, d.state;
+ AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending' GROUP BY b.n, d.state
+ UNION ALL SELECT b.n, 'pending', count(*) FROM :buckets CROSS JOIN resthooks.queue q
+ WHERE :of_tenant AND q.subscription_id::text = :subscription_id
+ AND q.delivery_id >= b.low AND q.delivery_id < b.high GROUP BY b.n;
 
 -- fragment: two_digits
 -- Rounds a duration to two digits, so there are at most some hundred values.

@@ -1,32 +1,66 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- The logs of deliveries and of their attempts.
+--
+-- A delivery is pending as long as it has a row in the queue; the log may have a row of it as well,
+-- from when it ended before. So all deliveries are the rows of the queue and, of the log, those
+-- that are not in the queue. A statement reads both halves, so that none is in neither or in both.
+--
+-- SQLite has no statistics of these tables: CROSS JOIN and INDEXED BY fix plans, and a + keeps a
+-- condition from choosing an index.
+
+-- fragment: ended_rows
+-- The half of the log, `l`, as rows of deliveries.
+SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type, l.state, l.attempt_count,
+ l.last_status_code, NULL AS lease, NULL AS due_at FROM resthooks_delivery l;
+
+-- fragment: ended_page
+l.id >= :lowest AND l.id < :end
+ AND (:type IS NULL OR l.type = :type) AND (:state IS NULL OR l.state = :state)
+ AND l.last_status_code >= CAST(:status_from AS integer)
+ AND l.last_status_code < CAST(:status_end AS integer);
+
+-- fragment: is_ended
+NOT EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = l.tenant AND w.delivery_id = l.id);
+
+-- fragment: pending_rows
+-- The half of the queue, `q`, with the event, `e`.
+SELECT q.tenant, q.delivery_id AS id, q.event_id, q.subscription_id, e.type, 'pending' AS state,
+ q.attempt_count, q.last_status_code, q.lease, q.due_at;
+
+-- fragment: event_of_pending
+CROSS JOIN resthooks_event e ON e.tenant = q.tenant AND e.id = q.event_id;
+
+-- fragment: pending_page
+q.delivery_id >= :lowest AND q.delivery_id < :end
+ AND (:type IS NULL OR e.type = :type) AND (:state IS NULL OR :state = 'pending')
+ AND q.last_status_code >= CAST(:status_from AS integer)
+ AND q.last_status_code < CAST(:status_end AS integer);
+
+-- fragment: newest_pending
+ORDER BY q.delivery_id DESC LIMIT CAST(:limit AS integer);
+
+-- fragment: newest_ended
+ORDER BY l.id DESC LIMIT CAST(:limit AS integer);
 
 -- fragment: delivery_columns
 -- waiting_for is what a pending delivery waits for, in the words of rh_delivery.h. Only a delivery
 -- that is not leased and is the first of its key has a time of its next attempt.
 d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
  d.last_status_code,
- CASE WHEN q.lease = 0 THEN max(q.due_at, coalesce(t.paused_until, 0)) END AS next_attempt_at,
- CASE WHEN d.state <> 'pending' OR q.lease IS NULL THEN NULL
-  WHEN s.state <> 'active' THEN 'subscription' WHEN q.lease < 0 THEN 'order'
-  WHEN q.lease > 0 AND q.due_at > :clock THEN 'attempt'
-  WHEN t.paused_until > max(q.due_at, :clock) THEN
+ CASE WHEN d.lease = 0 THEN max(d.due_at, coalesce(t.paused_until, 0)) END AS next_attempt_at,
+ CASE WHEN d.lease IS NULL THEN NULL
+  WHEN s.state <> 'active' THEN 'subscription' WHEN d.lease < 0 THEN 'order'
+  WHEN d.lease > 0 AND d.due_at > :clock THEN 'attempt'
+  WHEN t.paused_until > max(d.due_at, :clock) THEN
    CASE WHEN s.rate_limit > 0 AND t.failing_since IS NULL THEN 'rate_limit' ELSE 'target' END
-  WHEN q.due_at > :clock THEN 'schedule' ELSE 'turn' END AS waiting_for,
+  WHEN d.due_at > :clock THEN 'schedule' ELSE 'turn' END AS waiting_for,
  s.format, s.target_url, s.base_url, e.key, e.time, e.source, e.traceparent;
 
 -- fragment: delivery_tables
-LEFT JOIN resthooks_queue q ON q.tenant = d.tenant AND q.delivery_id = d.id
- LEFT JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
+LEFT JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
  LEFT JOIN resthooks_subscription_stat t
  ON t.tenant = d.tenant AND t.subscription_id = d.subscription_id
  LEFT JOIN resthooks_event e ON e.tenant = d.tenant AND e.id = d.event_id;
-
--- fragment: delivery_page
-d.id >= :lowest AND d.id < :end
- AND (:type IS NULL OR d.type = :type) AND (:state IS NULL OR d.state = :state)
- AND d.last_status_code >= CAST(:status_from AS integer)
- AND d.last_status_code < CAST(:status_end AS integer);
 
 -- fragment: event_search
 -- Each condition holds where its parameter is NULL.
@@ -37,50 +71,112 @@ d.id >= :lowest AND d.id < :end
 -- name: delivery_list
 -- returns: id, tenant, event_id, subscription_id, type, state, attempt_count, last_status_code,
 --   next_attempt_at, waiting_for, format, target_url, base_url, key, time, source, traceparent
-SELECT :delivery_columns FROM resthooks_delivery d :delivery_tables
- WHERE d.tenant = :tenant AND :delivery_page
- ORDER BY d.id DESC LIMIT CAST(:limit AS integer);
+SELECT :delivery_columns FROM (
+  SELECT * FROM (:ended_rows WHERE l.tenant = :tenant AND :ended_page AND :is_ended :newest_ended)
+  UNION ALL
+  SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
+   WHERE q.tenant = :tenant AND :pending_page :newest_pending)
+  ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
 
 -- name: delivery_list_subscription
+-- Those of the queue are collected by the subscription's index where they are few, else looked for
+-- among the tenant's.
 -- returns: as delivery_list
-SELECT :delivery_columns FROM resthooks_delivery d :delivery_tables
- WHERE d.tenant = :tenant AND d.subscription_id = :subscription_id AND :delivery_page
- ORDER BY d.id DESC LIMIT CAST(:limit AS integer);
+WITH few AS MATERIALIZED (SELECT q.* FROM resthooks_queue q INDEXED BY resthooks_queue_due
+ WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id LIMIT :RH_FEW_PENDING + 1)
+ SELECT :delivery_columns FROM (
+  SELECT * FROM (:ended_rows WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id
+   AND :ended_page AND :is_ended :newest_ended)
+  UNION ALL
+  SELECT * FROM (:pending_rows FROM few q :event_of_pending
+   WHERE (SELECT count(*) FROM few) <= :RH_FEW_PENDING AND :pending_page :newest_pending)
+  UNION ALL
+  SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
+   WHERE (SELECT count(*) FROM few) > :RH_FEW_PENDING AND q.tenant = :tenant
+   AND +q.subscription_id = :subscription_id AND :pending_page :newest_pending)
+  ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
+
+-- fragment: queue_of_event
+-- A delivery's id begins as its event's does; one that does not has a row in the log.
+q.tenant = e.tenant AND q.event_id = e.id
+ AND q.delivery_id >= substr(e.id, 1, 18) || '-0000-000000000000'
+ AND q.delivery_id <= substr(e.id, 1, 18) || '-ffff-ffffffffffff';
+
+-- fragment: logged_rows
+-- A row of the log, `l`, as it is now: it may be in the queue again.
+SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type,
+ CASE WHEN w.lease IS NULL THEN l.state ELSE 'pending' END AS state,
+ coalesce(w.attempt_count, l.attempt_count) AS attempt_count,
+ coalesce(w.last_status_code, l.last_status_code) AS last_status_code, w.lease, w.due_at;
+
+-- fragment: queue_of_logged
+LEFT JOIN resthooks_queue w ON w.tenant = l.tenant AND w.delivery_id = l.id;
+
+-- fragment: not_logged
+NOT EXISTS (SELECT 1 FROM resthooks_delivery l WHERE l.tenant = q.tenant AND l.id = q.delivery_id);
 
 -- name: delivery_list_event
 -- The few of one event are sorted: going through all by id would take longer.
--- SQLite is told which index that takes.
 -- returns: as delivery_list
-SELECT :delivery_columns
- FROM resthooks_delivery d INDEXED BY resthooks_delivery_event :delivery_tables
- WHERE d.tenant = :tenant AND d.event_id = :event_id AND :delivery_page
- ORDER BY CAST(d.id AS text) DESC LIMIT CAST(:limit AS integer);
+SELECT :delivery_columns FROM (
+  SELECT * FROM (:logged_rows FROM resthooks_delivery l INDEXED BY resthooks_delivery_event
+   :queue_of_logged WHERE l.tenant = :tenant AND l.event_id = :event_id
+  UNION ALL
+  :pending_rows FROM resthooks_event e CROSS JOIN resthooks_queue q ON :queue_of_event
+   WHERE e.tenant = :tenant AND e.id = :event_id AND :not_logged) AS o
+  WHERE o.id >= :lowest AND o.id < :end
+  AND (:type IS NULL OR o.type = :type) AND (:state IS NULL OR o.state = :state)
+  AND o.last_status_code >= CAST(:status_from AS integer)
+  AND o.last_status_code < CAST(:status_end AS integer)
+  ORDER BY CAST(o.id AS text) DESC LIMIT CAST(:limit AS integer)) AS d
+ :delivery_tables ORDER BY CAST(d.id AS text) DESC;
+
+-- fragment: event_of_ended
+LEFT JOIN resthooks_event e ON e.tenant = l.tenant AND e.id = l.event_id;
 
 -- name: delivery_list_searched
 -- The span of ids bounds what is read.
 -- returns: as delivery_list
-SELECT :delivery_columns FROM resthooks_delivery d :delivery_tables
- WHERE d.tenant = :tenant AND :delivery_page
- AND (:subscription_id IS NULL OR CAST(d.subscription_id AS text) = :subscription_id)
- AND :event_search
- ORDER BY d.id DESC LIMIT CAST(:limit AS integer);
+SELECT :delivery_columns FROM (
+  SELECT * FROM (:ended_rows :event_of_ended WHERE l.tenant = :tenant AND :ended_page
+   AND (:subscription_id IS NULL OR +l.subscription_id = :subscription_id)
+   AND :event_search AND :is_ended :newest_ended)
+  UNION ALL
+  SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
+   WHERE q.tenant = :tenant AND :pending_page
+   AND (:subscription_id IS NULL OR +q.subscription_id = :subscription_id)
+   AND :event_search :newest_pending)
+  ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
 
 -- name: delivery_count
+-- A row of the log that is not pending is not in the queue.
 -- returns: count
-SELECT count(*) AS count FROM resthooks_delivery d WHERE d.tenant = :tenant
- AND (:subscription_id IS NULL OR CAST(d.subscription_id AS text) = :subscription_id)
- AND :delivery_page
- AND (coalesce(:key, :sources, :text) IS NULL OR EXISTS (SELECT 1 FROM resthooks_event e
-  WHERE e.tenant = d.tenant AND e.id = d.event_id AND :event_search));
+SELECT (SELECT count(*) FROM resthooks_delivery l WHERE l.tenant = :tenant AND :ended_page
+  AND (:subscription_id IS NULL OR +l.subscription_id = :subscription_id)
+  AND (coalesce(:key, :sources, :text) IS NULL OR EXISTS (SELECT 1 FROM resthooks_event e
+   WHERE e.tenant = l.tenant AND e.id = l.event_id AND :event_search))
+  AND (l.state <> 'pending' OR :is_ended))
+ + (SELECT count(*) FROM resthooks_queue q :event_of_pending
+  WHERE q.tenant = :tenant AND :pending_page
+  AND (:subscription_id IS NULL OR +q.subscription_id = :subscription_id)
+  AND :event_search) AS count;
 
 -- name: delivery_get
 -- returns: as delivery_list, data
-SELECT :delivery_columns, e.data FROM resthooks_delivery d :delivery_tables
- WHERE d.tenant = :tenant AND d.id = :id;
+SELECT :delivery_columns, e.data FROM (
+  :logged_rows FROM resthooks_delivery l :queue_of_logged WHERE l.tenant = :tenant AND l.id = :id
+  UNION ALL
+  :pending_rows FROM resthooks_queue q :event_of_pending WHERE q.tenant = :tenant
+   AND q.delivery_id = :id AND :not_logged) AS d :delivery_tables;
 
 -- name: attempt_list
--- The latest attempts of one delivery, newest first.
+-- The latest attempts of one delivery, newest first. The log of deliveries may have the first one.
 -- returns: id, number, started_at, ms, status_code, headers, answer, error, format, sent
-SELECT id, number, started_at, ms, status_code, headers, answer, error, format, sent
- FROM resthooks_attempt WHERE tenant = :tenant AND delivery_id = :delivery_id
+SELECT a.id, a.number, a.started_at, a.ms, a.status_code, a.headers, a.answer, a.error, a.format,
+ a.sent FROM resthooks_attempt a WHERE a.tenant = :tenant AND a.delivery_id = :delivery_id
+ UNION ALL
+ SELECT l.attempt_id, 1, l.started_at, l.ms, l.last_status_code, l.headers, l.answer, l.error,
+ l.format, l.sent FROM resthooks_delivery l WHERE l.tenant = :tenant
+ AND l.id = :delivery_id AND l.attempt_id IS NOT NULL AND NOT EXISTS (SELECT 1
+ FROM resthooks_attempt x WHERE x.tenant = l.tenant AND x.id = l.attempt_id)
  ORDER BY number DESC, started_at DESC LIMIT 100;

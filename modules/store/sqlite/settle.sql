@@ -50,7 +50,8 @@ INSERT INTO resthooks_attempt
 UPDATE resthooks_queue AS q SET lease = 0, due_at = :clock
  + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,
  tries = q.tries + (o.kind <> 'release'),
- attempt_count = q.attempt_count + (o.kind <> 'release')
+ attempt_count = q.attempt_count + (o.kind <> 'release'),
+ last_status_code = CASE o.kind WHEN 'release' THEN q.last_status_code ELSE o.status_code END
  FROM :outcome_rows WHERE q.tenant = o.tenant AND q.delivery_id = o.id
  AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))
  AND q.lease = o.lease;

@@ -52,4 +52,6 @@ ALTER TABLE resthooks_delivery ADD COLUMN answer text;
 ALTER TABLE resthooks_delivery ADD COLUMN error text;
 ALTER TABLE resthooks_delivery ADD COLUMN sent text;
 ALTER TABLE resthooks_queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
+UPDATE resthooks_queue AS q SET last_status_code = d.last_status_code FROM resthooks_delivery d
+ WHERE q.attempt_count > 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
 UPDATE resthooks_schema_version SET version = 4;
