@@ -87,6 +87,7 @@ for table in ("setting", "job", "expansion"):
 if DB == "pgsql":
     database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"
                  " ADD PRIMARY KEY (tenant, delivery_id); DROP INDEX resthooks.queue_due;"
+                 "DROP INDEX resthooks.queue_newest;"
                  "CREATE INDEX ON resthooks.queue (tenant, subscription_id, due_at);"
                  "DROP FUNCTION resthooks.publish(text, text, text, json, text, text);"
                  "ALTER TABLE resthooks.subscription ADD CONSTRAINT subscription_format_check"

@@ -88,10 +88,10 @@ SELECT :delivery_columns FROM (
 
 -- name: delivery_list_subscription
 -- Those of the queue are collected by the subscription's index where they are few, else looked for
--- among the tenant's.
+-- among the tenant's. No other index has the order that the few are collected in.
 -- returns: as delivery_list
 WITH few AS MATERIALIZED (SELECT q.* FROM resthooks.queue q WHERE q.tenant = :tenant
- AND q.subscription_id = :subscription_id::uuid LIMIT :RH_FEW_PENDING + 1)
+ AND q.subscription_id = :subscription_id::uuid ORDER BY q.due_at LIMIT :RH_FEW_PENDING + 1)
  SELECT :delivery_columns FROM (
   (:ended_rows WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id::uuid
    AND :ended_page AND :is_ended :newest_ended)
@@ -101,12 +101,14 @@ WITH few AS MATERIALIZED (SELECT q.* FROM resthooks.queue q WHERE q.tenant = :te
   UNION ALL
   (:pending_rows FROM resthooks.queue q :event_of_pending
    WHERE (SELECT count(*) FROM few) > :RH_FEW_PENDING AND :of_tenant
-   AND q.subscription_id = :subscription_id::uuid AND :pending_page :newest_pending)
+   AND q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid
+   AND :pending_page :newest_pending)
   ORDER BY 2 DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
 
 -- fragment: queue_of_event
--- A delivery's id begins as its event's does; one that does not has a row in the log.
-q.tenant = e.tenant AND q.event_id = e.id
+-- A delivery's id begins as its event's does; one that does not has a row in the log. Comparisons
+-- that are of no use to an index leave the queue's key as the only one.
+q.tenant = e.tenant AND q.event_id IS NOT DISTINCT FROM e.id
  AND q.delivery_id >= (left(e.id::text, 18) || '-0000-000000000000')::uuid
  AND q.delivery_id <= (left(e.id::text, 18) || '-ffff-ffffffffffff')::uuid;
 
@@ -151,7 +153,8 @@ SELECT :delivery_columns FROM (
    AND :event_search AND :is_ended :newest_ended)
   UNION ALL
   (:pending_rows FROM resthooks.queue q :event_of_pending WHERE :of_tenant AND :pending_page
-   AND (:subscription_id IS NULL OR CAST(q.subscription_id AS text) = :subscription_id)
+   AND (:subscription_id IS NULL
+   OR q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid)
    AND :event_search :newest_pending)
   ORDER BY 2 DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
 
@@ -164,7 +167,8 @@ SELECT (SELECT count(*) FROM resthooks.delivery l WHERE l.tenant = :tenant AND :
    WHERE e.tenant = l.tenant AND e.id = l.event_id AND :event_search OFFSET 0))
   AND (l.state <> 'pending' OR :is_ended))
  + (SELECT count(*) FROM resthooks.queue q :event_of_pending WHERE :of_tenant AND :pending_page
-  AND (:subscription_id IS NULL OR CAST(q.subscription_id AS text) = :subscription_id)
+  AND (:subscription_id IS NULL
+   OR q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid)
   AND :event_search) AS count;
 
 -- name: delivery_get

@@ -63,7 +63,7 @@ FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant
  WHERE e.type >= p.low AND e.type < p.high) AND NOT EXISTS (SELECT 1
  FROM resthooks.delivery d WHERE d.tenant = e.tenant AND d.event_id = e.id
  AND d.subscription_id = s.id) AND NOT EXISTS (SELECT 1 FROM resthooks.queue q
- WHERE :queue_of_event AND q.subscription_id = s.id OFFSET 0)
+ WHERE :queue_of_event AND q.subscription_id IS NOT DISTINCT FROM s.id OFFSET 0)
  AND NOT EXISTS (SELECT 1 FROM resthooks.expansion x
  WHERE x.tenant = e.tenant AND x.event_id = e.id AND x.after_id < s.id AND x.until_id >= s.id);
 

@@ -21,7 +21,7 @@ SELECT b.n, d.state, count(*) FROM :buckets CROSS JOIN resthooks.delivery d
  WHERE d.tenant = :tenant AND d.subscription_id = :subscription_id::uuid
  AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending' GROUP BY b.n, d.state
  UNION ALL SELECT b.n, 'pending', count(*) FROM :buckets CROSS JOIN resthooks.queue q
- WHERE :of_tenant AND q.subscription_id::text = :subscription_id
+ WHERE :of_tenant AND q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid
  AND q.delivery_id >= b.low AND q.delivery_id < b.high GROUP BY b.n;
 
 -- fragment: two_digits

@@ -85,7 +85,8 @@ SELECT :delivery_columns FROM (
 WITH few AS MATERIALIZED (SELECT q.* FROM resthooks_queue q INDEXED BY resthooks_queue_due
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id LIMIT :RH_FEW_PENDING + 1)
  SELECT :delivery_columns FROM (
-  SELECT * FROM (:ended_rows WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id
+  SELECT * FROM (:ended_rows INDEXED BY resthooks_delivery_subscription
+   WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id
    AND :ended_page AND :is_ended :newest_ended)
   UNION ALL
   SELECT * FROM (:pending_rows FROM few q :event_of_pending
