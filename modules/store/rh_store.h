@@ -9,9 +9,8 @@
  *   subscription_event    (tenant, pattern, subscription_id): which subscriptions want an event
  *   subscription_stat     counters, last response, since when failing, paused until
  *   event                 the log; partitioned by range of id on PostgreSQL
- *   delivery              the log of deliveries that have ended; partitioned likewise. A row may have
- *                         the attempt that delivered it. Rows of deliveries that are pending again
- *                         stay; those count as pending for as long as they are in the queue
+ *   delivery              the log of deliveries that have ended, perhaps with their only attempt;
+ *                         partitioned likewise. One that is in the queue again is pending
  *   attempt               every other POST; partitioned likewise
  *   queue                 one row per pending delivery: due_at, lease, tries. Small and hot
  *   expansion             events whose deliveries are not made for all subscriptions yet
