@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The module loads, its configuration is accepted, its handler answers."""
+"""The module loads, its configuration is accepted, and its handler responds."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ packaging = subprocess.run(["git", "ls-files", "debian"], capture_output=True, t
 tests = [path[:-2] for path in glob.glob("t/unit/test_*.c", root_dir=SOURCE)]
 tests += [path[:-2] for path in glob.glob("t/fuzz/fuzz_*.c", root_dir=SOURCE)]
 is_([path for path in sources + tests + packaging if path not in makefile], [],
-    "Makefile.am names every source, every test and what packages it")
+    "Makefile.am names every source, every test and every packaging file")
 
 httpd = Httpd(start=False)
 accepted, said = httpd.check_config()
@@ -35,12 +35,13 @@ ok(accepted, "httpd -t accepts the configuration") or diag(said)
 httpd.start()
 api = httpd.api()
 answer = api.get("/subscriptions")
-is_((answer.status, answer.json), (200, []), "the handler answers: no subscriptions yet")
+is_((answer.status, answer.json), (200, []), "the handler responds: there are no subscriptions yet")
 is_(answer.type, "application/json", "in JSON")
 answer = httpd.api(tenant=None).get("/subscriptions")
 is_((answer.status, answer.type), (403, "application/problem+json"), "without a tenant: 403")
-is_(httpd.request("GET", "/elsewhere").status, 404, "outside the Location nothing is answered")
+is_(httpd.request("GET", "/elsewhere").status, 404,
+    "outside the Location the module does not respond")
 ok(httpd.graceful(), "a graceful restart works")
 is_(wait_until(lambda: api.get("/subscriptions").status == 200), True,
-    "the new generation answers")
+    "the new generation responds")
 done_testing()

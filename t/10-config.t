@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""`httpd -t`: what is wrong is refused, and the directive is named; how settings merge."""
+"""`httpd -t` refuses wrong settings and names the directive; settings merge as documented."""
 
 import os
 import sys
@@ -13,7 +13,8 @@ httpd = Httpd(start=False)
 
 
 def said(line="", server="", **vhost):
-    """Whether httpd -t takes a directive of the virtual host, and what it says."""
+    """Run httpd -t with a directive in the virtual host; return whether it was accepted, and the
+    output."""
     given = Vhost(**{"rules": "", "extra": line, **vhost})
     httpd.vhosts, httpd.server_config = [given], server
     httpd.write_config()
@@ -21,7 +22,7 @@ def said(line="", server="", **vhost):
 
 
 def refused(line, name=None, words=None, **more):
-    """The directive is refused; the complaint names it."""
+    """Expect the directive to be refused, with a message that names it."""
     good, text = said(line, **more)
     name = name or line.split()[0]
     shown = (line or more.get("server", ""))[:70].replace("\n", " ")
@@ -129,7 +130,7 @@ refused("", "DBDriver", database=False)
 good, text = said("DBDriver mysql\nDBDParams x", database=False)
 ok(not good and "driver" in text, "refused: a driver that is neither pgsql nor sqlite3") or diag(text)
 
-# Without mod_dbd.
+# Without mod_dbd
 said("", database=False)
 with open(httpd.path("httpd.conf"), encoding="utf-8") as file:
     text = "\n".join(l for l in file.read().splitlines() if "dbd_module" not in l)
@@ -153,8 +154,8 @@ for line in (RULE, RULE + " status=2xx,304 data=after", 'RestHooksEvent a.b * "^
     taken(line)
 taken("", server="RestHooksConcurrency 64\nRestHooksThreads 1\nRestHooksSchema check")
 
-# Merging: the server's settings hold for a virtual host unless it has its own; so do a
-# directory's over those.
+# Merging: the server's settings apply to a virtual host unless it sets its own, and likewise
+# to directories.
 receiver, backend = Receiver(), Backend()
 inherits = Vhost(name="inherits", rules="", backend=backend, retry=None)
 overrides = Vhost(name="overrides", backend=backend, retry=None, extra="RestHooksMaxData 100000\n",

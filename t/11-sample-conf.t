@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""conf/resthooks.conf names exactly the directives that exist, with their defaults, and works."""
+"""conf/resthooks.conf names exactly the directives that exist, with their defaults, and httpd
+accepts it."""
 
 import base64
 import hashlib
@@ -15,17 +16,17 @@ from rhtest import *  # noqa: E402,F403
 with open(os.path.join(SOURCE, "conf", "resthooks.conf"), encoding="utf-8") as file:
     sample = file.read()
 httpd = Httpd(start=False, vhosts=[Vhost(enabled=False, database=False)])
-# `httpd -L`: each directive with its module.
+# `httpd -L` lists each directive with its module.
 listed = subprocess.run(httpd.command("-L"), capture_output=True, text=True, check=True,
                         env=httpd.environment()).stdout
 exist = {name for name, source in re.findall(r"^(\w+) \((\S+)\)", listed, re.M)
          if name.startswith("RestHooks")}
 ok(len(exist) > 20, f"httpd lists {len(exist)} directives of the module")
 named = set(re.findall(r"^\s*#?(RestHooks\w*)\s", sample, re.M))
-is_(sorted(named - exist), [], "the sample names none that does not exist")
-is_(sorted(exist - named), [], "and all that do")
+is_(sorted(named - exist), [], "the sample names only directives that exist")
+is_(sorted(exist - named), [], "the sample names all directives")
 
-# The values of directives that have a default are the defaults.
+# The sample shows the default of each directive that has one.
 written = {name: " ".join(rest.split())
            for name, rest in re.findall(r"^\s*#?(RestHooks\w*)\s+(.*)$", sample, re.M)}
 for name, row in settings.table().items():
@@ -34,7 +35,7 @@ for name, row in settings.table().items():
 
 with open(os.path.join(SOURCE, "README"), encoding="utf-8") as file:
     readme = set(re.findall(r"\bRestHooks[A-Z]?\w*", file.read()))
-is_(sorted(name for name in readme - exist), [], "the README names none that does not exist")
+is_(sorted(name for name in readme - exist), [], "the README names only directives that exist")
 
 users = httpd.path("users")
 with open(users, "w", encoding="utf-8") as file:
@@ -46,9 +47,9 @@ httpd.server_config = (f'Define RESTHOOKS_DB "host=/nowhere dbname=hooks"\n'
                        f"Define RESTHOOKS_USERS {users}\nInclude {conf}")
 httpd.write_config()
 good, text = httpd.check_config()
-ok(good, "httpd -t takes the sample") or diag(text)
+ok(good, "httpd -t accepts the sample") or diag(text)
 
-# Every line that is commented out is right, too.
+# The lines that are commented out are valid, too.
 full = re.sub(r"^#(RestHooks)", r"\1", sample, flags=re.M)
 authority = Authority()
 certificate, key = authority.issue("DNS:localhost", client=True)
@@ -62,9 +63,9 @@ for path, real in (("/etc/ssl/certs/internal-ca.pem", authority.file),
 with open(conf, "w", encoding="utf-8") as file:
     file.write(full)
 good, text = httpd.check_config()
-ok(good, "with what is commented out as well") or diag(text)
+ok(good, "httpd -t accepts the sample with its commented lines") or diag(text)
 
-# It works as it stands, but for the database of this test.
+# It works unchanged except for this test's database.
 host = Vhost(enabled=False)
 running = Httpd(start=False, vhosts=[host])
 digest = base64.b64encode(hashlib.sha1(b"secret").digest()).decode()
@@ -83,15 +84,17 @@ def login(user):
     return Api(host.url + "/hooks", None, None, {"Authorization": "Basic " + credentials})
 
 
-is_(host.api(None).get("/subscriptions").status, 401, "it runs; the API wants a login")
+is_(host.api(None).get("/subscriptions").status, 401,
+    "httpd runs with the sample, and the API requires a login")
 made = login("acme").post("/subscriptions", {"target_url": "https://example.com/in",
                                              "events": ["payroll.closed"], "active": False})
-is_(made.status, 201, "who has one subscribes")
+is_(made.status, 201, "a user with a login can subscribe")
 is_(login("app").get("/subscriptions").json, [], "the login is the tenant")
 event = {"type": "payroll.closed", "data": {"id": 1}}
-is_(login("acme").post("/events", event).status, 403, "not everybody publishes")
-is_(login("app").post("/events", event).status, 202, "who may, does")
-is_(login("app").get("/subscriptions?tenant=acme").status, 403, "nor sees all")
+is_(login("acme").post("/events", event).status, 403, "a plain user must not publish")
+is_(login("app").post("/events", event).status, 202, "a publisher may publish")
+is_(login("app").get("/subscriptions?tenant=acme").status, 403,
+    "a plain user does not see other tenants")
 is_([s["id"] for s in login("operator").get("/subscriptions?tenant=acme").json],
-    [made.json["id"]], "an operator does")
+    [made.json["id"]], "an operator sees all tenants")
 done_testing()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""docs/directives.md says of every directive what the module does: syntax, default, context, range,
-and an example that httpd takes."""
+"""docs/directives.md describes every directive as the module implements it: syntax, default,
+context, range, and an example that httpd accepts."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import settings  # noqa: E402
 from rhtest import *  # noqa: E402,F403
 
 if (MPM, DB) != ("event", "sqlite3") or SANITIZED:
-    skip_all("what is written is the same everywhere")
+    skip_all("a distribution's own httpd changes nothing in the documentation")
 
 
 def read(*names):
@@ -24,7 +24,7 @@ page = read("docs", "directives.md")
 
 
 def section(title, text):
-    """(rows of its table, its examples)"""
+    """Return the rows of the directive's table, and its examples."""
     rows = dict(re.findall(r"^\| (Syntax|Default|Range|Context) \| (.*) \|$", text, re.M))
     rows = {name: value.replace("\\|", "|") for name, value in rows.items()}
     return rows, re.findall(r"^```apache\n(.*?)^```$", text, re.M | re.S)
@@ -34,20 +34,20 @@ parts = re.split(r"^## (.*)$", page, flags=re.M)[1:]
 documented = {title: section(title, text) for title, text in zip(parts[::2], parts[1::2])
               if title.startswith("RestHooks")}
 
-# Complete.
+# The reference is complete.
 httpd = Httpd(start=False)
 listed = subprocess.run(httpd.command("-L"), capture_output=True, text=True, check=True,
                         env=httpd.environment()).stdout
 exist = dict(re.findall(r"^(RestHooks\w*) \(\S+\)\n\t.*\n\tAllowed in (.*)$", listed, re.M))
 ok(len(exist) > 20, f"httpd lists {len(exist)} directives of the module")
 is_(sorted(set(exist) - set(documented)), [], "the reference has all of them")
-is_(sorted(set(documented) - set(exist)), [], "and no others")
+is_(sorted(set(documented) - set(exist)), [], "the reference has no others")
 is_(sorted({name for name in re.findall(r"\bRestHooks[A-Z]\w*", page)} - set(exist)), [],
-    "nor does its text name others")
+    "the text of the reference names no others")
 sample = set(re.findall(r"^\s*#?(RestHooks\w*)\s", read("conf", "resthooks.conf"), re.M))
-is_(sorted(sample ^ set(documented)), [], "conf/resthooks.conf has the same")
+is_(sorted(sample ^ set(documented)), [], "conf/resthooks.conf names the same directives")
 
-# The table of settings, which makes the directives, says the same as the reference.
+# The table of settings, from which the directives are made, agrees with the reference.
 table = settings.table()
 CONTEXTS = {"GLOBAL": "server", "HOST": "server, virtual host",
             "DIRECTORY": "server, virtual host, directory"}
@@ -55,11 +55,11 @@ is_(sorted(name for name in table if name.startswith("RestHooks")), sorted(exist
     "each directive is a row of the table of settings")
 
 
-# Members that a row's kind sets and merges together with its own.
+# Members that belong to the kind of a row, and are set and merged with its own member.
 kinds = settings.read("rh_setting_files.c", "rh_setting_kinds.c", "rh_config_proxy.c")
 together = set(re.findall(r"\bto->(\w+) = from->\1;", kinds))
 is_(sorted(settings.members("rh_settings_t") - {row.member for row in table.values()} - together), [],
-    "each member of the settings has a row, so a default, merging and what it is shared by")
+    "each setting has a row, and with it a default, a merge rule and a scope of sharing")
 settled = re.findall(r"rh_kind_(\w+) = \{\s*([^}]*)\}", kinds)
 for kind, text in settled:
     fields = [field.strip() for field in text.split(",")]
@@ -89,7 +89,7 @@ for name in sorted(documented):
     if row.low is not None and row.high is not None:
         is_(rows.get("Range"), f"`{row.low}` to `{row.high}`", f"{name}: range")
 
-# Contexts and examples, by httpd -t: where a directive may not stand, its example is refused.
+# httpd -t accepts the examples, and refuses them outside of their contexts.
 authority = Authority()
 certificate, key = authority.issue("DNS:localhost", client=True)
 FILES = {"/etc/ssl/certs/internal-ca.pem": authority.file,
@@ -127,9 +127,9 @@ for name, (rows, examples) in sorted(documented.items()):
 others = re.findall(r"^```apache\n(.*?)^```$", parts[-1], re.M | re.S)
 for example in others:
     taken, text = takes(vhost=example)
-    ok(taken, "examples of other modules' directives are taken") or diag(text)
+    ok(taken, "httpd -t accepts the examples of other modules' directives") or diag(text)
 
-# Ranges: the ends are taken, what is next to them is not.
+# The ends of each range are accepted, their outer neighbours refused.
 RANGE = r"`(\w+)` to `(\w+)`"
 for name, (rows, _) in sorted(documented.items()):
     if "Range" not in rows:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: nodejs npm php-cli mono-mcs mono-runtime
-"""docs/receivers.md: its verifiers judge right in every language that is here, its receivers take a
-real delivery, its commands work."""
+"""docs/receivers.md: its verifiers judge correctly in every installed language, its receivers
+accept a real delivery, and its commands work."""
 
 import base64
 import os
@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *  # noqa: E402,F403
 
 if (MPM, DB) != ("event", "sqlite3") or SANITIZED:
-    skip_all("what is written is the same everywhere")
+    skip_all("the documentation's code does not depend on the distribution")
 with open(os.path.join(SOURCE, "docs", "receivers.md"), encoding="utf-8") as file:
     page = file.read()
 folder = tempfile.mkdtemp(prefix="rhdocs-", dir="/tmp")
@@ -23,7 +23,7 @@ at_end(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def block(heading, language):
-    """The first block of code of a language below a heading."""
+    """Return the first block of code in a language below a heading."""
     text = re.split(rf"^#+ {re.escape(heading)}$", page, maxsplit=1, flags=re.M)[1]
     return re.search(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)[1]
 
@@ -40,7 +40,7 @@ def run(*command, **more):
                           cwd=folder, **more)
 
 
-# One real delivery.
+# One real delivery
 receiver = Receiver()
 httpd = Httpd(extra='RestHooksEventType order.paid "an order was paid"')
 api, app = httpd.api(), httpd.api(role="app")
@@ -51,13 +51,13 @@ NAMES = ("webhook-id", "webhook-timestamp", "webhook-signature")
 real = {name: post.headers.get(name) for name in NAMES}
 is_(sorted(name.lower() for name in re.findall(r"^([\w-]+):", block("What arrives", "http"), re.M)),
     sorted(name.lower() for name in post.headers.keys()),
-    "what arrives has the header fields that are shown")
+    "the delivery has the header fields that are documented")
 
 vector = dict(re.findall(r"^\| (\S+) \| `(.*)` \|$", page.split("### Test vector")[1], re.M))
 SECRET, BODY = vector["secret"], vector["body"].encode()
 known = {name: vector[name] for name in NAMES}
 is_(sign(SECRET, known["webhook-id"], known["webhook-timestamp"], BODY),
-    known["webhook-signature"], "the test vector is right")
+    known["webhook-signature"], "the test vector is valid")
 OTHER, AGES = "whsec_" + base64.b64encode(b"x" * 32).decode(), 10**9
 signature = known["webhook-signature"]
 CASES = [
@@ -72,9 +72,9 @@ CASES = [
     ("another timestamp", False, SECRET, {**known, "webhook-timestamp": "1614265331"}, BODY, AGES),
     ("no signature", False, SECRET, {**known, "webhook-signature": ""}, BODY, AGES),
     ("half a signature", False, SECRET, {**known, "webhook-signature": signature[:20]}, BODY, AGES),
-    ("a timestamp that is none", False, SECRET, {**known, "webhook-timestamp": "soon"}, BODY, AGES),
+    ("a timestamp that is not a number", False, SECRET, {**known, "webhook-timestamp": "soon"}, BODY, AGES),
 ]
-# Lines of secret, id, timestamp, signatures, body, tolerance; all base64.
+# Lines of secret, id, timestamp, signatures, body, tolerance, all in base64.
 lines = ["\t".join(base64.b64encode(value if isinstance(value, bytes) else str(value).encode())
                    .decode() for value in (secret, *(head[name] for name in NAMES), body, age))
          for _, _, secret, head, body, age in CASES]
@@ -145,7 +145,7 @@ done <cases
 
 
 def judge(language, *steps):
-    """The last step prints true or false for each case."""
+    """Run the steps; the last one prints true or false for each case."""
     for step in steps:
         if not shutil.which(step[0]):
             skip(f"{language}: the verifier judges right", f"{step[0]} is not here")
@@ -180,7 +180,7 @@ for shell in ("dash", "bash"):
     judge(shell, [shell, "run.sh"])
 
 
-# The whole receivers: a real delivery, the same again, a wrong signature.
+# The complete receivers get a real delivery, the same again, and a wrong signature.
 def whole(language, name, code, program):
     if not shutil.which(program):
         skip(f"{language}: the receiver takes a delivery", f"{program} is not here")
@@ -218,17 +218,20 @@ def whole(language, name, code, program):
         check = ("import sqlite3; print(sqlite3.connect('inbox.db')"
                  ".execute('SELECT type, subscription FROM event').fetchall())")
         is_(run(sys.executable, "-c", check).stdout.strip(),
-            repr([("order.paid", mine["id"])]), "Python: but keeps it once")
-        # The command that is printed sends to port 8000; here, to this one.
+            repr([("order.paid", mine["id"])]),
+            "Python: the receiver stores a repeated delivery once")
+        # The documented command sends to port 8000; send to this receiver's port instead.
         command = block("On your own machine", "sh").replace(":8000", f":{port}")
         command = re.sub("WEBHOOK_SECRET=.*", f"WEBHOOK_SECRET={secret}", command)
         done = run("bash", "-c", block("Shell", "sh") + command.replace("curl -i", "curl -is"))
-        like(done.stdout, r"^HTTP/1\.[01] 204", "the command that signs is believed") or diag(
+        like(done.stdout, r"^HTTP/1\.[01] 204",
+             "the receiver accepts the documented command's signature") or diag(
             done.stdout + done.stderr)
     process.kill()
     out = process.communicate()[0].decode()
     if language == "Node":
-        is_(out.count("order.paid"), 1, "Node: but works on it once") or diag(out)
+        is_(out.count("order.paid"), 1,
+            "Node: the receiver processes a repeated delivery once") or diag(out)
 
 
 whole("Python", "receiver.py", block("A whole receiver", "python"), sys.executable)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: jq sqlite3
-"""The documentation: its links lead somewhere, its log tags, paths and examples are the module's."""
+"""The documentation: its links resolve, and its log tags, paths and examples are those of the
+module."""
 
 import glob
 import os
@@ -24,19 +25,19 @@ def without_code(text):
 
 
 def anchors(text):
-    """The anchors of a text's headings, as GitHub makes them."""
+    """Return the anchors that GitHub makes of a text's headings."""
     titles = re.findall(r"^#+ (.*)$", without_code(text), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def blocks(text, heading, language):
-    """Blocks of code of a language in the section of a heading."""
+    """Return the blocks of code in a language in the section of a heading."""
     part = re.split(rf"^#+ {re.escape(heading)}$", text, maxsplit=1, flags=re.M)[1]
     part = re.split(r"^##+ ", part, maxsplit=1, flags=re.M)[0]
     return re.findall(rf"^ *```{language}\n(.*?)^ *```$", part, re.M | re.S)
 
 
-# Links, and the files that are shipped.
+# Links, and the files that are installed
 pages = {os.path.relpath(path, SOURCE): read(path) for path in
          sorted(glob.glob(SOURCE + "/docs/*.md") + glob.glob(SOURCE + "/*.md"))}
 makefile = read("Makefile.am").split()
@@ -56,12 +57,12 @@ for name, text in pages.items():
                 broken.append(f"{name}: {target}")
         elif not os.path.exists(os.path.join(SOURCE, path)):
             broken.append(f"{name}: {target}")
-is_(broken, [], "links lead somewhere")
+is_(broken, [], "all links resolve")
 mentioned = {word for text in pages.values() for word in re.findall(r"`?(t/\d\d-[\w-]+\.t)\b", text)}
 is_([word for word in sorted(mentioned) if not os.path.exists(os.path.join(SOURCE, word))], [],
-    "tests that are named exist")
+    "all tests that are named exist")
 
-# Log tags: each with its level.
+# Log tags, each with its level
 LEVELS = {"WARN": "warning"}
 tags = {}
 for path in glob.glob(SOURCE + "/modules/**/*.c", recursive=True) + [SOURCE + "/mod_resthooks.c"]:
@@ -75,13 +76,13 @@ guide = pages["docs/administration.md"]
 table = dict(re.findall(r"^\| (RH\d{4}) \| (\w+) \| \S", guide.split("## Log tags")[1], re.M))
 ok(len(tags) > 50, f"the source has {len(tags)} log tags")
 is_(sorted(set(tags) - set(table)), [], "the table has every log tag")
-is_(sorted(set(table) - set(tags)), [], "and no others")
+is_(sorted(set(table) - set(tags)), [], "the table has no other tags")
 is_({tag: level for tag, level in table.items() if level != tags.get(tag)}, {},
-    "with the levels of the source")
+    "the table has the levels of the source")
 named = {tag for text in pages.values() for tag in re.findall(r"\bRH\d{4}\b", text)}
-is_(sorted(named - set(tags)), [], "no page names a tag that doesn't exist")
+is_(sorted(named - set(tags)), [], "no page names a tag that does not exist")
 
-# The first hook, as documented except for ports and directories.
+# The first hook, as documented except for ports and directories
 config, = blocks(guide, "The first hook", "apache")
 setup, story = blocks(guide, "The first hook", "sh")
 backend, receiver = Backend(), Receiver()
@@ -118,12 +119,12 @@ got = receiver.wait_for(1, "/in")
 is_([post.headers.get("X-Hook-Event") for post in got], ["employee.created"],
     "the first hook: the event arrives")
 url = f"http://127.0.0.1:{port}/hooks"
-is_(request("GET", url + "/health").status, 200, "health can be asked without a login")
-is_(request("GET", url + "/subscriptions").status, 401, "but nothing else")
+is_(request("GET", url + "/health").status, 200, "health needs no login")
+is_(request("GET", url + "/subscriptions").status, 401, "everything else needs one")
 down = json.loads(blocks(guide, "Watch it", "json")[0])
 shape = request("GET", url + "/health").json
 is_((sorted(down), sorted(down["checks"])), (sorted(shape), sorted(shape["checks"])),
-    "health has the shape that is shown")
+    "health has the documented form")
 if shutil.which("sqlite3"):
     command, = blocks(guide, "Backup and restore", "sh")
     command = placed(command).replace("/var/backups", httpd.path("logs"))
@@ -136,7 +137,7 @@ else:
     skip("a backup is made while httpd runs", "sqlite3 is not here")
 httpd.stop()
 
-# The API: every path, and the commands, which build on each other.
+# The API: every path, and the commands, which build on each other
 api_page = pages["docs/api.md"]
 paths = {(method, path) for path, item in json.loads(read("conf", "openapi.json"))["paths"].items()
          for method in item if method in ("get", "post", "put", "patch", "delete")}
@@ -161,7 +162,7 @@ if shutil.which("jq"):
     commands = commands.replace("https://api.example.com/hooks", login.url + "/hooks")
     commands = commands.replace("https://acme.example/", receiver.url + "/")
     with open(login.path("commands"), "w", encoding="utf-8") as file:
-        # Statuses go to a file, answers where the page's commands want them.
+        # Status codes go to a file, and responses where the page's commands expect them.
         file.write('curl() { command curl -sS -w "%{stderr}%{http_code} %{method} %{url}\\n" "$@" '
                    "2>>statuses; }\n" + commands)
     path = os.path.dirname(find_ctl()) + ":" + os.environ["PATH"]
@@ -171,12 +172,13 @@ if shutil.which("jq"):
         said = file.read().splitlines()
     is_((done.returncode, len(said)), (0, commands.count("curl ")),
         "every command runs") or diag(done.stdout + done.stderr)
-    is_([line for line in said if not line.startswith("2")], [], "and is answered 2xx")
+    is_([line for line in said if not line.startswith("2")], [],
+        "every command gets a 2xx response")
     receiver.wait_for(1, "/in")
 else:
     skip("every command runs", "jq is not here")
 
-# SQL.
+# SQL
 if DB == "pgsql":
     database = Pgsql()
     at_end(database.remove)
@@ -190,7 +192,7 @@ if DB == "pgsql":
     database.sql(grants.replace("backend;", role + ";"))
     database.sql(f"SET ROLE {role};" + transaction)
     is_(database.sql("SELECT tenant, type, client_id FROM resthooks.event"),
-        [["acme", "payroll.closed", "payroll-2026-11"]], "publishing in SQL works as it is shown")
+        [["acme", "payroll.closed", "payroll-2026-11"]], "publishing in SQL works as documented")
     for heading in ("Partitions", "Watch it"):
         for statement in blocks(guide, heading, "sql"):
             database.sql(statement)

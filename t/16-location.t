@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The API's Location wins over what stands below DocumentRoot, and nothing gets in without a login
-because of that."""
+"""The API's Location takes precedence over files below DocumentRoot, and that does not let requests
+in without a login."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ missing = [name for name in ("rewrite", "dir") if not os.path.exists(f"{FOLDER}/
 if missing:
     skip_all(f"httpd has no {missing}")
 
-# As Laravel, Symfony and WordPress ship it, and worse.
+# .htaccess files as Laravel, Symfony and WordPress ship them, and stricter ones.
 FRONT = """RewriteEngine On
 RewriteCond %{REQUEST_FILENAME} !-f
 RewriteRule ^ index.html [L]
@@ -37,7 +37,7 @@ LOGIN = """SetHandler resthooks
     AuthName hooks
     AuthUserFile users
     Require valid-user"""
-# Only the directory says who may.
+# Only the directory restricts access.
 BARE = """SetHandler resthooks
     RestHooksTenant "%{REMOTE_USER}"
 """
@@ -106,11 +106,11 @@ for name in list(KINDS) + ["there"]:
     is_(api.get(f"/subscriptions/{made.json['id']}").status, 200, f"{name}: and read")
     is_(api.get("").status, 200, f"{name}: the base is the API's too")
 is_(request("GET", hosts["front"].url + "/any/path").body, b"the site",
-    "other paths are still the site's")
+    "other paths still belong to the site")
 is_(request("GET", hosts["redirect"].url + "/hookshop").status, 301,
-    "also those that only begin like the API's")
+    "so do paths that only begin like the API's")
 
-# What protects the API counts wherever it stands.
+# Any configuration that protects the API applies, wherever it is written.
 for name in ("bare", "override"):
     is_(request("GET", hosts[name].url + "/hooks/subscriptions").status, 401,
         f"{name}: a directory's login counts where the Location has none")
@@ -119,8 +119,9 @@ for name in ("bare", "override"):
         f"{name}: who may, gets the API, not the site")
 is_(request("GET", hosts["split"].url + "/hooks/subscriptions").status, 401,
     "split: the Location's Require uses a directory's AuthType")
-is_(login("split").get("/subscriptions").json, [], "split: the API answers")
-is_(login("split", "keeper").get("/subscriptions").status, 401, "split: not to another user")
+is_(login("split").get("/subscriptions").json, [], "split: the API responds")
+is_(login("split", "keeper").get("/subscriptions").status, 401,
+    "split: another user gets no access")
 is_(login("address", "keeper").get("/subscriptions").status, 403,
-    "address: the Location's Require takes the place of the directory's")
+    "address: the Location's Require overrides the directory's")
 done_testing()

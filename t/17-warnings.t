@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Settings that are accepted but probably mistaken cause a warning at start; others do not."""
+"""Settings that are valid but probably mistaken cause a warning at start; others do not."""
 
 import os
 import sys
@@ -30,7 +30,8 @@ def directory(text):
     return f'<Directory "{server.path("htdocs")}">\n{text}\n</Directory>'
 
 
-# Settings that cause a warning: configuration, the tag, the text of the line besides the host.
+# Settings that cause a warning: the configuration, the tag, and the text of the line without the
+# host.
 BAD = [
     (dict(extra="RestHooksTenant REMOTE_USER"), "RH0414", "RestHooksTenant REMOTE_USER"),
     (dict(location=LOGIN + "\nRestHooksTenant acme"), "RH0414", "<Location /hooks>"),
@@ -66,7 +67,7 @@ BAD = [
     (dict(location="SetHandler RestHoks"), "RH0420", "<Location /hooks>"),
     (dict(extra=PROXY + "open"), "RH0413", "every user"),
 ]
-# Settings that do not.
+# Settings that cause no warning.
 GOOD = [
     dict(rules=rule()), dict(location=LOGIN),
     dict(extra="RestHooksTenant \"x-%{REMOTE_USER}\""), dict(rules=rule(more="tenant=acme")),
@@ -92,7 +93,7 @@ shared = Sqlite(server.path("db"), "one") if DB == "sqlite3" else Pgsql()
 
 
 class Unbound(Vhost):
-    """A virtual host of which only the configuration matters: it takes no port."""
+    """A virtual host that is only configured: it listens on no port."""
 
     def config(self, httpd, number):
         return super().config(httpd, number).split("\n", 1)[1]
@@ -108,7 +109,8 @@ quiet = [host(i, arguments) for i, arguments in enumerate(GOOD, len(BAD))]
 server.vhosts = hosts + quiet
 server.port, server.url = hosts[0].port, hosts[0].url
 server.expect(*sorted({tag for _, tag, _ in BAD if tag}))
-# What all inherit is told once, and not where a virtual host is Off that has it from the server.
+# A rule that virtual hosts inherit causes one warning, and none for a virtual host where
+# RestHooks is Off.
 server.server_config = f"""
 RegisterHttpMethod MKCALENDAR
 RestHooksEvent inherited.rule PSOT "^/inherited$"
@@ -125,7 +127,7 @@ def of_host(vhost):
 
 inherited = [line for line in lines if "inherited" in line]
 is_(sorted(re.findall("RH04..", "".join(inherited))), ["RH0415", "RH0418"],
-    "what virtual hosts inherit is warned of once") or diag("\n".join(inherited))
+    "inherited rules cause one warning") or diag("\n".join(inherited))
 by_rule = [line for line in lines if "inherited" not in line]
 for vhost, (arguments, tag, words) in zip(hosts, BAD):
     shown = " ".join(str(value) for value in arguments.values()).replace("\n", " ")[:90]
@@ -135,11 +137,12 @@ for vhost, (arguments, tag, words) in zip(hosts, BAD):
         found = [line for line in of_host(vhost) if "inherited" not in line]
         ok(any(tag in line and re.search(words or "", line) for line in found),
            f"{tag}: {shown}") or diag("\n".join(found))
-        is_({t for line in found for t in re.findall("RH04..", line)}, {tag}, "and nothing else")
+        is_({t for line in found for t in re.findall("RH04..", line)}, {tag},
+            "there are no other warnings")
 for vhost, arguments in zip(quiet, GOOD):
     shown = " ".join(str(value) for value in arguments.values()).replace("\n", " ")[:90]
     is_([line for line in of_host(vhost) if "inherited" not in line], [], f"silent: {shown}")
 told = sum("RestHooksEvent a.b" in line for line in by_rule)
 is_(told, sum("rules" in arguments and tag is not None for arguments, tag, _ in BAD),
-    "of the rules, exactly these are warned of")
+    "exactly these rules cause warnings")
 done_testing()

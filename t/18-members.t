@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A subscription's members stand in one table, and so do formats: openapi.json, docs, tools and the
-tables of the database agree with them."""
+"""A subscription's members are rows of one table, as formats are; openapi.json, docs, tools and the
+database's tables agree with them."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from rhtest import *  # noqa: E402,F403
 from ctl import find_ctl  # noqa: E402
 
 if (MPM, DB) != ("event", "sqlite3") or SANITIZED:
-    skip_all("what is written is the same everywhere")
+    skip_all("the table of members is the same with every distribution")
 
 
 def read(*names):
@@ -36,12 +36,12 @@ is_({member.kind for member in members.values()}, set(kinds), "each kind has a m
 for name, member in members.items():
     ok(member.value != "SECRET" or member.shown == "CREATED", f"{name} is not shown if it is secret")
 
-# What the API says of itself.
+# What the API's description says
 schemas = json.loads(read("conf", "openapi.json"))["components"]["schemas"]
 
 
 def types(schema):
-    """JSON types of a schema, without null."""
+    """Return the JSON types of a schema, without null."""
     schema = schemas[schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
     given = schema.get("type", [])
     return {given} - {"null"} if isinstance(given, str) else set(given) - {"null"}
@@ -77,9 +77,9 @@ required = {name for name, member in members.items() if member.input == "REQUIRE
 is_({frozenset(one["required"][0] for one in group["oneOf"])
      for group in schemas["SubscriptionInput"]["allOf"]},
     {frozenset([name, *members[name].aliases]) for name in required},
-    "SubscriptionInput requires what is required, by any of its names")
+    "SubscriptionInput requires what is required, under any of its names")
 
-# The reference.
+# The reference
 table = re.search(r"\| member \| default \| \|\n\|---\|---\|---\|\n(.*?)\n\n", read("docs", "api.md"),
                   re.S)[1]
 documented = {}
@@ -88,7 +88,7 @@ for row in table.splitlines():
     name, *others = re.findall(r"`(\w+)`", first)
     documented[name] = (others, default)
 settable = {name: member for name, member in members.items() if member.input != "IGNORED"}
-is_(sorted(documented), sorted(settable), "docs/api.md documents what can be set")
+is_(sorted(documented), sorted(settable), "docs/api.md documents the members that can be set")
 for name, member in settable.items():
     others, default = documented.get(name, ([], ""))
     is_(others, member.aliases, f"{name}: with its other names")
@@ -98,12 +98,13 @@ for title in ("SubscriptionInput", "SubscriptionPatch"):
     fields = schemas[title]["properties"]["headers"]["additionalProperties"]
     is_(fields["maxLength"], int(header_limit[1]), f"{title}: the maximum length of a header")
 
-# Formats: the table of rh_format.h, and where people read of them.
+# Formats: the table of rh_format.h, and the texts that list them
 rows = re.findall(r'ROW\((\w+), (\w+), "([^"]+)"\)',
                   re.sub(r"\s*\\\n\s*", " ", read("modules", "model", "rh_format.h")))
 formats = [name for _, name, _ in rows]
 ok(len(formats) >= 4, f"there are the formats {' '.join(formats)}")
-is_([constant.lower() for constant, _, _ in rows], formats, "constants are called as the formats")
+is_([constant.lower() for constant, _, _ in rows], formats,
+    "the enum's constants are named after the formats")
 is_(schemas["Format"]["enum"], formats, "openapi.json names them")
 for title in ("SubscriptionInput", "SubscriptionPatch"):
     schema = schemas[title]["properties"]["format"]
@@ -115,11 +116,11 @@ is_(set(sample["responses"]["200"]["content"]), {mime for _, _, mime in rows},
 table = read("docs", "receivers.md").split("| format | body |\n", 1)[1].split("\n\n", 1)[0]
 is_(re.findall(r"^\| `(\w+)`", table, re.M), formats, "docs/receivers.md shows them")
 is_(re.findall(r'^  \["(\w+)", "', read("htdocs", "formats.js"), re.M), formats,
-    "the page has a name for each")
+    "the page has a label for each")
 is_(re.findall(r"`(\w+)`", re.search(r"^\| `format` \| [^|]*\|([^|]*):", read("docs", "api.md"),
                                     re.M)[1]), formats, "docs/api.md lists them")
 
-# resthooksctl takes them from the table.
+# resthooksctl reads them from the table.
 program = find_ctl()
 usage = subprocess.run([program, "subscriptions", "create", "--help"], capture_output=True, text=True,
                        check=False).stdout

@@ -51,7 +51,7 @@ def answering(status=200, body=b"", fields=()):
 
 
 def one(name, **expected):
-    """The one event since the last look is as expected."""
+    """Expect exactly one event since the last call, with these members."""
     found = events.new()
     if is_([e.type for e in found], [expected["type"]], f"{name}: there is one event"):
         for field in ("data", "key"):
@@ -70,15 +70,15 @@ one("data=response", type="thing.made", data=EXACT, key="7")
 
 backend.on(BASE + "/things/9", answering(200, b'{"id":7}'))
 post(BASE + "/things/9", method="PATCH")
-one("the group key goes before the data's id", type="thing.changed", data=b'{"id":7}', key="9")
+one("the group `key` takes precedence over the data's id", type="thing.changed", data=b'{"id":7}', key="9")
 
 backend.on(BASE + "/things/a%20b", answering(200, b'{"id":7}'))
 post(BASE + "/things/a%20b", method="PUT")
-one("groups are of the decoded path", type="thing.changed", key="a b")
+one("groups are matched against the decoded path", type="thing.changed", key="a b")
 
 backend.on(BASE + "/things", answering(200, b"[1,2]"))
 post(BASE + "/things?x=1")
-one("any JSON is data, and a query is no part of the path", type="thing.made", data=b"[1,2]",
+one("any JSON value is data, and the query is not part of the path", type="thing.made", data=b"[1,2]",
     key=None)
 
 for name, body in (("an empty answer", b""), ("HTML", b"<p>made</p>"), ("two texts", b"{}{}"),
@@ -93,13 +93,13 @@ one("204", type="thing.changed", data=b'{"key":"9"}', key="9")
 
 backend.on(BASE + "/things/q%22%5C", answering(204))
 post(BASE + "/things/q%22%5C", method="PUT")
-one("a key is quoted", type="thing.changed", data=b'{"key":"q\\"\\\\"}', key='q"\\')
+one("a key is quoted in the URL", type="thing.changed", data=b'{"key":"q\\"\\\\"}', key='q"\\')
 
 post(BASE + "/things/" + "k" * 256, method="PUT")
-is_(events.new(), [], "no event of a 404")
+is_(events.new(), [], "a 404 makes no event")
 backend.on(BASE + "/things/" + "k" * 256, answering(200, b'{"id":"short"}'))
 post(BASE + "/things/" + "k" * 256, method="PUT")
-one("a key that is too long is none", type="thing.changed", key="short")
+one("a key that is too long is dropped", type="thing.changed", key="short")
 
 text = b'{"traced":true}'
 backend.on(BASE + "/things", answering(200, text))
@@ -108,9 +108,10 @@ post(BASE + "/things", fields=[("traceparent", parent)])
 event = one("traceparent", type="thing.made", data=text)
 is_(event.traceparent, parent, "traceparent is kept")
 post(BASE + "/things", fields=[("traceparent", "00-garbage")])
-is_(one("a bad traceparent", type="thing.made").traceparent, None, "a bad traceparent is not kept")
+is_(one("a bad traceparent", type="thing.made").traceparent, None,
+    "an invalid traceparent is dropped")
 
-# Codings of the answer.
+# Content codings of the response
 backend.on(BASE + "/things", answering(200, gzip.compress(EXACT), [("Content-Encoding", "gzip")]))
 answer = post(BASE + "/things", fields=[("Accept-Encoding", "gzip")])
 is_(gzip.decompress(answer.body), EXACT, "the client gets gzip")
@@ -118,7 +119,7 @@ one("gzip", type="thing.made", data=EXACT)
 backend.on(BASE + "/things", answering(200, gzip.compress(EXACT[:9]) + gzip.compress(EXACT[9:]),
                                        [("Content-Encoding", "x-gzip")]))
 post(BASE + "/things")
-one("gzip of two members", type="thing.made", data=EXACT)
+one("gzip with two members", type="thing.made", data=EXACT)
 backend.on(BASE + "/things", answering(200, zlib.compress(EXACT), [("Content-Encoding", "deflate")]))
 post(BASE + "/things")
 one("deflate", type="thing.made", data=EXACT)
@@ -130,10 +131,10 @@ one("raw deflate", type="thing.made", data=EXACT)
 backend.on(BASE + "/things", answering(200, gzip.compress(EXACT)[:-9],
                                        [("Content-Encoding", "gzip")]))
 post(BASE + "/things")
-one("gzip that is cut", type="thing.made", data=b'{"key":null,"truncated":true}')
+one("truncated gzip", type="thing.made", data=b'{"key":null,"truncated":true}')
 backend.on(BASE + "/things", answering(200, b"not gzip", [("Content-Encoding", "gzip")]))
 post(BASE + "/things")
-one("gzip that isn't", type="thing.made", data=b'{"key":null}')
+one("a body that is not gzip", type="thing.made", data=b'{"key":null}')
 backend.on(BASE + "/things", answering(200, gzip.compress(b'"' + b"0" * 1000000 + b'"'),
                                        [("Content-Encoding", "gzip")]))
 post(BASE + "/things")
@@ -146,9 +147,10 @@ for accept, seen in (("br", "identity"), ("gzip, br;q=0.5, zstd", "gzip"), ("*",
     is_(backend.seen[-1].head.get("Accept-Encoding"), seen, f"the backend is asked for {seen}")
     one("an unknown coding", type="thing.made", data=b'{"key":null}')
 post(BASE + "/elsewhere", fields=[("Accept-Encoding", "br")])
-is_(backend.seen[-1].head.get("Accept-Encoding"), "br", "no rule, no change of Accept-Encoding")
+is_(backend.seen[-1].head.get("Accept-Encoding"), "br",
+    "without a rule Accept-Encoding is unchanged")
 
-# Size.
+# Size
 for size, cut in ((5000, False), (5001, True)):
     body = b'"' + b"x" * (size - 2) + b'"'
     backend.on(BASE + "/things/9", answering(200, body))
@@ -156,7 +158,7 @@ for size, cut in ((5000, False), (5001, True)):
     is_(answer.body, body, f"{size} bytes arrive")
     one(f"{size} bytes", type="thing.changed", key="9",
         data=b'{"key":"9","truncated":true}' if cut else body)
-ok(httpd.wait_log("RH0611"), "what is too large is logged")
+ok(httpd.wait_log("RH0611"), "too large a body is logged")
 
 # request
 backend.on(BASE + "/sent", answering(200, b"<p>thanks</p>"))
@@ -176,7 +178,7 @@ is_(backend.seen[-1].body, large, "the backend gets all of a large request")
 one("a large request", type="sent.made", data=b'{"key":null,"truncated":true}')
 backend.on(BASE + "/sent", answering(422, b"{}"))
 post(BASE + "/sent")
-is_(events.new(), [], "no event of a refused request")
+is_(events.new(), [], "a refused request makes no event")
 
 # before
 backend.on(f"GET {BASE}/things/9", answering(200, EXACT, [("Set-Cookie", "internal=1")]))
@@ -187,11 +189,11 @@ answer = post(BASE + "/things/9?force=1", b'{"why":"left"}', method="DELETE", fi
     ("Accept-Encoding", "br"), ("Authorization", "Basic YTpi"), ("Expect", "100-continue"),
     ("X-HTTP-Method-Override", "DELETE"), ("X-Other", "kept")])
 is_((answer.status, answer.head.get("Set-Cookie"), answer.body), (204, None, b""),
-    "the client sees the DELETE's answer")
+    "the client gets the response to its DELETE")
 one("data=before", type="thing.dropped", data=EXACT, key="9")
 is_([(e.method, e.target, e.body) for e in backend.seen],
     [("GET", BASE + "/things/9?force=1", b""),
-     ("DELETE", BASE + "/things/9?force=1", b'{"why":"left"}')], "first the GET, then the DELETE")
+     ("DELETE", BASE + "/things/9?force=1", b'{"why":"left"}')], "the GET comes before the DELETE")
 get, delete = backend.seen
 for field in ("Content-Type", "Content-Length", "If-Match", "Range", "Accept-Encoding", "Expect",
               "X-HTTP-Method-Override", "Transfer-Encoding"):
@@ -202,7 +204,7 @@ for field in ("Content-Type", "If-Match", "Range", "Accept-Encoding", "X-HTTP-Me
     ok(delete.head.get(field), f"the DELETE has {field}")
 for name, script in (("404", answering(404, b'{"id":1}')), ("HTML", answering(200, b"<p>")),
                      ("a dropped connection", lambda e: False),
-                     ("an answer that breaks off", lambda e: e.answer(
+                     ("a response that is cut short", lambda e: e.answer(
                          200, b"", [("Content-Length", "100")], length=False))):
     backend.on(f"GET {BASE}/things/9", script)
     httpd.expect("proxy")
@@ -211,19 +213,19 @@ for name, script in (("404", answering(404, b'{"id":1}')), ("HTML", answering(20
     one(f"data=before and {name}", type="thing.dropped", key="9", data=b'{"key":"9"}')
 backend.on(f"GET {BASE}/things/9", answering(200, large))
 post(BASE + "/things/9", b"", method="DELETE")
-one("data=before that is large", type="thing.dropped", data=b'{"key":"9","truncated":true}')
+one("data=before with a large body", type="thing.dropped", data=b'{"key":"9","truncated":true}')
 backend.on(f"GET {BASE}/things/9", lambda e: e.send(
     b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"))
 answer = post(BASE + "/things/9", b"", method="DELETE")
-is_((answer.interim, answer.status), ([], 204), "nothing of the internal GET gets to the client")
+is_((answer.interim, answer.status), ([], 204), "the client gets nothing of the internal GET")
 one("data=before in chunks", type="thing.dropped", data=b"{}")
 
 # after
 backend.on(f"GET {BASE}/after", answering(200, EXACT))
 backend.on(f"PUT {BASE}/after", answering(200, b'{"ignored":1}'))
 answer = post(BASE + "/after", method="PUT")
-is_(answer.body, b'{"ignored":1}', "the client gets the answer to its PUT")
+is_(answer.body, b'{"ignored":1}', "the client gets the response to its PUT")
 one("data=after", type="after.made", data=EXACT, key="7")
 backend.on("/employers/acme/new/5", answering(200, b'{"id":5}'))
 for location in ("/employers/acme/new/5", "new/5", "http://localhost/employers/acme/new/5",
@@ -241,20 +243,20 @@ for location in ("http://example.com/employers/acme/new/5",
                  "http://[", "/hooks/subscriptions"):
     backend.on(f"POST {BASE}/after", answering(201, b"", [("Location", location)]))
     post(BASE + "/after")
-    one(f"Location {location!r} is not followed", type="after.made", data=b'{"key":null}')
+    one(f"a Location of {location!r} is not followed", type="after.made", data=b'{"key":null}')
 backend.on(f"POST {BASE}/after", answering(200))
 post(BASE + "/after")
-one("200 without a body shows the place itself", type="after.made", data=EXACT)
+one("a 200 without a body: the URL itself is fetched", type="after.made", data=EXACT)
 
-# Several rules.
+# Several rules
 backend.on(f"GET {BASE}/both", answering(200, b'"after"'))
 backend.on(f"POST {BASE}/both", answering(200, b'"response"'))
 backend.seen.clear()
 post(BASE + "/both", b'"request"')
 is_([(e.type, e.data) for e in events.new()],
     [("both.first", b'"response"'), ("both.second", b'"request"'), ("both.third", b'"after"')],
-    "each rule that fits makes an event, in their order")
-is_(len(backend.seen), 2, "with one internal GET")
+    "each rule that matches makes an event, in the order of the rules")
+is_(len(backend.seen), 2, "one internal GET serves both rules")
 
 # status=, when=, tenant=
 for status in (200, 201, 202, 404, 409, 500, 503):
@@ -275,22 +277,23 @@ for tenant in ("acme", "other"):
     is_([e.type for e in events.new(tenant)], ["some.tenant"], f"tenant= gives {tenant}")
     post("/employers/default", fields=[("X-Tenant", tenant)])
     is_([e.type for e in events.new(tenant)], ["some.default"], f"RestHooksTenant gives {tenant}")
-is_(post("/employers/default").status, 200, "the client is served where there is no tenant")
-ok(httpd.wait_log("RH0603"), "and that is logged")
+is_(post("/employers/default").status, 200, "the client is served although there is no tenant")
+ok(httpd.wait_log("RH0603"), "the missing tenant is logged")
 backend.on("/employers/%01/tenant", answering(200, b"{}"))
-is_(post("/employers/%01/tenant").status, 200, "the client is served where the tenant is no name")
-ok(httpd.wait_log("RH0604"), "and that is logged")
-is_([e for t in ("acme", "other") for e in events.new(t)], [], "and nothing is stored")
+is_(post("/employers/%01/tenant").status, 200,
+    "the client is served although the tenant is not a valid name")
+ok(httpd.wait_log("RH0604"), "the invalid tenant is logged")
+is_([e for t in ("acme", "other") for e in events.new(t)], [], "no event is stored")
 
-# Methods.
+# Methods
 backend.on(BASE + "/get", answering(200, b"{}"))
 for method, types in (("GET", ["any.get"]), ("PURGE", ["any.purge"]), ("HEAD", []), ("get", []),
                       ("OPTIONS", [])):
     post(BASE + "/get", b"", method=method)
     is_([e.type for e in events.new()], types, f"{method} gives {types}")
 
-# Answers that httpd makes itself.
+# Responses that httpd makes itself
 answer = post("/employers/acme/things/../../acme/things")
-is_([e.type for e in events.new()], ["thing.made"], "a path is normalised before it is judged")
+is_([e.type for e in events.new()], ["thing.made"], "a path is normalised before rules are matched")
 
 done_testing()

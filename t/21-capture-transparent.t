@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *
 from capture import Events, RawBackend, raw, read_answer
 
-# The same places, captured in each way.
+# The same URLs, captured in each way.
 KINDS = ("response", "request", "before", "after")
 METHODS = "GET,HEAD,POST,PUT,DELETE"
 RULES = "\n".join(
@@ -67,20 +67,20 @@ def pieces(*parts, keep=True):
     return script
 
 
-# Whether httpd sends a length or chunks depends on what arrives together: the pauses ensure it.
+# The pauses decide what arrives together, and with that whether httpd sends a length or chunks.
 SHAPES = {
     "a length": pieces(HEAD + b"Content-Length: %d\r\n\r\n" % len(JSON) + JSON),
-    "a length, in drops": pieces(HEAD, 0.05, b"Content-Length: %d\r\n\r\n" % len(JSON), 0.05,
+    "a length, a few bytes at a time": pieces(HEAD, 0.05, b"Content-Length: %d\r\n\r\n" % len(JSON), 0.05,
                                  JSON[:5], 0.05, JSON[5:9], 0.05, JSON[9:]),
-    "chunks at once": pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(JSON[:9])
+    "all chunks at once": pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(JSON[:9])
                              + chunk(JSON[9:]) + b"0\r\n\r\n"),
-    "chunks one by one": pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", 0.05, chunk(JSON[:9]),
+    "chunk by chunk": pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", 0.05, chunk(JSON[:9]),
                                 0.05, chunk(JSON[9:]), 0.05, b"0\r\n\r\n"),
     "chunks and trailers": pieces(HEAD + b"Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
                                   + chunk(JSON), 0.05, b"0\r\nX-Sum: 1\r\n\r\n"),
     "no chunk": pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", 0.05, b"0\r\n\r\n"),
     "an end by close": pieces(HEAD + b"Connection: close\r\n\r\n" + JSON, 0.05, keep=False),
-    "an end by close, in drops": pieces(HEAD + b"\r\n", 0.05, JSON[:7], 0.05, JSON[7:], 0.05,
+    "an end by close, a few bytes at a time": pieces(HEAD + b"\r\n", 0.05, JSON[:7], 0.05, JSON[7:], 0.05,
                                         keep=False),
     "HTTP/1.0": pieces(b"HTTP/1.0 200 Fine\r\nContent-Type: application/json\r\n\r\n" + JSON,
                        0.05, keep=False),
@@ -112,8 +112,8 @@ BODY = b'{"sent": true}'
 
 
 def compare(name, method, path, body=b"", fields=(), direct=True):
-    """Captured and not captured look alike, and (direct) like the backend but for what httpd
-    adds."""
+    """Expect the captured and the uncaptured response to be alike, and (direct) both to be like the
+    backend's except for what httpd adds."""
     answers = [raw(port, method, path, body, fields) for port in (captured.port, plain.port)]
     is_(*[a.comparable() for a in answers], name)
     if direct:
@@ -128,11 +128,11 @@ for number, (name, script) in enumerate(SHAPES.items()):
         backend.on(path, script)
         compare(f"{kind}: {name}", "POST", path, BODY, [("Content-Type", "application/json")])
 found = events.new()
-is_(len(found), len(KINDS) * (len(SHAPES) - 1), "each was captured, but for the 401")
+is_(len(found), len(KINDS) * (len(SHAPES) - 1), "every response was captured, except for the 401")
 data = [e.data for e in found if e.type == "seen.response"][:5]
-is_(data, [JSON] * 5, "with all of its bytes, however they came")
+is_(data, [JSON] * 5, "with all of its bytes, however they arrived")
 
-# The same with every option at once.
+# The same with every option at once
 for number, (name, script) in enumerate(SHAPES.items()):
     path = f"/employers/acme/every/{number}"
     backend.on(path, script)
@@ -142,7 +142,7 @@ for number, (name, script) in enumerate(SHAPES.items()):
                 [("Content-Type", "application/json"), ("Range", "bytes=0-1"), ("If-Match", '"x"')]
                 if method == "PUT" else [], direct=False)
 kinds = {row["type"] for row in events.rows()}
-ok({"every.option", "every.answer"} <= kinds, "and there are events")
+ok({"every.option", "every.answer"} <= kinds, "events were made")
 events.skip()
 
 WIDE = b'{"wide":"' + b"ab" * 500 + b'"}'
@@ -152,26 +152,26 @@ for accept, coding in (("gzip", "gzip"), ("br, gzip", "gzip"), ("identity", None
     answer = compare(f"DEFLATE and Accept-Encoding: {accept}", "POST",
                      "/employers/acme/response/deflated", BODY, [("Accept-Encoding", accept)],
                      direct=False)
-    is_(answer.head.get("Content-Encoding"), coding, f"DEFLATE makes {coding} of it")
-is_([e.data for e in events.new()], [WIDE] * 4, "and the events have the bytes of the backend")
+    is_(answer.head.get("Content-Encoding"), coding, f"DEFLATE encodes it as {coding}")
+is_([e.data for e in events.new()], [WIDE] * 4, "the events have the backend's bytes")
 
-# HEAD, GET, conditions and ranges.
+# HEAD, GET, conditions and ranges
 for kind in KINDS:
     path = f"/employers/acme/{kind}/0"
     backend.on("HEAD " + path, pieces(HEAD + b"Content-Length: 77\r\n\r\n"))
     answer = compare(f"{kind}: HEAD", "HEAD", path)
-    is_(answer.head.get("Content-Length"), "77", "HEAD shows the length of what GET has")
+    is_(answer.head.get("Content-Length"), "77", "HEAD shows the length of GET's body")
     compare(f"{kind}: GET", "GET", path)
     answer = compare(f"{kind}: GET with a range, which httpd serves itself", "GET", path,
                      fields=[("Range", "bytes=0-3")], direct=False)
-    is_((answer.status, answer.body), (206, JSON[:4]), "gives that range")
+    is_((answer.status, answer.body), (206, JSON[:4]), "a range request gets that range")
     compare(f"{kind}: DELETE", "DELETE", path)
     compare(f"{kind}: a chunked PUT", "PUT", path, [BODY[:5], 0.05, BODY[5:]])
     compare(f"{kind}: a large PUT", "PUT", path, LARGE)
     is_(len(events.new()), 6, f"{kind}: all six are captured")
 
 
-# 100-continue: the client waits for the backend to be asked.
+# 100-continue: the client waits until the backend has been asked.
 def continue_client(port, path):
     with socket.create_connection(("127.0.0.1", port), 20) as sock:
         file = sock.makefile("rb")
@@ -190,10 +190,10 @@ for kind in KINDS:
     is_(*[continue_client(port, path) for port in (captured.port, plain.port)],
         f"{kind}: 100-continue")
 is_(sorted(e.type for e in events.new()), sorted("seen." + kind for kind in KINDS),
-    "with 100-continue all are captured")
+    "all requests with 100-continue are captured")
 
 
-# Several requests on one connection, sent at once, and a client of HTTP/1.0.
+# Several requests on one connection, sent at once; and an HTTP/1.0 client.
 def pipeline(port):
     paths = [f"/employers/acme/{kind}/{number}" for kind in KINDS for number in (0, 2, 10, 9)]
     with socket.create_connection(("127.0.0.1", port), 20) as sock:
@@ -205,7 +205,7 @@ def pipeline(port):
 
 
 is_(*[[(a[1], a[3], a[4]) for a in pipeline(port)] for port in (captured.port, plain.port)],
-    "16 requests in one go")
+    "16 pipelined requests")
 is_(len(events.new()), 16, "are 16 events")
 
 
@@ -222,7 +222,7 @@ for number in (0, 2, 3, 6):
 events.new()
 
 
-# A switch of protocols is never held.
+# A switch of protocols is never held back.
 def switch(exchange):
     exchange.send(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
     for _ in range(3):
@@ -245,10 +245,11 @@ def switch_client(port):
         return answer.comparable(), echoes
 
 
-is_(*[switch_client(port) for port in (captured.port, plain.port)], "101 and what follows")
-is_(events.new(), [], "101 is no event")
+is_(*[switch_client(port) for port in (captured.port, plain.port)],
+    "the client gets 101 and the data after it")
+is_(events.new(), [], "a 101 makes no event")
 
-# Errors in httpd's own words.
+# Errors with httpd's own page
 backend.on("/override/200", pieces(HEAD + b"Content-Length: 2\r\n\r\n{}"))
 backend.on("/override/404", pieces(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno"))
 backend.on("/override/503", pieces(b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"))
@@ -257,7 +258,7 @@ backend.on("/instead", pieces(HEAD + b'Content-Length: 11\r\n\r\n{"error":1}'))
 for status, data in ((200, b"{}"), (404, b'{"error":1}'), (503, b'{"content_type":"text/html; charset=iso-8859-1","text":"not now"}'), (500, None)):
     answers = [raw(port, "POST", f"/override/{status}", BODY) for port in
                (captured.port, plain.port)]
-    for answer in answers:  # the port is in the signature of httpd's own page
+    for answer in answers:  # httpd's page has the port in its signature
         answer.body = answer.body.replace(str(plain.port).encode(), str(captured.port).encode())
     is_(*[a.comparable() for a in answers], f"ProxyErrorOverride and {status}")
     is_([(e.data, e.key) for e in events.new()], [(data, str(status))] if data else [],

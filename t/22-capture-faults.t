@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Capture while things go wrong or grow large."""
+"""Capture while something fails or grows large."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ RULES = "\n".join(
 """
 
 backend = RawBackend()
-# This backend hangs up when it likes: httpd is not to count on kept connections.
+# This backend closes connections at will, so httpd must not reuse them.
 EXTRA = "SetEnv proxy-nokeepalive 1\n"
 captured = Vhost(backend=backend, rules=RULES, extra=EXTRA + "RestHooksMaxData 100000")
 plain = Vhost(backend=backend, enabled=False, database=False, extra=EXTRA)
@@ -62,7 +62,7 @@ BREAKS = {
     "chunks": (pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b'{"a":'), 0.1,
                       chunk(b"1}"), 0.1), cut(b"chunks")),
     "chunk": (pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{}", 0.1), cut(b"chunk")),
-    # The bytes so far are JSON, but it is uncertain whether they are all.
+    # The bytes so far are JSON, but they may not be complete.
     "whole": (pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(b"{}"), 0.1),
               cut(b"whole")),
 }
@@ -74,12 +74,13 @@ for name, (script, data) in BREAKS.items():
             f"{kind}: the backend dies in its {name}; the client sees the same as without us")
         is_(seen(), [("seen." + kind, data if kind == "response" else BODY)],
             f"{kind}: and the event says what is known")
-        is_(raw(captured.port, "POST", path, BODY).whole, False, "the client can tell")
+        is_(raw(captured.port, "POST", path, BODY).whole, False,
+            "the client notices that the response is incomplete")
         events.new()
 
 
 def die_after_keepalive(port, path):
-    """Two requests on a connection; the second finds the backend dead."""
+    """Send two requests on a connection; the second finds the backend dead."""
     with socket.create_connection(("127.0.0.1", port), 20) as sock:
         file = sock.makefile("rb")
         for target in (BASE + "/response/fine", path):
@@ -98,16 +99,16 @@ for name, script in (("eof", lambda e: False), ("reset", reset)):
     is_([raw(port, "POST", path, BODY).status for port in (captured.port, plain.port)], [502, 502],
         f"{name} instead of an answer is a 502")
     found = seen()
-    is_([event[0] for event in found], ["seen.failure"], "for which there is a rule of its own")
+    is_([event[0] for event in found], ["seen.failure"], "a rule for failures captures it")
     like(found[0][1].decode(), r'^\{"content_type":"text/html; charset=iso-8859-1","text":".*502 Proxy',
-         "with httpd's own page")
+         "with httpd's own error page")
     is_(*[die_after_keepalive(port, path) for port in (captured.port, plain.port)],
         f"{name} on a kept connection is for the client what it is without us")
     is_([t for t in seen() if t[0] == "seen.response"], [("seen.response", b"{}")],
-        "and only the good answer is an event of its own")
+        "only the complete response makes an event of the other rule")
 
 
-# The client goes away: what the backend did has happened.
+# The client disconnects, but the backend has already acted.
 def leave(path, wait, body=BODY):
     with socket.create_connection(("127.0.0.1", captured.port), 20) as sock:
         sock.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -132,18 +133,18 @@ for kind in KINDS:
         sock.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n".encode()
                      + b"x" * 20000)
 time.sleep(1)
-is_(seen(), [], "a request that broke off is no event")
+is_(seen(), [], "an interrupted request makes no event")
 
-# Early answers: the backend doesn't read all of the request.
+# Early responses: the backend does not read the whole request.
 path = BASE + "/request/early"
 backend.unread.add(path)
 backend.on(path, pieces(HEAD + b"Content-Length: 2\r\n\r\n{}", 2))
 answer = raw(captured.port, "POST", path, [b"[1,", 1, b"2]"])
-is_((answer.status, answer.body), (200, b"{}"), "the client gets the early answer")
+is_((answer.status, answer.body), (200, b"{}"), "the client gets the early response")
 ok(seen() in ([("seen.request", b"[1,2]")], [("seen.request", cut(b"early"))]),
-   "whose event never has half a request")
+   "its event never has an incomplete request")
 
-# Large answers stream through, and nobody keeps them.
+# Large responses are passed on and not kept.
 MEGABYTES = 100
 BLOCK = bytes(range(256)) * 256
 
@@ -206,16 +207,16 @@ for kind in ("none",) + KINDS:
         is_(seen(), {"none": [], "request": [("seen.request", b'{"key":"%s"}' % name.encode())]}
             .get(kind, [("seen." + kind, cut(name.encode()))]), f"{kind}: and the event says so")
 
-# An answer in drops costs more than its bytes: it isn't held for ever either.
+# Many tiny chunks cost more memory than their bytes: such a response isn't held without limit.
 DROPS = 3000
 path = BASE + "/response/drops"
 backend.on(path, pieces(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk(b" ")] * DROPS,
                         chunk(b"1") + b"0\r\n\r\n"))
 answer = raw(captured.port, "GET", path)
-is_(answer.body, b" " * DROPS + b"1", "an answer of many small chunks arrives")
-ok(seen()[0][1] in (b" " * DROPS + b"1", cut(b"drops")), "and is an event")
+is_(answer.body, b" " * DROPS + b"1", "a response of many small chunks arrives")
+ok(seen()[0][1] in (b" " * DROPS + b"1", cut(b"drops")), "it makes an event")
 
-# Many at once: each has its own.
+# Many requests at once: each event has its own data.
 CLIENTS, EACH = 24, 20
 for client in range(CLIENTS):
     for kind in KINDS:
@@ -243,6 +244,6 @@ expected = sorted(
      b'{"path":"%s/%s/%d","method":"%s"}' % (BASE.encode(), kind.encode(), client,
                                              b"POST" if kind == "response" else b"GET"))
     for client in range(CLIENTS) for i in range(EACH) for kind in (KINDS[i % 4],))
-is_(seen(), expected, f"and {CLIENTS * EACH} events have each its own data")
+is_(seen(), expected, f"each of {CLIENTS * EACH} events has its own data")
 
 done_testing()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Capture beside what else httpd does: caches, CGI, FastCGI, internal redirects, HTTP/2, streams."""
+"""Capture together with other parts of httpd: caches, CGI, FastCGI, internal redirects, HTTP/2,
+streams."""
 
 import os
 import shutil
@@ -17,7 +18,7 @@ from listener import Listener
 
 KINDS = ("response", "request", "before", "after")
 MODULES = ["cache", "socache_shmcb", "cache_socache", "cgid", "proxy_fcgi"]
-if MPM != "prefork":  # with which mod_http2 does nothing
+if MPM != "prefork":  # in which mod_http2 does nothing
     MODULES.append("http2")
 FOLDER = os.environ.get("RH_MODULES_DIR", "/usr/lib/apache2/modules")
 missing = [name for name in MODULES if not os.path.exists(f"{FOLDER}/mod_{name}.so")]
@@ -47,7 +48,7 @@ SCRIPTS = {
 
 
 class FastCgi:
-    """Answers each request with its method."""
+    """Respond to each request with its method."""
 
     def __init__(self):
         listener = Listener(self._serve)
@@ -64,9 +65,9 @@ class FastCgi:
             while len(head := file.read(8)) == 8:
                 _, kind, _, length, padding, _ = struct.unpack(">BBHHBB", head)
                 data = file.read(length + padding)[:length]
-                if kind == 4:  # of parameters
+                if kind == 4:  # FCGI_PARAMS
                     params += data
-                elif kind == 5 and not data:  # the end of the request's body
+                elif kind == 5 and not data:  # the end of FCGI_STDIN
                     method = params.partition(b"REQUEST_METHOD")[2][:3]
                     sock.sendall(record(6, b'Content-Type: application/json\r\n\r\n"%s"' % method)
                                  + record(6, b"") + record(3, bytes(8)))
@@ -105,7 +106,7 @@ def seen():
     return sorted((e.type, e.data) for e in events.new())
 
 
-# mod_cache answers the internal GETs too, unless it is told not to.
+# mod_cache also serves the internal GETs unless told otherwise.
 for kind in KINDS:
     path = f"/cached/acme/{kind}/thing"
     version = [1]
@@ -118,7 +119,8 @@ for kind in KINDS:
     backend.on(path, script)
     for _ in range(2):
         is_(raw(httpd.port, "GET", path).body, b'{"version":1}', f"{kind}: a cached GET")
-    is_(len(backend.to(path, "GET")), 2 if kind in ("before", "after") else 1, "is one from a cache")
+    is_(len(backend.to(path, "GET")), 2 if kind in ("before", "after") else 1,
+        "the internal GET can be served from a cache")
     events.new()
     for number in (2, 3):
         answer = raw(httpd.port, "PUT", path, BODY)
@@ -128,7 +130,7 @@ for kind in KINDS:
                       b'{"version":%d}' % (number - (kind == "before")))],
             f"{kind}: and the event has what is there now, not what is cached")
 
-# CGI: the internal GET is redirected internally, and neither eats the request nor shows itself.
+# CGI: the internal GET is redirected internally, and consumes nothing of the request.
 for name, data in (("moved.cgi", b'"GET "'), ("lost.cgi", b'{"key":"lost.cgi"}')):
     for body in (BODY, [BODY[:4], BODY[4:]]):
         answer = raw(httpd.port, "PUT", "/cgi/" + name, body)
@@ -137,19 +139,21 @@ for name, data in (("moved.cgi", b'"GET "'), ("lost.cgi", b'{"key":"lost.cgi"}')
         is_(seen(), [("script.after", data), ("script.before", data)],
             f"{name}: the events have what the internal GETs came to")
 answer = raw(httpd.port, "POST", "/cgi/away.cgi", BODY)
-is_(answer.body, b'"GET "', "a script that redirects internally answers")
-is_(seen(), [("script.answer", b'"GET "'), ("script.sent", BODY)], "that is captured once")
+is_(answer.body, b'"GET "', "a script that redirects internally responds")
+is_(seen(), [("script.answer", b'"GET "'), ("script.sent", BODY)], "its request is captured once")
 raw(httpd.port, "DELETE", "/cgi/cat.cgi")
 is_(seen(), [("script.sent", b'{"key":"cat.cgi"}')], "a request without a body has no data")
 
-# FastCGI, whose handler has the only connection there may be to the backend until it returns.
+# FastCGI: its handler may hold the only connection to the backend until it returns.
 try:
-    is_(raw(httpd.port, "PUT", "/fastcgi/1", BODY).body, b'"PUT"', "a PUT to FastCGI is answered")
+    is_(raw(httpd.port, "PUT", "/fastcgi/1", BODY).body, b'"PUT"',
+        "a PUT to FastCGI gets its response")
 except TimeoutError:
-    ok(False, "the internal GET doesn't wait for a connection that its own request holds")
-is_(seen(), [("fast.after", b'"GET"'), ("fast.before", b'"GET"')], "and what GET shows is captured")
+    ok(False, "the internal GET does not wait for a connection that its own request holds")
+is_(seen(), [("fast.after", b'"GET"'), ("fast.before", b'"GET"')],
+    "the result of the GET is captured")
 
-# HTTP/2.
+# HTTP/2
 curl = shutil.which("curl")
 if MPM != "prefork" and curl and b"HTTP2" in subprocess.run([curl, "--version"], capture_output=True, check=False).stdout:
     def http2(path, *args):
@@ -170,12 +174,12 @@ if MPM != "prefork" and curl and b"HTTP2" in subprocess.run([curl, "--version"],
     like(http2("/hooks/subscriptions", "-H", "X-Tenant: acme").decode(), r'^\[\{"id".* 2$',
          "the API speaks HTTP/2")
 else:
-    skip("HTTP/2", "neither curl nor prefork may have it")
+    skip("HTTP/2", "curl or the MPM has no HTTP/2")
 
 
-# Streams: data is seen when it arrives.
+# Streams: the client gets data as soon as it arrives.
 def streaming(content_type, piece, arrived, ended):
-    """Sends pieces until the client has one, and then the last; `ended` is set if that was so."""
+    """Send pieces until the client has received one, then the last; `ended` is set if it did."""
     def script(exchange):
         exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
                       % content_type)
@@ -211,7 +215,7 @@ for kind in KINDS:
     data = b'{"key":"sse","truncated":true}' if kind == "after" else b'{"key":"sse"}'
     is_(seen(), [("seen." + kind, data)], f"{kind}: an event tells that there was a stream")
 
-# The same where only time tells: an answer, and internal GETs, that take too long.
+# The same for a response, and for internal GETs, that take too long.
 ended = {}
 threads = []
 for kind in KINDS:
@@ -223,9 +227,10 @@ for kind in KINDS:
     threads[-1].start()
 for thread in threads:
     thread.join()
-is_(ended, {kind: [True] for kind in KINDS}, "no answer is held for ever, nor waits for a GET for ever")
+is_(ended, {kind: [True] for kind in KINDS},
+    "a response is not held without limit, and does not wait for a GET without limit")
 is_(seen(), [("seen.after", b'{"key":"long"}'), ("seen.before", b'{"key":"long"}'),
              ("seen.request", b'{"key":"long"}'),
-             ("seen.response", b'{"key":"long","truncated":true}')], "and all are events")
+             ("seen.response", b'{"key":"long","truncated":true}')], "all requests make events")
 
 done_testing()

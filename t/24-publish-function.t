@@ -45,7 +45,7 @@ subscription = api.subscribe(receiver.url + "/in", ["*"])
 
 
 def publish(vhost=on, **fields):
-    """(status, id)"""
+    """Return (status, id)."""
     headers = {"X-" + name.capitalize(): value for name, value in fields.items()}
     return tuple(request("GET", vhost.url + "/publish", None, headers).text.split(" "))
 
@@ -53,26 +53,27 @@ def publish(vhost=on, **fields):
 DATA = '{"id": 7,"a":1.0}'
 status, first = publish(tenant="acme", type="thing.made", data=DATA, traceparent="x")
 is_(status, "success", "another module publishes")
-ok(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}", first), "and gets the event's id")
+ok(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}", first), "it gets the event's id")
 event = api.get("/events/" + first).json
 is_((event["type"], event["key"], event["source"]), ("thing.made", "7", "publish"),
-    "the event is there once it returns, with the key of its data")
+    "the event is stored when the function returns, with the key of its data")
 got = receiver.wait_for(1, "/in")[0]
 is_((got.body, got.headers["webhook-id"]), (b"[" + DATA.encode() + b"]", first),
-    "and is delivered byte for byte")
+    "it is delivered byte for byte")
 ok(verify(subscription["secret"], got.headers, got.body), "and signed")
 
 status, keyed = publish(tenant="acme", type="thing.made", data=DATA, key="own", id="once")
-is_((status, api.get("/events/" + keyed).json["key"]), ("success", "own"), "a key goes before the data's")
+is_((status, api.get("/events/" + keyed).json["key"]), ("success", "own"),
+    "a key parameter takes precedence over the data's")
 is_(publish(tenant="acme", type="thing.made", data="[]", id="once"), ("success", keyed),
-    "the same idempotency key is the same event")
+    "the same idempotency key gives the same event")
 ok(publish(tenant="other", type="thing.made", data=DATA, id="once")[1] != keyed,
-   "but not another tenant's")
+   "the same key of another tenant gives another event")
 is_(api.get("/events/" + publish(tenant="other", type="thing.made", data=DATA)[1]).status, 404,
-    "whose events nobody else sees")
+    "other tenants do not see that tenant's events")
 is_(publish(tenant="acme", type="thing.silent", data="null", silent="1"), ("success", "-"),
-    "the id need not be asked for")
-is_(len(receiver.wait_for(3, "/in")), 3, "each was sent once")
+    "the caller need not ask for the id")
+is_(len(receiver.wait_for(3, "/in")), 3, "each event was sent once")
 
 GOOD = {"tenant": "acme", "type": "thing.made", "data": "{}"}
 for name, bad in (("no tenant", {"tenant": None}), ("an empty tenant", {"tenant": ""}),
@@ -84,12 +85,13 @@ for name, bad in (("no tenant", {"tenant": None}), ("an empty tenant", {"tenant"
     fields = {k: v for k, v in {**GOOD, **bad}.items() if v is not None}
     is_(publish(**fields), ("invalid", "-"), f"{name} is refused")
 is_(publish(off, **GOOD), ("off", "-"), "so is a host where RestHooks is Off")
-is_(len(api.get("/events?limit=500").json), 3, "and nothing of that is stored")
+is_(len(api.get("/events?limit=500").json), 3, "refused calls store nothing")
 
 ok(httpd.graceful(), "httpd restarts")
-is_(publish(tenant="acme", type="thing.made", data="1")[0], "success", "and the function is there again")
+is_(publish(tenant="acme", type="thing.made", data="1")[0], "success",
+    "after a restart the function is available again")
 ok(wait_until(lambda: [row["state"] for row in api.deliveries(subscription["id"])]
-              == ["delivered"] * 4), "and all is delivered")
+              == ["delivered"] * 4), "everything is delivered")
 httpd._with_module = False
 httpd._log_level = "notice"
 on.enabled = False
@@ -97,5 +99,5 @@ on.extra = off.extra
 httpd.write_config()
 ok(httpd.graceful(), "httpd restarts without mod_resthooks")
 ok(wait_until(lambda: publish(tenant="acme", type="thing.made", data="1") == ("missing", "-")),
-   "and the function is gone")
+   "the function is not available then")
 done_testing()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: php-fpm uwsgi uwsgi-plugin-python3
-"""The internal GET is a request of its own for every handler: what a CGI program, php-fpm, uWSGI and
-SCGI see of it is what they see when the client asks for that URL by itself."""
+"""The internal GET is a request of its own for every handler: CGI programs, php-fpm, uWSGI and SCGI
+see the same as when the client requests that URL itself."""
 
 import json
 import os
@@ -78,7 +78,7 @@ BODY = b'{"sent": true}'
 
 
 def own_get(path):
-    """What the program sees when the client makes the request itself."""
+    """Return what the program sees when the client makes the request itself."""
     answer = raw(httpd.port, "GET", path, fields=CREDENTIALS + [("Cache-Control", "no-cache")])
     try:
         return json.loads(answer.body)
@@ -92,7 +92,7 @@ def compare(found, shown, name):
         environ.pop(field, None)
         wanted.pop(field, None)
     wanted.pop("HTTP_CONNECTION", None)
-    if "action" in name:  # mod_rewrite does not set these in a redirected sub-request; REDIRECT_… are there
+    if "action" in name:  # mod_rewrite does not set these in a redirected sub-request; they have the prefix REDIRECT_
         wanted.pop("SCRIPT_URL", None)
         wanted.pop("SCRIPT_URI", None)
     different = {field: (environ.get(field), wanted.get(field))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A delivery that leads to an event that leads to a delivery …: RestHooksMaxHops ends it."""
+"""A delivery leads to an event, which leads to a delivery, and so on: RestHooksMaxHops ends the
+loop."""
 
 import os
 import sys
@@ -13,7 +14,7 @@ PEOPLE = "/employers/{}/employees"
 
 
 class Place:
-    """An httpd in front of a backend that takes whatever is POSTed to it."""
+    """An httpd in front of a backend that accepts every POST."""
 
     def __init__(self, extra="", expect=(r"RH0315",), rules=RULES):
         self.backend = Receiver()
@@ -32,50 +33,51 @@ class Place:
             raise RuntimeError(f"{answer}")
 
     def calls(self, count):
-        """Wait for a number of calls of the backend, and that no more follow; return the number."""
+        """Wait for a number of calls to the backend, and expect no more; return the number."""
         self.backend.wait_for(count, PEOPLE.format("acme"))
         self.backend.quiet(3)
         return self.backend.count(PEOPLE.format("acme"))
 
     def hops(self):
-        """The numbers that the backend was sent, 0 for none."""
+        """Return the hop counts that the backend received; 0 for none."""
         return [int(r.headers.get("X-Hook-Hops", "0").split(".")[0])
                 for r in self.backend.received(PEOPLE.format("acme"))]
 
 
-# A subscription whose target is the captured API itself.
+# A subscription whose target is the captured API itself
 
 place = Place()
 place.api.subscribe(place.url, ["employee.created"])
 place.post()
-is_(place.calls(4), 4, "one POST to an API that is its own target leads to three more, no others")
-is_(place.hops(), [0, 1, 2, 3], "each of which says how many deliveries led to it")
+is_(place.calls(4), 4, "one POST to an API that is its own target leads to exactly three more")
+is_(place.hops(), [0, 1, 2, 3], "each POST says how many deliveries led to it")
 events = place.api.get("/events").json
 is_(len(events), 4, "the events of all of them are recorded")
 is_([len(place.api.get("/events/" + event["id"]).json["deliveries"]) for event in events],
-    [0, 1, 1, 1], "the last one is sent to nobody")
-ok(wait_until(lambda: place.httpd.log().count("RH0315") == 1), "which is logged")
+    [0, 1, 1, 1], "the last event is not sent")
+ok(wait_until(lambda: place.httpd.log().count("RH0315") == 1), "that is logged")
 place.post()
-is_(place.calls(8), 8, "a second POST ends likewise")
-is_(place.httpd.log().count("RH0315"), 1, "and is not logged again")
+is_(place.calls(8), 8, "a second POST ends in the same way")
+is_(place.httpd.log().count("RH0315"), 1, "it is not logged again")
 page = request("GET", place.httpd.url + "/hooks/metrics", None, {"X-Role": "admin"})
 like(page.text, r"resthooks_events_looped_total\{[^}]*\} 2\b", "both are counted")
 
-# Nobody else can say how many they were.
+# Only this installation can sign a hop count.
 
 before = place.backend.count()
 place.post(**{"X-Hook-Hops": "9.9c6cb9f8f942084d717addcd29b69434"})
-is_(place.calls(before + 4), before + 4, "a forged number does not end it sooner")
+is_(place.calls(before + 4), before + 4, "a forged count does not end the loop sooner")
 genuine = place.backend.received(PEOPLE.format("acme"))[3].headers["X-Hook-Hops"]
 before = place.backend.count()
 place.post(**{"X-Hook-Hops": "1" + genuine[genuine.index("."):]})
-is_(place.calls(before + 4), before + 4, "nor a changed one")
+is_(place.calls(before + 4), before + 4, "neither does a modified one")
 before = place.backend.count()
 place.post(**{"X-Hook-Hops": genuine})
-is_(place.calls(before + 1), before + 1, "a genuine one that is sent again counts against its sender")
+is_(place.calls(before + 1), before + 1,
+    "a genuine count that is sent again counts against its sender")
 place.httpd.stop()
 
-# Two such subscriptions.
+# Two such subscriptions
 
 place = Place()
 for number in range(2):
@@ -84,7 +86,7 @@ place.post()
 is_(place.calls(15), 15, "with two such subscriptions one POST leads to 2 + 4 + 8 more")
 place.httpd.stop()
 
-# A target that calls the API and passes on what it received.
+# A target that calls the API and passes on the field that it received
 
 place = Place(extra="RestHooksMaxHops 1")
 relay = Receiver()
@@ -101,10 +103,11 @@ def pass_on(received, number):
 relay.on("/relay", pass_on)
 place.api.subscribe(relay.url + "/relay", ["employee.created"])
 place.post()
-is_(place.calls(3), 3, "through a service that passes the field on it ends, too, here after one hop")
+is_(place.calls(3), 3,
+    "through a service that passes the field on the loop ends too, here after one hop")
 place.httpd.stop()
 
-# Events that are published because of a delivery.
+# Events that are published because of a delivery
 
 place = Place(extra='RestHooksMaxHops 0\nRestHooksEventType some.thing "a thing"')
 app = place.httpd.api(role="app")
@@ -114,17 +117,17 @@ app.post("/events", {"type": "some.thing", "tenant": "acme", "data": 1})
 hops = sink.wait_for(1, "/in")[0].headers["X-Hook-Hops"]
 first = app.post("/events", {"type": "some.thing", "tenant": "acme", "data": 2},
                  headers={"X-Hook-Hops": hops})
-is_(first.status, 202, "an event that is published because of a delivery is taken")
+is_(first.status, 202, "an event that is published because of a delivery is accepted")
 ok(sink.quiet(2) and sink.count("/in") == 1, "RestHooksMaxHops 0: and not sent")
 event = place.api.get("/events/" + first.json["ids"][0]).json
 is_((event["source"], event["reason"], event["hops"], event["deliveries"]),
-    ("publish", "hops", 1, []), "it is recorded, with the reason")
+    ("publish", "hops", 1, []), "it is recorded with the reason")
 place.httpd.stop()
 
-# Deliveries that are claimed, not handed over: the number is the event's.
+# Deliveries that are claimed instead of handed over: the event has the count.
 
 place = Place()
 place.api.subscribe(place.url, ["employee.created"], ordered=True)
 place.post()
-is_(place.calls(4), 4, "a subscription in order ends as soon")
+is_(place.calls(4), 4, "an ordered subscription ends the loop as soon")
 done_testing()

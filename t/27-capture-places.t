@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Where data=after looks, whatever the answer is like, and whose request tenant= and when= judge."""
+"""Where data=after looks, whatever the response, and whose request tenant= and when= evaluate."""
 
 import os
 import sys
@@ -67,7 +67,7 @@ def seen():
     return [(e.type, e.data) for e in events.new()]
 
 
-# Where the resource is.
+# The location of the resource
 backend.on(f"GET {THINGS}", answering(200, b'["of other people"]'))
 backend.on(f"GET {THINGS}/5", answering(200, b'{"id":5}'))
 for name, method, place, status, fields, data in (
@@ -80,19 +80,19 @@ for name, method, place, status, fields, data in (
          b'{"id":5}'),
         ("201 without a place", "POST", "", 201, [], b'{"key":null}'),
         ("303 elsewhere", "POST", "", 303, [("Location", "https://example.com/5")], b'{"key":null}'),
-        ("200 with a Content-Location elsewhere", "POST", "", 200,
+        ("200 with a Content-Location on another host", "POST", "", 200,
          [("Content-Location", "https://example.com/5")], b'{"key":null}'),
-        ("PUT that makes its own resource", "PUT", "/5", 201, [], b'{"id":5}'),
+        ("a PUT whose response names another resource", "PUT", "/5", 201, [], b'{"id":5}'),
         ("PUT", "PUT", "/5", 200, [], b'{"id":5}')):
     backend.on(f"{method} {THINGS}{place}", answering(status, b"" if status == 204 else b"{}", fields))
     is_(raw(httpd.port, method, THINGS + place, b"{}").status, status, f"{name}: the client's status")
     is_(seen(), [("thing.after", data)], f"{name}: the event has that resource or none")
 
-# What the answer is like does not matter to `after`.
+# The form of the response does not matter to `after`.
 LARGE = b"[" + b"1," * 4000 + b"1]"
 backend.on(f"POST {THINGS}", answering(201, LARGE, [("Location", THINGS + "/5")]))
 is_(raw(httpd.port, "POST", THINGS, b"{}").body, LARGE, "a large answer reaches the client")
-is_(seen(), [("thing.after", b'{"id":5}')], "and after has its resource")
+is_(seen(), [("thing.after", b'{"id":5}')], "the event has the resource's data")
 
 
 def ndjson(exchange):
@@ -108,15 +108,15 @@ backend.on(f"POST {THINGS}", ndjson)
 answer = raw(httpd.port, "POST", THINGS, b"{}")
 is_((answer.body, answer.framing, answer.whole), (b'{"a":1}\n{"a":2}\n', "chunked", True),
     "NDJSON reaches the client")
-is_(seen(), [("thing.after", b'{"id":5}')], "and after has its resource")
+is_(seen(), [("thing.after", b'{"id":5}')], "the event has the resource's data")
 
 # A byte order mark is not data.
 backend.on("/employers/acme/answers", answering(200, b'\xef\xbb\xbf{"id":5}'))
 is_(raw(httpd.port, "POST", "/employers/acme/answers", b"{}").body, b'\xef\xbb\xbf{"id":5}',
     "a byte order mark reaches the client")
-is_(seen(), [("thing.answer", b'{"id":5}')], "and is not in the event")
+is_(seen(), [("thing.answer", b'{"id":5}')], "it is not in the event")
 
-# Programs that do not read their request.
+# Programs that do not read their request
 count, whole = 24, []
 
 
@@ -131,13 +131,15 @@ for thread in threads:
 for thread in threads:
     thread.join()
 found = seen()
-is_(len(found), count, "each call of a program that does not read its request is an event")
-is_([data for _, data in found if data != b'{"heard": false}'], [], "and has the program's whole answer")
+is_(len(found), count, "each call of a program that does not read its request makes an event")
+is_([data for _, data in found if data != b'{"heard": false}'], [],
+    "the event has the program's whole response")
 diag(f"{sum(whole)} of {count} clients had a whole answer")
 
-# After an internal redirect tenant= and when= are about the client's request and login.
+# After an internal redirect tenant= and when= still evaluate the client's request and login.
 answer = raw(httpd.port, "POST", "/login/7", b"{}", [("Authorization", "Basic YWNtZTp0ZXN0")])
-is_((answer.status, answer.body), (200, b'{"in": true}'), "an Action answers a client that logged in")
+is_((answer.status, answer.body), (200, b'{"in": true}'),
+    "an Action responds to a client that logged in")
 is_(sorted(e.type for e in events.new()), ["login.default", "login.tenant", "login.when"],
     "tenant=, RestHooksTenant and when= know the client's login, method and path")
 

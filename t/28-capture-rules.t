@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What rules can say: parts of bodies, events for each item, values by queries and expressions, what
-was there before, URLs of internal GETs, bodies that are not JSON."""
+"""What rules can do: parts of bodies, one event per item, values by queries and expressions,
+earlier states, URLs of internal GETs, and bodies that are not JSON."""
 
 import base64
 import json
@@ -53,41 +53,44 @@ def seen(tenant="acme"):
 
 
 def shown(tenant="acme"):
-    """Events as GET /events shows them, newest first."""
+    """Return events as GET /events shows them, newest first."""
     return httpd.api(tenant).get("/events?limit=500").json
 
 
-# A part of the body, byte for byte.
+# A part of the body, byte for byte
 send("POST", BASE + "/parts", answer=b'{"data": {"id" : 7, "b":1.0 } ,"x":1}')
-is_(seen(), [("part.made", "7", b'{"id" : 7, "b":1.0 }')], "data=response:QUERY is that part, byte for byte")
+is_(seen(), [("part.made", "7", b'{"id" : 7, "b":1.0 }')],
+    "data=response:QUERY selects that part, byte for byte")
 send("POST", BASE + "/parts", answer=b'{"error":1}')
-is_(seen(), [("part.made", None, b'{"key":null}')], "a part that is not there gives the key")
+is_(seen(), [("part.made", None, b'{"key":null}')],
+    "if the part does not exist, the event has only its key")
 send("POST", BASE + "/parts", answer=b'[' * 70 + b']' * 70)
-is_(seen(), [("part.made", None, b'{"key":null}')], "and so does JSON that is too deep")
+is_(seen(), [("part.made", None, b'{"key":null}')], "likewise for JSON that is nested too deeply")
 send("POST", BASE + "/parts", answer=b'{"data":"' + b"x" * 60000 + b'"}')
-is_(seen(), [("part.made", None, b'{"key":null,"truncated":true}')], "and what is too large")
+is_(seen(), [("part.made", None, b'{"key":null,"truncated":true}')],
+    "likewise for a body that is too large")
 is_([row.get("reason") for row in events.rows()[:4]], ["truncated", "not_json", "no_item", None],
-    "whose reasons are told")
+    "the reasons are logged")
 
-# An event for each item.
+# One event per item
 items = [b'{"sku":"a","n": 1}', b'{"sku":"b","ok":false}', b'{"sku":"c\\u0301","n": 1e0}', b'4']
 send("POST", BASE + "/bulk", b'{"items":[' + b" , ".join(items) + b"]}")
 is_(seen(), [("bulk.made", "a", items[0]), ("bulk.made", "c\u0301", items[2]), ("bulk.made", None, b"4")],
-    "each= makes an event for each item that when= wants, in document order, with its key")
+    "each= makes an event for each item that when= accepts, in document order, with its key")
 send("POST", BASE + "/bulk", b'{"items":[]}')
-is_(seen(), [], "of an empty list there is none")
+is_(seen(), [], "an empty list makes no event")
 many = json.dumps({"items": [{"sku": str(i)} for i in range(1003)]}).encode()
 send("POST", BASE + "/bulk", many)
 keys = [int(row["key"]) for row in events.rows(query="&event=bulk.made") if (row["key"] or "").isdigit()]
-is_(sorted(keys), list(range(1000)), "of more than 1,000 items the first 1,000 are events")
-is_(events.rows(query="&event=bulk.made")[0]["reason"], "too_many_items", "and say so")
+is_(sorted(keys), list(range(1000)), "of more than 1,000 items the first 1,000 make events")
+is_(events.rows(query="&event=bulk.made")[0]["reason"], "too_many_items", "those events say so")
 events.skip()
 send("POST", BASE + "/tenants", b'{"x":{"owner":"other"},"y":{"owner":"acme"},"z":{}}', [("X-Key", "UP")])
 is_((seen(), seen("other")), ([("bulk.tenant", "acme-up", b'{"owner":"acme"}')],
                               [("bulk.tenant", "acme-up", b'{"owner":"other"}')]),
     "tenant= by query gives each item to its tenant, and key= may be an expression")
 
-# The earlier state.
+# The earlier state
 state = {"status": "new", "total": 5}
 
 
@@ -109,15 +112,15 @@ for body, expected in (
     rows = {row["id"]: row for row in shown()}
     is_(sorted((e.type, rows[e.id].get("previous")) for e in found), expected,
         f"{body}: changed() and unless=unchanged see what changed, previous has the earlier values")
-    is_([e.json for e in found], [state] * len(expected), "and the data is what is there now")
+    is_([e.json for e in found], [state] * len(expected), "the data is the present state")
 
-# An action on a resource.
+# An action on a resource
 backend.on(f"GET {BASE}/orders/a%20b", lambda e: e.answer(200, b'{"full":"%s"}' % e.target.encode()) or True)
 send("POST", BASE + "/orders/a%20b/cancel", status=202)
 is_(seen(), [("order.cancelled", "a b", b'{"full":"/employers/acme/orders/a%20b?full=1"}')],
-    "url= says what the internal GETs ask for, with groups escaped")
+    "url= sets the URL of internal GETs, with groups escaped")
 
-# Items that changed.
+# Items that changed
 lists = [{"items": [{"id": 1, "v": 1}, {"id": 2, "v": 1}]}]
 
 
@@ -136,14 +139,14 @@ is_([(e.key, e.json, rows[e.id].get("previous")) for e in found],
     [("1", {"id": 1, "v": 2}, {"v": 1}), ("3", {"id": 3}, None)],
     "with each= items are compared with those of the same key")
 
-# Judged by request and response.
+# Conditions on request and response
 for query, answer, count in (("mutation { make }", b'{"data":{"make":{"id":3}}}', 1),
                              ("query { list }", b'{"data":{"make":{"id":3}}}', 0),
                              ("mutation { make }", b'{"data":null,"errors":[{}]}', 0)):
     send("POST", BASE + "/graphql", json.dumps({"query": query}).encode(), answer=answer)
     is_(seen(), [("graph.changed", "3", b'{"id":3}')] * count, f"{query} {answer}: {count} events")
 
-# Bodies that are not JSON.
+# Bodies that are not JSON
 for kind, body, key, data in (
         ("application/x-www-form-urlencoded", b"id=7&a=x+y&a=%C3%A9", "7", {"id": "7", "a": ["x y", "\u00e9"]}),
         ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="id"\r\n\r\n8\r\n--b\r\n'
@@ -161,44 +164,45 @@ for kind, body, key, data in (
     found = events.new()
     is_([(e.key, e.json) for e in found], [(key, data)], f"{kind}: {data}")
 
-# Once.
+# Idempotency
 for _ in range(2):
     send("POST", BASE + "/once", b"{}", [("Idempotency-Key", "k-1")], answer=b'{"id":1}')
 is_(sorted(seen()), [("once.again", "1", b'{"id":1}'), ("once.made", "1", b'{"id":1}')],
-    "id= makes one event of a request that is sent twice, for each rule")
+    "id= makes one event per rule of a request that is sent twice")
 for _ in range(2):
     send("POST", BASE + "/once", b"{}", answer=b'{"id":1}')
-is_(len(seen()), 4, "and without an id each request is one")
+is_(len(seen()), 4, "without an id each request makes one")
 
-# What fits but is no event is counted.
+# Requests that match a rule but make no event are counted.
 send("PATCH", BASE + "/orders/8", status=404)
 before = httpd.api("acme").get("/event-types/order.paid").json["not_captured"]
 send("PATCH", BASE + "/orders/8", status=404)
 after = httpd.api("acme").get("/event-types/order.paid").json["not_captured"]
-is_(after, {**before, "status": before["status"] + 1}, "not_captured counts what has another status")
-ok(before["when"] >= 2, f"and what when= refuses ({before})")
+is_(after, {**before, "status": before["status"] + 1},
+    "not_captured counts requests with another status")
+ok(before["when"] >= 2, f"not_captured counts requests that when= refuses ({before})")
 is_(sorted(httpd.api("acme").get("/event-types/order.changed").json["not_captured"]), ["status", "unchanged"],
-    "and what has not changed")
+    "not_captured counts unchanged resources")
 is_(httpd.api("acme").get("/event-types/bulk.made").json["not_captured"], {"no_item": 1, "when": 1},
-    "and lists without items")
+    "not_captured counts lists without items")
 metrics = httpd.request("GET", "/hooks/metrics", headers={"X-Tenant": "acme"}).body.decode()
 like(metrics, r'resthooks_not_captured_total\{host="[^"]*",rule="4",type="order.paid",reason="status"\} %d'
-     % after["status"], "as a metric by rule, type and reason")
-is_(events.new(), [], "none of them is an event")
+     % after["status"], "it is a metric by rule, type and reason")
+is_(events.new(), [], "none of these requests makes an event")
 send("POST", BASE + "/tenants", b'{"z":{}}')
 httpd.wait_log(r"RH0615: POST /employers/acme/tenants fits RestHooksEvent bulk.tenant \(rule 3\)")
 httpd.expect("RH0615")
 
-# Paths are compared as the regular expression does.
+# Paths are compared as the regular expression's options say.
 send("POST", BASE + "/PARTS", answer=b'{"data":1}')
-is_(seen(), [], "a path of another case fits no rule")
+is_(seen(), [], "a path in another case matches no rule")
 httpd.server_config += "RegexDefaultOptions +ICASE\n"
 httpd.write_config()
 httpd.restart()
 send("POST", BASE + "/PARTS", answer=b'{"data":2}')
-is_(seen(), [("part.made", None, b"2")], "but with RegexDefaultOptions +ICASE it does")
+is_(seen(), [("part.made", None, b"2")], "with RegexDefaultOptions +ICASE it does")
 
-# What httpd -t refuses.
+# Rules that httpd -t refuses
 for option, reason in (
         ("data=response:$.a[", "data=$.a[: not a selector at byte 4"), ("each=x", "each=x"),
         ("key=$..a", "more than one"), ("id=$[", "id=$["), ("with=after", "with=after"),

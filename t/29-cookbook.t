@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The rules of docs/cookbook.md, each against a backend that behaves as such an API does."""
+"""The rules of docs/cookbook.md, each against a backend that behaves like the API it is for."""
 
 import json
 import os
@@ -18,7 +18,7 @@ with open(os.path.join(SOURCE, "docs", "cookbook.md"), encoding="utf-8") as file
 is_((len(ROWS), [row for row in ROWS if len(row) != 3 or not all(row)]), (14, []),
     "the table has fourteen rows and no empty cell")
 RULES = [rule for row in ROWS for rule in re.findall(r"`(RestHooksEvent [^`]*)`", row[1])]
-is_(len(RULES), 15, "with fifteen rules")
+is_(len(RULES), 15, "the table has fifteen rules")
 
 backend = RawBackend()
 PATHS = ("wrapped", "bulk", "orders", "graphql", "hal", "jsonapi", "rpc", "forms", "wp-json", "odata",
@@ -51,7 +51,7 @@ def call(method, path, body=b"", kind="application/json", fields=()):
 
 
 def expect(name, *expected, tenant="acme"):
-    """Events are (type, key, data, previous)."""
+    """Return events as (type, key, data, previous)."""
     found = events.new(tenant)
     rows = {row["id"]: row for row in events.rows(tenant)} if found else {}
     is_([(e.type, e.key, e.json, rows[e.id].get("previous")) for e in found], list(expected), name)
@@ -64,7 +64,7 @@ def answering(status=200, body=None, fields=()):
 
 
 class Resource:
-    """A resource that PATCH merges into and GET shows, as `wrap` of it."""
+    """A resource that PATCH merges into and that GET shows wrapped in `wrap`."""
 
     def __init__(self, path, value, wrap=lambda value: value):
         self.value, self.wrap = value, wrap
@@ -89,11 +89,11 @@ expect("bulk call", ("item.created", "x", {"sku": "x"}, None), ("item.created", 
 
 order = Resource("/orders/7", {"status": "open", "note": ""})
 call("PATCH", "/orders/7", {"note": "soon"})
-expect("a change that is not the status")
+expect("a change of something else than the status")
 call("PATCH", "/orders/7", {"status": "paid"})
 expect("became paid", ("order.paid", "7", {"status": "paid", "note": "soon"}, {"status": "open"}))
 call("PATCH", "/orders/7", {"status": "paid", "note": "thanks"})
-expect("was paid before")
+expect("the previous state was \"paid\"")
 
 
 def graphql(exchange):
@@ -131,13 +131,13 @@ expect("JSON:API without a change")
 
 CALENDAR = b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
 answer = call("PUT", "/dav/home/1.ics", CALENDAR, "text/calendar")
-is_(answer.status, 409, "mod_dav refuses a collection that is not there")
-expect("which is not an event")
+is_(answer.status, 409, "mod_dav refuses a collection that does not exist")
+expect("the refusal makes no event")
 answer = call("PUT", "/dav/1.ics", CALENDAR, "text/calendar")
 is_(answer.status, 201, "mod_dav saves an appointment")
 text = {"content_type": "text/calendar", "text": CALENDAR.decode()}
 expect("CalDAV", ("appointment.saved", "1", text, None))
-is_(call("DELETE", "/dav/1.ics").status, 204, "and removes it")
+is_(call("DELETE", "/dav/1.ics").status, 204, "mod_dav removes it")
 expect("CalDAV", ("appointment.removed", "1", text, None))
 
 backend.on("/rpc", lambda e: e.answer(200, json.dumps(
@@ -194,5 +194,6 @@ call("POST", "/documents", b'--b\r\nContent-Disposition: form-data; name="title"
      b'\r\n%PDF\xff\r\n--b--\r\n', "multipart/form-data; boundary=b")
 expect("an upload", ("document.uploaded", "d9", {"title": "CV", "file": "cv.pdf"}, None))
 
-is_(sorted(used), sorted(rule.split()[1] for rule in RULES), "every rule of the table made an event")
+is_(sorted(used), sorted(rule.split()[1] for rule in RULES),
+    "every rule of the table made an event")
 done_testing()

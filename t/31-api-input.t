@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Bad input: each a clear problem, and nothing stored."""
+"""Invalid input: each case gets a clear problem, and nothing is stored."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ url = "/subscriptions/" + made["id"]
 
 
 def problem(answer, status, name, field=None):
-    """A problem of RFC 9457 with this status, which names the field."""
+    """Expect a problem of RFC 9457 with this status, which names the field."""
     body = answer.json or {}
     got = (answer.status, answer.type, body.get("status"), bool(body.get("title")),
            bool(body.get("detail")))
@@ -31,7 +31,7 @@ def refused(body, name, field=None, status=422, client=api):
     problem(client.post("/subscriptions", body), status, name, field)
 
 
-# Target URLs.
+# Target URLs
 for target in ("", "x", "example.com", "/in", "ftp://example.com/", "javascript:alert(1)",
                "https://", "https:///in", "https://user@example.com/",
                "https://user:secret@example.com/", "https://example.com/#here",
@@ -59,7 +59,7 @@ for target in ("https://example.com", "https://EXAMPLE.com:8443/a?b=c", "https:/
                "https://93.184.216.34/", "https://[2606:2800:220:1:248:1893:25c8:1946]/in",
                "https://example.com./", "https://a_b.example.com/"):
     answer = api.post("/subscriptions", {**good, "target_url": target})
-    ok(answer.status == 201, f"target {target} is taken") or diag(str(answer))
+    ok(answer.status == 201, f"target {target} is accepted") or diag(str(answer))
     if answer.status == 201:
         api.delete("/subscriptions/" + answer.json["id"])
 answer = api.post("/subscriptions", {**good, "target_url": "https://b\u00fccher.example/a?b=\u0063"})
@@ -69,10 +69,10 @@ api.delete("/subscriptions/" + answer.json["id"])
 for target in ("https://b\u00fccher.example/\u00fc", "https://a\u2488.example/",
                "https://\uff11\uff12\uff17.1/", "http://\uff11\uff12\uff17.0.0.1/"):
     refused({**good, "target_url": target}, f"target {target.encode()}", "target_url", client=plain)
-refused({**good, "url": "https://example.com/"}, "two names of the target")
-refused({**good, "event": "employee.created"}, "two names of the events")
+refused({**good, "url": "https://example.com/"}, "two names of the member for the target")
+refused({**good, "event": "employee.created"}, "two names of the member for the events")
 
-# Members.
+# Members
 for field, values in {
         "events": ([], "", [""], ["Employee"], ["a"], ["employee.unknown"], ["*.created"], ["a.*.b"],
                    [5], [None], 5, {"a": 1},
@@ -100,14 +100,14 @@ refused({"events": ["*"]}, "no target", "target_url")
 refused({"target_url": good["target_url"]}, "no events", "events")
 answer = api.post("/subscriptions", {"target_url": "x", "events": [], "format": "y", "zzz": 1})
 is_(sorted(e["field"] for e in answer.json["errors"]), ["events", "format", "target_url", "zzz"],
-    "all bad fields are named at once")
+    "all invalid fields are named at once")
 refused([], "an array", "")
 refused("text", "a string", status=400)
 refused("null", "null", "")
 
-# Bodies.
+# Bodies
 for body, status, name in (
-        (b"", 400, "no body"), (b"{", 400, "half an object"), (b"{}x", 400, "something behind"),
+        (b"", 400, "no body"), (b"{", 400, "truncated JSON"), (b"{}x", 400, "something behind"),
         (b"{'a':1}", 400, "single quotes"), (b'{"a":1,}', 400, "a trailing comma"),
         (b'{"target_url":"https://example.com/\xff"}', 400, "invalid UTF-8"),
         (b'{"target_url":"https://example.com/\x00"}', 400, "a NUL byte"),
@@ -125,10 +125,10 @@ for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-
             f"Content-Type {kind}")
 answer = api.call("POST", "/subscriptions", json.dumps(good),
                   {"Content-Type": "Application/JSON; charset=utf-8"})
-is_(answer.status, 201, "Content-Type with a charset is taken")
+is_(answer.status, 201, "Content-Type with a charset is accepted")
 api.delete("/subscriptions/" + answer.json["id"])
 
-# Paths and methods.
+# Paths and methods
 for bad in ("x", "1", "0" * 36, made["id"].upper(), made["id"] + "0", "%00",
             made["id"][:-1] + "g", "'%20or%201=1--", "%7B%7D"):
     answer = api.get("/subscriptions/" + bad)
@@ -150,7 +150,7 @@ head, get = api.call("HEAD", "/subscriptions"), api.get("/subscriptions")
 is_((head.status, head.body, head.headers["Content-Length"]),
     (200, b"", str(len(get.body))), "HEAD is GET without the body")
 
-# Tenants.
+# Tenants
 nobody = strict.api(None)
 for method, path in (("GET", "/subscriptions"), ("POST", "/subscriptions"), ("GET", "/events"),
                      ("GET", "/deliveries"), ("GET", "/event-types"), ("GET", url)):
@@ -161,7 +161,7 @@ problem(strict.api("t" * 256).get("/subscriptions"), 403, "a tenant of 256 bytes
 problem(api.post("/subscriptions", good, {"Sec-Fetch-Site": "cross-site"}), 403,
         "from another site in a browser")
 
-# The other resources.
+# The other resources
 for path, body, field in (("/replay", {}, "from"), ("/replay", {"from": "x"}, "from"),
                           ("/replay", {"from": "2026-01-01T00:00:00Z", "state": "all"}, "state"),
                           ("/replay", {"from": "2026-01-02T00:00:00Z",
@@ -177,5 +177,5 @@ rows = api.get("/subscriptions").json
 is_([s["id"] for s in rows], [made["id"]], "nothing of all this was stored")
 is_({k: v for k, v in rows[0].items()}, {k: v for k, v in made.items() if k != "secret"},
     "or changed")
-is_(plain.get("/subscriptions").json, [], "on either host")
+is_(plain.get("/subscriptions").json, [], "nothing was stored on either host")
 done_testing()

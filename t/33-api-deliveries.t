@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Deliveries through the API: the log with every attempt, redeliver, test, replay."""
+"""Deliveries through the API: the log with every attempt, redelivery, test deliveries, replay."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ def settled(count, query=""):
 
 
 def calm():
-    """True once nothing is pending: what a target has got may not be settled yet."""
+    """Return true once nothing is pending: a response that a target sent may not be settled yet."""
     return wait_until(lambda: not api.deliveries(subscription["id"], "?state=pending"))
 
 
@@ -44,85 +44,90 @@ is_({k: row[k] for k in ("event_id", "subscription_id", "type", "key", "state", 
                          "attempt_count", "last_status_code", "next_attempt_at")},
     {"event_id": event, "subscription_id": subscription["id"], "type": "invoice.paid", "key": "1",
      "state": "delivered", "target_url": receiver.url + "/in", "attempt_count": 1,
-     "last_status_code": 200, "next_attempt_at": None}, "a delivery says all about itself")
+     "last_status_code": 200, "next_attempt_at": None}, "a delivery has all its members")
 one = api.get("/deliveries/" + row["id"]).json
-is_(one["payload"], [{"id": "1"}], "read alone, it shows the payload as sent")
+is_(one["payload"], [{"id": "1"}], "read alone, it shows the payload as it was sent")
 attempt = one["attempts"][0]
 is_((attempt["sent"]["url"], attempt["sent"]["headers"]["webhook-id"]), (one["target_url"], one["event_id"]),
-    "an attempt shows what was sent then")
+    "an attempt shows what was sent at that time")
 api.patch("/subscriptions/" + one["subscription_id"], {"target_url": receiver.url + "/elsewhere"})
 moved = api.get("/deliveries/" + one["id"]).json
 is_((moved["target_url"], moved["attempts"][0]["sent"]), (one["target_url"], attempt["sent"]),
-    "also once the subscription has another target")
+    "this does not change with the subscription's target")
 api.patch("/subscriptions/" + one["subscription_id"], {"target_url": one["target_url"]})
 is_((attempt["number"], attempt["status_code"], attempt["answer"], attempt["error"]),
-    (1, 200, "fine", None), "and each attempt: its number, status code, answer")
-ok(attempt["ms"] >= 0 and attempt["time"].endswith("Z"), "its time and duration")
+    (1, 200, "fine", None), "each attempt has its number, status code and response")
+ok(attempt["ms"] >= 0 and attempt["time"].endswith("Z"), "each attempt has its time and duration")
 ok("Content-Length" in attempt["headers"] or "content-length" in
-   [name.lower() for name in attempt["headers"]], "and the answer's header fields")
+   [name.lower() for name in attempt["headers"]], "each attempt has the response's header fields")
 stats = api.get(sub).json["stats"]
 is_((stats["delivered"], stats["failed"], stats["pending"], stats["last_status_code"]),
-    (1, 0, 0, 200), "the subscription counts it")
-ok(stats["last_attempt_at"], "with its time")
+    (1, 0, 0, 200), "the subscription's statistics count it")
+ok(stats["last_attempt_at"], "they have its time")
 
-# A failing one: two attempts by the schedule, then failed, then sent again by a person.
+# A failing delivery: two attempts by the schedule, then failed, then redelivered by a person.
 answers["/in"] = (500, {}, b"broken " * 5000)
 publish(2)
 failed = settled(2)[0]
 is_((failed["state"], failed["attempt_count"], failed["last_status_code"]), ("failed", 2, 500),
-    "when the schedule is used up it is failed")
+    "a delivery has failed once its schedule is used up")
 one = api.get("/deliveries/" + failed["id"]).json
-is_([a["number"] for a in one["attempts"]], [1, 2], "with both attempts, in order")
-is_(len(one["attempts"][0]["answer"]), 16384, "and the first 16 KiB of each answer")
+is_([a["number"] for a in one["attempts"]], [1, 2], "it has both attempts, in order")
+is_(len(one["attempts"][0]["answer"]), 16384, "an attempt has the first 16 KiB of the response")
 answers["/in"] = (200,)
 receiver.clear()
 answer = api.post("/deliveries/" + failed["id"] + "/redeliver")
 is_((answer.status, answer.json["id"]), (202, failed["id"]), "redeliver: 202")
-ok(answer.headers["Location"].endswith("/deliveries/" + failed["id"]), "with its Location")
+ok(answer.headers["Location"].endswith("/deliveries/" + failed["id"]),
+   "a redelivery's Location is the delivery")
 got = receiver.wait_for(1, "/in")
-is_(got[0].headers["webhook-id"], failed["event_id"], "it is sent again under the same id")
+is_(got[0].headers["webhook-id"], failed["event_id"], "a redelivery has the same id")
 ok(wait_until(lambda: api.get("/deliveries/" + failed["id"]).json["state"] == "delivered"),
    "and delivered")
-is_(len(api.get("/deliveries/" + failed["id"]).json["attempts"]), 3, "with a third attempt")
+is_(len(api.get("/deliveries/" + failed["id"]).json["attempts"]), 3,
+    "a redelivery is a third attempt")
 is_(api.post("/deliveries/" + failed["id"] + "/redeliver", {"x": 1}).status, 422,
-    "it takes no fields")
+    "redelivering takes no fields")
 delivered = api.post("/deliveries/" + failed["id"] + "/redeliver")
-is_(delivered.status, 202, "what is delivered can be sent again too")
+is_(delivered.status, 202, "a delivered delivery can be redelivered too")
 receiver.wait_for(2, "/in")
 
-# Tests.
+# Test deliveries
 receiver.clear()
 answer = api.post(sub + "/test", {"type": "invoice.paid"})
 is_((answer.status, answer.json["type"], answer.json["state"] in ("pending", "delivered")),
-    (202, "invoice.paid", True), "a test: 202 and its delivery")
+    (202, "invoice.paid", True), "a test: 202 with its delivery")
 got = receiver.wait_for(1, "/in")[0]
 is_(got.body, b'[{"id": "inv-1",  "amount": 12.50}]', "the sample arrives")
 sample = api.get("/event-types/invoice.paid/sample")
-is_((sample.status, sample.body), (200, got.body), "just as the API shows it")
+is_((sample.status, sample.body), (200, got.body), "it is what the API shows as the sample")
 ok(verify(subscription["secret"], got.headers, got.body), "signed")
 receiver.clear()
 answer = api.call("POST", sub + "/test")
 is_((answer.status, answer.json["type"]), (202, "employee.created"),
-    "without a type it is the first that there is")
+    "without a type it is the first of the catalogue")
 ok(receiver.wait_for(1, "/in"), "and arrives")
 is_([t["type"] for t in api.get("/event-types").json],
     ["employee.created", "employee.deleted", "employee.updated", "invoice.paid"], "the catalogue")
 is_({k: v for k, v in api.get("/event-types/invoice.paid").json.items() if k not in ("sample_url", "schema_url")},
-    {"type": "invoice.paid", "description": "was paid", "captured": False}, "and an entry of it")
-is_(api.get("/event-types/no.such").status, 404, "no such type")
-is_(api.get("/event-types/no.such/sample").status, 404, "nor its sample")
+    {"type": "invoice.paid", "description": "was paid", "captured": False},
+    "its data is that type's")
+is_(api.get("/event-types/no.such").status, 404, "a test with an unknown type is refused")
+is_(api.get("/event-types/no.such/sample").status, 404, "an unknown type has no sample")
 for name, mime, first in (("array", "application/json", "["), ("envelope", "application/json", "{"),
                           ("cloudevents", "application/cloudevents+json", "{"),
                           ("skinny", "application/json", "[")):
     sample = api.get("/event-types/invoice.paid/sample?format=" + name)
     is_((sample.status, sample.type, sample.body[:1].decode()), (200, mime, first),
-        f"the sample in the format {name}")
+        f"the sample can be had in the format {name}")
 envelope = api.get("/event-types/invoice.paid/sample?format=envelope").json
-is_((envelope["type"], envelope["data"]["id"]), ("invoice.paid", "inv-1"), "is what would be sent")
-is_(api.get("/event-types/invoice.paid/sample?format=xml").status, 400, "there is no other format")
+is_((envelope["type"], envelope["data"]["id"]), ("invoice.paid", "inv-1"),
+    "it is what would be sent")
+is_(api.get("/event-types/invoice.paid/sample?format=xml").status, 400,
+    "a sample in an unknown format is refused")
 
-# Filters and pages.
-ok(calm(), "all is settled")
+# Filters and pages
+ok(calm(), "everything is settled")
 everything = api.deliveries(subscription["id"], "?limit=500")
 is_([d["id"] for d in everything], sorted((d["id"] for d in everything), reverse=True),
     "deliveries are listed newest first")
@@ -132,8 +137,9 @@ while True:
     if not page.next:
         break
     page = api.get(page.next)
-is_(ids, [d["id"] for d in everything], "pages show each of them once")
-is_(api.get("/deliveries?limit=500").json, everything, "the tenant's list has the same")
+is_(ids, [d["id"] for d in everything], "pages show each delivery once")
+is_(api.get("/deliveries?limit=500").json, everything,
+    "the list of all of the tenant's deliveries has the same")
 is_({d["type"] for d in api.deliveries(subscription["id"], "?event=employee.created")},
     {"employee.created"}, "?event=")
 is_(api.deliveries(subscription["id"], "?state=failed"), [], "?state=")
@@ -141,7 +147,7 @@ is_(api.deliveries(subscription["id"], "?from=2099-01-01T00:00:00Z"), [], "?from
 is_(len(api.deliveries(subscription["id"], "?to=2099-01-01T00:00:00Z&limit=500")),
     len(everything), "?to=")
 
-# Replay.
+# Replay
 started = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - 600)) + "Z"
 answers["/in"] = (503,)
 for n in range(3):
@@ -151,14 +157,15 @@ is_([d["state"] for d in rows[:3]], ["failed"] * 3, "three fail")
 answers["/in"] = (200,)
 receiver.clear()
 is_(api.queued(api.post(sub + "/replay", {"from": "2099-01-01T00:00:00Z"})), 0,
-    "a replay of a time without events")
+    "a replay of a time without events sends nothing")
 answer = api.post(sub + "/replay", {"from": started})
-is_((answer.status, api.queued(answer)), (202, 3), "a replay of what failed")
+is_((answer.status, api.queued(answer)), (202, 3), "a replay can be of failed deliveries")
 got = receiver.wait_for(3, "/in")
 is_(sorted(json.loads(r.body)[0]["id"] for r in got), ["10", "11", "12"], "sends it")
-ok(calm() and not api.deliveries(subscription["id"], "?state=failed"), "and it is delivered")
+ok(calm() and not api.deliveries(subscription["id"], "?state=failed"),
+   "the replayed delivery arrives")
 api.patch(sub, {"active": False})
-is_(api.post(sub + "/replay", {"from": started}).status, 409, "paused: no replay")
+is_(api.post(sub + "/replay", {"from": started}).status, 409, "a paused subscription has no replay")
 is_(api.post(sub + "/test").status, 409, "no test")
 is_(api.post("/deliveries/" + failed["id"] + "/redeliver").status, 409, "no redelivery")
 publish("missed")
@@ -167,11 +174,11 @@ receiver.clear()
 total = len([e for e in api.get("/events?limit=500").json if e["source"] != "test"])
 answer = api.post(sub + "/replay", {"from": started, "state": "any"})
 queued = api.queued(answer)
-is_(queued >= total, True, "a replay of everything has what was missed while paused")
+is_(queued >= total, True, "a replay of everything includes what was missed while paused")
 got = receiver.wait_for(queued, "/in")
-ok("missed" in [json.loads(r.body)[0]["id"] for r in got], "and sends it")
+ok("missed" in [json.loads(r.body)[0]["id"] for r in got], "the missed event is sent")
 
-# The payload is the one that was sent, whatever becomes of the subscription.
+# The payload shown is the one that was sent, even if the subscription changes later.
 for kind in ("envelope", "skinny"):
     changing = api.subscribe(receiver.url + "/" + kind, ["invoice.paid"], format=kind)
     event = publish(kind)
@@ -182,7 +189,8 @@ for kind in ("envelope", "skinny"):
     api.patch("/subscriptions/" + changing["id"], {"format": "cloudevents"})
     is_(api.get("/deliveries/" + row["id"]).json["payload"], sent, "also when the format changes")
     api.delete("/subscriptions/" + changing["id"])
-    is_(api.get("/deliveries/" + row["id"]).json["payload"], sent, "and after unsubscribing")
-is_(api.get("/deliveries/" + "0" * 36).status, 404, "no such delivery")
-is_(api.post("/deliveries/" + subscription["id"] + "/redeliver").status, 404, "none to send again")
+    is_(api.get("/deliveries/" + row["id"]).json["payload"], sent, "also after unsubscribing")
+is_(api.get("/deliveries/" + "0" * 36).status, 404, "an unknown delivery is not found")
+is_(api.post("/deliveries/" + subscription["id"] + "/redeliver").status, 404,
+    "an unknown delivery can't be redelivered")
 done_testing()

@@ -12,10 +12,10 @@ receiver, backend = Receiver(), Backend()
 httpd = Httpd(backend=backend)
 api, app = httpd.api(), httpd.api(role="app")
 answer = api.get("/openapi.json")
-is_((answer.status, answer.type), (200, "application/json"), "there is a description")
+is_((answer.status, answer.type), (200, "application/json"), "the API has a description")
 doc = answer.json
 is_(doc["openapi"], "3.1.0", "in OpenAPI 3.1")
-is_(doc["servers"], [{"url": "/hooks"}], "with the base")
+is_(doc["servers"], [{"url": "/hooks"}], "it names the base")
 is_(httpd.api(None).get("/openapi.json").status, 200, "for everybody")
 
 
@@ -45,8 +45,7 @@ KINDS = {"string": str, "integer": int, "number": (int, float), "boolean": bool,
 
 
 def wrong(value, schema, where="$"):
-    """Check a value against a schema, with the keywords that are used here. Return what is wrong.
-    """
+    """Check a value against a schema, with the keywords that are used here. Return the faults."""
     schema = resolve(schema)
     found = []
     if "oneOf" in schema and sum(not wrong(value, s) for s in schema["oneOf"]) != 1:
@@ -102,25 +101,25 @@ incomplete = [(path, method) for path, methods in doc["paths"].items()
               if not op.get("summary") or not op.get("responses") or
               {p["name"] for p in op["parameters"] if p.get("in") == "path"} !=
               set(re.findall(r"{(\w+)}", path))]
-is_(incomplete, [], "every operation has a summary, answers, and its path's parameters")
+is_(incomplete, [], "every operation has a summary, responses, and its path's parameters")
 
 bad = [(name, wrong(example, schema)) for name, schema in doc["components"]["schemas"].items()
        for example in schema.get("examples", [])]
 ok(len(bad) > 8, "schemas have examples")
-is_([item for item in bad if item[1]], [], "which they describe")
+is_([item for item in bad if item[1]], [], "the examples fit their schemas")
 silent = [(path, method, code) for path, methods in doc["paths"].items()
           for method, op in methods.items() for code in ("400", "403", "503")
           if code not in op["responses"]]
-is_(silent, [], "every operation says what it answers to bad parameters, to others' tenants, and "
+is_(silent, [], "every operation says how it responds to bad parameters, to others' tenants, and "
     "when the database is down")
 
-# What generators make of it: a client must be able to log in, to read a null, to send no more than
-# what it was given, and to know of what an array is made.
+# For generated clients: they must be able to log in, to read null, to send only the members that
+# were set, and to know the type of an array's elements.
 ok({"basic", "bearer"} <= set(doc["components"]["securitySchemes"]) and doc["security"],
    "clients learn how to log in")
 schemas = doc["components"]["schemas"]
 is_([name for name, member in schemas["SubscriptionPatch"]["properties"].items()
-     if "default" in member], [], "a change of one member has no defaults for the others")
+     if "default" in member], [], "the schema for PATCH has no defaults")
 
 
 def objects(node, where=""):
@@ -139,7 +138,7 @@ is_([f"{where}: {name}" for where, node in objects(doc) if "properties" in node
      if "null" in resolve(node["properties"].get(name, {})).get("type", [])], [],
     "no required member may be null, which generated models refuse")
 is_([where for where, node in objects(doc) if node.get("type") == "array" and
-     "items" not in node], [], "every array says of what it is")
+     "items" not in node], [], "every array names the type of its elements")
 
 subscription = api.subscribe(receiver.url + "/in", ["*"])
 event = app.post("/events", {"type": "employee.created", "data": {"id": 1}}).json["id"]
@@ -179,13 +178,13 @@ for path, method, op in order:
         for content in op["requestBody"]["content"].values():
             is_(wrong(bodies[op["operationId"]], content["schema"]), [],
                 f"{method.upper()} {path}: the request too")
-    # What the description does not name is not taken.
+    # Members that the description does not name are refused.
     other = app.call(method.upper(), url + "?nonsense=1", bodies.get(op["operationId"]))
     is_(other.status, 400, f"{method.upper()} {path}: a parameter that is not described")
     other = app.call(method.upper(), url + "?tenant=other", bodies.get(op["operationId"]))
     is_(other.status, 403, f"{method.upper()} {path}: another's tenant")
 
-# Bodies are taken or refused as the description says.
+# Bodies are accepted or refused as the description says.
 target = {"target_url": receiver.url, "events": ["*"]}
 one = api.subscribe(receiver.url, ["*"])["id"]
 for method, url, path, body in [
@@ -216,7 +215,7 @@ for method, url, path, body in [
     is_(answer.status < 300, not wrong(body, schema),
         f"{method} {path} {json.dumps(body)[:90]}: {answer.status}, as described")
 
-# Every method of a path that is not described is refused.
+# Every method that the description does not name for a path is refused.
 for path, methods in doc["paths"].items():
     root = "/" + path.split("/")[1]
     url = "" if path == "/" else path.replace("{type}", "employee.created").replace(
@@ -226,7 +225,7 @@ for path, methods in doc["paths"].items():
 problem = api.get("/subscriptions?limit=0")
 is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "problems are described")
 problem = api.post("/subscriptions", {})
-is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "with fields, too")
+is_(wrong(problem.json, {"$ref": "#/components/schemas/Problem"}), [], "problems with fields, too")
 is_(api.get("/health").json, doc["components"]["schemas"]["Health"]["examples"][0],
-    "the service is well, as in the example")
+    "/health is as in the example")
 done_testing()

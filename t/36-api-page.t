@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The files of the page: which ones are sent, and what browsers may do with them."""
+"""The page's files: which ones are sent, and what browsers may do with them."""
 
 import os
 import sys
@@ -35,28 +35,31 @@ api = hosts[0].api()
 page = api.get("/", HTML)
 is_((page.status, page.type, page.body), (200, "text/html", files["index.html"]),
     "browsers get the page at the base")
-is_(api.get("/").json["tenant"], "acme", "others the index, which says whose it is")
+is_(api.get("/").json["tenant"], "acme", "other clients get the index, which names the tenant")
 is_({k: hosts[0].api(role=role).get("/").json[k] for role in ("app",)
-     for k in ("publisher", "admin")}, {"publisher": True, "admin": False}, "and what may be done")
-is_(hosts[0].api(role="admin").get("/").json["admin"], True, "by an administrator all")
-is_(hosts[0].api(None).get("/").json["tenant"], None, "by a login of no tenant little")
-is_(hosts[0].api(None).get("/", HTML).status, 200, "which sees the page all the same")
+     for k in ("publisher", "admin")}, {"publisher": True, "admin": False},
+     "the index says what the client may do")
+is_(hosts[0].api(role="admin").get("/").json["admin"], True, "an administrator may do everything")
+is_(hosts[0].api(None).get("/").json["tenant"], None, "a login without a tenant may do little")
+is_(hosts[0].api(None).get("/", HTML).status, 200, "it still gets the page")
 for answer in (page, api.get("/")):
-    like(answer.headers.get("Vary", ""), "Accept", "caches are told that it depends")
+    like(answer.headers.get("Vary", ""), "Accept",
+         "Vary tells caches that the response depends on Accept")
 redirect = api.call("GET", "", None, HTML)
 is_((redirect.status, redirect.headers["Location"].endswith("/hooks/")), (307, True),
-    "without the slash there is a redirect to it")
+    "without the slash the client is redirected to it")
 for path in ("/ui", "/ui/"):
     redirect = api.get(path, HTML)
     is_((redirect.status, redirect.headers["Location"].endswith("/hooks/")), (307, True),
         f"{path} leads to it, too")
 redirect = api.call("GET", "?tenant=a%26b", None, HTML)
-ok(redirect.headers["Location"].endswith("/hooks/?tenant=a%26b"), "with what is asked")
+ok(redirect.headers["Location"].endswith("/hooks/?tenant=a%26b"), "the redirect keeps the query")
 like(page.headers["Content-Security-Policy"], r"default-src 'none'; script-src 'self'",
      "nothing runs inline or from elsewhere")
-like(page.headers["Content-Security-Policy"], "frame-ancestors 'none'", "nor in a frame")
+like(page.headers["Content-Security-Policy"], "frame-ancestors 'none'", "it can't be framed")
 is_((page.headers["X-Content-Type-Options"], page.headers["Referrer-Policy"],
-     page.headers["Cache-Control"]), ("nosniff", "no-referrer", "no-cache"), "with the other guards")
+     page.headers["Cache-Control"]), ("nosniff", "no-referrer", "no-cache"),
+     "the other security headers are set")
 
 for name, kind in (("app.js", "text/javascript"), ("views/list.js", "text/javascript"),
                    ("style.css", "text/css"), ("icon.svg", "image/svg+xml"),
@@ -65,33 +68,34 @@ for name, kind in (("app.js", "text/javascript"), ("views/list.js", "text/javasc
     is_((answer.status, answer.type, answer.body), (200, kind, files[name]), f"{name} is sent")
 script = api.get("/ui/app.js")
 again = api.get("/ui/app.js", {"If-None-Match": script.headers["ETag"]})
-is_((again.status, again.body), (304, b""), "not again where it did not change")
+is_((again.status, again.body), (304, b""), "an unchanged file is not sent again")
 head = api.call("HEAD", "/ui/app.js")
 is_((head.status, head.headers["Content-Length"], head.body), (200, "10", b""),
-    "HEAD tells of it")
+    "HEAD shows its length")
 part = api.get("/ui/app.js", {"Range": "bytes=0-5"})
-is_((part.status, part.body), (206, b"export"), "a part is sent, too")
+is_((part.status, part.body), (206, b"export"), "ranges are supported")
 for name in ("secret.txt", ".hidden.js", "views/.x.js", "../outside.js", "%2e%2e/outside.js",
              "views/../../outside.js", "none.js", "folder.js", "views",
              "a" * 300 + ".js", "app.js%00.css", "app.js/"):
     answer = api.get("/ui/" + name)
     ok(answer.status in (400, 404) and b"no" != answer.body, f"{name[:40]!r}: {answer.status}")
-is_(api.post("/ui/app.js", {}).status, 405, "files are only read")
-is_(api.post("/ui/app.js", {}).headers["Allow"], "GET, HEAD", "which is said")
+is_(api.post("/ui/app.js", {}).status, 405, "files can only be read")
+is_(api.post("/ui/app.js", {}).headers["Allow"], "GET, HEAD", "Allow says so")
 
 spaced = Api(hosts[1].url + "/a/b%20c", "acme")
-is_((spaced.get("/", HTML).status, spaced.get("/ui/app.js").status), (200, 200), "under any base")
+is_((spaced.get("/", HTML).status, spaced.get("/ui/app.js").status), (200, 200),
+    "the page works under any base")
 is_(spaced.call("GET", "", None, HTML).headers["Location"].split("/a/")[1], "b%20c/",
-    "whose redirect is escaped")
+    "the redirect's URL is escaped")
 matched = Api(hosts[4].url + "/e/acme/hooks", None)
 is_((matched.get("/", HTML).status, matched.get("/ui/app.js").status), (200, 200),
-    "also one of a LocationMatch")
+    "also under a LocationMatch")
 for host, why in ((hosts[2], "Off"), (hosts[3], "no files")):
     answer = host.api().get("/", HTML)
     is_((answer.status, answer.type), (200, "application/json"), f"{why}: the index is JSON")
     is_(host.api().get("/ui/app.js").status, 404, f"{why}: there are no files")
 
-# Requests of other sites: a browser says so, one way or the other.
+# Requests from other sites: browsers mark them in one way or another.
 good = {"target_url": receiver.url, "events": ["*"]}
 own = f"http://127.0.0.1:{hosts[0].port}"
 for headers, status in (({"Sec-Fetch-Site": "cross-site"}, 403),
@@ -102,7 +106,7 @@ for headers, status in (({"Sec-Fetch-Site": "cross-site"}, 403),
                         ({"Origin": f"http://127.0.0.1:{hosts[0].port}9"}, 403),
                         ({"Origin": own}, 201), ({}, 201)):
     is_(api.post("/subscriptions", good, headers).status, status,
-        f"a change with {headers or 'neither'}")
+        f"a change with {headers or 'neither header'}")
 is_(api.get("/subscriptions", {"Sec-Fetch-Site": "cross-site"}).status, 200,
-    "reading is the browser's to forbid")
+    "reading is left to the browser's rules")
 done_testing()

@@ -26,7 +26,7 @@ publish("row.made", 7)
 publish("row.lost", 2)
 wait_until(lambda: all(d["attempt_count"] == 1 for d in api.get("/deliveries").json))
 wait_until(lambda: not api.get("/deliveries?state=pending&status=none").json)
-is_(len(api.get("/deliveries").json), 16, "there are deliveries of each kind")
+is_(len(api.get("/deliveries").json), 16, "there are deliveries in each state")
 
 
 def count(query, of=None):
@@ -43,11 +43,12 @@ for query in ("status=0xx", "status=20", "status=2000", "status=abc", "status=",
 dead = api.subscribe("http://127.0.0.1:1/in", ["row.dead"])
 publish("row.dead", 1)
 ok(wait_until(lambda: [d["attempt_count"] for d in api.deliveries(dead["id"])] == [1]),
-   "one without any answer")
-is_(count("?status=none"), 1, "is found as well")
+   "a delivery without a response")
+is_(count("?status=none"), 1, "it is found as well")
 
 stats = api.get("/stats").json
-is_((len(stats["buckets"]), stats["step"]), (24, 3600), "statistics are of a day, by hours")
+is_((len(stats["buckets"]), stats["step"]), (24, 3600),
+    "statistics are for a day by default, by the hour")
 
 
 def total(stats):
@@ -59,18 +60,20 @@ is_(total(stats), {"delivered": 7, "failed": 0, "pending": 10, "cancelled": 0, "
     "they count deliveries by state, and attempts")
 last = stats["buckets"][-1]
 busy = [b for b in stats["buckets"] if b["attempts"]]
-ok(busy and all(0 <= b["p50"] <= b["p90"] <= b["p99"] for b in busy), "with their durations")
-ok(all(b["p50"] is None for b in stats["buckets"] if not b["attempts"]), "null without attempts")
+ok(busy and all(0 <= b["p50"] <= b["p90"] <= b["p99"] for b in busy), "they have durations")
+ok(all(b["p50"] is None for b in stats["buckets"] if not b["attempts"]),
+   "durations are null without attempts")
 is_(total(api.get("/stats?subscription=" + bad["id"]).json),
-    {"delivered": 0, "failed": 0, "pending": 7, "cancelled": 0, "attempts": 7}, "also of one")
+    {"delivered": 0, "failed": 0, "pending": 7, "cancelled": 0, "attempts": 7},
+    "they can be for one subscription")
 is_(total(httpd.api("other").get("/stats?subscription=" + bad["id"]).json)["pending"], 0,
-    "not of another's")
-is_(total(httpd.api("other").get("/stats").json)["attempts"], 0, "nor of another tenant")
+    "another subscription's do not include them")
+is_(total(httpd.api("other").get("/stats").json)["attempts"], 0, "another tenant gets none")
 early = api.get("/stats?from=2020-01-01T00:00:00Z&to=2020-01-01T02:30:00Z&step=3600").json
 is_([b["time"] for b in early["buckets"]],
     ["2020-01-01T00:00:00.000Z", "2020-01-01T01:00:00.000Z", "2020-01-01T02:00:00.000Z"],
-    "buckets follow each other, empty ones as well")
-is_(total(early)["attempts"], 0, "then nothing had happened")
+    "buckets are consecutive, with empty ones")
+is_(total(early)["attempts"], 0, "in those, nothing happened")
 each = api.get("/stats/subscriptions?step=7200").json
 is_({row["id"]: (sum(row["delivered"]), sum(row["failed"])) for row in each["subscriptions"]},
     {fine["id"]: (7, 0), bad["id"]: (0, 0), worse["id"]: (0, 0), dead["id"]: (0, 0)},
@@ -82,17 +85,17 @@ for query in ("step=59", "step=x", "step=1e9", "from=x", "to=2020-01-01", "subsc
     answer = api.get("/stats?" + query)
     is_((answer.status, answer.type), (400, "application/problem+json"), f"{query} is refused")
 
-# The number that a replay announces, and the number that it sends.
+# The count that a dry run gives, and the number that the replay sends.
 path = f"/subscriptions/{fine['id']}/replay"
 body = {"from": "2020-01-01T00:00:00Z", "state": "any", "dry_run": True}
 answer = api.post(path, body)
 is_((answer.status, answer.json), (200, {"matching": 7}), "a replay can be counted first")
-is_(count("?state=pending", fine), 0, "which queues nothing")
+is_(count("?state=pending", fine), 0, "counting queues nothing")
 is_(api.post(path, {**body, "state": "failed"}).json, {"matching": 0}, "by state")
 late = api.subscribe("http://127.0.0.1:1/late", ["row.*"])
 path = f"/subscriptions/{late['id']}/replay"
 is_(api.post(path, body).json, {"matching": 10}, "events that were never sent there count")
-is_(api.queued(api.post(path, {**body, "dry_run": False})), 10, "so many it is then")
-is_(api.post(path, {**body, "dry_run": "yes"}).status, 422, "dry_run is true or false")
-is_(httpd.api("other").post(path, body).status, 404, "another tenant counts nothing")
+is_(api.queued(api.post(path, {**body, "dry_run": False})), 10, "the replay sends that number")
+is_(api.post(path, {**body, "dry_run": "yes"}).status, 422, "dry_run must be true or false")
+is_(httpd.api("other").post(path, body).status, 404, "for another tenant the count is 0")
 done_testing()

@@ -27,7 +27,7 @@ def publish(kind, count=1):
 
 
 def seconds(delivery):
-    """From now to its next attempt."""
+    """Return the time from now to its next attempt."""
     return datetime.datetime.fromisoformat(delivery["next_attempt_at"]).timestamp() - time.time()
 
 
@@ -41,11 +41,11 @@ def waits(subscription, what, count=1):
     ok(len(found) >= count, f"{count} wait for: {what}")
     for row in found[:1]:
         one = api.get("/deliveries/" + row["id"]).json
-        ok(one["waiting_for"] == what or what == "rate_limit", "read alone it says the same")
+        ok(one["waiting_for"] == what or what == "rate_limit", "read alone it shows the same")
     return found
 
 
-# The schedule, until it is delivered.
+# The retry schedule, until it is delivered
 answers = {"status": 500}
 receiver.on("/failing", lambda received, number: (answers["status"],))
 failing = api.subscribe(receiver.url + "/failing", ["failing.news"])
@@ -59,33 +59,33 @@ one = api.get("/deliveries/" + row["id"]).json
 is_((one["state"], one["waiting_for"], one["next_attempt_at"]), ("delivered", None, None),
     "a delivered one waits for nothing")
 
-# The subscription.
+# The subscription
 answers["status"] = 500
 publish("failing.news")
 waits(failing, "schedule")
 api.patch("/subscriptions/" + failing["id"], {"active": False})
 waits(failing, "subscription")
 
-# The target.
+# The target
 receiver.on("/pausing", lambda received, number: (503, [("Retry-After", "300")], b""))
 pausing = api.subscribe(receiver.url + "/pausing", ["pausing.news"])
 publish("pausing.news")
 wait_until(lambda: api.deliveries(pausing["id"])[0]["attempt_count"] == 1)
 late = publish("pausing.news")[0]
 rows = [row for row in waits(pausing, "target") if row["event_id"] == late]
-ok(rows and 200 < seconds(rows[0]) < 310, "not before its target wants it")
+ok(rows and 200 < seconds(rows[0]) < 310, "it waits for as long as its target asked for")
 
-# The rate limit.
+# The rate limit
 rated = api.subscribe(receiver.url + "/rated", ["rate.news"], rate_limit=1)
 publish("rate.news", 60)
 waits(rated, "rate_limit")
 
-# The order, and the attempt that the others are behind.
+# The order, and the attempt that the others wait for
 ordered = api.subscribe(receiver.url + "/slow?s=80", ["order.news"], ordered=True)
 first, *others = publish("order.news", 3)
 row = waits(ordered, "attempt")[0]
 is_((row["event_id"], row["next_attempt_at"]), (first, None), "the first is being attempted")
 is_(sorted(row["event_id"] for row in waits(ordered, "order", 2)), sorted(others),
-    "the others of its key are behind it")
+    "the others of its key wait for it")
 
 done_testing()

@@ -19,7 +19,7 @@ console.log(JSON.stringify(new Webhook(secret).verify(body, headers)));
 
 
 def library_verifies(secret, received):
-    """What the npm package standardwebhooks says; None: it is not there."""
+    """Return what the npm package standardwebhooks says; None: it is not installed."""
     if not shutil.which("node") or not os.path.isdir(os.environ.get("NODE_PATH", "-")):
         return None
     given = json.dumps([secret, dict(received.headers), received.body.decode()])
@@ -37,9 +37,9 @@ answer = api.post("/subscriptions", {"target_url": receiver.url + "/in",
 is_(answer.status, 201, "a tenant subscribes")
 subscription = answer.json
 secret = subscription["secret"]
-like(secret, r"^whsec_", "and learns the secret")
+like(secret, r"^whsec_", "the tenant learns the secret")
 like(answer.headers["Location"] or "", "/hooks/subscriptions/" + subscription["id"] + "$",
-     "the Location is the subscription's")
+     "Location is the subscription's URL")
 other = httpd.api("globex").subscribe(receiver.url + "/other", ["employee.*"])
 
 traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -49,17 +49,18 @@ is_(created.status, 201, "an employee is created through the proxy")
 got = receiver.wait_for(1, "/in")
 is_(len(got), 1, "one POST arrives")
 post = got[0]
-is_(post.method, "POST", "by the method POST")
-is_(post.body, b"[" + created.body + b"]", "with the item byte for byte, in an array")
+is_(post.method, "POST", "its method is POST")
+is_(post.body, b"[" + created.body + b"]", "its body is the item byte for byte, in an array")
 is_(post.headers.get("Content-Type"), "application/json", "as JSON")
-is_(post.headers.get("X-Hook-Event"), "employee.created", "naming the event")
-is_(post.headers.get("X-Hook-Subscription"), subscription["id"], "naming the subscription")
+is_(post.headers.get("X-Hook-Event"), "employee.created", "it names the event")
+is_(post.headers.get("X-Hook-Subscription"), subscription["id"], "it names the subscription")
 is_(post.headers.get("Accept"), "*/*", "it accepts any response")
-like(post.headers.get("User-Agent"), r"^mod_resthooks/\d+\.\d+", "by mod_resthooks")
-is_(post.headers.get("traceparent"), traceparent, "with the request's traceparent")
-like(post.headers.get("webhook-id"), r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-", "an id, a UUIDv7")
-ok(verify(secret, post.headers, post.body), "the signature is right")
-ok(not verify(other["secret"], post.headers, post.body), "and of this secret only")
+like(post.headers.get("User-Agent"), r"^mod_resthooks/\d+\.\d+", "its User-Agent is mod_resthooks")
+is_(post.headers.get("traceparent"), traceparent, "it has the request's traceparent")
+like(post.headers.get("webhook-id"), r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-",
+     "its id is a UUIDv7")
+ok(verify(secret, post.headers, post.body), "its signature is valid")
+ok(not verify(other["secret"], post.headers, post.body), "no other secret verifies it")
 judged = library_verifies(secret, post)
 if judged is None:
     skip("the library standardwebhooks accepts the signature", "it is not installed")
@@ -80,15 +81,15 @@ is_((deleted.status, deleted.body), (204, b""), "the employee is deleted")
 got = receiver.wait_for(4, "/in")
 is_((len(got), got[-1].headers.get("X-Hook-Event"), got[-1].body),
     (4, "employee.deleted", b"[" + replaced.body + b"]"),
-    "the deletion arrives with what was there before")
-ok(all(verify(secret, r.headers, r.body) for r in got), "all are signed")
+    "the deletion arrives with the earlier state")
+ok(all(verify(secret, r.headers, r.body) for r in got), "all POSTs are signed")
 is_(len({r.headers.get("webhook-id") for r in got}), 4, "each has an id of its own")
 
 is_(receiver.received("/other"), [], "another tenant receives nothing of it")
 failed = httpd.request("PATCH", place, {"role": "Ghost"})
-is_(failed.status, 404, "a call that fails")
+is_(failed.status, 404, "a call that fails makes no event")
 httpd.request("GET", "/employers/acme/employees")
-ok(receiver.quiet(1.0, "/in"), "and calls that only read are no events")
+ok(receiver.quiet(1.0, "/in"), "calls that only read make no events")
 
 deliveries = wait_until(lambda: [d for d in api.deliveries(subscription["id"])
                                  if d["state"] == "delivered"][3:] and
@@ -97,12 +98,12 @@ is_([d["type"] for d in deliveries or []],
     ["employee.deleted", "employee.updated", "employee.updated", "employee.created"],
     "its deliveries are listed, newest first")
 detail = api.get("/deliveries/" + deliveries[0]["id"]).json
-is_([a["status_code"] for a in detail["attempts"]], [200], "each with its attempt")
-is_(detail["payload"], json.loads(got[-1].body), "and the payload as sent")
+is_([a["status_code"] for a in detail["attempts"]], [200], "each delivery has its attempt")
+is_(detail["payload"], json.loads(got[-1].body), "each has the payload as sent")
 
 answer = api.delete("/subscriptions/" + subscription["id"])
 is_(answer.status, 204, "the tenant unsubscribes")
 created = httpd.request("POST", "/employers/acme/employees", {"name": "Charles"})
-is_(created.status, 201, "what is created then")
-ok(receiver.quiet(1.5, "/in"), "is not sent any more")
+is_(created.status, 201, "an employee is created then")
+ok(receiver.quiet(1.5, "/in"), "it is not sent any more")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What follows each answer of a target."""
+"""What happens after each kind of response from a target."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ def publish(kind, data, **fields):
 
 
 def settled(subscription, count=1, timeout=120):
-    """The subscription's deliveries, once all of at least that many are finished."""
+    """Return the subscription's deliveries, once at least that many exist and all are finished."""
     def look():
         rows = api.deliveries(subscription["id"])
         return len(rows) >= count and all(r["state"] in finished for r in rows) and rows
@@ -58,7 +58,7 @@ for path, subscription in good.items():
         f"{path}: delivered at once")
     ok(len(detail(rows[0])["attempts"][0]["answer"] or "") <= 16384, f"{path}: at most 16 KiB are kept")
 is_(detail(settled(good["/chunked"])[0])["attempts"][0]["answer"], "hello world",
-    "chunks are put together")
+    "a chunked response is decoded")
 for path, code in BAD.items():
     rows = settled(bad[path])
     is_([(r["state"], r["attempt_count"], r["last_status_code"]) for r in rows],
@@ -66,12 +66,12 @@ for path, code in BAD.items():
     attempt = detail(rows[0])["attempts"][0]
     if code is None:
         ok(attempt["error"], f"{path}: an error says why ({attempt['error']})")
-for what, subscription in (("a closed port", closed), ("a name that isn't", unknown)):
+for what, subscription in (("a closed port", closed), ("a host name that does not exist", unknown)):
     rows = settled(subscription)
     is_([(r["state"], r["attempt_count"]) for r in rows], [("failed", 2)], f"{what}: failed")
 is_(len(receiver.received("/redirect")), 2, "a redirect is not followed")
 is_(api.get("/subscriptions/" + bad["/eof"]["id"]).json["stats"]["failed"], 1,
-    "the subscription's stats count it")
+    "the subscription's statistics count it")
 
 # Retries
 subscription = api.subscribe(receiver.url + "/sequence/500,200", ["some.thing"])
@@ -79,16 +79,16 @@ publish("some.thing", {"n": 1}, key="k")
 got = receiver.wait_for(2, "/sequence/500,200")
 rows = settled(subscription)
 is_([(r["state"], r["attempt_count"], r["key"]) for r in rows], [("delivered", 2, "k")],
-    "a second attempt delivers")
+    "the second attempt delivers")
 is_(got[0].headers.get("webhook-id"), got[1].headers.get("webhook-id"),
-    "with the same webhook-id")
-ok(0.7 <= got[1].time - got[0].time <= 60, "after the wait of the schedule")
+    "it has the same webhook-id")
+ok(0.7 <= got[1].time - got[0].time <= 60, "it comes after the schedule's wait")
 ok(all(verify(subscription["secret"], r.headers, r.body) for r in got), "each attempt is signed")
 is_([(a["number"], a["status_code"]) for a in detail(rows[0])["attempts"]], [(1, 500), (2, 200)],
-    "both attempts are on record")
+    "both attempts are in the log")
 answer = api.post(f"/deliveries/{rows[0]['id']}/redeliver")
-is_(answer.status, 202, "a delivery is sent again on request")
-is_(len(receiver.wait_for(3, "/sequence/500,200")), 3, "and arrives again")
+is_(answer.status, 202, "a delivery is redelivered on request")
+is_(len(receiver.wait_for(3, "/sequence/500,200")), 3, "it arrives again")
 api.delete("/subscriptions/" + subscription["id"])
 
 # Gone
@@ -105,7 +105,7 @@ for code in (410, 409):
     is_((answer.status, answer.json.get("state")), (200, "active"), f"{code}: it can be revived")
     api.delete("/subscriptions/" + subscription["id"])
 
-# Gone, while another delivery waits for its time: nobody would look at that for an hour.
+# Gone, while another delivery waits for an hour: it must not have to wait that long.
 patient = Httpd(retry="1h", extra='RestHooksEventType some.thing "something"')
 two_answers = [500, 410]
 receiver.on("/leaving", lambda received, number: (two_answers.pop(0),))
@@ -118,22 +118,22 @@ for number in range(2):
                            patient.api().deliveries(subscription["id"])].count(1) == number + 1),
        f"attempt {number + 1} ended")
 ok(wait_until(lambda: sorted(d["state"] for d in patient.api().deliveries(subscription["id"])) ==
-              ["cancelled", "failed"]), "what waits for an hour is cancelled at once by Gone")
+              ["cancelled", "failed"]), "Gone cancels a delivery that waits for an hour at once")
 
-# The log shows what was sent at the time.
+# The log shows what was sent at that time.
 table = "resthooks.attempt" if DB == "pgsql" else "resthooks_attempt"
 sent = json.loads(patient.database.sql(f"SELECT sent FROM {table} ORDER BY id LIMIT 1")[0][0])
 is_((sent["url"], sent["format"], sent["address"]),
     (receiver.url + "/leaving?a=b", "array", f"127.0.0.1:{receiver.port}"),
-    "an attempt's record says to where it went, and in which format")
+    "an attempt's record has its target and format")
 first = receiver.received("/leaving")[0]
 is_({name: sent["headers"].get(name) for name in ("webhook-id", "webhook-signature", "X-Plain",
                                                   "X-Hook-Hops", "Authorization")},
     {**{name: first.headers[name] for name in ("webhook-id", "webhook-signature", "X-Plain",
                                                "X-Hook-Hops")}, "Authorization": "********"},
-    "with the header as it arrived, but for a secret's value")
+    "it has the header as it arrived, except for a secret's value")
 ok(all(sent["times"][name] >= 0 for name in ("connect_ms", "first_byte_ms", "total_ms")),
-   "and how long its parts took")
+   "it has the durations of its parts")
 patient.stop()
 
 # Retry-After, for the whole subscription
@@ -148,7 +148,7 @@ got = receiver.wait_for(3, "/busy")
 is_(len(got), 3, "429 with Retry-After: both events arrive in the end")
 ok(len(got) == 3 and all(r.time - got[0].time >= 2.9 for r in got[1:]),
    "429 with Retry-After: the whole subscription waits that long")
-is_([r["state"] for r in settled(subscription, 2)], ["delivered"] * 2, "and both are delivered")
+is_([r["state"] for r in settled(subscription, 2)], ["delivered"] * 2, "both are delivered")
 api.delete("/subscriptions/" + subscription["id"])
 httpd.expect(r"nowhere\.invalid")
 done_testing()

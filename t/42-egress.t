@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Which targets may be reached: only public addresses unless allowed."""
+"""Which targets can be reached: only public addresses, unless others are allowed."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ httpd = Httpd(vhosts=[strict, default, rules, named])
 
 
 def refused(vhost, url, why):
-    """Subscribing is refused, or every attempt is; nothing arrives."""
+    """Expect subscribing to be refused, or every attempt; nothing arrives."""
     api = vhost.api()
     answer = api.post("/subscriptions", {"target_url": url, "events": ["some.thing"]})
     if answer.status != 201:
@@ -51,7 +51,7 @@ def allowed(vhost, url, path, why):
     api.delete("/subscriptions/" + subscription["id"])
 
 
-refused(strict, receiver.url + "/strict", "http where https is wanted")
+refused(strict, receiver.url + "/strict", "http where https is required")
 port = receiver.port
 for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]",
              "[64:ff9b::7f00:1]", "[2002:7f00:1::1]", "0x7f000001", "2130706433", "127.1",
@@ -60,9 +60,9 @@ for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7
     refused(default, f"http://{host}:{port}/default", f"{host} by default")
 is_(receiver.received(), [], "nothing of it arrived")
 
-allowed(rules, receiver.url + "/rules", "/rules", "an allowed block is reached")
+allowed(rules, receiver.url + "/rules", "/rules", "an allowed address block is reached")
 refused(rules, other.url + "/denied", "a denied address in an allowed block")
-is_(other.received(), [], "a deny rule beats an allow rule")
+is_(other.received(), [], "a deny rule wins over an allow rule")
 allowed(named, f"http://localhost:{port}/named", "/named", "an allowed name is reached")
-refused(named, receiver.url + "/byaddress", "its address under no name")
+refused(named, receiver.url + "/byaddress", "its address without the name")
 done_testing()

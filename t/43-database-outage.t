@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A database that goes away: clients are unharmed, deliveries resume."""
+"""A database goes away: clients are unharmed, and deliveries resume."""
 
 import os
 import sys
@@ -36,19 +36,19 @@ is_(create("before")[:2], (201, "before"), "an employee is created")
 ok(arrives("before"), "and arrives")
 
 cluster.restart()
-is_(create("restarted")[:2], (201, "restarted"), "after a restart the client is answered")
+is_(create("restarted")[:2], (201, "restarted"), "after a restart the client gets its response")
 create("later")
-ok(arrives("later"), "and what is created arrives")
+ok(arrives("later"), "what is created arrives")
 is_(wait_until(lambda: api.get("/subscriptions").status == 200), True, "the API works again")
 workers = [api.get("/subscriptions").status for _ in range(40)]
-is_(set(workers), {200}, "on every connection of the pool")
+is_(set(workers), {200}, "it works on every connection of the pool")
 
 cluster.restart("immediate")
 wait_until(lambda: api.get("/subscriptions").status == 200)
 create("crashed")
 ok(arrives("crashed"), "a crash of the database is survived too")
 
-# A delivery whose retry falls into an outage.
+# A delivery whose retry is due during an outage
 receiver.on("/flaky", lambda received, number: (500,) if number == 1 else (200,))
 flaky = api.subscribe(receiver.url + "/flaky", ["employee.created"])
 create("flaky")
@@ -56,8 +56,8 @@ receiver.wait_for(1, "/flaky")
 wait_until(lambda: [d for d in api.deliveries(flaky["id"]) if d["attempt_count"] == 1])
 cluster.stop("immediate")
 status, name, took = create("outage")
-is_((status, name), (201, "outage"), "during an outage the captured client is answered")
-ok(took < 30, f"in bounded time ({took:.1f} s)")
+is_((status, name), (201, "outage"), "during an outage the captured client gets its response")
+ok(took < 30, f"the response comes in bounded time ({took:.1f} s)")
 create("outage too")
 for method, path, body in (("GET", "/subscriptions", None), ("GET", "/deliveries", None),
                            ("POST", "/subscriptions",
@@ -67,28 +67,29 @@ for method, path, body in (("GET", "/subscriptions", None), ("GET", "/deliveries
     answer = api.call(method, path, body)
     is_((answer.status, answer.type), (503, "application/problem+json"),
         f"{method} {path.split('/')[1]}: 503 during an outage")
-    ok(answer.headers["Retry-After"], "with Retry-After")
-    ok(time.monotonic() - began < 40, "in bounded time")
+    ok(answer.headers["Retry-After"], "the API's 503 has Retry-After")
+    ok(time.monotonic() - began < 40, "it comes in bounded time")
 answer = api.get("/health")
 is_((answer.status, answer.json["status"], answer.json["checks"]["database"]["status"]),
-    (503, "fail", "fail"), "/health says so, too")
+    (503, "fail", "fail"), "/health reports the outage")
 time.sleep(5)
 cluster.start()
 first = receiver.received("/flaky")[0].headers["webhook-id"]
 ok(wait_until(lambda: [r.headers["webhook-id"] for r in receiver.received("/flaky")].count(first)
-              == 2), "the delivery that was waiting resumes by itself")
+              == 2), "the waiting delivery resumes by itself")
 wait_until(lambda: api.get("/subscriptions").status == 200)
 ok(wait_until(lambda: api.get("/health").json["status"] == "ok"), "/health is well again")
 create("after")
-ok(arrives("after"), "and new events arrive")
+ok(arrives("after"), "new events arrive")
 ok(arrives("outage"), "what happened during the outage arrives")
-ok(arrives("outage too"), "all of it")
+ok(arrives("outage too"), "all of it arrives")
 names = [json.loads(r.body)[0].get("name") for r in receiver.received("/in")]
-is_([n for n in names if n.startswith("outage")], ["outage", "outage too"], "once and in order")
+is_([n for n in names if n.startswith("outage")], ["outage", "outage too"],
+    "it arrives once and in order")
 ok(wait_until(lambda: all(d["state"] == "delivered" for d in api.deliveries(flaky["id"])
-                          if d["type"] == "employee.created")), "all are settled")
+                          if d["type"] == "employee.created")), "everything is settled")
 
-# Down at start.
+# The database is down at the start
 httpd.stop()
 cluster.stop()
 httpd.start(wait=False)
@@ -101,13 +102,13 @@ def answers():
         return False
 
 
-ok(wait_until(answers, 60), "down at start: httpd starts all the same")
-is_(create("early")[:2], (201, "early"), "clients are answered")
-is_(api.get("/subscriptions").status, 503, "the API says 503")
+ok(wait_until(answers, 60), "down at start: httpd starts nevertheless")
+is_(create("early")[:2], (201, "early"), "clients get their responses")
+is_(api.get("/subscriptions").status, 503, "the API responds with 503")
 cluster.start()
 ok(wait_until(lambda: api.get("/subscriptions").status == 200, 60),
-   "the API comes up with the database")
+   "the API works once the database does")
 ok(arrives("early"), "what happened before that arrives")
 create("up")
-ok(arrives("up"), "and events flow")
+ok(arrives("up"), "new events arrive")
 done_testing()

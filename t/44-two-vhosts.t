@@ -19,41 +19,43 @@ httpd = Httpd(vhosts=[first, second, off])
 one, two = first.api("acme"), second.api("acme")
 
 is_([t["type"] for t in one.get("/event-types").json],
-    ["employee.created", "employee.deleted", "employee.updated"], "the first has its types")
+    ["employee.created", "employee.deleted", "employee.updated"], "the first host has its types")
 is_([t["type"] for t in two.get("/event-types").json], ["person.hired", "person.paid"],
-    "the second has its own")
+    "the second host has its own")
 a = one.subscribe(receiver.url + "/one", ["*"])
 b = two.subscribe(receiver.url + "/two", ["*"])
 is_([s["id"] for s in one.get("/subscriptions").json], [a["id"]],
-    "the first lists its subscription only")
-is_([s["id"] for s in two.get("/subscriptions").json], [b["id"]], "the second too")
-is_(two.get("/subscriptions/" + a["id"]).status, 404, "neither finds the other's")
-is_(one.get("/subscriptions/" + b["id"]).status, 404, "nor the other way round")
+    "the first host lists only its subscription")
+is_([s["id"] for s in two.get("/subscriptions").json], [b["id"]], "so does the second")
+is_(two.get("/subscriptions/" + a["id"]).status, 404,
+    "the second host does not find the first one's")
+is_(one.get("/subscriptions/" + b["id"]).status, 404,
+    "the first host does not find the second one's")
 
 request("POST", first.url + "/employers/acme/employees", {"name": "Ada"})
 got = receiver.wait_for(1, "/one")
 is_([r.headers.get("X-Hook-Event") for r in got], ["employee.created"],
-    "a call to the first is the first's event")
+    "a call to the first host is the first host's event")
 request("POST", second.url + "/employers/acme/employees", {"name": "Bob"})
 got = receiver.wait_for(1, "/two")
 is_([r.headers.get("X-Hook-Event") for r in got], ["person.hired"],
-    "a call to the second is the second's")
+    "a call to the second host is the second host's event")
 answer = request("POST", off.url + "/employers/acme/employees", {"name": "Eve"})
 is_(answer.status, 201, "a host without RestHooks answers")
-ok(receiver.quiet(1), "and makes no events")
+ok(receiver.quiet(1), "a call that only the other host captures makes no event")
 is_((len(receiver.received("/one")), len(receiver.received("/two"))), (1, 1),
-    "neither got the other's")
+    "neither target got the other's events")
 
 large = {"name": "x" * 2000}
 request("POST", first.url + "/employers/acme/employees", large)
 request("POST", second.url + "/employers/acme/employees", large)
 item = json.loads(receiver.wait_for(2, "/one")[-1].body)[0]
-is_(item.get("truncated"), True, "the first's limit truncates")
+is_(item.get("truncated"), True, "the first host's limit truncates")
 item = json.loads(receiver.wait_for(2, "/two")[-1].body)[0]
-is_(item.get("name"), large["name"], "the second's doesn't")
+is_(item.get("name"), large["name"], "the second host's limit does not")
 httpd.expect(r"RH06\d\d: .*(larger|over|limit|truncat)")
 is_((one.get("/events").status, len(one.get("/events").json), len(two.get("/events").json)),
-    (200, 2, 2), "each has its events on record")
+    (200, 2, 2), "each host has its events in its log")
 is_(request("GET", first.url + "/webhooks/subscriptions").status, 404,
-    "the second's Location is not the first's")
+    "each host's Location is its own")
 done_testing()

@@ -23,47 +23,47 @@ began = time.time()
 rows = database.sql("BEGIN; INSERT INTO payroll VALUES ('2026-11');"
                     f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}'); COMMIT;")
 got = receiver.wait_for(1, "/in")
-is_(len(got), 1, "what a transaction publishes arrives once it is committed")
+is_(len(got), 1, "what a transaction publishes arrives after its commit")
 took = got[0].time - began if got else None
-ok(got and took < 30, f"soon ({took and round(took, 2)} s)")
-is_(got[0].body, b"[" + DATA.encode() + b"]", "byte for byte")
+ok(got and took < 30, f"it arrives soon ({took and round(took, 2)} s)")
+is_(got[0].body, b"[" + DATA.encode() + b"]", "it arrives byte for byte")
 like(rows[-1][0], r"^[0-9a-f-]{36}$", "the function returns the event's id")
-is_(got[0].headers.get("webhook-id"), rows[-1][0], "which is the webhook-id")
+is_(got[0].headers.get("webhook-id"), rows[-1][0], "this is the webhook-id")
 ok(verify(subscription["secret"], got[0].headers, got[0].body), "signed")
 is_(receiver.received("/other"), [], "another tenant gets nothing")
 
 database.sql("BEGIN; INSERT INTO payroll VALUES ('2026-12');"
              f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}'); ROLLBACK;")
 ok(receiver.quiet(3, "/in"), "what is rolled back is not sent")
-is_(len(api.get("/events").json), 1, "nor on record")
+is_(len(api.get("/events").json), 1, "it is not in the log")
 
 first = database.sql(f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}', 'k', 'id-1')")
 again = database.sql(f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}', 'k', 'id-1')")
-is_(again, first, "an id seen before gives the first one's event")
+is_(again, first, "a known idempotency key gives the first event's id")
 receiver.wait_for(2, "/in")
-ok(receiver.quiet(2, "/in"), "and is not sent twice")
+ok(receiver.quiet(2, "/in"), "that event is not sent twice")
 is_(len(receiver.received("/in")), 2, "but once")
-is_(api.get("/events").json[0]["key"], "k", "the key is kept")
+is_(api.get("/events").json[0]["key"], "k", "the key is stored")
 
 for what, call in (
         ("data that is not JSON", "'acme', 'payroll.closed', '{oops'"),
         ("no tenant", "'', 'payroll.closed', '{}'"),
-        ("a type that is none", "'acme', 'Payroll Closed', '{}'")):
+        ("a type that is none", "a type that is not valid")):
     try:
         database.sql(f"SELECT resthooks.publish({call})")
         ok(False, f"{what} is refused")
     except RuntimeError as error:
         ok("ERROR" in str(error), f"{what} is refused")
-ok(receiver.quiet(1), "and nothing of it is sent")
+ok(receiver.quiet(1), "refused events are not sent")
 
 statement = f"SELECT resthooks.publish('acme', 'payroll.closed', '{DATA}');"
 database.sql("BEGIN;" + statement * 200 + "COMMIT;")
-is_(len(receiver.wait_for(202, "/in")), 202, "two hundred of one transaction all arrive")
+is_(len(receiver.wait_for(202, "/in")), 202, "two hundred events of one transaction all arrive")
 
-# The earlier state as well.
+# The earlier state as well
 database.sql("SELECT resthooks.publish('acme', 'payroll.closed', '{\"id\":9,\"role\":\"b\"}',"
              " previous => '{\"role\":\"a\"}', key => 'nine')")
 shown = wait_until(lambda: [e for e in api.get("/events").json if e["key"] == "nine"])
 is_((shown[0]["data"], shown[0]["previous"]), ({"id": 9, "role": "b"}, {"role": "a"}),
-    "an event may say what was there before")
+    "an event may have the earlier state")
 done_testing()

@@ -28,21 +28,24 @@ event_id = publish()
 got = {name: receiver.wait_for(1, "/" + name)[0] for name in subscriptions}
 
 is_(got["array"].body, b"[" + DATA.encode() + b"]", "array: the item byte for byte")
-is_(got["array"].headers.get("Content-Type"), "application/json", "array: is JSON")
+is_(got["array"].headers.get("Content-Type"), "application/json", "array: the payload is JSON")
 envelope = json.loads(got["envelope"].body)
-is_(sorted(envelope), ["data", "timestamp", "type"], "envelope: type, timestamp, data")
-is_((envelope["type"], envelope["data"]), ("order.paid", json.loads(DATA)), "envelope: its values")
-ok(DATA.encode() in got["envelope"].body, "envelope: the data byte for byte")
-like(envelope["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", "envelope: its time")
+is_(sorted(envelope), ["data", "timestamp", "type"], "envelope: it has type, timestamp and data")
+is_((envelope["type"], envelope["data"]), ("order.paid", json.loads(DATA)),
+    "envelope: their values")
+ok(DATA.encode() in got["envelope"].body, "envelope: the data is byte for byte the item")
+like(envelope["timestamp"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+     "envelope: the event's time")
 event = json.loads(got["cloudevents"].body)
 is_(got["cloudevents"].headers.get("Content-Type").split(";")[0], "application/cloudevents+json",
-    "cloudevents: its media type")
+    "cloudevents: the media type")
 is_((event["specversion"], event["id"], event["type"], event["data"]),
-    ("1.0", event_id, "order.paid", json.loads(DATA)), "cloudevents: its values")
+    ("1.0", event_id, "order.paid", json.loads(DATA)), "cloudevents: the values of its members")
 ok(event.get("source"), "cloudevents: it has a source")
 skinny = json.loads(got["skinny"].body)
 is_((len(skinny), sorted(skinny[0]), skinny[0]["id"], skinny[0]["type"], skinny[0]["key"]),
-    (1, ["id", "key", "type", "url"], event_id, "order.paid", "k7"), "skinny: its values")
+    (1, ["id", "key", "type", "url"], event_id, "order.paid", "k7"),
+    "skinny: the values of its members")
 for name, subscription in subscriptions.items():
     post = got[name]
     ok(verify(subscription["secret"], post.headers, post.body), f"{name}: is signed")
@@ -61,26 +64,27 @@ for name in ("webhook-id", "Content-Length", "Transfer-Encoding", "Connection", 
     ok(400 <= answer.status < 500, f"a header {name!r} can't be set ({answer.status})")
 answer = api.post("/subscriptions", {"target_url": receiver.url + "/x", "events": ["*"],
                                      "headers": {"X-A": "b\r\nX-C: d"}})
-ok(400 <= answer.status < 500, "nor a value with a line break")
+ok(400 <= answer.status < 500, "a value with a line break can't be set")
 
 subscription = subscriptions["array"]
 place = "/subscriptions/" + subscription["id"]
 answer = api.post(place + "/secret/rotate", {"overlap": "24h"})
 is_(answer.status, 200, "the secret is rotated")
 new = answer.json["secret"]
-ok(new != subscription["secret"], "there is a new one")
-is_(api.get(place + "/secret").json["secret"], new, "which can be read")
+ok(new != subscription["secret"], "the response has a new secret")
+is_(api.get(place + "/secret").json["secret"], new, "the new secret can be read")
 publish()
 post = receiver.wait_for(2, "/array")[-1]
-is_(len(post.headers.get("webhook-signature").split()), 2, "while they overlap: two signatures")
-ok(verify(new, post.headers, post.body), "one by the new secret")
-ok(verify(subscription["secret"], post.headers, post.body), "one by the old")
+is_(len(post.headers.get("webhook-signature").split()), 2,
+    "during the overlap there are two signatures")
+ok(verify(new, post.headers, post.body), "one is by the new secret")
+ok(verify(subscription["secret"], post.headers, post.body), "one is by the old secret")
 answer = api.post(place + "/secret/rotate", {"overlap": "0s"})
-is_(answer.status, 200, "rotated without an overlap")
+is_(answer.status, 200, "the secret is rotated without an overlap")
 publish()
 post = receiver.wait_for(3, "/array")[-1]
 ok(verify(answer.json["secret"], post.headers, post.body), "the newest secret signs")
-ok(not verify(new, post.headers, post.body), "the one before doesn't any more")
+ok(not verify(new, post.headers, post.body), "the one before it no longer does")
 
 given = api.subscribe(receiver.url + "/given", ["order.paid"],
                       secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -88,7 +92,7 @@ answer = api.post("/subscriptions/" + given["id"] + "/test")
 is_(answer.status, 202, "a test delivery is accepted")
 post = receiver.wait_for(1, "/given")
 ok(post and verify("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", post[0].headers, post[0].body),
-   "and arrives, signed by the secret that the subscriber chose")
+   "it arrives, signed by the secret that the subscriber chose")
 is_(sign("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
          b'{"test": 2432232314}'), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     "(this test verifies as Standard Webhooks does)")

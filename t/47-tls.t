@@ -58,12 +58,12 @@ for what, server in wrong.items():
     ok(rows, f"a certificate {what}: every delivery fails")
     error = api.get("/deliveries/" + rows[0]["id"]).json["attempts"][0]["error"] if rows else ""
     like(error, r"(?i)tls|certificate", f"a certificate {what}: the attempt says why ({error})")
-    is_(server.received(), [], f"a certificate {what}: nothing is sent")
+    is_(server.received(), [], f"a certificate {what}: no request is sent")
 ok(failed(no_tls), "a server without TLS: every delivery fails")
-is_(plain.received(), [], "a server without TLS: nothing is sent in clear")
+is_(plain.received(), [], "a server without TLS: nothing is sent in clear text")
 before = len(servers["by address"].received("/in"))
 for number in range(20):
     app.post("/events", {"type": "some.thing", "data": {"number": number}})
 got = servers["by address"].wait_for(before + 20, "/in")
-ok(len({r.connection for r in got}) < len(got), "connections are used again")
+ok(len({r.connection for r in got}) < len(got), "connections are reused")
 done_testing()

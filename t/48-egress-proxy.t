@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""RestHooksEgressProxy: plain targets by absolute-form, https ones by CONNECT; login, exceptions."""
+"""RestHooksEgressProxy: http targets by absolute-form, https targets by CONNECT; login and
+exceptions."""
 
 import os
 import sys
@@ -90,35 +91,36 @@ app.post("/events", {"type": "some.thing", "data": {"n": 1}})
 
 got = plain.wait_for(1, "/around")
 is_(len(got), 1, "an excepted target is reached")
-ok(not any("/around" in line for line in proxy.lines), "without the proxy")
+ok(not any("/around" in line for line in proxy.lines), "it is reached without the proxy")
 api.delete("/subscriptions/" + excepted["id"])
 got = plain.wait_for(1, "/in")
-is_(len(got), 1, "a plain target is reached")
+is_(len(got), 1, "an http target is reached")
 ok(verify(over_http["secret"], got[0].headers, got[0].body), "signed")
 is_(got[0].headers["Host"], f"127.0.0.1:{plain.port}", "as itself")
-ok(f"POST {plain.url}/in?a=b HTTP/1.1" in proxy.lines, "through the proxy, by absolute-form")
+ok(f"POST {plain.url}/in?a=b HTTP/1.1" in proxy.lines, "the proxy gets the target in absolute-form")
 got = secure.wait_for(1, "/in")
 is_(len(got), 1, "an https target is reached")
 ok(verify(over_https["secret"], got[0].headers, got[0].body), "signed")
 ok(f"CONNECT 127.0.0.1:{secure.port} HTTP/1.1" in proxy.lines, "through the proxy, by CONNECT")
 
 proxy.refuse = True
-httpd.request("GET", "/")  # lets kept connections be
+httpd.request("GET", "/")  # ends kept connections
 for server in (plain, secure):
     server.clear()
 api.patch("/subscriptions/" + over_http["id"], {"active": False})
 fresh = api.subscribe(secure.url + "/fresh", ["some.thing"])
 app.post("/events", {"type": "some.thing", "data": {"n": 2}})
 rows = wait_until(lambda: [d for d in api.deliveries(fresh["id"], "?state=failed")])
-ok(rows, "what the proxy refuses fails")
+ok(rows, "a delivery that the proxy refuses fails")
 error = api.get("/deliveries/" + rows[0]["id"]).json["attempts"][0]["error"] if rows else ""
-like(error, r"(?i)proxy.*403", f"and the attempt says so ({error})")
-ok(not secure.received("/fresh"), "nothing goes around the proxy")
+like(error, r"(?i)proxy.*403", f"the attempt's error says so ({error})")
+ok(not secure.received("/fresh"), "nothing bypasses the proxy")
 
 proxy.refuse, proxy.login = False, "Basic something-else"
 fresh = api.subscribe(secure.url + "/login", ["some.thing"])
 app.post("/events", {"type": "some.thing", "data": {"n": 3}})
 rows = wait_until(lambda: [d for d in api.deliveries(fresh["id"], "?state=failed")])
 error = api.get("/deliveries/" + rows[0]["id"]).json["attempts"][0]["error"] if rows else ""
-like(error, r"proxy refused the login \(407\)", f"a login that the proxy refuses is told ({error})")
+like(error, r"proxy refused the login \(407\)",
+     f"the error names a login that the proxy refuses ({error})")
 done_testing()

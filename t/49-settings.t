@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What settings of a virtual host do: which answers mean Gone, when a failing subscription is
-disabled, whether the tables are made."""
+"""What settings of a virtual host do: which responses mean Gone, when a failing subscription is
+disabled, and whether the tables are created."""
 
 import os
 import sys
@@ -26,23 +26,23 @@ failing = api.subscribe(receiver.url + "/status/500", ["some.thing"])
 fine = api.subscribe(receiver.url + "/ok", ["some.thing"])
 app.post("/events", {"type": "some.thing", "data": 1})
 ok(wait_until(lambda: state(teapot)["state"] == "gone"), "RestHooksGone 418: 418 unsubscribes")
-like(state(teapot)["state_reason"], "418", "and says why")
+like(state(teapot)["state_reason"], "418", "the subscription says why")
 ok(wait_until(lambda: state(gone)["stats"]["last_status_code"] == 410), "410 comes")
-is_(state(gone)["state"], "active", "which then is a failed attempt like others")
+is_(state(gone)["state"], "active", "elsewhere it is a failed attempt like others")
 ok(wait_until(lambda: state(failing)["state"] == "disabled", 60),
-   "RestHooksDisableAfter: nothing but failures for so long disables")
-like(state(failing)["state_reason"], "fail", "and says why")
-is_(state(fine)["state"], "active", "a target that answers stays")
+   "RestHooksDisableAfter: nothing but failures for that time disables")
+like(state(failing)["state_reason"], "fail", "the subscription says why")
+is_(state(fine)["state"], "active", "a target that responds stays active")
 before = len(receiver.received("/status/500"))
 app.post("/events", {"type": "some.thing", "data": 2})
 receiver.wait_for(2, "/ok")
-is_(len(receiver.received("/status/500")), before, "a disabled one receives nothing")
+is_(len(receiver.received("/status/500")), before, "a disabled subscription receives nothing")
 answer = api.patch("/subscriptions/" + failing["id"], {"active": True})
 is_((answer.json["state"], answer.json["state_reason"]), ("active", None), "it can be revived")
 app.post("/events", {"type": "some.thing", "data": 3})
-ok(wait_until(lambda: len(receiver.received("/status/500")) > before), "and is tried again")
+ok(wait_until(lambda: len(receiver.received("/status/500")) > before), "it is then tried again")
 
-# Time without events does not count as failure, and a delivery with attempts left is retried.
+# A time without events does not count as failure, and a delivery with attempts left is retried.
 
 answers = {"A": [400] * 5, "B": [503, 200], "C": [400] * 5, "D": [400] * 5}
 
@@ -58,49 +58,49 @@ subscription = api.subscribe(receiver.url + "/patient", ["some.thing"])
 
 
 def published(name):
-    """The state of the delivery of an event that is published now, as a function."""
+    """Publish an event; return a function that returns the state of its delivery."""
     event = app.post("/events", {"type": "some.thing", "data": name}).json["ids"][0]
     return lambda: api.get("/events/" + event).json["deliveries"][0]
 
 
 def let_time_pass():
-    """As if all that happened so far had happened 45 s earlier."""
+    """Make everything that happened so far appear to have happened 45 s earlier."""
     stat = ("resthooks." if DB == "pgsql" else "resthooks_") + "subscription_stat"
     patient.database.sql(f"UPDATE {stat} SET failing_since = failing_since - 45000")
 
 
 first = published("A")
-ok(wait_until(lambda: first()["state"] == "failed"), "an event is refused to its end")
+ok(wait_until(lambda: first()["state"] == "failed"), "all attempts of an event are refused")
 let_time_pass()
 second = published("B")
 ok(wait_until(lambda: second()["state"] != "pending"),
    "after a silence longer than RestHooksDisableAfter another one comes")
-is_((second()["state"], second()["attempt_count"]), ("delivered", 2), "which is tried again")
-is_(state(subscription)["state"], "active", "and its subscription stays active")
+is_((second()["state"], second()["attempt_count"]), ("delivered", 2), "the next event is attempted")
+is_(state(subscription)["state"], "active", "its subscription stays active")
 third = published("C")
-ok(wait_until(lambda: third()["state"] == "failed"), "a third one is refused to its end")
-is_(state(subscription)["state"], "active", "which is too short a time")
+ok(wait_until(lambda: third()["state"] == "failed"), "all attempts of a third event are refused")
+is_(state(subscription)["state"], "active", "that time was too short")
 let_time_pass()
 fourth = published("D")
 ok(wait_until(lambda: state(subscription)["state"] == "disabled", 120),
-   "a fourth one, refused to its end, is the evidence that disables")
-is_(fourth()["attempt_count"], 5, "after all of its attempts")
+   "a fourth event whose attempts are all refused disables the subscription")
+is_(fourth()["attempt_count"], 5, "it had all of its attempts")
 patient.stop()
 api, app = httpd.api(), httpd.api(role="app")
 
-# The tables.
+# The tables
 never = Httpd(start=False, config="RestHooksSchema check", extra=TYPE, expect=[r"RH0707", r"AH00020"])
 never.start(wait=False)
 is_(never.wait_end() != 0, True, "RestHooksSchema check: httpd does not start without tables")
-like(never.log(), r"RH0707.*tables do not exist", "and says why")
+like(never.log(), r"RH0707.*tables do not exist", "the log says why")
 schema = "resthooks." if DB == "pgsql" else "resthooks_"
 httpd.stop()
 kept = Httpd(config="RestHooksSchema check", extra=TYPE, database=httpd.database)
-is_(kept.api().get("/subscriptions").status, 200, "with tables it does")
+is_(kept.api().get("/subscriptions").status, 200, "with tables it starts")
 kept.stop()
 httpd.database.sql(f"UPDATE {schema}schema_version SET version = 999")
 newer = Httpd(start=False, extra=TYPE, database=httpd.database, expect=[r"RH0707", r"AH00020"])
 newer.start(wait=False)
-is_(newer.wait_end() != 0, True, "nor with tables of a newer version")
-like(newer.log(), r"RH0707.*999", "and says so")
+is_(newer.wait_end() != 0, True, "it does not start with tables of a newer version")
+like(newer.log(), r"RH0707.*999", "the log says so")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The life of processes: restarts, stops, recycling, kills."""
+"""The life of processes: restarts, stops, recycled children, kills."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ def publish(httpd, kind, count):
 
 
 def times(path):
-    """How often each event arrived at a path."""
+    """Return how often each event arrived at a path."""
     return Counter(r.headers.get("webhook-id") for r in receiver.received(path))
 
 
@@ -51,7 +51,7 @@ def killed(httpd, pids):
         os.kill(pid, signal.SIGKILL)
 
 
-# Begun first, looked at last: leases outlive those that were killed by half a minute.
+# Begun first and checked last: leases outlive the killed processes by half a minute.
 
 orphan = make(expect=[r"exit signal Killed"])
 slow_orphan = orphan.api().subscribe(receiver.url + "/slow/child?s=2", ["slow.news"])
@@ -64,7 +64,7 @@ killed(orphan, orphan.children())
 time.sleep(1)
 orphan_load.stop()
 
-# SQLite may still be locked by what is being killed when the next one starts.
+# SQLite may still be locked by killed processes when the next httpd starts.
 family = make(expect=[r"AH00098: pid file", r"RH0115: .*locked", r"RH0705: "])
 slow_family = family.api().subscribe(receiver.url + "/slow/family?s=2", ["slow.news"])
 every_family = family.api().subscribe(receiver.url + "/family", ["load.made"])
@@ -78,7 +78,7 @@ kill_time = time.monotonic()
 ok(wait_until(lambda: not family.processes()), "a whole httpd is killed")
 family.start()
 
-# Graceful restart.
+# Graceful restart
 
 httpd = make()
 api = httpd.api()
@@ -92,13 +92,13 @@ receiver.wait_for(16, "/slow/restart")
 receiver.wait_for(1, "/never")
 old = set(httpd.children())
 ok(httpd.graceful(), "httpd restarts gracefully while attempts are in flight")
-ok(becomes(httpd, slow, {"delivered": 24}), "all of a slow target's deliveries are made")
-is_(times("/slow/restart"), Counter({i: 1 for i in ids}), "each of them once")
-is_({row["attempt_count"] for row in api.deliveries(slow["id"])}, {1}, "by one attempt")
+ok(becomes(httpd, slow, {"delivered": 24}), "all deliveries to a slow target are made")
+is_(times("/slow/restart"), Counter({i: 1 for i in ids}), "each of them is made once")
+is_({row["attempt_count"] for row in api.deliveries(slow["id"])}, {1}, "each takes one attempt")
 ok(wait_until(lambda: not old & set(httpd.children()), 120), "the old process ends")
-ok(becomes(httpd, never, {"failed": 1}), "an attempt that hung over the restart ends too")
+ok(becomes(httpd, never, {"failed": 1}), "an attempt in flight over the restart ends too")
 is_(len(receiver.received("/never")),
-    api.deliveries(never["id"])[0]["attempt_count"], "and every POST of it is an attempt")
+    api.deliveries(never["id"])[0]["attempt_count"], "every POST of it is an attempt in the log")
 
 loads = [Load(httpd.url, rate=40), Load(httpd.url, publish=True, rate=20)]
 for load in loads:
@@ -115,9 +115,9 @@ for path, load in (("/updated", loads[0]), ("/every", loads[1])):
     is_(ledger.missing, [], f"{path}: lose nothing")
     is_((ledger.twice, ledger.invented), ([], []), f"{path}: send nothing twice")
     is_(load.doubtful, [], f"{path}: break off no call")
-ok(receiver.quiet(1, "/every"), "and nothing follows")
+ok(receiver.quiet(1, "/every"), "no further ones follow")
 
-# Graceful stop.
+# Graceful stop
 
 earlier = times("/slow/restart")
 ids = publish(httpd, "slow.news", 24)
@@ -125,15 +125,15 @@ receiver.wait_for(24 + 16, "/slow/restart")
 began = time.monotonic()
 ok(httpd.stop(signal.SIGWINCH), "httpd stops gracefully while attempts are in flight")
 took = time.monotonic() - began
-ok(took < 40, f"in bounded time ({took:.1f} s)")
+ok(took < 40, f"it stops in bounded time ({took:.1f} s)")
 before = times("/slow/restart") - earlier
 httpd.start()
 ok(becomes(httpd, slow, {"delivered": 48}, 35),
    "what waited is sent after the next start, without waiting for a lease")
-is_(times("/slow/restart") - earlier, Counter({i: 1 for i in ids}), "nothing of it twice")
-ok(len(before) >= 16, "what was in flight was finished before the end")
+is_(times("/slow/restart") - earlier, Counter({i: 1 for i in ids}), "none of it is sent twice")
+ok(len(before) >= 16, "attempts in flight were finished before the end")
 
-# Immediate stop: attempts in flight get two seconds; otherwise they are given back.
+# Immediate stop: attempts in flight get two seconds; those that are not finished are released.
 
 prompt = api.subscribe(receiver.url + "/prompt", ["more.news"])
 held = api.subscribe(receiver.url + "/slow/stop?s=2.9", ["more.news"])
@@ -142,18 +142,18 @@ ids = publish(httpd, "more.news", 24)
 receiver.wait_for(16, "/slow/stop")
 began = time.monotonic()
 ok(httpd.stop(), "httpd stops at once while attempts are in flight")
-diag(f"in {time.monotonic() - began:.1f} s")
+diag(f"it stops in {time.monotonic() - began:.1f} s")
 is_([line for line in httpd.log().splitlines() if "SIGKILL" in line], [],
-    "before it would be killed")
+    "httpd stops before it would be killed")
 httpd.start()
 ok(becomes(httpd, held, {"delivered": 24}, 35),
-   "what was broken off is sent soon after the next start: its leases were given back")
+   "interrupted attempts are made again soon after the next start: their leases were released")
 after = times("/slow/stop")
-is_(set(after), set(ids), "all of it arrives")
-ok(all(count <= 2 for count in after.values()), "twice at most")
-is_(states(httpd, prompt), {"delivered": 24}, "so do another's")
+is_(set(after), set(ids), "all events arrive")
+ok(all(count <= 2 for count in after.values()), "each arrives at most twice")
+is_(states(httpd, prompt), {"delivered": 24}, "another target's events arrive too")
 
-# Recycling.
+# Recycled children
 
 recycled = make("MaxConnectionsPerChild 30")
 recycled.api().subscribe(receiver.url + "/recycled", ["employee.updated"])
@@ -170,9 +170,9 @@ for path in ("/recycled", "/slow/recycled"):
     diag(f"recycling, {path}: {load.counts()}, {len(ledger.posts)} arrived")
     is_((ledger.missing, ledger.twice, ledger.invented), ([], [], []),
         f"{path}: recycled children lose nothing and send nothing twice")
-is_(load.doubtful, [], "and break off no call")
+is_(load.doubtful, [], "no call is interrupted")
 
-# The end of the story of those that were killed.
+# The end of the part that began first
 
 for name, host, slow_one, ids, load, bound in (
         ("child", orphan, slow_orphan, orphan_ids, orphan_load, 16),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""No target harms another: bad ones, dead ones, slow ones, and the limits of each."""
+"""No target harms another: failing ones, dead ones, slow ones, and the limits of each."""
 
 import os
 import sys
@@ -41,7 +41,7 @@ def arrived(path):
     return [json.loads(r.body)[0]["number"] for r in receiver.received(path)]
 
 
-# Every kind of bad target at once, each with more events than slots, next to a good one.
+# Every kind of bad target at once, each with more events than slots, beside a good one.
 
 good = api.subscribe(receiver.url + "/good", ["all.news"])
 bad = [api.subscribe(receiver.url + path, ["all.news"]) for path in BAD]
@@ -51,17 +51,17 @@ began = time.monotonic()
 publish("all.news", 100)
 got = receiver.wait_for(100, "/good", 90)
 is_(sorted(arrived("/good")), list(range(100)),
-    "a good target gets its events while those of bad ones hang")
+    "a good target gets its events while those to bad ones hang")
 publish("well.news", 1)
 again = api.subscribe(receiver.url + "/newcomer", ["well.news"])
 publish("well.news", 20)
-is_(len(receiver.wait_for(20, "/newcomer", 90)), 20, "so does one that is new")
-# Four slots, which are free again after each time-out.
+is_(len(receiver.wait_for(20, "/newcomer", 90)), 20, "so does a new target")
+# Four slots, which are free again after each time-out
 most = 4 * (2 + int(time.monotonic() - began) // 30)
 ok(all(len(receiver.received(path.split("?")[0])) <= most for path in ("/never", "/slow", "/drip")),
-   "a target that hangs holds as many slots as it may have, no more")
+   "a hanging target holds no more than its maximum of slots")
 
-# One that is dead, with a large backlog.
+# A dead target with a large backlog
 
 dead = api.subscribe(f"http://127.0.0.1:{free_port()}/", ["dead.news"])
 other = httpd.api("globex").subscribe(receiver.url + "/other", ["well.news"])
@@ -72,9 +72,9 @@ for tenant in ("acme", "globex"):
 ok(len(receiver.wait_for(70, "/newcomer", 90)) == 70 and
    len(receiver.wait_for(50, "/other", 90)) == 50,
    f"next to {BACKLOG} deliveries to a dead target, a good one gets its own")
-diag(f"in {time.monotonic() - began:.1f} s")
+diag(f"it gets them in {time.monotonic() - began:.1f} s")
 
-# The breaker: a dead target is probed now and then, not tried with everything.
+# The breaker: a dead target is probed now and then instead of being attempted every time.
 
 
 def attempts(subscription):
@@ -84,7 +84,7 @@ def attempts(subscription):
 
 
 before = attempts(dead)
-ok(before < 100, f"a dead target is hardly tried ({before} attempts)")
+ok(before < 100, f"a dead target is seldom attempted ({before} attempts)")
 
 revived = {"at": None}
 receiver.on("/sick", lambda received, number: (200,) if revived["at"] else (500,))
@@ -93,13 +93,13 @@ publish("sick.news", 300)
 receiver.wait_for(10, "/sick")
 time.sleep(5)
 tried = len(receiver.received("/sick"))
-ok(10 <= tried <= 40, f"one that answers 500 is probed ({tried} attempts)")
+ok(10 <= tried <= 40, f"a target that responds with 500 is probed ({tried} attempts)")
 revived["at"] = time.time()
 ok(wait_until(lambda: len({r.headers.get("webhook-id") for r in receiver.received("/sick")
                            if r.time >= revived["at"]}) >= 280, 180),
-   "and gets what waits once it is well")
+   "it gets what waits once it is well")
 
-# Concurrency of one subscription.
+# Concurrency of one subscription
 
 narrow = Receiver()
 api.subscribe(narrow.url + "/slow?s=0.3", ["limit.news"])
@@ -117,8 +117,8 @@ is_(len(got), 40, "a subscription with a rate limit gets all of its events")
 stamps = [r.time for r in got]
 most = max(sum(1 for t in stamps if begin <= t < begin + 4) for begin in stamps)
 took = stamps[-1] - stamps[0]
-ok(most <= 5 * 4 + 12, f"never much more than it asked for ({most} within 4 s, 20 asked for)")
-ok(3 <= took <= 80, f"and not much slower either ({took:.1f} s for 40, 8 s asked for)")
+ok(most <= 5 * 4 + 12, f"never much faster than the limit ({most} within 4 s, the limit is 20)")
+ok(3 <= took <= 80, f"not much slower either ({took:.1f} s for 40, 8 s by the limit)")
 
 # Retry-After.
 
@@ -138,10 +138,11 @@ wait_until(lambda: api.deliveries(busy["id"])[0]["attempt_count"] == 1)
 publish("wait.news", 10)
 got = receiver.wait_for(12, "/busy", 120)
 is_(len(got), 12, "a target that asks for a pause gets its events")
-ok(min(told[1:]) - told[0] >= 2.9, f"after the pause, all of them ({min(told[1:]) - told[0]:.1f} s)")
-ok(max(told[1:]) - told[0] < 90, "and soon after it")
+ok(min(told[1:]) - told[0] >= 2.9,
+   f"all others arrive after the pause ({min(told[1:]) - told[0]:.1f} s)")
+ok(max(told[1:]) - told[0] < 90, "they arrive soon after it")
 for subscription in bad + [dead]:
     api.delete("/subscriptions/" + subscription["id"])
 ok(wait_until(lambda: not api.get("/deliveries?state=pending").json, 180, 0.3),
-   "what waits for those that unsubscribe is cancelled")
+   "deliveries to deleted subscriptions are cancelled")
 done_testing()

@@ -20,7 +20,7 @@ receiver, backend = Receiver(), Backend()
 httpd = Httpd(backend=backend, extra=EXTRA, retry="2s 2s 2s 2s")
 hosts = [httpd]
 if DB == "pgsql":
-    # Another host on the same database.
+    # Another host on the same database
     shared = Pgsql()
     shared.params = httpd.database.params
     shared.name = httpd.database.name
@@ -30,7 +30,8 @@ api, app = httpd.api(), httpd.api(role="app")
 
 
 class Target:
-    """A path that notes what arrives of each key, when it began and ended, and may fail."""
+    """A path that records what arrives of each key, when each request began and ended, and that may
+    fail."""
 
     def __init__(self, path, fails=lambda key, number, times: False):
         self.path = path
@@ -62,25 +63,26 @@ def publish(client, key, numbers):
     return answer.json["ids"]
 
 
-# Retries: the target fails at first, and later events wait for it.
+# Retries: the target fails at first, and later events wait.
 
 flaky = Target("/flaky", lambda key, number, times: number % 4 == 0 and times <= 2)
 flaky_one = api.subscribe(receiver.url + "/flaky", ["row.made"], ordered=True)
 ids = publish(app, "a", range(1, 7)) + publish(app, "a", range(7, 9))
 publish(app, "b", range(1, 4))
 publish(app, "c", [1, 2, 3, 5, 6, 7])
-ok(wait_until(lambda: flaky.count() == 17, 180), "all arrives at an ordered subscription")
-is_(flaky.accepted["a"], [1, 2, 3, 4, 5, 6, 7, 8], "those of a key in order")
-is_(flaky.tries["a"], [1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 8, 8], "those that failed held up the others")
+ok(wait_until(lambda: flaky.count() == 17, 180), "all events arrive at an ordered subscription")
+is_(flaky.accepted["a"], [1, 2, 3, 4, 5, 6, 7, 8], "those of a key arrive in order")
+is_(flaky.tries["a"], [1, 2, 3, 4, 4, 4, 5, 6, 7, 8, 8, 8],
+    "a failed event holds up the later ones")
 is_((flaky.accepted["b"], flaky.accepted["c"]), ([1, 2, 3], [1, 2, 3, 5, 6, 7]),
-    "each key by itself")
+    "each key is ordered by itself")
 times = {}
 for received in receiver.received("/flaky"):
     item = json.loads(received.body)[0]
     times.setdefault((item["id"], item["number"]), received.time)
-ok(times[("c", 7)] < times[("a", 8)], "a key that waits for a retry doesn't hold up another")
+ok(times[("c", 7)] < times[("a", 8)], "a key that waits for a retry does not hold up another")
 
-# A delivery that used up its schedule lets the others continue; sent again, it comes between two.
+# A delivery whose schedule is used up lets the others continue; redelivered, it comes between two.
 
 broken = {"is": True}
 picky = Target("/picky", lambda key, number, times: number == 2 and broken["is"])
@@ -88,19 +90,19 @@ api.delete("/subscriptions/" + flaky_one["id"])
 picky_one = api.subscribe(receiver.url + "/picky", ["row.made"], ordered=True)
 ids = publish(app, "p", [1, 2, 3])
 ok(wait_until(lambda: picky.accepted["p"] == [1, 3], 180),
-   "once one has failed for good, the next goes on")
+   "once one has failed for good, the next is attempted")
 is_(picky.tries["p"], [1] + [2] * 5 + [3], "not before")
 row = [row for row in api.deliveries(picky_one["id"]) if row["event_id"] == ids[1]][0]
 ok(wait_until(lambda: api.get("/deliveries/" + row["id"]).json["state"] == "failed"), "it failed")
 broken["is"] = False
-is_(api.post(f"/deliveries/{row['id']}/redeliver").status, 202, "it is sent again")
+is_(api.post(f"/deliveries/{row['id']}/redeliver").status, 202, "it is redelivered")
 publish(app, "p", [4, 5])
-ok(wait_until(lambda: len(picky.accepted["p"]) == 5, 180), "with later ones it arrives")
-is_([n for n in picky.accepted["p"] if n != 2], [1, 3, 4, 5], "which are in order still")
+ok(wait_until(lambda: len(picky.accepted["p"]) == 5, 180), "it arrives together with later ones")
+is_([n for n in picky.accepted["p"] if n != 2], [1, 3, 4, 5], "those are still in order")
 ok(wait_until(lambda: api.deliveries(picky_one["id"], "?state=pending") == []),
    "nothing is left waiting")
 
-# Several keys in parallel, one at a time of each.
+# Several keys in parallel, one delivery at a time of each
 
 crowd = Receiver()
 active, most, overlaps = Counter(), Counter(), []
@@ -129,23 +131,24 @@ for number in range(1, 7):
             {"type": "row.made", "key": f"k{key}", "data": {"id": f"k{key}", "number": number}}
             for key in range(8) if key % len(hosts) == index])
 got = crowd.wait_for(48, "/slow", 180)
-is_(len(got), 48, "several keys' events arrive")
-is_(overlaps, [], "never two of a key at a time")
-ok(most["keys"] >= 2, f"but keys side by side ({most['keys']})")
+is_(len(got), 48, "events of several keys arrive")
+is_(overlaps, [], "there are never two of a key at a time")
+ok(most["keys"] >= 2, f"different keys are delivered in parallel ({most['keys']})")
 order = defaultdict(list)
 for received in got:
     item = json.loads(received.body)[0]
     order[item["id"]].append(item["number"])
-is_(dict(order), {f"k{key}": [1, 2, 3, 4, 5, 6] for key in range(8)}, "each key in order")
+is_(dict(order), {f"k{key}": [1, 2, 3, 4, 5, 6] for key in range(8)}, "each key is in order")
 api.delete("/subscriptions/" + parallel["id"])
 
-# The next of a key comes while the settling of the one before has begun and has to wait.
+# The next event of a key comes while settling the one before has begun and must wait.
 
 if DB == "pgsql":
     held = Target("/held")
     held_one = api.subscribe(receiver.url + "/held", ["row.made"], ordered=True)
     publish(app, "first", [1])
-    ok(wait_until(lambda: api.deliveries(held_one["id"], "?state=delivered")), "one was delivered")
+    ok(wait_until(lambda: api.deliveries(held_one["id"], "?state=delivered")),
+       "the first one was delivered")
     holder = threading.Thread(target=httpd.database.sql, args=(
         "BEGIN; SELECT 1 FROM resthooks.subscription_stat WHERE subscription_id = "
         f"'{held_one['id']}' FOR UPDATE; SELECT pg_sleep(4); COMMIT",))
@@ -156,10 +159,10 @@ if DB == "pgsql":
     publish(hosts[1].api(role="app"), "h", [2, 3])
     holder.join()
     ok(wait_until(lambda: held.accepted["h"] == [1, 2, 3], 120),
-       "those that came while it was being settled follow")
+       "events that came while it was being settled follow")
     api.delete("/subscriptions/" + held_one["id"])
 
-# Under load from all hosts at once: a key's events come through one and the other in turn.
+# Under load from all hosts: a key's events come through either host in turn.
 
 shaky = Target("/shaky", lambda key, number, times: number % 10 == 0 and times == 1)
 loaded = api.subscribe(receiver.url + "/shaky", ["load.made"], ordered=True)
@@ -176,9 +179,10 @@ for path, load in (("/shaky", loads[0]), ("/changed", loads[1])):
     diag(f"{path}: {load.counts()}, {len(ledger.posts)} arrived")
     is_((ledger.missing, ledger.invented, load.doubtful), ([], [], []), f"{path}: all arrives")
     is_(ledger.disorder, [], f"{path}: in order")
-ok(wait_until(lambda: shaky.count() == len(loads[0].acknowledged), 180), "also what failed once")
+ok(wait_until(lambda: shaky.count() == len(loads[0].acknowledged), 180),
+   "those that failed once arrive too")
 is_({key: numbers for key, numbers in shaky.accepted.items() if numbers != sorted(numbers)}, {},
-    "no event overtook one that had to be tried again")
+    "no event overtook one that had to be retried")
 is_([row for one in (loaded, changed) for row in api.deliveries(one["id"], "?state=failed")], [],
     "none failed")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Several httpd hosts on one PostgreSQL: they come, go and fall, and nothing is lost."""
+"""Several httpd hosts on one PostgreSQL: they start, stop and crash, and nothing is lost."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ at_end(database.remove)
 
 
 def make():
-    """Another host on the same database, which belongs to the test."""
+    """Another host on the same database, which the test ends."""
     shared = Pgsql.__new__(Pgsql)
     shared.__dict__.update(database.__dict__)
     shared.remove = lambda: None
@@ -37,7 +37,7 @@ flaky_times = {}
 
 
 def flaky(received, number):
-    """Fails every tenth event's first attempt: its retry is anybody's."""
+    """Fails every tenth event's first attempt: any host may retry it."""
     key = received.headers.get("webhook-id")
     flaky_times[key] = flaky_times.get(key, 0) + 1
     return (500,) if int(key[-2:], 16) % 10 == 0 and flaky_times[key] == 1 else (200,)
@@ -48,9 +48,9 @@ api.subscribe(receiver.url + "/flaky", ["load.made"])
 api.subscribe(receiver.url + "/ordered", ["load.made"], ordered=True)
 api.subscribe(receiver.url + "/changed", ["employee.updated"])
 is_(api.get("/subscriptions").json, hosts[2].api().get("/subscriptions").json,
-    "hosts show the same subscriptions")
+    "all hosts show the same subscriptions")
 
-# Hosts come and go, each gracefully, while the others work. Clients know one that stays.
+# Hosts start and stop gracefully while the others work. Clients only know one that stays.
 
 loads = [Load(hosts[0].url, publish=True, rate=40, workers=6),
          Load(hosts[0].url, rate=20, workers=3)]
@@ -60,7 +60,7 @@ for load in loads + leaving:
 time.sleep(1.5)
 for host, load in zip(hosts[1:], leaving):
     load.stop()
-    ok(host.stop(signal.SIGWINCH), "a host is taken away")
+    ok(host.stop(signal.SIGWINCH), "a host is stopped")
     time.sleep(0.5)
 hosts.append(make())
 more = Load([hosts[0].url, hosts[3].url], publish=True, rate=20, workers=4).start()
@@ -76,16 +76,16 @@ for path, its in (("/every", published), ("/ordered", published), ("/changed", [
     diag(f"{path}: {len(ledger.acknowledged)} acknowledged, {len(ledger.posts)} arrived")
     is_((ledger.missing, ledger.invented), ([], []), f"{path}: all arrives")
     is_(ledger.twice, [], f"{path}: once")
-is_(Ledger(receiver, "/ordered", published).disorder, [], "/ordered: each key in order")
+is_(Ledger(receiver, "/ordered", published).disorder, [], "/ordered: each key arrives in order")
 ledger = settle(receiver, "/flaky", published)
-is_(ledger.missing, [], "/flaky: all arrives")
+is_(ledger.missing, [], "/flaky: everything arrives")
 ok(wait_until(lambda: all(n == 2 for key, n in flaky_times.items()
                           if int(key[-2:], 16) % 10 == 0), 120), "/flaky: what failed is retried")
 is_({n for key, n in flaky_times.items() if int(key[-2:], 16) % 10}, {1},
-    "/flaky: what didn't isn't")
-is_([load.doubtful for load in published + loads], [[]] * 6, "no call was broken off")
+    "/flaky: what succeeded is not retried")
+is_([load.doubtful for load in published + loads], [[]] * 6, "no call was interrupted")
 
-# The deliveries of one host's events are others' work too.
+# Other hosts share the deliveries of one host's events.
 
 hosts[1].api("globex").subscribe(receiver.url + "/slow/work?s=0.5", ["slow.news"])
 hosts[1].api("globex", role="app").post(
@@ -95,9 +95,9 @@ got = receiver.wait_for(200, "/slow/work", 180)
 took = time.monotonic() - began
 is_(len(got), 200, f"a backlog of one target is sent ({took:.1f} s)")
 is_(len({r.headers.get("webhook-id") for r in got}), 200, "each once")
-diag(f"200 of half a second each, 16 at a time a host: {took:.1f} s")
+diag(f"200 of half a second each, 16 at a time per host: {took:.1f} s")
 
-# One falls with work in its hands: the others take it over when its leases end.
+# A host crashes during deliveries: the others take these over when its leases expire.
 
 hosts[1].api("initech").subscribe(receiver.url + "/slow/fall?s=1.5", ["slow.news"])
 dying = Load(hosts[1].url, publish=True, rate=20).start()
@@ -109,14 +109,14 @@ hosts[1].kill()
 dying.stop()
 staying.stop()
 ledger = settle(receiver, "/every", published + [dying, staying])
-is_(ledger.missing, [], "a host is killed: what it had acknowledged arrives")
+is_(ledger.missing, [], "a host is killed: the events that it had acknowledged arrive")
 ok(wait_until(lambda: len({r.headers.get("webhook-id")
                            for r in receiver.received("/slow/fall")}) == 40, 180),
-   "what it was sending is sent by another")
+   "its deliveries in flight are sent by another")
 twice = len(receiver.received("/slow/fall")) - 40
-ok(twice <= 16, f"only what was in its hands comes twice ({twice})")
+ok(twice <= 16, f"only its deliveries in flight come twice ({twice})")
 ok(wait_until(lambda: not [row for tenant in ("acme", "globex", "initech")
                            for row in hosts[0].api(tenant).get("/deliveries?state=pending").json],
-              180, 0.5), "nothing is left")
+              180, 0.5), "nothing is left pending")
 diag(f"{dying.counts()}; {staying.counts()}")
 done_testing()

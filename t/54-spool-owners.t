@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The spool belongs to a database, whatever becomes of the virtual hosts."""
+"""The spool belongs to a database, whatever happens to the virtual hosts."""
 
 import glob
 import os
@@ -23,7 +23,7 @@ number = 0
 def host(name="kept", base=None, database=database, **more):
     one = Vhost(name=name, rules='RestHooksEventType row.made "of some key"', database=database,
                 retry="1s 1s 1s 1s 1s 1s", **more)
-    if base:  # the same host, changed
+    if base:  # the same host with another configuration
         one.port, one.url = base.port, base.url
     return one
 
@@ -39,7 +39,8 @@ def files(suffix=".spool"):
 
 
 def change_while_down(what, vhosts, between=lambda: None):
-    """Publish while the database is away; stop; change the configuration; start with the database."""
+    """Publish while the database is down; stop; change the configuration; start with the
+    database."""
     global number
     receiver.clear()
     cluster.stop("immediate")
@@ -64,9 +65,9 @@ def change_while_down(what, vhosts, between=lambda: None):
 first = host("first", database=other_database)
 change_while_down("nothing changes", [kept])
 is_(len({name.split(".")[0] for name in map(os.path.basename, files())}), 0, "the spool is empty")
-change_while_down("an unrelated host comes after it", [kept, first])
-change_while_down("that host goes", [kept])
-change_while_down("a host of the same database comes before it", [host("same"), kept])
+change_while_down("an unrelated host is added after it", [kept, first])
+change_while_down("that host is removed", [kept])
+change_while_down("a host with the same database is added before it", [host("same"), kept])
 change_while_down("and goes", [kept])
 changed = host(base=kept, extra="ServerName renamed.example")
 change_while_down("ServerName changes", [changed])
@@ -82,7 +83,7 @@ change_while_down("another password", [moved])
 
 
 def rename_as_0_1():
-    """What version 0.1 called its files: by the first host that used the database."""
+    """Name the files as version 0.1 did: after the first host that used the database."""
     for path in files():
         name = os.path.basename(path)
         os.rename(path, os.path.join(folder, "127_0_0_1_8080" + name[name.index("."):]))
@@ -90,7 +91,7 @@ def rename_as_0_1():
 
 change_while_down("files of version 0.1", [moved], rename_as_0_1)
 
-# A file of a database that no virtual host uses any more.
+# A file of a database that no virtual host uses any more
 httpd.stop()
 orphan = os.path.join(folder, "pgsql-0123456789abcdef.01900000-0000-7000-8000-000000000000.spool")
 with open(orphan, "wb") as file:
@@ -99,9 +100,10 @@ os.chown(orphan, httpd.user.pw_uid if httpd.user else os.getuid(), -1)
 httpd.expect(r"RH0711: ")
 httpd.start()
 ok(httpd.wait_log(r"RH0711: .* 1 files .*pgsql-0123456789abcdef\."),
-   "a file that waits for a database which no host uses is named at start")
-ok("resthooks_spool_orphaned_files{" in moved.api().get("/metrics").text, "it is a metric")
+   "a file for a database that no host uses is named in the log at start")
+ok("resthooks_spool_orphaned_files{" in moved.api().get("/metrics").text,
+                                   "it is counted in a metric")
 ok(any(line.endswith(" 1") for line in moved.api().get("/metrics").text.splitlines()
-       if line.startswith("resthooks_spool_orphaned_files{")), "which counts it")
-ok(os.path.exists(orphan), "and it stays")
+       if line.startswith("resthooks_spool_orphaned_files{")), "the metric has its number")
+ok(os.path.exists(orphan), "the file is kept")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The spool: what happens while the database is away arrives, once, in order."""
+"""The spool: what happens while the database is down arrives, once, in order."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ rows = api.subscribe(receiver.url + "/rows", ["row.made"], ordered=True)
 
 
 def publish(key, numbers, **fields):
-    """Publish in one call; status and ids."""
+    """Publish events in one call; return the status code and the ids."""
     answer = app.call("POST", "/events", [{"type": "row.made", "key": key,
                                            "data": {"id": key, "number": n}, **fields}
                                           for n in numbers])
@@ -44,7 +44,7 @@ def arrived(key, path="/rows"):
 
 
 def spooled(folder=None):
-    """Bytes that wait in the spool's files."""
+    """Return how many bytes wait in the spool's files."""
     folder = folder or httpd.path("run", "resthooks")
     return sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
 
@@ -62,26 +62,26 @@ is_(change(1), 200, "another is captured")
 ok(wait_until(lambda: arrived("a") == [1] and arrived(str(person), "/changed") == [1]),
    "both arrive")
 
-# An outage, with load.
+# An outage, under load
 
 load = Load(httpd.url, rate=30, workers=3).start()
 everything = Load(httpd.url, publish=True, type="row.made", rate=30, workers=3).start()
 time.sleep(1)
 cluster.stop("immediate")
 status, ids = publish("a", [2, 3])
-is_((status, len(ids or [])), (202, 2), "during an outage what is published is accepted")
+is_((status, len(ids or [])), (202, 2), "during an outage published events are accepted")
 first_id = (publish("b", [1], id="once") or (0, [None]))[1]
 again_id = (publish("b", [1], id="once") or (0, [None]))[1]
-is_([change(n) for n in (2, 3)], [200, 200], "what is captured passes")
+is_([change(n) for n in (2, 3)], [200, 200], "captured requests are served")
 time.sleep(2)
-ok(spooled() > 0, "it is in the spool")
+ok(spooled() > 0, "the events are in the spool")
 
-# Killed with the spool full, started with the database still down.
+# Kill httpd with a full spool, and start it with the database still down.
 
 httpd.kill()
 load.stop()
 everything.stop()
-ok(spooled() > 0, "kill -9 leaves the spool as it is")
+ok(spooled() > 0, "kill -9 does not change the spool")
 httpd.start(wait=False)
 
 
@@ -93,16 +93,16 @@ def answers():
 
 
 ok(wait_until(answers, 120), "httpd starts again without the database")
-is_(publish("a", [4, 5])[0], 202, "and accepts events")
-is_(change(4), 200, "and lets requests pass")
+is_(publish("a", [4, 5])[0], 202, "it accepts events")
+is_(change(4), 200, "it serves requests")
 later = Load(httpd.url, publish=True, type="row.made", rate=20, workers=2).run(2)
 cluster.start()
 ok(wait_until(lambda: arrived("a")[-1:] == [5] and
               arrived(str(person), "/changed")[-1:] == [4], 180),
-   "once the database is back, all of it arrives")
-is_(arrived("a"), [1, 2, 3, 4, 5], "what was published: in order, once")
-is_(arrived(str(person), "/changed"), [1, 2, 3, 4], "what was captured: in order, once")
-is_(arrived("b"), [1], "what was published twice under one id: once")
+   "once the database is back, everything arrives")
+is_(arrived("a"), [1, 2, 3, 4, 5], "published events: in order, once")
+is_(arrived(str(person), "/changed"), [1, 2, 3, 4], "captured events: in order, once")
+is_(arrived("b"), [1], "events published twice under one id: once")
 for path, its in (("/changed", [load]), ("/rows", [everything, later])):
     ledger = settle(receiver, path, its)
     diag(f"{path}: {'; '.join(one.counts() for one in its)}; {len(ledger.posts)} arrived")
@@ -112,13 +112,13 @@ for path, its in (("/changed", [load]), ("/rows", [everything, later])):
 table = httpd.database.sql("SELECT count(*), count(DISTINCT id) FROM resthooks.event")[0]
 is_(table[0], table[1], "each event is in the database once")
 ok(wait_until(lambda: spooled() == 0, 120), "the spool is empty")
-is_(publish("b", [2], id="once")[0], 202, "an id that came by the spool is known")
+is_(publish("b", [2], id="once")[0], 202, "the idempotency key of a spooled event is known")
 time.sleep(1)
-is_(arrived("b"), [1], "what comes under it is not sent again")
-is_(publish("a", [6])[0], 202, "and what comes now")
-ok(wait_until(lambda: arrived("a")[-1:] == [6]), "takes the short way")
+is_(arrived("b"), [1], "an event with the same key is not sent again")
+is_(publish("a", [6])[0], 202, "new events arrive")
+ok(wait_until(lambda: arrived("a")[-1:] == [6]), "they do not go through the spool")
 
-# A child dies with a full spool; the database is back before the next one begins.
+# A child dies with a full spool, and the database is back before the next child starts.
 
 cluster.stop("immediate")
 publish("k", [1])
@@ -138,14 +138,14 @@ while time.monotonic() < end:
         pass
     time.sleep(0.02)
 ok(wait_until(lambda: len(set(arrived("k"))) == last, 180),
-   f"what a killed child had in its spool arrives, and what came after it ({last})")
+   f"events in a killed child's spool arrive, and those after them ({last})")
 is_(arrived("k"), list(range(1, last + 1)), "in order")
 ok(wait_until(lambda: all(len(arrived(f"many{n}")) >= 200 for n in range(10)), 180),
-   "also all the others")
-ok(all(arrived(f"many{n}") == list(range(200)) for n in range(10)), "in order, once")
+   "all the others arrive too")
+ok(all(arrived(f"many{n}") == list(range(200)) for n in range(10)), "they arrive in order, once")
 httpd.stop()
 
-# A disk that is full.
+# A full disk
 
 
 def mounted(folder):
@@ -172,16 +172,16 @@ else:
     is_(statuses, [201] * 12, "with the spool's disk full, captured clients are served")
     lost = [line for line in small.log().splitlines()
             if ":emerg]" in line and "employee.created" in line]
-    ok(lost and "acme" in lost[0], "an emerg line names what is lost")
+    ok(lost and "acme" in lost[0], "an emerg line names the event that is lost")
     ok(any(":emerg]" in line and "RH0330" in line for line in small.log().splitlines()),
-       "and one says why")
+       "a line gives the reason")
     answer = small.api(role="app").post("/events", {"type": "row.made",
                                                     "data": {"text": "x" * 60000}})
-    is_(answer.status, 503, "a publisher is told that it was not taken")
+    is_(answer.status, 503, "a publisher learns that its event was not stored")
     cluster.start()
     kept = 12 - len(lost)
-    ok(0 < kept < 12, f"some had room ({kept} of 12)")
-    is_(len(receiver.wait_for(kept, "/small", 120)), kept, "and they arrive")
+    ok(0 < kept < 12, f"some fit into the spool ({kept} of 12)")
+    is_(len(receiver.wait_for(kept, "/small", 120)), kept, "those arrive")
     ok(receiver.quiet(2, "/small"), "once")
     small.stop()
     subprocess.run(["umount", "-l", folder], check=False)

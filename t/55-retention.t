@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Rows past RestHooksRetention are removed, without making others wait."""
+"""Rows older than RestHooksRetention are removed without blocking others."""
 
 import contextlib
 import os
@@ -32,14 +32,15 @@ def uuid_at(ms, number=0):
 
 
 def count(name, days_from, days_to):
-    """Rows whose ids are from so many days ago to so many."""
+    """Select rows by their age in days, which their ids contain."""
     return int(httpd.database.sql(
         f"SELECT count(*) FROM {table(name)} WHERE id >= '{uuid_at(now - days_from * DAY)}'"
         f" AND id < '{uuid_at(now - days_to * DAY)}'")[0][0])
 
 
 def insert(days, rows):
-    """Events of so many days ago, each with a delivery, an attempt and an idempotency key."""
+    """Insert events that are some days old, each with a delivery, an attempt and an idempotency
+    key."""
     ms = now - days * DAY
     prefix = uuid_at(ms)[:-12]
     if DB == "pgsql":
@@ -71,7 +72,7 @@ def keys(days):
 
 httpd = Httpd(extra=EXTRA, start=False)
 if DB == "pgsql":
-    # A database whose tables were made 40 days ago.
+    # A database whose tables were created 40 days ago
     with open(os.path.join(SOURCE, "conf", "schema-pgsql.sql"), encoding="utf-8") as file:
         script = file.read()
     made_at = "SELECT resthooks.ensure_partitions(36000000);"
@@ -87,27 +88,28 @@ if DB == "pgsql":
             "SELECT name FROM resthooks.partitions ORDER BY parent, until_ms")]
 
     ok(wait_until(lambda: "event_past" not in partitions(), 120),
-       "partitions that are past the retention are dropped")
+       "partitions older than the retention are dropped")
     ok(wait_until(lambda: httpd.database.sql(
         "SELECT count(*) FROM resthooks.partitions WHERE parent = 'event'"
-        f" AND until_ms > {now + DAY}")[0][0] >= "1", 120), "those of the coming time are made")
+        f" AND until_ms > {now + DAY}")[0][0] >= "1", 120),
+        "those for the time to come are created")
     names = partitions()
     is_(len([name for name in names if name.startswith("event_")]),
-        len([name for name in names if name.startswith("attempt_")]), "of each log alike")
+        len([name for name in names if name.startswith("attempt_")]), "this holds for all logs")
     # Another old partition, as if the last housekeeping were long ago.
     for name in LOGS:
         httpd.database.sql(
             f"CREATE TABLE resthooks.{name}_old (LIKE resthooks.{name} INCLUDING ALL);"
             f"ALTER TABLE resthooks.{name} ATTACH PARTITION resthooks.{name}_old FOR VALUES FROM"
             f" ('{uuid_at(now - 90 * DAY)}') TO ('{uuid_at(now - 60 * DAY)}')")
-# Each new process does housekeeping, and then every minute, so no other one happens here.
+# Each new process does housekeeping at once and then every minute, so that none other runs here.
 httpd.stop()
 insert(70, OLD_ROWS)
 insert(5, 50)
-is_([count(name, 71, 69) for name in LOGS], [OLD_ROWS] * 3, "old rows are there")
+is_([count(name, 71, 69) for name in LOGS], [OLD_ROWS] * 3, "there are old rows")
 if DB == "pgsql":
     def read_log():
-        """Until the test ends this session."""
+        """Hold a transaction open until the test ends it."""
         with contextlib.suppress(RuntimeError):
             httpd.database.sql("BEGIN; SELECT count(*) FROM resthooks.event; SELECT pg_sleep(600)")
 
@@ -115,32 +117,33 @@ if DB == "pgsql":
     reader.start()
     ok(wait_until(lambda: int(httpd.database.sql(
         "SELECT count(*) FROM pg_locks WHERE relation = 'resthooks.event_old'::regclass"
-        " AND pid <> pg_backend_pid()")[0][0]) > 0), "somebody reads the log")
+        " AND pid <> pg_backend_pid()")[0][0]) > 0), "a transaction reads the log")
 httpd.start()
 load = Load(httpd.url, publish=True, rate=40).start()
 time.sleep(4)
 before = len(load.acknowledged)
 if DB == "pgsql":
     ok(reader.is_alive() and "event_old" in partitions(),
-       "a partition that somebody reads is not dropped")
-    ok(wait_until(lambda: len(load.acknowledged) > before + 20), f"and publishing goes on ({before} so far)")
+       "a partition that a transaction reads is not dropped")
+    ok(wait_until(lambda: len(load.acknowledged) > before + 20),
+       f"publishing continues ({before} so far)")
     httpd.database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                        " WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
     reader.join()
     httpd.graceful()
 ok(wait_until(lambda: not any(count(name, 71, 69) for name in LOGS), 180),
-   "old rows go" if DB == "sqlite3" else "later it is")
-ok(wait_until(lambda: keys(70) == 0, 120), "idempotency keys go as well")
+   "old rows are removed" if DB == "sqlite3" else "it is dropped later")
+ok(wait_until(lambda: keys(70) == 0, 120), "old idempotency keys are removed as well")
 load.stop()
 ledger = settle(receiver, "/in", [load])
 diag(load.counts())
 is_((ledger.missing, ledger.twice, load.doubtful), ([], [], []),
-    "all that was published meanwhile arrives, once")
-ok(load.slowest < 30, f"and no publisher waited long ({load.slowest:.1f} s)")
-is_([count(name, 6, 4) for name in LOGS], [50] * 3, "what is younger than the retention stays")
-is_(keys(5), 50, "with its keys")
+    "everything published in that time arrives, once")
+ok(load.slowest < 30, f"no publisher waited long ({load.slowest:.1f} s)")
+is_([count(name, 6, 4) for name in LOGS], [50] * 3, "rows younger than the retention are kept")
+is_(keys(5), 50, "so are their idempotency keys")
 is_(len(api.get("/events?limit=500").json), min(500, 50 + len(load.acknowledged)),
     "the log shows what is left")
 ok(all(row["id"] > uuid_at(now - 6 * DAY) for row in api.get("/events?limit=500").json),
-   "and nothing older")
+   "it shows nothing older")
 done_testing()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""PostgreSQL's primary dies under load, its synchronous standby takes over: nothing is lost."""
+"""PostgreSQL's primary dies under load, its synchronous standby is promoted, and nothing is
+lost."""
 
 import os
 import shutil
@@ -13,7 +14,7 @@ from load import Load, settle  # noqa: E402
 if DB != "pgsql":
     skip_all("SQLite has no standby")
 if MPM != "event":
-    skip_all("the database's side alone is tested: one MPM will do")
+    skip_all("only the database matters here: one MPM is enough")
 
 
 class Standby(Cluster):
@@ -57,7 +58,7 @@ database = Pgsql(primary)
 database.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
 database.sql("SELECT pg_reload_conf()")
 ok(wait_until(lambda: database.sql("SELECT sync_state FROM pg_stat_replication") == [["sync"]]),
-   "a standby follows the primary, synchronously")
+   "a standby follows the primary synchronously")
 database.params = (f"host={primary.root},{standby.root} user=postgres connect_timeout=3"
                    f" target_session_attrs=read-write dbname={database.name}")
 
@@ -96,7 +97,8 @@ for path, load in (("/every", loads[0]), ("/changed", loads[1])):
         is_(ledger.disorder, [], f"{path}: in order")
 is_({row["state"] for row in wait_until(
     lambda: not api.deliveries(changed["id"], "?state=pending") and
-    api.deliveries(changed["id"], "?limit=500"), 180) or []}, {"delivered"}, "all is settled")
+    api.deliveries(changed["id"], "?limit=500"), 180) or []}, {"delivered"},
+    "everything is settled")
 counts = database.sql("SELECT count(*), count(DISTINCT id) FROM resthooks.event")[0]
 is_(counts[0], counts[1], "each event is there once")
 done_testing()

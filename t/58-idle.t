@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A process with nothing to deliver asks the database once a second at most."""
+"""A process with nothing to deliver queries the database once a second at most."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from rhtest import *  # noqa: E402,F403
 if DB != "pgsql":
     skip_all("SQLite keeps no log of statements")
 if MPM != "event":
-    skip_all("the database's side alone is tested: one MPM will do")
+    skip_all("only the database matters here: one MPM is enough")
 
 SECONDS = 12
 cluster = Cluster("log_statement = all\n")
@@ -25,7 +25,7 @@ wait_until(lambda: api.deliveries(subscription["id"], "?state=delivered"))
 
 
 def looks():
-    """Claims in the log of the server."""
+    """Return the claims in the server's log."""
     with open(os.path.join(cluster.root, "log"), encoding="utf-8", errors="replace") as file:
         return sum("execute claim_" in line for line in file)
 
@@ -35,17 +35,17 @@ def most_looks(name):
     children = len(httpd.children())
     before, began = looks(), time.time()
     time.sleep(SECONDS)
-    # A look that was on its way when counting began is one more, and a walk around takes two; there
-    # is one in half a minute.
+    # A query in progress when counting began is one more, and a full walk, every half minute, takes
+    # two.
     most = children * ((time.time() - began) / 0.9 + 2) + 1
     after = looks() - before
     ok(0 < after <= most, f"{name} ({after} looks of {children} processes)")
 
 
-most_looks("a process with nothing to deliver looks once a second")
+most_looks("a process with nothing to deliver queries once a second")
 subscription = api.subscribe(receiver.url + "/status/500", ["*"])
 app.post("/events", {"type": "employee.created", "data": {"id": 2}})
 ok(wait_until(lambda: api.get(f"/subscriptions/{subscription['id']}").json["stats"]
-              ["last_status_code"] == 500), "something waits for its next attempt")
-most_looks("one with something that waits for long does not look more often")
+              ["last_status_code"] == 500), "a delivery waits for its next attempt")
+most_looks("a delivery that waits for long causes no more queries")
 done_testing()

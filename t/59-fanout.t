@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Events that hundreds of subscriptions want: deliveries are made after the commit, also over a
-kill in between."""
+"""Events with hundreds of subscriptions: deliveries are made after the commit, even if the process
+is killed in between."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from collections import Counter
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
 
-TARGETS = 400       # the commit makes 64 of the deliveries
+TARGETS = 400       # the commit itself makes 64 of the deliveries
 EVENTS = 6
 
 receiver = Receiver()
@@ -35,7 +35,7 @@ def publish(count):
 
 
 def pairs():
-    """How often each event arrived at each target."""
+    """Return how often each event arrived at each target."""
     return Counter((r.target, r.headers["webhook-id"]) for r in receiver.received()
                    if r.target.startswith("/wide/"))
 
@@ -46,12 +46,12 @@ def arrived(ids):
 
 
 def waiting():
-    """How many events are still expanded."""
+    """Return how many events are still being expanded."""
     return int(database.sql(f"SELECT count(*) FROM {expansion}")[0][0])
 
 
 first = publish(1)
-ok(wait_until(lambda: arrived(first) == TARGETS, 240, 0.2), "an event reaches all of 400 targets")
+ok(wait_until(lambda: arrived(first) == TARGETS, 240, 0.2), "an event reaches all 400 targets")
 is_(max(pairs().values()), 1, "each once")
 ok(wait_until(lambda: waiting() == 0), "nothing is left to expand")
 
@@ -67,7 +67,7 @@ ok(hit, f"httpd is killed right after the response, while {hit} events are expan
 ok(wait_until(lambda: arrived(acknowledged) == TARGETS * len(acknowledged), 600, 0.5),
    f"after its restart, each of {len(acknowledged)} events reaches each target "
    f"({arrived(acknowledged)} of {TARGETS * len(acknowledged)})")
-ok(wait_until(lambda: waiting() == 0), "and nothing is left")
+ok(wait_until(lambda: waiting() == 0), "nothing is left to expand then")
 shown = api.get(f"/events/{acknowledged[0]}").json
-is_(shown["id"], acknowledged[0], "the event is shown")
+is_(shown["id"], acknowledged[0], "the event is in the log")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""No tenant harms another: the ledger of two, one of which has a hundred targets that are slow."""
+"""No tenant harms another: two tenants, one of which has a hundred slow targets."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from rhtest import *  # noqa: E402,F403
 
-SLOW = 20       # seconds that each of the hostile tenant's targets takes
+SLOW = 20       # how long each of the hostile tenant's targets takes, in seconds
 TARGETS = 100
-SOON = 10       # what the other tenant may wait: half of one slow response
+SOON = 10       # how long the other tenant may wait: half of one slow response
 
 slow, receiver = Receiver(), Receiver()
 httpd = Httpd(retry="20s 20s", config="RestHooksConcurrency 64", extra="""
@@ -29,7 +29,7 @@ def publish(tenant, count):
 
 
 def wait_of(tenant_api, path):
-    """Subscribe a new target and publish one event: seconds until it arrives."""
+    """Subscribe a new target and publish one event; return the seconds until it arrives."""
     tenant_api.subscribe(receiver.url + path, ["some.news"])
     began = time.monotonic()
     published.extend(publish("other", 1))
@@ -45,14 +45,14 @@ ok(wait_until(lambda: slow.count("/slow") >= 32, 60, 0.05),
 waits = [wait_of(other, "/first")]
 ok(waits[0] < SOON, f"another tenant's new subscription gets its first event ({waits[0]:.1f} s)")
 ok(wait_until(lambda: any(r.answered for r in slow.received("/slow")), 120),
-   "some of the hostile tenant's targets have answered, late")
+   "some of the hostile tenant's targets have responded, late")
 publish("hostile", 3)
 for number in range(3):
     waits.append(wait_of(other, f"/later{number}"))
-ok(max(waits) < SOON, "so do new ones while the slow targets are known to be slow and more waits "
+ok(max(waits) < SOON, "so do new ones when the slow targets are known and more deliveries wait "
    f"for them ({max(waits):.1f} s)")
 
-# The ledger: everything acknowledged to the other tenant arrived, once per subscription.
+# Every event that was acknowledged to the other tenant arrived, once per subscription.
 
 expected = {"/first": published, "/later0": published[1:], "/later1": published[2:],
             "/later2": published[3:]}
@@ -63,8 +63,8 @@ for path, ids in expected.items():
 for subscription in hostile.get(f"/subscriptions?limit={TARGETS}").json:
     hostile.delete("/subscriptions/" + subscription["id"])
 ok(wait_until(lambda: not hostile.get("/deliveries?state=pending").json, 180, 0.3),
-   "what waits for the hostile tenant's targets is cancelled when it unsubscribes them")
-# One receiver, subscribed by many: RestHooksHostConcurrency.
+   "deliveries to the hostile tenant's targets are cancelled when it unsubscribes them")
+# One receiver with many subscribers: RestHooksHostConcurrency
 
 crowd = Receiver()
 many = Httpd(retry="20s", config="RestHooksConcurrency 256", extra="""
@@ -88,5 +88,5 @@ for _, step in edges:
     now += step
     most = max(most, now)
 ok(2 <= most <= 8 * len(many.children()),
-   f"at most eight at a time from a process, whoever subscribed it ({most})")
+   f"at most eight at a time per process, for all its subscribers ({most})")
 done_testing()

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *  # noqa: E402,F403
 
 if MPM != "event" or SANITIZED:
-    skip_all("the page is the same there")
+    skip_all("the page does not depend on the distribution")
 modules = os.environ.get("NODE_PATH", "-")
 chromium = shutil.which("chromium")
 for what, there in (("chromium", chromium), ("node", shutil.which("node")), ("php", shutil.which("php")),
@@ -29,8 +29,8 @@ MANY = 100000
 
 
 def history(api, database):
-    """A day of deliveries of two subscriptions, as if they had been; one fails since some hours.
-    What the charts have to show: {delivered, failed}."""
+    """Insert a day of deliveries of two subscriptions, one of which has been failing for some
+    hours. Return what the charts have to show: {delivered, failed}."""
     now = int(time.time() * 1000)
     good = api.subscribe("https://payroll.example/in", ["employee.*"], description="Payroll")
     bad = api.subscribe("https://erp.example/hooks", ["employee.*"], description="Legacy ERP")
@@ -89,7 +89,7 @@ def many(api, database):
 
 
 def branches(api, database):
-    """2,500 subscriptions older than one, and an event that 150 of them were sent."""
+    """Insert 2,500 subscriptions older than one, and an event that 150 of them were sent."""
     one = api.subscribe("https://head.example/in", ["employee.*"], description="Head office")
     made = int(time.time() * 1000) - HOURS * 3600000
     head = f"x.tenant = 'acme-branches' AND x.{{}} = '{one['id']}'"
@@ -115,7 +115,8 @@ def branches(api, database):
 
 
 def failures(authority):
-    """Targets that can't be reached, each in its own way: URL, what the page says, what to do."""
+    """Return targets that can't be reached, each for another reason: URL, what the page says, what
+    to do."""
     expired = Receiver(tls=authority.context(days=-1))
     elsewhere = Receiver(tls=authority.context("DNS:elsewhere.example,IP:127.0.0.9"))
     stranger = Receiver(tls=Authority("Somebody Else").context())
@@ -177,5 +178,5 @@ for line in node.stdout:
         ok(check["ok"], check["name"]) or diag(check.get("why"))
     except (ValueError, TypeError):
         diag(line.rstrip())
-is_(node.wait(60), 0, "the story is told to its end")
+is_(node.wait(60), 0, "the story is completed")
 done_testing()

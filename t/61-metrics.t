@@ -45,7 +45,7 @@ def scrape(url=None):
 
 
 def becomes(name, value, timeout=120, **labels):
-    """Wait until a sum of samples has a value; the last one that was seen."""
+    """Wait until a sum of samples has a value; return the last one seen."""
     seen = []
 
     def look():
@@ -67,17 +67,18 @@ def publish(kind, count, **fields):
         raise RuntimeError(f"not published: {answer}")
 
 
-# Its form.
+# The format
 
 answer = request("GET", first.url + "/hooks/metrics")
 is_(answer.headers["Content-Type"], "application/openmetrics-text; version=1.0.0; charset=utf-8",
     "the metrics are OpenMetrics")
-is_(answer.headers["Vary"], "Accept", "but for those who want something else")
+is_(answer.headers["Vary"], "Accept", "clients that ask for another type get another")
 empty = Metrics(answer.text)
 ok(len(empty.families) > 25, f"{len(empty.families)} families, all well-formed")
 is_([n for n, (kind, _, text) in empty.families.items() if not kind or not text], [],
-    "each has a type and a help text")
-is_([n for n in empty.families if not n.startswith("resthooks_")], [], "and the module's name")
+    "each metric has a type and a help text")
+is_([n for n in empty.families if not n.startswith("resthooks_")], [],
+    "each has the module's prefix")
 with open(os.path.join(SOURCE, "docs", "instruments.md"), encoding="utf-8") as file:
     table = re.findall(r"^\| `(resthooks_\w+)` \| (\w+) \|([\w, ]*)\|", file.read(), re.M)
 is_({name: kind for name, kind, _ in table},
@@ -87,34 +88,34 @@ for (sample, pairs), _ in empty.samples.items():
     family = next(n for n in sorted(empty.families, key=len, reverse=True) if sample.startswith(n))
     labels.setdefault(family, set()).update({n for n, _ in pairs} - {"le"})
 is_({name: set(names.strip().split(", ")) - {""} for name, _, names in table if name in labels}, labels,
-    "with their labels")
+    "docs/instruments.md lists their labels")
 is_(empty.get("resthooks_events_total", host=HOST, type="employee.created", source="capture"), 0,
-    "a type of a rule is there before anything happens")
+    "a rule's type has a sample before anything happens")
 is_(empty.get("resthooks_events_total", host=HOST, type="sent.well", source="publish"), 0,
-    "one that is published, too")
+    "so has a type that is published")
 older = request("GET", first.url + "/hooks/metrics", headers={"Accept": "text/plain"})
 is_(older.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8",
-    "who takes only text/plain gets the older format")
+    "a client that accepts only text/plain gets the older format")
 promtool = os.environ.get("RH_PROMTOOL") or shutil.which("promtool")
 if promtool:
     done = subprocess.run([promtool, "check", "metrics"], input=older.text, text=True,
                           capture_output=True, check=False)
-    is_((done.returncode, done.stdout + done.stderr), (0, ""), "promtool has nothing to say of it")
+    is_((done.returncode, done.stdout + done.stderr), (0, ""), "promtool has no complaints")
 else:
-    skip("promtool has nothing to say of it", "promtool is not installed")
+    skip("promtool has nothing to say of it", "promtool has no complaints")
 try:
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
 except ImportError:
-    skip("Prometheus' own reader takes it", "python3-prometheus-client is not installed")
+    skip("Prometheus' own reader takes it", "Prometheus' own reader accepts it")
 else:
     families = {f.name: f.type for f in text_string_to_metric_families(answer.text)}
     is_(families, {n: kind for n, (kind, _, _) in empty.families.items()},
-        "Prometheus' own reader takes it")
-is_(request("HEAD", first.url + "/hooks/metrics").status, 200, "HEAD is answered")
+        "Prometheus' own reader accepts it")
+is_(request("HEAD", first.url + "/hooks/metrics").status, 200, "HEAD is supported")
 is_(request("POST", first.url + "/hooks/metrics", {}).status, 405, "POST is not")
-is_(api.get("/").json["metrics"], first.url + "/hooks/metrics", "the index leads there")
+is_(api.get("/").json["metrics"], first.url + "/hooks/metrics", "the index links to it")
 
-# What happens is counted, whichever process it happens in.
+# Events in any process are counted.
 
 ok(both(), "two processes count")
 well = api.subscribe(receiver.url + "/ok", ["sent.well", "employee.created"])
@@ -132,14 +133,14 @@ publish("sent.nowhere", 1)
 api.post(f"/subscriptions/{well['id']}/test", {"type": "sent.well"})
 receiver.wait_for(12 + 31 + 1, "/ok")
 is_(becomes("resthooks_deliveries_total", 45, outcome="delivered"), 45,
-    "delivered: those of all sources, and the one that came through at last")
+    "delivered: those of all sources, and the one that succeeded at last")
 is_(becomes("resthooks_deliveries_total", 1, outcome="gone"), 1, "gone")
 is_(becomes("resthooks_deliveries_total", 1, outcome="failed"), 1, "failed")
-is_(becomes("resthooks_deliveries_unsettled", 0), 0, "all is settled")
+is_(becomes("resthooks_deliveries_unsettled", 0), 0, "everything is settled")
 now = scrape()
 rows = [row for s in (well, ill, gone, nowhere) for row in api.deliveries(s["id"], "?limit=500")]
 is_(now.sum("resthooks_attempts_total"), sum(row["attempt_count"] for row in rows),
-    "as many attempts as the database has")
+    "there are as many attempts as in the database")
 for result, count in {"2xx": 45, "3xx": 1, "4xx": 1, "5xx": 1, "connect": 3}.items():
     is_(now.get("resthooks_attempts_total", host=HOST, result=result), count,
         f"attempts by result: {result}")
@@ -149,27 +150,28 @@ for (kind, source), count in {("employee.created", "capture"): 12, ("sent.well",
     is_(now.get("resthooks_events_total", host=HOST, type=kind, source=source), count,
         f"events: {kind} by {source}")
 is_(now.sum("resthooks_events_total"), len(api.get("/events?limit=500").json),
-    "as many events as the database has")
+    "there are as many events as in the database")
 is_(now.get("resthooks_attempt_duration_seconds_count", host=HOST), 51,
-    "each attempt has its duration")
+    "each attempt has a duration")
 is_(now.get("resthooks_queue_age_seconds_count", host=HOST), 51,
-    "and its age, also when it was claimed")
+    "each has an age, also when it was claimed")
 is_(now.get("resthooks_queue_age_seconds_bucket", host=HOST, le="30.0"), 51,
-    "which is small on a quiet host")
-# A test is stored by the API itself, not by the writers.
-is_(now.get("resthooks_commit_events_sum", host=HOST), 12 + 30 + 5 + 3, "commits took all events")
-ok(now.get("resthooks_commit_events_count", host=HOST) <= 12 + 5, "those of a call in one")
+    "the age is small on an idle host")
+# A test delivery is stored by the API itself, not by the writers.
+is_(now.get("resthooks_commit_events_sum", host=HOST), 12 + 30 + 5 + 3, "commits stored all events")
+ok(now.get("resthooks_commit_events_count", host=HOST) <= 12 + 5,
+   "events of one call are in one commit")
 is_(now.get("resthooks_commit_duration_seconds_count", host=HOST),
-    now.get("resthooks_commit_events_count", host=HOST), "each commit has its duration")
+    now.get("resthooks_commit_events_count", host=HOST), "each commit has a duration")
 ok(now.get("resthooks_settle_deliveries_sum", host=HOST) >= 51, "outcomes were stored")
 ok(now.get("resthooks_claimed_deliveries_total", host=HOST) >= 5, "retries were claimed")
 for name in ("resthooks_events_lost_total", "resthooks_events_spooled_total",
              "resthooks_spool_files", "resthooks_spool_bytes", "resthooks_spool_damaged_files"):
     is_(now.get(name, host=HOST), 0, f"{name} is 0")
-is_(now.sum("resthooks_database_errors_total"), 0, "the database made no error")
-is_(now.get("resthooks_database_up", host=HOST), 1, "and is up")
+is_(now.sum("resthooks_database_errors_total"), 0, "the database reported no error")
+is_(now.get("resthooks_database_up", host=HOST), 1, "it is up")
 
-# The other virtual host.
+# The other virtual host
 
 other = f"localhost:{second.port}"
 is_(now.get("resthooks_events_total", host=other, type="a.b", source="publish"), 0,
@@ -179,39 +181,40 @@ is_(second.api(role="app").post("/events", {"type": "a.b", "data": 1}).status, 2
 mixed = scrape(second.url)
 is_((mixed.sum("resthooks_events_total", host=other), mixed.sum("resthooks_events_total",
                                                                 host=HOST)),
-    (1, now.sum("resthooks_events_total")), "which is counted there alone")
+    (1, now.sum("resthooks_events_total")), "it is counted there only")
 tenants = first.api("tenant-in-metrics", role="app")
 tenants.post("/events", {"type": "sent.well", "data": {"id": "key-in-metrics"}})
 text = request("GET", first.url + "/hooks/metrics").text
 ok("tenant-in-metrics" not in text and "key-in-metrics" not in text and "acme" not in text,
-   "nothing of a tenant is in it")
+   "no tenant's data is in the metrics")
 
-# Work in progress, and what a killed process was working on.
+# Work in progress, and what a killed process was working on
 
 hanging = api.subscribe(receiver.url + "/never", ["sent.hanging"])
 publish("sent.hanging", 5)
-is_(becomes("resthooks_deliveries_in_flight", 5), 5, "attempts in flight")
+is_(becomes("resthooks_deliveries_in_flight", 5), 5, "attempts are in flight")
 before = scrape()
 killed = httpd.children()
 for pid in killed:
     os.kill(pid, signal.SIGKILL)
 ok(wait_until(lambda: not set(killed) & set(httpd.children())), "the children are killed")
 ok(both(), "others take their place")
-is_(becomes("resthooks_deliveries_in_flight", 0), 0, "what died with them is not in flight")
+is_(becomes("resthooks_deliveries_in_flight", 0), 0,
+    "their attempts are not counted as in flight any more")
 after = scrape()
 
 
 def went_back(old, new):
-    """Counters and buckets that are less than they were."""
+    """Return counters and buckets that have decreased."""
     suffixes = ("_total", "_bucket", "_count", "_sum")
     return [key for key, value in old.samples.items()
             if key[0].endswith(suffixes) and new.samples.get(key, 0) < value]
 
 
-is_(went_back(before, after), [], "no counter goes back")
+is_(went_back(before, after), [], "no counter decreases")
 api.delete("/subscriptions/" + hanging["id"])
 
-# The backlog, counted in the database now and then.
+# The backlog, counted in the database now and then
 
 held = api.subscribe(receiver.url + "/status/503?retry-after=3600", ["sent.held"])
 publish("sent.held", 1)
@@ -227,9 +230,10 @@ is_((now.get("resthooks_backlog_due", host=HOST),
      now.get("resthooks_backlog_oldest_seconds", host=HOST)), (0, 0),
     "none is due while the subscription has to wait")
 api.delete("/subscriptions/" + held["id"])
-is_(becomes("resthooks_backlog_pending", 0, host=HOST), 0, "they are gone with it")
+is_(becomes("resthooks_backlog_pending", 0, host=HOST), 0,
+    "none is pending after the subscription is deleted")
 
-# A target that fails again and again.
+# A target that fails again and again
 
 failing = api.subscribe(f"http://127.0.0.1:{free_port()}/", ["sent.nowhere"])
 publish("sent.nowhere", 40)
@@ -237,28 +241,28 @@ ok(wait_until(lambda: scrape().get("resthooks_breakers", host=HOST, state="open"
    "a target that fails again and again has an open breaker")
 api.delete("/subscriptions/" + failing["id"])
 
-# Restarts.
+# Restarts
 
 before = scrape()
 ok(httpd.graceful(), "a graceful restart")
 ok(both(), "the new generation counts")
 after = scrape()
-is_(went_back(before, after), [], "where the old one did: no counter goes back")
+is_(went_back(before, after), [], "it continues from the old values: no counter decreases")
 since = "resthooks_counters_start_time_seconds"
-is_(after.get(since), before.get(since), "they began when they did")
+is_(after.get(since), before.get(since), "the counters' start is unchanged")
 publish("sent.well", 3)
 is_(becomes("resthooks_events_total", before.get(
     "resthooks_events_total", host=HOST, type="sent.well", source="publish") + 3,
     host=HOST, type="sent.well", source="publish"), before.get(
         "resthooks_events_total", host=HOST, type="sent.well", source="publish") + 3,
-    "and they go on")
+    "counters go on")
 first.extra += 'RestHooksEventType sent.later "a new type"\n'
 httpd.write_config()
-ok(httpd.graceful(), "a graceful restart with another type")
+ok(httpd.graceful(), "httpd restarts gracefully with another type")
 fresh = scrape()
 is_(fresh.get("resthooks_events_total", host=HOST, type="sent.later", source="publish"), 0,
-    "it is there")
-ok(fresh.get(since) > before.get(since), "other types, other counters: they begin anew")
+    "the new type has samples")
+ok(fresh.get(since) > before.get(since), "with other types, counters start from zero")
 is_(fresh.sum("resthooks_events_total"), 0, "at 0")
 publish("sent.later", 2)
 is_(scrape().sum("resthooks_events_total"), 2, "and count")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""RestHooksLog: a line for each attempt, to a file or a program."""
+"""RestHooksLog: one line per attempt, to a file or a program."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ own = Vhost(rules="", name="own",
             extra=TYPES + 'RestHooksLog logs/own_log "%y|%n|%c|%o|%b|%k|%s|\\"%x\\"|%p"')
 piped = Vhost(rules="", name="piped", extra=TYPES)
 silent = Vhost(rules="", extra=TYPES + "RestHooksLog none", name="silent")
-# What httpd says of the program that it ended at a graceful restart, whoever logs to one.
+# httpd reports the program that it ended at a graceful restart, for every piped log.
 httpd = Httpd("RestHooksLog logs/hooks_log", vhosts=[plain, own, piped, silent],
               expect=[r"long lost child came home"])
 piped.extra += f"RestHooksLog \"|$/bin/cat >> {httpd.path('logs', 'piped_log')}\" \"%T %d %m %o\""
@@ -29,7 +29,7 @@ httpd.start()
 
 
 def lines(name):
-    """The lines that are whole."""
+    """Return the complete lines."""
     try:
         with open(httpd.path("logs", name), encoding="utf-8") as file:
             text = file.read()
@@ -51,7 +51,7 @@ def publish(host, kind="a.made", tenant="acme", **fields):
     return answer.json["id"]
 
 
-# The usual format.
+# The default format
 api = plain.api()
 good = api.subscribe(receiver.url + "/ok", ["a.made"])
 event = publish(plain)
@@ -63,13 +63,13 @@ found = re.fullmatch(r'(\S+) (\S+) (\S+) (\S+) (\S+) (\S+) (\S+) 1 200 (\d+) (\d
 ok(found, f"a line for the attempt: {line}")
 is_(found.groups()[1:7] if found else None,
     (f"localhost:{plain.port}", "acme", "a.made", event, delivery["id"], good["id"]),
-    "with host, tenant, type and ids")
+    "it has host, tenant, type and ids")
 attempt = api.get("/deliveries/" + delivery["id"]).json["attempts"][0]
 is_((found[1], int(found[8]), int(found[9])),
     (attempt["time"], attempt["ms"], len(receiver.received("/ok")[0].body)),
     "time and milliseconds are the database's, bytes those of the body")
 
-# A custom format, and attempts that fail.
+# A custom format, and failing attempts
 mine = own.api()
 failing = mine.subscribe(receiver.url + "/sequence/500,302,200", ["a.made"])
 gone = mine.subscribe(f"http://127.0.0.1:{free_port()}/", ["b.made"])
@@ -80,16 +80,16 @@ of = {s["id"]: [row for row in rows if row[6] == s["id"]] for s in (failing, gon
 is_([row[:6] + row[7:8] for row in of[failing["id"]]],
     [["a.made", str(n), str(code), outcome, "10", "k\\x201", '"-"']
      for n, code, outcome in ((1, 500, "retry"), (2, 302, "retry"), (3, 200, "delivered"))],
-    "each attempt has its line, in the vhost's own format")
+    "each attempt has its line, in the virtual host's own format")
 is_([row[1:5] for row in of[gone["id"]]],
     [[str(n), "-", outcome, "0"] for n, outcome in
      ((1, "retry"), (2, "retry"), (3, "retry"), (4, "failed"))],
-    "without an answer there is no status, and nothing was sent")
-ok(all("refused" in row[7] for row in of[gone["id"]]), "but an error")
+    "without a response there is no status, and nothing was sent")
+ok(all("refused" in row[7] for row in of[gone["id"]]), "there is an error")
 ok(all(int(row[8]) in httpd.children() for rows in of.values() for row in rows),
-   "the process is a child's")
+   "the process is a child")
 
-# Nothing forges a line.
+# Data can't forge a line.
 strange = 'x\u2028 200 "y" \\ z'
 other = plain.api(strange.encode().decode("latin-1"))
 other.subscribe(receiver.url + "/strange", ["a.made"])
@@ -97,19 +97,20 @@ answer = other.call("POST", "/events", {"type": "a.made", "data": 1}, {"X-Role":
 is_(answer.status, 202, "a tenant may have a strange name")
 line = wait_lines("hooks_log", 2)[-1]
 is_(line.split(" ")[2], 'x\\xe2\\x80\\xa8\\x20200\\x20\\"y\\"\\x20\\\\\\x20z',
-    "which stays one field of the line")
-is_(len(line.split(" ")), len(lines("hooks_log")[0].split(" ")), "of as many as others have")
+    "it stays one field of the line")
+is_(len(line.split(" ")), len(lines("hooks_log")[0].split(" ")),
+    "the line has as many fields as others")
 
-# A program.
+# A program
 third = piped.api()
 third.subscribe(receiver.url + "/piped", ["*"])
 for _ in range(20):
     publish(piped)
 got = wait_lines("piped_log", 20)
 is_(len({row.split(" ")[1] for row in got}), 20, "a program gets the lines")
-ok(all(re.fullmatch(r"acme \S{36} \d+ delivered", row) for row in got), "in its format")
+ok(all(re.fullmatch(r"acme \S{36} \d+ delivered", row) for row in got), "they have its format")
 
-# None.
+# Off
 silent.api().subscribe(receiver.url + "/silent", ["*"])
 publish(silent)
 receiver.wait_for(1, "/silent")
@@ -117,14 +118,14 @@ wait_until(lambda: silent.api().get("/deliveries").json[0]["state"] == "delivere
 is_([len(lines("hooks_log")), [row for row in lines("hooks_log") if str(silent.port) in row]],
     [2, []], "a virtual host turns the server's log off")
 
-# Rotation.
+# Rotation
 os.rename(httpd.path("logs", "hooks_log"), httpd.path("logs", "hooks_log.1"))
 publish(plain)
-is_(len(wait_lines("hooks_log.1", 3)), 3, "a file that is renamed goes on")
-ok(httpd.graceful(), "after a graceful restart")
+is_(len(wait_lines("hooks_log.1", 3)), 3, "a renamed file gets lines until the restart")
+ok(httpd.graceful(), "httpd restarts gracefully")
 publish(plain)
-is_(len(wait_lines("hooks_log", 1)), 1, "there is a new one")
-is_(len(lines("hooks_log.1")), 3, "and the old one has ended")
+is_(len(wait_lines("hooks_log", 1)), 1, "there is a new file")
+is_(len(lines("hooks_log.1")), 3, "the old file gets no more lines")
 publish(piped)
 is_(len(wait_lines("piped_log", 21)), 21, "the program was started again")
 
@@ -132,22 +133,22 @@ is_(len(wait_lines("piped_log", 21)), 21, "the program was started again")
 before = len(receiver.received("/ok"))
 answer = plain.api(role="app").post("/events", [{"type": "a.made", "data": {"n": n}}
                                                 for n in range(800)])
-is_(answer.status, 202, "many at once")
+is_(answer.status, 202, "many events are published at once")
 receiver.wait_for(before + 800, "/ok")
 rows = wait_lines("hooks_log", 801)
 ok(len(rows) == 801 and all(re.fullmatch(r'\S+Z localhost:\d+ acme .* delivered "-"', row)
-                            for row in rows), "every line is whole")
-is_(len({row.split(" ")[5] for row in rows}), 801, "and of another delivery")
+                            for row in rows), "every line is complete")
+is_(len({row.split(" ")[5] for row in rows}), 801, "each is of another delivery")
 
-# A program that reads nothing holds nobody up.
+# A program that reads nothing delays no delivery.
 stuck = Vhost(rules="", name="stuck", extra=TYPES + 'RestHooksLog "|/bin/sleep 1000" '
               '"%u %u %u %u %u %u %u %u %d"')
 deaf = Httpd(vhosts=[stuck], expect=[r"RH0811: RestHooksLog: cannot write to \|/bin/sleep 1000;"])
 stuck.api().subscribe(receiver.url + "/deaf/" + "x" * 1000, ["*"])
 answer = stuck.api(role="app").post("/events", [{"type": "a.made", "data": {"n": n}}
                                                 for n in range(300)])
-is_(len(receiver.wait_for(300, "/deaf/" + "x" * 1000)), 300, "deliveries go on")
-ok(deaf.wait_log("RH0811"), "that lines are lost is told")
+is_(len(receiver.wait_for(300, "/deaf/" + "x" * 1000)), 300, "deliveries continue")
+ok(deaf.wait_log("RH0811"), "lost lines are reported")
 
 
 def lost():
@@ -158,7 +159,7 @@ def lost():
 ok(wait_until(lambda: lost() > 0), "and counted")
 deaf.finish()
 
-# Invalid formats.
+# Invalid formats
 trial = Httpd(start=False)
 for directive, reason in (
         ('RestHooksLog logs/x "%t %q"', "%q is none of"),
@@ -177,9 +178,9 @@ for directive, reason in (
        f"{directive.splitlines()[-1 if directive[0] != '<' else 1]}: refused: {reason}") or diag(text)
 trial.vhosts[0].extra = 'RestHooksLog nowhere/at/all "%t"'
 trial.write_config()
-is_(trial.check_config()[0], True, "httpd -t opens nothing")
+is_(trial.check_config()[0], True, "httpd -t opens no log")
 trial.start(wait=False)
 ok(trial.wait_end() != 0 and "RH0810" in trial.log() + trial._stdout(),
-   "but a file that can't be opened keeps httpd from starting")
+   "a file that can't be opened keeps httpd from starting")
 trial.expect(r"RH0810: ", r"AH00019", r"AH0001[56]", r"AH00014")
 done_testing()

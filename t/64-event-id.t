@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""One id leads from a call to the POST: X-Hook-Event-Id and traceparent."""
+"""One id leads from a call to its POSTs: X-Hook-Event-Id and traceparent."""
 
 import os
 import sys
@@ -44,7 +44,7 @@ NAME = "X-Hook-Event-Id"
 
 
 def without(answer):
-    """All of an answer but the field."""
+    """Return all of a response except for the field."""
     kind = answer.comparable()
     fields = [field for field in kind[2] if field[0] != NAME]
     return (*kind[:2], fields, *kind[3:])
@@ -61,36 +61,36 @@ trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 answer = call(on, "POST", "/employers/acme/things",
               fields=[("traceparent", trace), ("Content-Type", "application/json")])
 event = answer.head.get(NAME)
-ok(event, f"a captured answer names its event: {event}")
-is_(api.get(f"/events/{event}").json["type"], "thing.made", "which is in the log")
+ok(event, f"a captured response names its event: {event}")
+is_(api.get(f"/events/{event}").json["type"], "thing.made", "the event is in the log")
 got = receiver.wait_for(1, "/in")[0]
-is_(got.headers["webhook-id"], event, "and in the POST")
-is_(got.headers["traceparent"], trace, "with the request's trace")
-is_(api.get(f"/events/{event}").json["traceparent"], trace, "which the log has, too")
+is_(got.headers["webhook-id"], event, "the POST has its id")
+is_(got.headers["traceparent"], trace, "the POST has the request's trace")
+is_(api.get(f"/events/{event}").json["traceparent"], trace, "the log has the trace, too")
 answer = call(on, "POST", "/employers/acme/things", fields=[("traceparent", "not one")])
 is_([r.headers.get("traceparent") for r in receiver.wait_for(2, "/in")][1:], [None],
-    "one that is not valid goes nowhere")
+    "an invalid traceparent is not passed on")
 
 answer = call(on, "POST", "/employers/acme/twice")
 ids = answer.head.get(NAME).split(", ")
 is_([api.get("/events/" + i).json["type"] for i in ids], ["thing.twice", "thing.again"],
-    "several events are named, observed ones not")
+    "several events are named, observed ones are not")
 is_(len({r.headers["webhook-id"] for r in receiver.wait_for(4, "/in")} & set(ids)), 2,
     "all of them are sent")
 
-# Where it is on and off.
+# Where it is on and off
 for method, target in (("POST", "things"), ("POST", "twice"), ("HEAD", "things"),
                        ("GET", "things")):
     path = f"/employers/acme/{target}"
     bare, loud = call(plain, method, path), call(on, method, path)
     is_(without(loud), bare.comparable(), f"{method} {target}: the field is all that is added")
-    ok(loud.head.get(NAME), "and it is there")
+    ok(loud.head.get(NAME), "the event is in the log nevertheless")
     is_(call(off, method, path).comparable(), bare.comparable(),
         f"{method} {target}: Off leaves the answer as it was")
     is_(call(unset, method, path).comparable(), bare.comparable(),
         f"{method} {target}: so does a host that says nothing")
 is_(call(on, "POST", "/employers/quiet/things").head.get(NAME), None, "a Location turns it off")
-ok(call(unset, "POST", "/employers/loud/things").head.get(NAME), "another turns it on")
+ok(call(unset, "POST", "/employers/loud/things").head.get(NAME), "another Location turns it on")
 is_(call(on, "DELETE", "/employers/acme/things").head.get(NAME), None,
-    "what is not captured has none")
+    "a response that is not captured has no such field")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The block on mod_status's page, and life without mod_status."""
+"""The module's part of mod_status's page, and httpd without mod_status."""
 
 import html.parser
 import os
@@ -20,7 +20,7 @@ api, app = one.api(), one.api(role="app")
 
 
 def auto(host=one):
-    """The lines of one host, by key."""
+    """Return the lines of one host, by key."""
     text = request("GET", one.url + "/server-status?auto").text
     found = dict(line.split(": ", 1) for line in text.splitlines() if line.startswith("RestHooks"))
     number = re.search(rf"^RestHooks\[(\d)\]Host: localhost:{host.port}$", text, re.M)[1]
@@ -33,15 +33,15 @@ bad = api.subscribe(receiver.url + "/status/500", ["a.made"])
 app.post("/events", [{"type": "a.made", "data": {"n": n}} for n in range(3)])
 wait_until(lambda: auto()["Failed"] == "3")
 shown = wait_until(lambda: auto().get("Pending") == "0" and auto())
-ok(int(shown.pop("RestHooksProcesses")) >= 1, "?auto tells how many processes count")
+ok(int(shown.pop("RestHooksProcesses")) >= 1, "?auto shows how many processes count")
 is_(shown, {"Host": f"localhost:{one.port}", "Events": "3", "EventsLost": "0", "Attempts": "9",
             "Delivered": "3", "Failed": "3", "Queued": "0", "InFlight": "0", "BreakersOpen": "0",
-            "Pending": "0", "DatabaseUp": "1"}, "and what happened")
+            "Pending": "0", "DatabaseUp": "1"}, "?auto shows what happened")
 is_(auto(two)["Events"], "0", "the other host has its own numbers")
 
 
 class Table(html.parser.HTMLParser):
-    """The cells of the block's table, row by row."""
+    """Return the cells of the table, row by row."""
 
     def __init__(self, text):
         super().__init__()
@@ -65,11 +65,11 @@ answer = request("GET", one.url + "/server-status")
 is_((answer.status, answer.type), (200, "text/html"), "the page is there")
 rows = Table(answer.text).rows
 row = [f"localhost:{one.port}", "3", "0", "9", "3", "3", "0", "0", "0", "0", "1"]
-is_([r for r in rows if r[0] == row[0]], [row], "with a row of the host")
-is_((len(rows), len(rows[0])), (3, 11), "of the other, and a head")
+is_([r for r in rows if r[0] == row[0]], [row], "it has a row for the host")
+is_((len(rows), len(rows[0])), (3, 11), "it has a row for the other host, and a head")
 text = request("GET", one.url + "/server-status?notable").text
 ok("]Events: 3\n" in text and "<td" not in text[text.index("<h1>mod_resthooks"):],
-   "without tables where they are not wanted")
+   "without tables in ?notable")
 server.finish()
 
 harness.MODULES.remove("status")

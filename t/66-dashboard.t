@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: promtool
-"""conf/grafana-dashboard.json and conf/alerts.rules.yml: what they ask for is served, and each alert
-comes when it should and stays away when all is well."""
+"""conf/grafana-dashboard.json and conf/alerts.rules.yml: the metrics that they use exist, and each
+alert fires when it should and not when all is well."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def unknown(text):
 
 
 def check(*args):
-    """promtool's status and what it says."""
+    """Return promtool's status and output."""
     done = subprocess.run([promtool, *args], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -43,27 +43,28 @@ def write(name, what):
     return path
 
 
-# The dashboard.
+# The dashboard
 
 dashboard = json.loads(read("grafana-dashboard.json"))
 panels = dashboard["panels"]
 expressions = [target["expr"] for panel in panels for target in panel.get("targets", [])]
 expressions += [note["expr"] for note in dashboard["annotations"]["list"]]
-ok(len(expressions) > 30, f"the dashboard asks {len(expressions)} questions")
-is_({e: unknown(e) for e in expressions if unknown(e)}, {}, "of metrics that are served")
+ok(len(expressions) > 30, f"the dashboard has {len(expressions)} queries")
+is_({e: unknown(e) for e in expressions if unknown(e)}, {}, "they use metrics that exist")
 asked = "\n".join(expressions)
 is_([n for n in metrics.families if n not in asked and n not in (
-    "resthooks_build", "resthooks_processes", "resthooks_spool_files")], [], "of nearly all of them")
-is_(len({panel["id"] for panel in panels}), len(panels), "panels have ids of their own")
+    "resthooks_build", "resthooks_processes", "resthooks_spool_files")], [],
+    "they use nearly all metrics")
+is_(len({panel["id"] for panel in panels}), len(panels), "panels have unique ids")
 cells = [(x, y) for panel in panels for x in range(panel["gridPos"]["x"],
                                                    panel["gridPos"]["x"] + panel["gridPos"]["w"])
          for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])]
-is_((len(set(cells)), max(x for x, _ in cells)), (len(cells), 23), "and places of their own")
+is_((len(set(cells)), max(x for x, _ in cells)), (len(cells), 23), "panels do not overlap")
 ok(all(panel["title"] and panel["targets"] for panel in panels if panel["type"] != "row"),
-   "each has a title and a question")
+   "each panel has a title and a query")
 names = {variable["name"] for variable in dashboard["templating"]["list"]}
 is_(sorted(set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))) -
-           names - {"__rate_interval", "__range", "__all"}), [], "variables are there")
+           names - {"__rate_interval", "__range", "__all"}), [], "the variables exist")
 if promtool:
     for name, value in (("$host", ".*"), ("$__rate_interval", "5m"), ("$__range", "6h")):
         expressions = [e.replace(name, value) for e in expressions]
@@ -71,31 +72,31 @@ if promtool:
         {"record": f"question:{number}", "expr": e} for number, e in enumerate(expressions)]}]})
     status, text = check("check", "rules", rules)
     ok(status == 0 and f"{len(expressions)} rules found" in text,
-       "promtool understands each question") or diag(text)
+       "promtool accepts each query") or diag(text)
 else:
-    skip("promtool understands each question", "promtool is not installed")
+    skip("promtool understands each question", "promtool accepts each query")
 
-# The alerts.
+# The alerts
 
 alerts = os.path.join(SOURCE, "conf", "alerts.rules.yml")
 text = read("alerts.rules.yml")
 found = re.findall(r"^      - alert: (\w+)$", text, re.M)
-is_(unknown(re.sub(r"^#.*$", "", text, flags=re.M)), [], "alerts ask for metrics that are served")
+is_(unknown(re.sub(r"^#.*$", "", text, flags=re.M)), [], "alerts use metrics that exist")
 with open(os.path.join(SOURCE, "docs", "instruments.md"), encoding="utf-8") as file:
     listed = re.findall(r"^\| `(Resthooks\w+)` \|", file.read(), re.M)
 is_(listed, found, "docs/instruments.md lists them")
 if not promtool:
-    skip("promtool takes the alerts", "promtool is not installed")
+    skip("promtool takes the alerts", "promtool accepts the alerts")
     done_testing()
 status, said = check("check", "rules", alerts)
-ok(status == 0 and f"{len(found)} rules found" in said, "promtool takes the alerts") or diag(said)
+ok(status == 0 and f"{len(found)} rules found" in said, "promtool accepts the alerts") or diag(said)
 
 H = '{host="h:1"}'
 LE = [("1.0", 1), ("5.0", 1), ("30.0", 1), ("60.0", 1), ("300.0", 1), ("+Inf", 1)]
 
 
 def buckets(name, slow, minutes=120):
-    """A histogram whose values are all in the first bucket, or all behind the minute."""
+    """A histogram whose values are all in the first bucket, or all above a minute."""
     return [(f'{name}_bucket{{host="h:1",le="{le}"}}',
              f"0+{0 if slow and le not in ('300.0', '+Inf') else 60}x{minutes}") for le, _ in LE]
 
@@ -136,12 +137,12 @@ ILL = {
     "ResthooksCommitsSlow": dict(buckets("resthooks_commit_duration_seconds", True)),
     "ResthooksLogLinesLost": {f"resthooks_log_lines_lost_total{H}": "0x60 9x60"},
 }
-is_(sorted(ILL), sorted(found), "each alert has a story here")
+is_(sorted(ILL), sorted(found), "each alert has a case here")
 
 
 def at_an_hour(series):
-    """Which alerts are firing after 65 minutes: promtool is told a wrong number of each, and says
-    the right one."""
+    """Return which alerts are firing after 65 minutes: promtool is given a wrong number of each,
+    and reports the right one."""
     tests = [{"interval": "1m", "input_series": [{"series": name, "values": values}
                                                  for name, values in series.items()],
               "promql_expr_test": [

@@ -37,23 +37,24 @@ create()
 receiver.wait_for(1, "/in")
 is_(wait_until(lambda: health() == (200, set()) and (200, set())), (200, set()), "all is well")
 is_(health("/health/live"), (200, set()), "the process responds")
-is_(health("/health/ready"), (200, set()), "events can be taken")
+is_(health("/health/ready"), (200, set()), "events can be stored")
 
 rename("event", "event_away")
 create("Commit")
 got = wait_until(lambda: [h for h in [health()] if "commit" in h[1]])
-is_(got and got[0][0], 503, "without the table of events, commits are told to fail")
-is_(health("/health/live")[0], 200, "which is no reason to restart")
-is_(health("/health/ready")[0], 200, "nor to take the host away: the spool takes events")
+is_(got and got[0][0], 503, "without the table of events, failing commits are reported")
+is_(health("/health/live")[0], 200, "that is not a reason to restart httpd")
+is_(health("/health/ready")[0], 200,
+    "it is not a reason to take the host out of service either: the spool stores events")
 rename("event_away" if DB == "pgsql" else "event_away", "event")
 ok(wait_until(lambda: health()[0] == 200, 120), "once the table is back, all is well again")
 ok(wait_until(lambda: any(b"Commit" in post.body for post in receiver.received("/in")), 120),
-   "and the event arrives")
+   "the event arrives")
 
 rename("attempt", "attempt_away")
 create("Settle")
 got = wait_until(lambda: [h for h in [health()] if "settle" in h[1]])
-is_(got and got[0][0], 503, "without the table of attempts, outcomes are told not to be stored")
+is_(got and got[0][0], 503, "without the table of attempts, failing settlements are reported")
 rename("attempt_away", "attempt")
 create("Settled")
 ok(wait_until(lambda: health()[0] == 200, 120), "all is well again")
@@ -64,7 +65,7 @@ ok(wait_until(lambda: not api.get("/deliveries?state=pending").json, 120),
 if DB == "pgsql":
     httpd.database.sql("ALTER FUNCTION resthooks.now_ms() RENAME TO now_away")
     got = wait_until(lambda: [h for h in [health()] if "claim" in h[1]])
-    is_(got and got[0][0], 503, "without its clock, claims are told to fail")
+    is_(got and got[0][0], 503, "without the database's clock, failing claims are reported")
     httpd.database.sql("ALTER FUNCTION resthooks.now_away() RENAME TO now_ms")
     ok(wait_until(lambda: health()[0] == 200, 120), "all is well again")
     name = httpd.database.name
@@ -72,7 +73,7 @@ if DB == "pgsql":
     httpd.database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                        f" WHERE datname = '{name}' AND pid <> pg_backend_pid()")
     create("Read-only")
-    ok(wait_until(lambda: health()[0] == 503), "a database that takes no changes is told")
+    ok(wait_until(lambda: health()[0] == 503), "a database that is read-only is reported")
     is_(health("/health/ready")[0], 200, "events go to the spool")
     httpd.database.sql(f"SET default_transaction_read_only = off;"
                        f" ALTER DATABASE {name} RESET default_transaction_read_only")
@@ -81,18 +82,18 @@ if DB == "pgsql":
     ok(wait_until(lambda: health()[0] == 200, 120), "all is well again")
 
 spool = httpd.path("run", "resthooks")
-for file, what in (("x.01900000-0000-7000-8000-000000000000.spool", "of no database"),):
+for file, what in (("x.01900000-0000-7000-8000-000000000000.spool", "of an unknown database"),):
     path = os.path.join(spool, "pgsql-0123456789abcdef" + file[1:])
     with open(path, "wb") as out:
         out.write(b"RHSPOOL1")
     is_(wait_until(lambda: [h for h in [health()] if "spool" in h[1]]), [(503, {"spool"})],
-        f"a file of the spool that is {what} is told")
+        f"a file of the spool that is {what} is reported")
     os.unlink(path)
 os.chmod(spool, 0o500)
 if httpd.user:
     os.chown(spool, 0, 0)
     is_(wait_until(lambda: [h for h in [health()] if "spool" in h[1]]), [(503, {"spool"})],
-        "a spool that can't be written is told")
+        "a spool that can't be written is reported")
     os.chown(spool, httpd.user.pw_uid, httpd.user.pw_gid)
 os.chmod(spool, 0o700)
 ok(wait_until(lambda: health() == (200, set()), 120), "all is well in the end")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Types have schemas: configured ones, which events are judged by, or inferred ones."""
+"""Types have schemas: configured ones, against which events are checked, or inferred ones."""
 
 import os
 import sys
@@ -28,14 +28,14 @@ httpd.start()
 api, app, other = httpd.api(), httpd.api(role="app"), httpd.api("other")
 TYPE = "/event-types/employee.created"
 
-# Configured.
+# Configured schemas
 answer = api.get(TYPE + "/schema")
 is_((answer.status, answer.type), (200, "application/schema+json"), "a type has its schema")
-is_(answer.text, json.dumps(SCHEMA), "as it is in the file")
-is_(api.get(api.get(TYPE).json["schema_url"]).json, SCHEMA, "the type says where it is")
-is_(api.get("/event-types/no.such/schema").status, 404, "a type that does not exist has none")
+is_(answer.text, json.dumps(SCHEMA), "it is the file's schema")
+is_(api.get(api.get(TYPE).json["schema_url"]).json, SCHEMA, "the type links to it")
+is_(api.get("/event-types/no.such/schema").status, 404, "an unknown type has no schema")
 
-# Events that break it.
+# Events that violate their schema
 
 
 def breaches():
@@ -51,19 +51,19 @@ def reason(event):
 api.subscribe(receiver.url + "/in", ["employee.created"])
 good = {"id": 1, "home": {"city": "Bern"}, "age": 16}
 fits = app.post("/events", {"type": "employee.created", "data": good}).json["id"]
-is_((breaches(), reason(fits)), (0, None), "an event that fits its schema is nothing special")
+is_((breaches(), reason(fits)), (0, None), "an event that fits its schema is not counted")
 young = app.post("/events", {"type": "employee.created", "data": {**good, "age": 15}}).json["id"]
-is_(breaches(), 1, "one that breaks it is counted")
+is_(breaches(), 1, "an event that violates it is counted")
 batch = [{"type": "employee.created", "data": data, "id": "once"} for data in ({"id": 1}, {"id": 1})]
 app.post("/events", batch)
-is_(breaches(), 2, "once, if it is published twice")
+is_(breaches(), 2, "it is counted once, even if it is published twice")
 received = [json.loads(r.body)[0] for r in receiver.wait_for(3, "/in")]
 is_(sorted(json.dumps(data) for data in received),
     sorted(json.dumps(data) for data in ({"id": 1}, good, {**good, "age": 15})),
-    "and each is sent as it is")
-is_(reason(young), "schema: $['age'] minimum", "the log says which keyword is broken where")
+    "both events are sent unchanged")
+is_(reason(young), "schema: $['age'] minimum", "the log says which keyword is violated where")
 
-# Inferred.
+# Inferred schemas
 is_(api.get("/event-types/order.paid/schema").status, 404,
     "a type without a schema and without events has none")
 for i in range(24):
@@ -71,32 +71,34 @@ for i in range(24):
         "id": i, "state": "open" if i % 2 else "paid", "at": "2026-01-02T03:04:05Z",
         "customer": f"Ann {i}", **({"note": None} if i else {})}})
 answer = api.get("/event-types/order.paid/schema")
-is_((answer.status, answer.type), (200, "application/schema+json"), "of events one is inferred")
+is_((answer.status, answer.type), (200, "application/schema+json"),
+    "a schema is inferred from events")
 is_(answer.json["properties"],
     {"id": {"type": "integer"}, "state": {"type": "string", "enum": ["open", "paid"]},
      "at": {"type": "string", "format": "date-time"}, "customer": {"type": "string"},
-     "note": {"type": "null"}}, "with types, formats, and few words as an enumeration")
-is_(sorted(answer.json["required"]), ["at", "customer", "id", "state"], "and what all have")
-is_("Ann" in answer.text, False, "not with the values of strings")
+     "note": {"type": "null"}}, "it has types, formats, and enumerations of few words")
+is_(sorted(answer.json["required"]), ["at", "customer", "id", "state"],
+    "it has what all events have")
+is_("Ann" in answer.text, False, "it does not contain the values of strings")
 is_(other.get("/event-types/order.paid/schema").status, 404,
-    "another tenant's events are not looked at")
+    "other tenants' events are not used")
 
-# Webhooks of /openapi.json.
+# Webhooks of /openapi.json
 doc = httpd.api(None).get("/openapi.json").json
 is_(sorted(doc["webhooks"]), ["employee.created", "order.paid"], "each type is a webhook")
 media = doc["webhooks"]["employee.created"]["post"]["requestBody"]["content"]["application/json"]
 is_(media["schema"], {"type": "array", "minItems": 1, "maxItems": 1,
                       "items": {"$ref": "#/components/schemas/event.employee.created"}},
-    "which POSTs an array of one item of its schema")
-is_(media["example"], [json.loads(SAMPLE)], "for example the sample")
+    "its request is an array of one item of the type's schema")
+is_(media["example"], [json.loads(SAMPLE)], "its example is the type's sample")
 component = doc["components"]["schemas"]["event.employee.created"]
 is_(component["properties"]["home"]["$ref"],
     "#/components/schemas/event.employee.created/$defs/address",
-    "references of the schema lead to where it is now")
-is_("$id" in component, False, "which no other base displaces")
+    "the schema's references lead to its new position")
+is_("$id" in component, False, "an $id of the schema does not change their base")
 is_(doc["webhooks"]["order.paid"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    ["items"], {}, "a type without a configured schema has any item, whatever tenants' events are")
+    ["items"], {}, "a type without a configured schema has any item, whatever events there are")
 is_([p["name"] for p in doc["webhooks"]["order.paid"]["post"]["parameters"]],
     ["webhook-id", "webhook-timestamp", "webhook-signature", "X-Hook-Event",
-     "X-Hook-Subscription"], "and the header fields are described")
+     "X-Hook-Subscription"], "the header fields are described")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""resthooksctl over the API: subscriptions, deliveries, resending, events, and what goes wrong."""
+"""resthooksctl with the API: subscriptions, deliveries, redelivery, events, and errors."""
 
 import os
 import sys
@@ -46,15 +46,15 @@ globex = Ctl("--url", url + "/", "--user", "globex:other")
 admin = Ctl("--user", "admin:root", RESTHOOKSCTL_URL=url)
 app = Ctl(RESTHOOKSCTL_URL=url, RESTHOOKSCTL_USER="app", RESTHOOKSCTL_PASSWORD="app")
 
-# Subscriptions.
+# Subscriptions
 
 done = acme("subscriptions")
-is_((done.status, done.out, done.err), (0, "none\n", ""), "no subscriptions are none")
+is_((done.status, done.out, done.err), (0, "none\n", ""), "a list without subscriptions says so")
 done = acme("subscriptions", "--json")
-is_(done.json, [], "or an empty array")
+is_(done.json, [], "as JSON it is an empty array")
 done = acme("health")
 is_(done.status, 0, "all is well")
-like(done.out, r"^status +ok\n", "and it says so")
+like(done.out, r"^status +ok\n", "health says so")
 
 port = free_port()
 target = f"http://127.0.0.1:{port}/in"
@@ -63,28 +63,29 @@ created = acme("subscriptions", "create", target, "--event", "employee.created",
 is_(created.status, 0, "a subscription is created") or diag(created)
 subscription = created.json
 is_((subscription["events"], subscription["description"]),
-    (["employee.created", "employee.deleted"], "für Ada"), "with what was said")
+    (["employee.created", "employee.deleted"], "für Ada"), "it has the given members")
 done = acme("subscriptions", "show", subscription["id"])
-like(done.out, rf"(?m)^target_url +{target}$", "it is shown, a member a line")
-like(done.out, r"(?m)^  delivered +0$", "and what is within, indented")
+like(done.out, rf"(?m)^target_url +{target}$", "it is shown, one member per line")
+like(done.out, r"(?m)^  delivered +0$", "nested members are indented")
 done = acme("subscriptions")
 like(done.out, rf"^ID +STATE .*\n{subscription['id']} +active .* employee.created "
-               rf"employee.deleted +{target}\n$", "and listed in a table")
+               rf"employee.deleted +{target}\n$", "it is listed in a table")
 done = globex("subscriptions", "show", subscription["id"])
 is_((done.status, done.out), (1, ""), "another tenant does not see it")
-like(done.err, r"^resthooksctl: 404 Not Found", "and is told so")
+like(done.err, r"^resthooksctl: 404 Not Found", "the error says so")
 done = admin("subscriptions", "--tenant", "acme", "--json")
-is_([s["id"] for s in done.json or []], [subscription["id"]], "an administrator does, by --tenant")
+is_([s["id"] for s in done.json or []], [subscription["id"]],
+    "an administrator does, with --tenant")
 done = acme("subscriptions", "create", "ftp://elsewhere", "--event", "***")
-is_(done.status, 1, "what the API refuses is exit 1")
+is_(done.status, 1, "a request that the API refuses ends with status 1")
 like(done.err, r"422 [^\n]*\n  target_url: must be [^\n]*\n  events\[0\]: ",
-     "with the fields at fault")
+     "the error names the invalid fields")
 
-# Deliveries: nobody listens, then somebody does.
+# Deliveries: at first no target listens, then one does.
 
 httpd.request("POST", "/employers/acme/employees", {"name": "Ada"})
 rows = wait_until(lambda: acme("deliveries", "list", "--state", "failed", "--json").json)
-is_(len(rows or []), 1, "a delivery that nobody takes has failed")
+is_(len(rows or []), 1, "a delivery without a listening target has failed")
 delivery = rows[0]["id"]
 done = acme("deliveries")
 like(done.out, rf"^ID +CREATED .*\n{delivery} .* failed +employee.created +1 +2 +- +- +{target}\n$",
@@ -100,63 +101,66 @@ for options, expected in ((["--state", "delivered"], 0), (["--event", "employee.
         f"deliveries {' '.join(options)}: {expected}")
 done = acme("deliveries", "show", delivery)
 like(done.out, r"(?m)^state +failed$", "one delivery is shown")
-like(done.out, r'payload\n  \[\n    \{\n      "id": 1,\n      "name": "Ada"\n', "with its payload")
+like(done.out, r'payload\n  \[\n    \{\n      "id": 1,\n      "name": "Ada"\n',
+                                      "it is shown with its payload")
 like(done.out, r"(?m)^2 .* connect to 127\.0\.0\.1 port \d+: Connection refused$",
-     "and each attempt with its error")
+     "it is shown with the error of each attempt")
 
 secret = acme("subscriptions", "secret", subscription["id"], "--json").json["secret"]
-is_(secret, subscription["secret"], "the secret can be seen again")
+is_(secret, subscription["secret"], "the secret can be shown again")
 saved = os.path.join(folder, "saved")
 listen = Listen("--secret", secret, "--count", "1", "--save", saved, port=port)
 done = acme("redeliver", delivery)
-is_(done.status, 0, "a failed delivery is sent again")
+is_(done.status, 0, "a failed delivery is redelivered")
 like(done.out, rf"^{delivery}  pending, attempt 3 follows now\n", "now")
-is_(listen.wait(), 0, "listen ends after --count, content")
+is_(listen.wait(), 0, "listen ends after --count requests with status 0")
 is_([(r["signature"], r["status"], json.loads(r["body"])) for r in listen.requests],
-    [("ok", 200, [{"id": 1, "name": "Ada"}])], "what arrived is signed, and printed")
+    [("ok", 200, [{"id": 1, "name": "Ada"}])], "the request is signed, and printed")
 row = wait_until(lambda: [d for d in [acme("deliveries", "show", delivery, "--json").json]
                           if d["state"] == "delivered"])
 is_(row and [a["status_code"] for a in row[0]["attempts"]], [None, None, 200], "it is delivered")
 like(acme("deliveries", "show", delivery).out, r"(?m)^answer to attempt 3  200 from resthooksctl",
-     "and shows what was answered")
+     "the delivery shows the response")
 is_(os.listdir(saved), ["000001.http"], "the request is saved")
-is_(os.stat(os.path.join(saved, "000001.http")).st_mode & 0o777, 0o600, "for its owner alone")
+is_(os.stat(os.path.join(saved, "000001.http")).st_mode & 0o777, 0o600,
+    "only its owner can read it")
 
 failing = Listen("--secret", secret, "--fail", "503", "--delay", "300ms", "--count", "2", port=port)
 began = time.monotonic()
 httpd.request("POST", "/employers/acme/employees", {"name": "Charles"})
-is_(failing.wait(), 0, "listen --fail answers what it is told")
-ok(time.monotonic() - began >= 1.6, "as late as --delay says, with the wait between two attempts")
-is_([r["status"] for r in failing.requests], [503, 503], "to each attempt")
+is_(failing.wait(), 0, "listen --fail responds with the given status")
+ok(time.monotonic() - began >= 1.6, "--delay delays responses, which shows between two attempts")
+is_([r["status"] for r in failing.requests], [503, 503], "it delays each attempt")
 rows = wait_until(lambda: acme("deliveries", "--state", "failed", "--json").json)
-is_([r["last_status_code"] for r in rows or []], [503], "and the delivery failed by it")
+is_([r["last_status_code"] for r in rows or []], [503], "the delivery failed because of them")
 
-# Rotation, replay.
+# Rotation and replay
 
 done = acme("subscriptions", "rotate", subscription["id"], "--overlap", "1h", "--json")
 is_(done.status, 0, "the secret is rotated")
 new = done.json["secret"]
 done = acme("replay", subscription["id"], "--from", "1h", "--dry-run")
-is_((done.status, done.out), (0, "1 would be queued\n"), "a replay can be tried out")
+is_((done.status, done.out), (0, "1 would be queued\n"), "a replay can be a dry run")
 done = acme("replay", subscription["id"], "--from", "1h", "--state", "failed")
-is_((done.status, done.out), (0, "1 queued\n"), "what failed is replayed")
+is_((done.status, done.out), (0, "1 queued\n"), "failed deliveries are replayed")
 rows = wait_until(lambda: acme("deliveries", "--state", "failed", "--json").json)
 rotated = Listen("--secret", new, "--count", "2", "--save", saved, port=port)
 done = acme("replay", subscription["id"], "--from", "2020-01-01T00:00:00Z", "--to",
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60)), "--state", "any",
             "--json")
-is_((done.status, done.json["queued"], done.json["job"]["state"]), (0, 2, "done"), "or all of a time")
-is_(rotated.wait(), 0, "and verified by the new secret")
+is_((done.status, done.json["queued"], done.json["job"]["state"]), (0, 2, "done"),
+    "a replay can be of all events of a time")
+is_(rotated.wait(), 0, "the new secret verifies it")
 is_(sorted(os.listdir(saved))[1:], ["000002.http", "000003.http"], "files are never overwritten")
 done = Ctl("--secret", secret)("verify", os.path.join(saved, "000002.http"))
-is_(done.status, 0, "the old secret verifies a saved request while it overlaps")
+is_(done.status, 0, "during the overlap the old secret verifies a saved request")
 done = acme("subscriptions", "end-overlap", subscription["id"])
 is_((done.status, acme("subscriptions", "show", subscription["id"], "--json").json
      .get("old_secret_expires_at")), (0, None), "the overlap can be ended")
 done = Ctl("--secret", new)("verify", os.path.join(saved, "000002.http"))
-is_(done.status, 0, "and so does the new one")
+is_(done.status, 0, "the new secret verifies it as well")
 
-# Changes of a subscription.
+# Changes of a subscription
 
 done = acme("subscriptions", "pause", subscription["id"])
 like(done.out, r"(?m)^state +paused$", "a subscription is paused")
@@ -168,10 +172,10 @@ like(done.out, r"(?m)^payload$", "and shown")
 done = acme("subscriptions", "delete", subscription["id"])
 is_((done.status, done.out), (0, "done\n"), "it is deleted")
 done = acme("redeliver", delivery, delivery)
-is_(done.status, 1, "nothing is sent to what is gone")
-is_(len(re.findall(rf"{delivery} is not sent again", done.err)), 2, "which is told of each")
+is_(done.status, 1, "nothing is sent to a deleted subscription")
+is_(len(re.findall(rf"{delivery} is not sent again", done.err)), 2, "each delivery's error says so")
 
-# Events.
+# Events
 
 acme("subscriptions", "create", receiver.url + "/p", "--event", "payroll.*", "--format",
      "envelope", "--ordered", "--secret", new)
@@ -181,51 +185,55 @@ like(done.out, r"^[0-9a-f-]{36}\n$", "an event is published, and its id printed"
 event = done.out.strip()
 again = app("publish", "payroll.closed", "-", "--tenant", "acme", "--id", "once",
             stdin=b'{"month": "2026-11"}')
-is_(again.out.strip(), event, "again with the same --id: the first one's")
+is_(again.out.strip(), event, "the same --id again gives the first event's id")
 got = receiver.wait_for(1, "/p")
-is_(json.loads(got[0].body)["timestamp"], "2026-11-30T11:00:00.000Z", "it has the time that was given")
-ok(b'"data":{"month": "2026-11"}' in got[0].body, "and its data byte for byte")
-ok(verify(new, got[0].headers, got[0].body), "signed by the secret that was chosen")
+is_(json.loads(got[0].body)["timestamp"], "2026-11-30T11:00:00.000Z", "it has the given time")
+ok(b'"data":{"month": "2026-11"}' in got[0].body, "it has its data byte for byte")
+ok(verify(new, got[0].headers, got[0].body), "it is signed by the secret that was chosen")
 wait_until(lambda: acme("deliveries", "--event", "payroll.closed", "--json").json[0]["state"] ==
            "delivered")
 done = acme("events", "--type", "payroll.closed")
 like(done.out, rf"\n{event} .* payroll.closed +k 1 +publish +1 delivered\n", "the log has it")
 done = acme("events", "show", event)
-like(done.out, r'data\n  \{\n    "month": "2026-11"\n  \}\n', "with its data")
-like(done.out, r"(?m)^DELIVERY .*\n.* delivered +1 +200 ", "and its deliveries")
+like(done.out, r'data\n  \{\n    "month": "2026-11"\n  \}\n', "the log has its data")
+like(done.out, r"(?m)^DELIVERY .*\n.* delivered +1 +200 ", "the log has its deliveries")
 done = acme("event-types")
 like(done.out, r"(?m)^payroll.closed +false +The payroll of a month is closed$",
      "the catalogue is printed")
 for number in range(3):
     app("publish", "payroll.closed", str(number), "--tenant", "globex")
 first = globex("events", "--limit", "2")
-like(first.out, r"There are more: --before [0-9a-f-]{36}\n$", "a page says how the next one is had")
+like(first.out, r"There are more: --before [0-9a-f-]{36}\n$", "a page says how to get the next one")
 is_(len(globex("events", "--limit", "2", "--before", first.out.split()[-1], "--json").json), 1,
-    "and is followed by it")
+    "the next page follows it")
 done = acme("publish", "payroll.closed", "1")
-is_(done.status, 1, "who is no publisher is refused")
-like(done.err, "403 Forbidden: Only publishers", "and told why")
+is_(done.status, 1, "a login that is not a publisher is refused")
+like(done.err, "403 Forbidden: Only publishers", "the error gives the reason")
 
-# What goes wrong.
+# Errors
 
 wrong = Ctl("--url", url, "--user", "acme:wrong")("subscriptions")
-is_((wrong.status, wrong.out), (1, ""), "a wrong password is exit 1")
-like(wrong.err, r"answered 401.*: are name and password right\?", "and said to be one")
-ok("wrong" not in wrong.err, "without the password being echoed")
+is_((wrong.status, wrong.out), (1, ""), "a wrong password ends with status 1")
+like(wrong.err, r"answered 401.*: are name and password right\?",
+     "the error asks about the password")
+ok("wrong" not in wrong.err, "the error does not contain the password")
 done = Ctl("--url", f"http://127.0.0.1:{free_port()}/hooks")("health")
-is_(done.status, 1, "a server that is not there is exit 1")
-like(done.err, r"/hooks/health: connect to 127\.0\.0\.1 port \d+: Connection refused", "with the reason")
+is_(done.status, 1, "a server that does not listen ends with status 1")
+like(done.err, r"/hooks/health: connect to 127\.0\.0\.1 port \d+: Connection refused",
+     "the error gives the reason")
 done = Ctl("--url", httpd.url + "/elsewhere")("health")
-like(done.err, r"answered 404.*: is there a resthooks handler", "a URL without a handler is told of")
+like(done.err, r"answered 404.*: is there a resthooks handler",
+     "a URL without a handler is reported")
 done = Ctl("--url", receiver.url + "/never", "--timeout", "500ms")("health")
-is_(done.status, 1, "a server that does not answer is exit 1")
+is_(done.status, 1, "a server that does not respond ends with status 1")
 like(done.err, r"time-out after 0\.5 s", "after --timeout")
 done = Ctl("--url", receiver.url + "/redirect")("health")
-like(done.err, r"answered 302.*which is not followed", "a redirection is not followed")
+like(done.err, r"answered 302.*which is not followed", "a redirect is not followed")
 done = Ctl("--url", receiver.url + "/ok")("health")
-like(done.err, r"answered 200, and not as the API does", "something else's answer is not believed")
+like(done.err, r"answered 200, and not as the API does",
+     "a response that is not the API's is reported")
 done = Ctl("--url", receiver.url + "/garbage")("health")
-like(done.err, r"not a valid answer", "nor are bytes")
+like(done.err, r"not a valid answer", "a response that is not HTTP is reported")
 
 authority, stranger = Authority(), Authority("Somebody Else")
 secure = Receiver(tls=authority.context())
@@ -233,14 +241,15 @@ secure.on("/subscriptions", lambda received, number: (
     200, [("Content-Type", "application/json"), ("X-Seen", "1")], b"[]"))
 done = Ctl("--url", f"https://localhost:{secure.port}", "--cacert", authority.file,
            "--header", "X-Extra: one", "--header", "X-Other:two")("subscriptions")
-is_((done.status, done.out), (0, "none\n"), "https, with an authority of one's own") or diag(done)
+is_((done.status, done.out), (0, "none\n"),
+    "https works with an authority of one's own") or diag(done)
 headers = secure.received()[-1].headers
 is_((headers.get("X-Extra"), headers.get("X-Other")), ("one", "two"), "--header is sent")
 done = Ctl("--url", f"https://localhost:{secure.port}", "--cacert", stranger.file)("subscriptions")
-is_(done.status, 1, "the certificate of a stranger is refused")
+is_(done.status, 1, "a certificate of another authority is refused")
 like(done.err, r"TLS: ", "as such")
 done = Ctl("--url", f"https://localhost:{secure.port}", "--cacert", "/nonexistent")("subscriptions")
-like(done.err, r"/nonexistent", "a file that is not there is named")
+like(done.err, r"/nonexistent", "a missing file is named")
 
 nasty = "a\x1b]0;owned\x07b\x9bc\u202ed\n\x7f"
 row = {**subscription, "description": nasty, "target_url": "http://x/\x1b[31m", "state": nasty}
@@ -253,14 +262,15 @@ bad = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
 done = Ctl("--url", receiver.url + "/nasty")("subscriptions")
 is_(done.status, 0, "a list with control characters is shown")
 ok(not bad.search(done.out) and "a\\u001b]0;owned\\u0007b\\u009bc\\u202ed\\n\\u007f" in done.out,
-   "with all of them escaped") or diag(repr(done.out))
-is_(len(done.out.splitlines()), 2, "in one line")
+   "all of them are escaped") or diag(repr(done.out))
+is_(len(done.out.splitlines()), 2, "each row stays one line")
 done = Ctl("--url", receiver.url + "/refused")("subscriptions")
-ok(done.status == 1 and not bad.search(done.err), "in errors too")
+ok(done.status == 1 and not bad.search(done.err), "errors are escaped too")
 
 
 def at_terminal(arguments, typed):
-    """Output and exit status of a run at a terminal, at which something is typed once it asks."""
+    """Run it at a terminal, at which something is typed once it asks; return output and exit
+    status."""
     child, terminal = pty.fork()
     if child == 0:
         os.execve(find_ctl(), [find_ctl(), *arguments], environment())
@@ -272,7 +282,7 @@ def at_terminal(arguments, typed):
             piece = b""
         shown += piece
         if typed and not written and b"Password" in shown:
-            # It asks before it turns the echo off: nobody types as fast as that.
+            # It asks before it turns the echo off, but no person types as fast as that.
             wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, 10, 0.01)
             os.write(terminal, typed)
             written = True
@@ -283,15 +293,15 @@ def at_terminal(arguments, typed):
 shown, status = at_terminal(["health", "--url", url, "--user", "acme"],
                             PASSWORDS["acme"].encode() + b"\n")
 like(shown, r"^Password of acme: \s*status +ok", "at a terminal the password is asked for")
-ok("s3cret" not in shown and status == 0, "and not echoed") or diag(shown)
+ok("s3cret" not in shown and status == 0, "the password is not echoed") or diag(shown)
 shown, status = at_terminal(["subscriptions", "--json", "--url", receiver.url + "/nasty"], None)
 bad = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]")
 ok(status == 0 and not bad.search(shown) and json.loads(shown)[0]["description"] == nasty,
-   "JSON at a terminal has the same members, and nothing that the terminal obeys") or diag(repr(shown))
+   "JSON at a terminal has the same members, without control characters") or diag(repr(shown))
 done = Ctl("--url", receiver.url + "/nasty")("subscriptions", "--json")
-ok("\x9b" in done.out and done.json == [row], "elsewhere it is as the API sent it")
+ok("\x9b" in done.out and done.json == [row], "elsewhere it is byte for byte the API's")
 
-# Wrong command lines: exit 2, and nothing is asked.
+# Wrong command lines end with status 2, without a request.
 
 before = len(receiver.received())
 there = Ctl()
@@ -314,14 +324,14 @@ for arguments, said in (
     done = there(*arguments, options=("--url", receiver.url))
     ok(done.status == 2 and done.out == "" and said in done.err and "--help" in done.err,
        f"{' '.join(arguments) or 'nothing'}: {said}") or diag(done)
-is_(len(receiver.received()), before, "no request was made for any of them")
+is_(len(receiver.received()), before, "no wrong command line made a request")
 for bad_url, said in (("nowhere", "absolute http"), ("http://u:pw@host/", "credentials"),
                       ("http://host/?a=b", "query"), ("", "where is the API")):
     done = Ctl("--url", bad_url)("health")
     ok(done.status == 2 and said in done.err and "pw" not in done.err, f"--url '{bad_url}': {said}")
 done = Ctl("--url", url, "--user", "acme")("health")
 ok(done.status == 2 and "RESTHOOKSCTL_PASSWORD" in done.err,
-   "a password that can't be asked for is missed")
+   "without a terminal a missing password is reported")
 like(Ctl()("--version").out, r"^resthooksctl \d+\.\d+\.\d+\n$", "--version")
 done = Ctl()("deliveries", "list", "--help")
 ok(done.status == 0 and "--subscription ID" in done.out, "--help of a command")

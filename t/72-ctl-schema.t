@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""resthooksctl schema: the tables of a database are made, checked and printed without httpd."""
+"""resthooksctl schema creates, checks and prints the tables of a database without httpd."""
 
 import os
 import sys
@@ -25,19 +25,20 @@ version = "resthooks.schema_version" if DB == "pgsql" else "resthooks_schema_ver
 done = ctl("schema", "check")
 is_((done.status, done.out), (1, ""), "a database without tables does not pass the check")
 like(done.err, r"^resthooksctl: the tables do not exist" if DB == "pgsql" else "no such file",
-     "and why is said")
+     "the error gives the reason")
 if DB == "sqlite3":
-    ok(not os.path.exists(database.params), "the check leaves no file behind")
+    ok(not os.path.exists(database.params), "the check leaves no file")
 done = ctl("schema", "upgrade")
-is_((done.status, done.out), (0, "made the tables of version 4\n"), "they are made") or diag(done)
+is_((done.status, done.out), (0, "made the tables of version 4\n"),
+    "the tables are created") or diag(done)
 done = ctl("schema", "upgrade")
 is_((done.status, done.out, done.err), (0, "the tables are of version 4, as they should be\n", ""),
     "once")
 done = ctl("schema", "check")
 is_((done.status, done.out, done.err), (0, "the tables are of version 4, as they should be\n", ""),
-    "and pass the check")
+    "they pass the check")
 done = Ctl(RESTHOOKSCTL_DB=db)("schema", "check")
-is_(done.status, 0, "RESTHOOKSCTL_DB says which database, too")
+is_(done.status, 0, "RESTHOOKSCTL_DB names the database, too")
 
 if DB == "sqlite3":
     for name in os.listdir(folder):
@@ -48,7 +49,7 @@ httpd.stop()
 
 
 def structure():
-    """All columns of the tables, their indexes, and functions."""
+    """Return all columns of the tables, their indexes, and functions."""
     if DB == "pgsql":
         return database.sql("SELECT table_name, column_name, data_type FROM"
                             " information_schema.columns WHERE table_schema = 'resthooks' UNION ALL"
@@ -100,7 +101,8 @@ if DB == "pgsql":
 database.sql(f"UPDATE {version} SET version = 1")
 done = ctl("schema", "check")
 is_(done.status, 1, "tables of an earlier version do not pass the check")
-like(done.err, "the tables are of version 1, this mod_resthooks needs 4", "and why is said")
+like(done.err, "the tables are of version 1, this mod_resthooks needs 4",
+     "the error gives the reason")
 done = ctl("schema", "upgrade")
 is_((done.status, done.out), (0, "brought the tables of version 1 to version 4\n"),
     "they are brought up") or diag(done)
@@ -116,10 +118,10 @@ database.sql(f"UPDATE {version} SET version = 7")
 for action in ("check", "upgrade"):
     done = ctl("schema", action)
     is_(done.status, 1, f"{action} refuses tables of a later version")
-    like(done.err, "the tables are of version 7, this mod_resthooks knows 4", "and says so")
+    like(done.err, "the tables are of version 7, this mod_resthooks knows 4", "the error says so")
 database.sql(f"UPDATE {version} SET version = 0")
 done = ctl("schema", "check")
-is_(done.status, 1, "and an earlier one is not what it should be")
+is_(done.status, 1, "a wrong earlier version is reported")
 
 printed = Ctl()("schema", "print", "pgsql" if DB == "pgsql" else "sqlite3")
 is_(printed.status, 0, "the SQL is printed")
@@ -132,25 +134,27 @@ else:
     connection.executescript(printed.out)
     connection.close()
 done = Ctl("--db", f"{fresh.driver}:{fresh.params}")("schema", "check")
-is_(done.status, 0, "and what runs it passes the check") or diag(done)
+is_(done.status, 0, "a database made with it passes the check") or diag(done)
 
-# What goes wrong.
+# Errors
 
 unreachable = ("pgsql:host=/nonexistent dbname=x" if DB == "pgsql"
                else "sqlite3:/nonexistent/hooks.db")
 done = Ctl("--db", unreachable)("schema", "upgrade")
-is_((done.status, done.out), (1, ""), "a database that can't be reached is exit 1")
-like(done.err, r"no connection to the database: .*(/nonexistent|open)", "with the driver's reason")
-ok("trying again" not in done.err, "and without a promise to try again")
+is_((done.status, done.out), (1, ""), "a database that can't be reached ends with status 1")
+like(done.err, r"no connection to the database: .*(/nonexistent|open)",
+     "the error has the driver's reason")
+ok("trying again" not in done.err, "the error does not promise a retry")
 if DB == "pgsql":
     done = Ctl("--db", f"pgsql:{database.params} user=nobody_here password=s3cr3t")("schema", "check")
     ok(done.status == 1 and "nobody_here" in done.err and "s3cr3t" not in done.err,
-       "who may not log in learns why, and sees no password") or diag(done)
+       "a login that is refused gets the reason, without the password") or diag(done)
 else:
     with open(os.path.join(folder, "text"), "w", encoding="utf-8") as file:
         file.write("this is no database\n" * 100)
     done = Ctl("--db", f"sqlite3:{folder}/text")("schema", "upgrade")
-    ok(done.status == 1 and "not a database" in done.err, "a file that is no database is refused") \
+    ok(done.status == 1 and "not a database" in done.err,
+       "a file that is not a database is refused") \
         or diag(done)
 for arguments, said in ((["schema", "check"], "which database"), (["schema"], "which of schema check"),
                         (["schema", "check", "--db", "mysql:x"], "must begin with"),

@@ -16,11 +16,11 @@ import subprocess
 PAGE = os.path.join(SOURCE, "tools", "resthooksctl.1")
 COMPLETION = os.path.join(SOURCE, "tools", "resthooksctl.bash")
 LIBRARY = "/usr/share/bash-completion/bash_completion"
-# The completion asks the program for the formats.
+# The completion reads the formats from the program.
 FOUND = {**os.environ, "PATH": os.path.dirname(find_ctl()) + os.pathsep + os.environ["PATH"]}
 ctl = Ctl()
 
-# --help.
+# --help
 
 helped = ctl("--help").out
 synopses = re.findall(r"(?m)^  ([a-z][a-z -]*?[a-z])((?: [A-Za-z|.-]*[A-Z|][A-Za-z|.0-9-]*)*)  +\S", helped)
@@ -38,10 +38,10 @@ for name in commands:
                *(["--frob"] if commands[name].endswith("...") else []))
     is_(bare.status, 2, f"{name} takes no more arguments than it shows")
 api = options["health"]
-ok(api > {"--url", "--user", "--json"}, "what every command of the API takes is known")
+ok(api > {"--url", "--user", "--json"}, "the options of every API command are known")
 variables = set(re.findall(r"RESTHOOKSCTL_[A-Z]+", helped))
 
-# The man page.
+# The man page
 
 roff = open(PAGE, encoding="utf-8").read()
 text = re.sub(r"\\f.", "", re.sub(r"\\-", "-", roff))
@@ -53,7 +53,7 @@ for entry in body.split(".TP\n")[1:]:
     words = [word for word in head.split() if not re.search("[A-Z|]", word)]
     entries[" ".join(words)] = (" ".join(head.split()[len(words):]), rest)
 is_(sorted(entries), sorted(commands), "the man page has the commands of --help")
-is_({name: entry[0] for name, entry in entries.items()}, commands, "with the same arguments")
+is_({name: entry[0] for name, entry in entries.items()}, commands, "it has the same arguments")
 for name, (_, rest) in entries.items():
     listed = set(re.findall(r"--[a-z-]+", rest.partition("Options:")[2]))
     shared = api if "--url" in options[name] else set()
@@ -64,26 +64,28 @@ is_(set(described), set.union(*options.values()) | {"--help", "--version"},
     "it describes every option")
 is_({name: value for name, value in described.items() if name not in ("--help", "--version")},
     {name: value for name, value in values.items() if name != "--help"},
-    "with the same values as --help")
+    "it has the same values as --help")
 shared = section[:section.index(".SS Of some")]
 is_(set(re.findall(r"\.TP\n\.BI? (--[a-z-]+)", shared)), api,
-    "and says which belong to every command of the API")
-is_(set(re.findall(r"RESTHOOKSCTL_[A-Z]+", text)), variables, "it names the same variables")
+    "it says which options belong to every API command")
+is_(set(re.findall(r"RESTHOOKSCTL_[A-Z]+", text)), variables,
+    "it names the same environment variables")
 source = "".join(open(os.path.join(SOURCE, "tools", name), encoding="utf-8").read()
                  for name in os.listdir(os.path.join(SOURCE, "tools")) if name.endswith(".c"))
-is_(set(re.findall(r'getenv\("(\w+)"\)', source)), variables, "which are those that are read")
+is_(set(re.findall(r'getenv\("(\w+)"\)', source)), variables,
+    "those are the ones that the program reads")
 if shutil.which("groff"):
     done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", PAGE], capture_output=True, text=True,
                           check=False)
-    is_(done.stderr, "", "groff finds nothing wrong with it")
+    is_(done.stderr, "", "groff finds no fault")
 else:
-    skip("groff finds nothing wrong with the man page", "it is not installed")
+    skip("groff finds nothing wrong with the man page", "groff finds no fault in the man page")
 
-# The completion.
+# The completion
 
 
 def complete(line, library):
-    """The completions offered at the end of a line, as a set."""
+    """Return the completions offered at the end of a line, as a set."""
     script = r"""
         if [ -n "$1" ]; then . "$1"; fi
         . "$2"
@@ -117,7 +119,8 @@ for library in [""] + ([LIBRARY] if os.path.exists(LIBRARY) else []):
         expected = options.get(f"{group} list", set())
         is_(complete(f"resthooksctl {group} --", library) - {"--help"}, expected,
             f"completion {kind}: {group} alone is its list")
-    is_(complete("resthooksctl --", library), {"--help", "--version"}, f"completion {kind}: of none")
+    is_(complete("resthooksctl --", library), {"--help", "--version"},
+        f"completion {kind}: an unknown command has none")
     is_(complete("resthooksctl deliveries list --state ", library),
         {"pending", "delivered", "failed", "cancelled", "any"}, f"completion {kind}: states")
     is_(complete("resthooksctl subscriptions create x --format c", library), {"cloudevents"},
@@ -128,10 +131,10 @@ for library in [""] + ([LIBRARY] if os.path.exists(LIBRARY) else []):
     is_(complete("resthooksctl --json --limit 5 deliv", library), {"deliveries"},
         f"completion {kind}: options may come first")
     is_(complete("resthooksctl --user acme replay --dr", library), {"--dry-run"},
-        f"completion {kind}: and values are no commands")
+        f"completion {kind}: values are not commands")
 if os.path.exists(LIBRARY):
     is_(complete("resthooksctl --url https://api.example.com:8443/hooks replay --dr", LIBRARY),
-        {"--dry-run"}, "nor are URLs, with bash-completion")
+        {"--dry-run"}, "URLs are not commands, with bash-completion")
 else:
-    skip("completion: URLs are no commands", "bash-completion is not installed")
+    skip("completion: URLs are no commands", "completion: URLs are not commands")
 done_testing()

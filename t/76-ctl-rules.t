@@ -25,7 +25,7 @@ def file(name, text):
 
 
 def rules(doc, *options):
-    """The lines without comments of a description."""
+    """Return the lines of the output without comments."""
     done = ctl("rules", doc if isinstance(doc, str) else file("api.json", doc), *options)
     return [line for line in done.out.splitlines() if not line.startswith("#")]
 
@@ -90,13 +90,14 @@ is_([line for line in rules(DOC) if line.startswith("RestHooksEvent ")], [
 comments = [line for line in ctl("rules", file("api.json", DOC)).out.splitlines()
             if line.startswith("#")]
 is_(comments[1:], ["# POST /login: reads, or is about a session",
-                   "# DELETE /{id}: names no resource"], "what has no rule is told")
+                   "# DELETE /{id}: names no resource"], "operations without a rule are listed")
 ok(all(line.endswith(" observe") for line in rules(DOC, "--observe")
-       if line.startswith("RestHooksEvent ")), "--observe is for all of them")
+       if line.startswith("RestHooksEvent ")), "--observe applies to all rules")
 like(rules(DOC, "--prefix", "/x.y")[0], r'"\^/x\\\.y/employers', "--prefix replaces the server's")
-is_(ctl("rules", file("api.json", DOC), "--prefix", "v1").status, 2, "it begins with a slash")
+is_(ctl("rules", file("api.json", DOC), "--prefix", "v1").status, 2,
+    "--prefix must begin with a slash")
 
-# Samples and schemas, and all that for httpd.
+# Samples and schemas, and httpd with all of it
 
 save = os.path.join(folder, "saved")
 is_(ctl("rules", file("api.json", DOC), "--save", save).status, 1, "--save needs its directory")
@@ -114,20 +115,20 @@ def saved(name):
 
 
 is_({k: v for k, v in saved("employee.created.sample.json").items() if k in ("id", "name", "password")},
-    {"id": 7, "name": "Ann"}, "a sample is made of examples, without what is only written")
+    {"id": 7, "name": "Ann"}, "a sample is made from examples, without write-only members")
 schema = saved("employee.created.schema.json")
 is_((schema["required"], sorted(schema["properties"])), (["id", "name"], ["age", "boss", "id", "name"]),
     "so is a schema")
 is_(schema["properties"]["age"], {"type": ["integer", "null"], "exclusiveMinimum": 15},
-    "OpenAPI 3.0's ways to say null and exclusive are translated")
+    "OpenAPI 3.0's nullable and exclusive bounds are translated")
 is_(schema["properties"]["boss"]["anyOf"][0]["allOf"][0]["$ref"], "#/$defs/Employee",
-    "references lead to what is in the file")
-ok("Employee" in schema["$defs"], "which has it")
+    "references lead to definitions in the same file")
+ok("Employee" in schema["$defs"], "the file has these")
 httpd = Httpd(start=False, extra="\n".join(lines))
 taken, said = httpd.check_config()
-ok(taken, "httpd takes it all") or diag(said)
+ok(taken, "httpd accepts all of it") or diag(said)
 
-# Others' ways.
+# Other kinds of description
 
 YAML = """
 swagger: "2.0"
@@ -163,20 +164,21 @@ SPRING = {"openapi": "3.1.0", "servers": [{"url": "http://localhost:8080",
           "paths": {"/people/{id}": {"put": {"operationId": "update", "responses": {"200": {
               "description": "OK", "content": {"*/*": {"schema": ref("Person")}}}}}}}}
 is_(rules(SPRING)[0], 'RestHooksEvent person.updated PUT "^/people/(?<key>[^/]+)$"',
-    "what Spring generates")
+    "descriptions that Spring generates")
 
-# Bad input.
+# Invalid input
 
 for text, words in (("{", "invalid JSON"), ("a: [1", "invalid YAML: .*line"), ("a: *b", "anchor"),
                     ("[1]", "no paths"), ("x: 1", "no paths"), ("", "invalid YAML")):
     done = ctl("rules", file("bad", text))
     is_(done.status, 1, f"{text!r} is not taken")
-    like(done.err, words, "and why is said")
+    like(done.err, words, "the error gives the reason")
 loop = {"openapi": "3.1.0", "components": {"schemas": {"A": ref("B"), "B": ref("A")}},
         "paths": {"/as": {"post": body(ref("A"))}}}
-is_(rules(loop)[0], 'RestHooksEvent a.created POST "^/as$"', "references in a circle end")
+is_(rules(loop)[0], 'RestHooksEvent a.created POST "^/as$"', "circular references end")
 bombs = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
 is_(ctl("rules", file("bomb", bombs + "paths: {/as: {post: {responses: {200: {schema: {enum: *a39}}"
-                      "}}}}\n")).status, 0, "and aliases that multiply are not followed")
-is_(ctl("rules", file("empty.json", {"paths": {}})).status, 1, "a description without paths has none")
+                      "}}}}\n")).status, 0, "aliases that multiply are not followed")
+is_(ctl("rules", file("empty.json", {"paths": {}})).status, 1,
+    "a description without paths makes no rules")
 done_testing()

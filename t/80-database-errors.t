@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Whatever the database answers, in whatever language and at whatever step: nothing that was
+"""Whatever error the database reports, in any language and at any step, nothing that was
 acknowledged is lost."""
 
 import os
@@ -12,7 +12,7 @@ from rhtest import *  # noqa: E402,F403
 from pgrelay import PgRelay  # noqa: E402
 
 if DB != "pgsql":
-    skip_all("SQLite's codes are a unit test's")
+    skip_all("a unit test has SQLite's codes")
 if MPM == "prefork":
     skip_all("one writer for all clients")
 
@@ -49,30 +49,30 @@ def arrive(names, timeout=60):
 is_(create("first"), 201, "an employee is created")
 is_(arrive(["first"]), [], "and arrives")
 
-# A commit that fails by each class of SQLSTATE, with a German text that no list knows. It lasts until
-# the event is in the spool and has been refused there, too.
+# A commit fails with each class of SQLSTATE and a German text that no list knows, until the event
+# is in the spool and has been refused there, too.
 PASSING = ["08006", "08P01", "25006", "26000", "40001", "40P01", "42501", "42P01", "53100", "53200",
            "53300", "55P03", "57014", "57P03", "58030", "0A000", "25P02"]
 for code in PASSING:
     fault = relay.breaks("B", COMMIT, code=code)
     is_(create(code), 201, f"{code}: the client has its answer")
     hits = fault.hits
-    ok(wait_until(lambda: fault.hits > hits + 1), "the event is tried again from the spool")
+    ok(wait_until(lambda: fault.hits > hits + 1), "the spool retries the event")
     relay.mend()
-    is_(arrive([code]), [], "and arrives once the database takes it")
+    is_(arrive([code]), [], "it arrives once the database accepts it")
 
-# A captured event goes to the spool if its data or an unknown error code makes the database refuse
-# it.
+# A captured event goes to the spool if the database refuses it because of its data or with an
+# unknown error code.
 for code in ("22021", "XX000", "P0001", "ABCDE"):
     relay.breaks("B", COMMIT, code=code, count=1)
     is_(create(code), 201, f"{code}: the client has its answer")
-    is_(arrive([code]), [], "and the event that was refused once arrives")
+    is_(arrive([code]), [], "the event that was refused once arrives")
 relay.breaks("B", COMMIT, code="22021")
 answer = app.call("POST", "/events", {"type": "employee.created", "data": {"name": "published"}})
-ok(answer.status >= 500, "a publisher hears that its event is refused")
+ok(answer.status >= 500, "a publisher learns that its event is refused")
 relay.mend()
 
-# Connections that break at each step, every time, and all of those that are tried instead.
+# Connections that break at each step, every time, and all that are tried in their place.
 STEPS = {"Bind, by an error that ends it": ("B", COMMIT, "57P01"),
          "Bind, without a word": ("B", COMMIT, None),
          "PREPARE, by an error that ends it": ("Q", COMMIT, "57P01"),
@@ -82,11 +82,11 @@ STEPS = {"Bind, by an error that ends it": ("B", COMMIT, "57P01"),
          "the login": ("startup", b"", "53300"),
          "the login, without a word": ("startup", b"", None)}
 for step, (kind, text, code) in STEPS.items():
-    cluster.restart("fast")  # new connections, nothing prepared
+    cluster.restart("fast")  # opens new connections, on which nothing is prepared
     fault = relay.breaks(kind, text, code=code, fatal=True)
     names = [f"{step} {number}" for number in range(10)]
     with ThreadPoolExecutor(10) as pool:
-        is_(set(pool.map(create, names)), {201}, f"broken at {step}: all clients are answered")
+        is_(set(pool.map(create, names)), {201}, f"broken at {step}: all clients get a response")
     ok(fault.hits > 0, f"it broke {fault.hits} times")
     relay.mend()
     is_(arrive(names), [], "all events arrive")
@@ -94,5 +94,5 @@ for step, (kind, text, code) in STEPS.items():
 names = arrived()
 is_([n for n in set(names) if names.count(n) > 1], [], "nothing was sent twice")
 is_([line for line in open(httpd.error_log, encoding="utf-8", errors="replace")
-     if re.search("RH0(612|331)", line)], [], "nothing is named as lost")
+     if re.search("RH0(612|331)", line)], [], "no event is reported as lost")
 done_testing()

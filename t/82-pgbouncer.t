@@ -2,7 +2,7 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: pgbouncer
 """PgBouncer between httpd and PostgreSQL, in both modes and with its default configuration: the
-story, an outage, kills; nothing is lost, and no setting stays in a session that others share."""
+story, an outage, kills. Nothing is lost, and no setting stays in a session that others share."""
 
 import glob
 import os
@@ -15,7 +15,7 @@ from load import Load  # noqa: E402
 from pgbouncer import PgBouncer, find_pgbouncer  # noqa: E402
 
 if DB != "pgsql":
-    skip_all("PgBouncer is PostgreSQL's")
+    skip_all("PgBouncer is for PostgreSQL")
 if not find_pgbouncer():
     skip_all("pgbouncer is not installed")
 
@@ -29,7 +29,8 @@ def play(mode):
     at_end(cluster.remove)
     bouncer = PgBouncer(cluster, mode, "default_pool_size = 5\n" if mode == "transaction" else "")
     at_end(bouncer.remove)
-    # Behind a pooler no session of ours has settings to look at, nor the plans that these bring about.
+    # Behind a pooler the module has no session whose settings, or the plans that result, can be
+    # checked.
     for program in [name for name in sorted(glob.glob(os.path.join(BUILD, "t/unit/test_store*")))
                     if "." not in name and not name.endswith(("_session", "_statements"))]:
         done = subprocess.run([program], env={**os.environ, "RH_PGSQL": bouncer.conninfo},
@@ -39,7 +40,7 @@ def play(mode):
         is_(bad, [], f"{mode}: {os.path.basename(program)} passes through it")
     database = Pgsql(cluster)
     database.params = f"{bouncer.conninfo} dbname={database.name}"
-    # What a session of the pool has without us, and others rely on.
+    # A session's settings before the module uses it, which other clients rely on.
     database.sql(f"ALTER DATABASE {database.name} SET default_transaction_isolation = serializable")
     receiver, backend = Receiver(), Backend()
     httpd = Httpd(backend=backend, database=database, retry="1s 1s 1s 1s 1s 1s", expect=EXPECT,
@@ -53,7 +54,7 @@ def play(mode):
                 for publish in (True, False)]
 
     def arrive(loads, what):
-        """End the loads; all that they were promised has to arrive."""
+        """End the loads; everything that was acknowledged must arrive."""
         sent = {pair for load in loads for pair in load.stop().acknowledged}
         ok(sent, f"{mode}: {what}: {len(sent)} events are acknowledged")
         wait_until(lambda: not missing(sent), 240, 0.3)
@@ -91,9 +92,9 @@ def play(mode):
     if mode == "transaction":
         names = database_sessions(bouncer, database)
         is_(names, [["on", "on", "0", "serializable"]] * len(names),
-            "transaction: no setting of ours stays in a session of the pool")
+            "transaction: no setting of the module stays in a session of the pool")
 
-    # The server dies behind the pooler, and the pooler itself.
+    # The server behind the pooler dies, then the pooler itself.
     loads = start_loads()
     time.sleep(1)
     for number in range(3):
@@ -125,14 +126,14 @@ def database_kill(cluster):
 
 
 class Base:
-    """What Pgsql._psql asks for."""
+    """Do what Pgsql._psql expects."""
 
     def __init__(self, cluster):
         self._base = cluster.conninfo
 
 
 def database_sessions(bouncer, database):
-    """Settings of sessions of the pool, as another of its clients sees them."""
+    """Return the settings of the pool's sessions as another client sees them."""
     pool = Base(bouncer)
     out = []
     for _ in range(8):

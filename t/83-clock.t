@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: faketime
-"""A host whose clock is far from the database's: what happens there is stored and delivered."""
+"""A host whose clock differs much from the database's: its events are stored and delivered."""
 
 import glob
 import os
@@ -33,12 +33,12 @@ for shift, words in (("+60d", "fast"), ("-60d", "slow")):
     got = receiver.wait_for(5, path)
     is_([json.loads(r.body)[0]["name"] for r in got], names, "all of these arrive")
     ok(wait_until(lambda: [d["state"] for d in api.get("/deliveries").json] == ["delivered"] * 5),
-       "and are settled")
+       "they are settled")
     like(open(httpd.error_log, encoding="utf-8").read(),
          rf"RH0123: compared with the database, this host.s clock is 51\d{{5}} s {words}",
-         "the clock is named")
+         "the log names the difference")
     is_(httpd.database.sql(
         "SELECT count(*) FROM resthooks.event WHERE resthooks.uuid_ms(id) BETWEEN "
         "resthooks.now_ms() - 600000 AND resthooks.now_ms() + 5000"), [["5"]],
-        "ids have the time of the database")
+        "ids have the database's time")
 done_testing()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Ten thousand captured events leave the resident memory as it was."""
+"""Ten thousand captured events do not increase the resident memory."""
 
 import os
 import sys
@@ -47,7 +47,7 @@ def capture(count):
     for thread in threads:
         thread.join()
     got = 0
-    while got < count:  # as long as more come, however slowly
+    while got < count:  # continues as long as more arrive, however slowly
         last, got = got, len(receiver.wait_for(before + count, timeout=120)) - before
         if got == last:
             break
@@ -61,7 +61,7 @@ def resident():
 
 is_(capture(WARM), (WARM, WARM), "events are captured and delivered")
 before, children = resident(), httpd.children()
-is_(capture(EVENTS), (EVENTS, EVENTS), "ten thousand more")
+is_(capture(EVENTS), (EVENTS, EVENTS), "ten thousand more are")
 after = resident()
 is_(httpd.children(), children, "by the same processes")
 ok(after - before < 4096, f"resident memory is flat: {before} kB before, {after} kB after")

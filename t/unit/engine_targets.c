@@ -38,7 +38,7 @@ static void targets_send(rh_transport_t *self, rh_exchange_t *exchange)
     pthread_mutex_unlock(&world->mutex);
 }
 
-/** Whether a target has answered by now; fills in what it says. */
+/** Check whether a target has responded by now; fill in its response. */
 static bool has_answered(world_t *world, flight_t *flight, bool cancel)
 {
     rh_exchange_t *exchange = flight->exchange;
@@ -143,7 +143,7 @@ static apr_status_t make_targets(apr_pool_t *pool, const rh_log_t *log, void *ba
     return APR_SUCCESS;
 }
 
-/* ---- a test's life ---- */
+/* ---- the life of a test ---- */
 
 static const apr_interval_time_t world_waits[] = {MSEC(20), MSEC(20), MSEC(20)};
 

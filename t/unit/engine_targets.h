@@ -17,7 +17,7 @@ typedef struct flight_t {
 typedef struct targets_t {
     rh_transport_t transport;
     world_t *world;
-    flight_t *flights; /**< the loop's */
+    flight_t *flights; /**< owned by the loop */
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     bool woken; /**< guarded by mutex */
@@ -30,21 +30,22 @@ void start_engine(world_t *world);
 
 void end_world(world_t *world);
 
-/** An event for all subscriptions, or with a `key` for one. */
+/** Make an event for all subscriptions, or with a `key` for one. */
 rh_event_t *make_event(apr_pool_t *pool, const char *key);
 
-/** Commit some events in one call. @return its status, or that of the first that failed */
+/** Commit some events in one call. @return its status, or that of the first event that failed */
 apr_status_t commit_events(world_t *world, const char *key, int count, apr_interval_time_t timeout);
 
-/** Put events into the store behind the engine's back, due now. */
+/** Put events into the store without the engine, due now. */
 void store_events(world_t *world, const char *key, int count);
 
-/** How the deliveries of a world stand. */
+/** The states of the deliveries of a world. */
 typedef struct tally_t {
     int pending, delivered, failed;
-    int leased;                 /**< pending, with a lease */
-    int sent_most, sent_unheld; /**< requests for one delivery at most; pending ones that got any */
-    int attempts;               /**< requests in all */
+    int leased;      /**< pending, with a lease */
+    int sent_most;   /**< maximum of requests for one delivery */
+    int sent_unheld; /**< number of pending deliveries with requests */
+    int attempts;    /**< requests in total */
 } tally_t;
 
 tally_t count_up(world_t *world);

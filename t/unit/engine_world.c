@@ -120,7 +120,7 @@ apr_status_t world_commit(rh_queue_t *self, rh_commit_t **items, int count, cons
     return status;
 }
 
-/** Claim what one subscription has due. */
+/** Claim the due deliveries of one subscription. */
 static void claim_of(world_t *world, int which, const rh_claim_t *claim, apr_array_header_t *jobs)
 {
     subscription_t *subscription = &world->subscriptions[which];

@@ -23,29 +23,29 @@
 #define MAX_SUBSCRIPTIONS 64
 #define MAX_EVENTS 20000
 
-/** Nothing here takes this long, however busy the machine is. */
+/** Upper bound of every wait, also on a busy machine. */
 #define PATIENCE apr_time_from_sec(120)
 #define MSEC(number) apr_time_from_msec(number)
 
-/** What the store can be unable to do. */
+/** Operations of the store that can be made to fail. */
 enum {
     DOWN_COMMIT = 1,
     DOWN_CLAIM = 2,
     DOWN_SETTLE = 4,
     DOWN_RELEASE = 8,
     DOWN_ALL = 15,
-    DOWN_DRAIN = 16 /**< commits of the dispatcher alone */
+    DOWN_DRAIN = 16 /**< commits of the dispatcher only */
 };
 
 typedef struct subscription_t {
     char id[16];
-    apr_interval_time_t delay; /**< of its target's answers */
+    apr_interval_time_t delay; /**< duration of its target's responses */
     int code;                  /**< 0: it refuses connections */
-    int fail_first;            /**< so many attempts get 500 before */
-    bool hangs;                /**< it takes requests and says nothing */
+    int fail_first;            /**< number of requests that get 500 first */
+    bool hangs;                /**< it accepts requests and does not respond */
     const char *answer;
     apr_time_t paused_until;
-    int cursor; /**< deliveries before it are done */
+    int cursor; /**< deliveries with a smaller index are finished */
     int attempts, in_flight, most_in_flight, delivered;
 } subscription_t;
 
@@ -54,9 +54,9 @@ typedef struct delivery_t {
     rh_delivery_state_t state;
     int tries, attempt_count;
     apr_int64_t lease;
-    apr_time_t due_at; /**< with a lease: its end */
-    int sent;          /**< requests that its target saw */
-    char error[64];    /**< of the last attempt that was stored */
+    apr_time_t due_at; /**< with a lease: when that ends */
+    int sent;          /**< requests that its target received */
+    char error[64];    /**< error of the last attempt that was stored */
 } delivery_t;
 
 struct world_t;
@@ -75,19 +75,19 @@ typedef struct world_t {
     delivery_t *deliveries;
     int delivery_count, delivery_room;
     int first_of[MAX_EVENTS], count_of[MAX_EVENTS]; /**< deliveries of an event; 0: not stored */
-    int order[MAX_EVENTS], stored;                  /**< events as they were stored */
+    int order[MAX_EVENTS], stored; /**< events in the order in which they were stored */
     int down;
-    int commit_failures; /**< commits that fail before one succeeds */
-    bool hold_commits;   /**< a commit hangs until that ends */
-    bool holding;        /**< one does now */
+    int commit_failures; /**< number of commits that fail before one succeeds */
+    bool hold_commits;   /**< commits hang until it is false */
+    bool holding;        /**< a commit hangs now */
     apr_interval_time_t commit_takes;
-    const char *refused_type;   /**< of an event that makes it refuse a commit */
-    const char *refused_answer; /**< that makes it refuse a settle */
+    const char *refused_type;   /**< type of an event whose commit it refuses */
+    const char *refused_answer; /**< body of a response whose settlement it refuses */
     int commits, claims, claimed, settles, settle_failures, released, maintained, duplicates,
         lost_leases;
     int in_flight, most_in_flight;
     rh_log_t log;
-    int warnings; /**< lines of the log at that level or worse */
+    int warnings; /**< number of log lines of that level or worse */
     char tags[64][8];
     int tag_count;
     rh_site_t site;
@@ -122,7 +122,7 @@ apr_status_t world_release(rh_queue_t *self, apr_int64_t lease, apr_pool_t *scra
 void world_log(void *baton, rh_log_level_t level, apr_status_t status, const char *tag,
                const char *message);
 
-/** Lines of the log with a tag. */
+/** Count the lines of the log with a tag. */
 int logged(world_t *world, const char *tag);
 
 #endif

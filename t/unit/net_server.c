@@ -156,7 +156,7 @@ static bool net_answer(net_peer_t *peer, const char *path, int number)
     return net_say(peer, NET_OK) && strcmp(path, "/hangup") != 0;
 }
 
-/** Keep the last request's head, for the test to read once it has been answered. */
+/** Keep the last request's head, which the test reads after the response. */
 static void net_keep(net_server_t *server, const char header[4096])
 {
     static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

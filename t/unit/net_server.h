@@ -1,18 +1,18 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file net_server.h
- * @brief A target on loopback for tests of the client: each path is a way to answer.
+ * @brief A target on loopback for tests of the client: each path is a kind of response.
  *
  *   /ok        200, the connection stays        /close     200, Connection: close
  *   /chunked   200 in chunks, byte by byte      /drip      200, a byte each 100 ms
- *   /never     no answer                        /eof       closes instead of answering
- *   /reset     resets instead of answering      /half      half of an answer, then closes
+ *   /never     no response                      /eof       closes without a response
+ *   /reset     resets without a response        /half      half of a response, then closes
  *   /garbage   not HTTP                         /hangup    200, then closes at once
- *   /once      200 for the first request of a connection, the second is closed unanswered
+ *   /once      200 for the first request of a connection, the second is closed without a response
  *   /late      the same, but the second is closed after 3 s
- *   /abrupt    200 up to the end, which comes without a goodbye of TLS
+ *   /abrupt    200 up to the end, without close_notify of TLS
  *   /records   200, 300 bytes one by one, then closes
- *   /early     413 as soon as the header was read, then closes
+ *   /early     413 after the header, then closes
  *   /login     407                              /http2     a frame of HTTP/2, then closes
  *   /brief     200 with Keep-Alive: timeout=1   /flood     200, a body without end
  */
@@ -37,7 +37,7 @@ typedef struct net_server_t {
     SSL_CTX *tls; /**< NULL: plain */
     pthread_t thread;
     int connections, open, requests, resumed; /**< atomic */
-    char last[4096];                          /**< the last request's header */
+    char last[4096];                          /**< header of the last request */
 } net_server_t;
 
 typedef struct net_peer_t {
@@ -53,7 +53,7 @@ bool net_say_slowly(net_peer_t *peer, const char *text, unsigned int wait);
 
 long net_read(net_peer_t *peer, char *buffer, size_t size);
 
-/** Read the header of a request, and its body unless it is to stay unread. */
+/** Read the header of a request, and its body unless it must stay unread. */
 bool net_read_request(net_peer_t *peer, char *header, size_t size);
 
 #define NET_OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

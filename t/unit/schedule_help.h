@@ -15,14 +15,14 @@
 
 #define MSEC(number) apr_time_from_msec(number)
 #define SECONDS(number) apr_time_from_sec(number)
-#define SLOW SECONDS(5) /**< a duration that costs an endpoint its trust */
+#define SLOW SECONDS(5) /**< duration after which an endpoint counts as slow */
 
 extern apr_time_t now;
 
-extern const char *tenant; /**< tenant of the jobs made from now on; NULL: each subscription has
-                                its own */
+extern const char
+    *tenant; /**< tenant of jobs made from now on; NULL: each subscription has its own */
 
-/** A job for a subscription that waits no longer than other jobs do. */
+/** Make a job for a subscription. */
 rh_work_t *make_work(const char *id, int concurrency);
 
 rh_work_t *add(rh_schedule_t *schedule, const char *id, int concurrency);
@@ -33,10 +33,10 @@ rh_work_t *add_limited(rh_schedule_t *schedule, const char *id, int rate);
 
 apr_interval_time_t finish(rh_schedule_t *schedule, rh_work_t *work, rh_verdict_t verdict);
 
-/** Make an endpoint one that answers, and soon. */
+/** Let an endpoint become one that responds soon. */
 void make_good(rh_schedule_t *schedule, const char *id);
 
-/** Start what may start now. @param works receives them, NULL: they are not wanted */
+/** Start all jobs that may start now. @param works receives them; NULL: not wanted */
 int start_all(rh_schedule_t *schedule, rh_work_t **works);
 
 int refused_count(rh_schedule_t *schedule);

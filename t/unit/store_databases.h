@@ -43,8 +43,8 @@ rh_event_t *new_event(const char *tenant, const char *type, const char *key);
 void store_unclaimed(rh_queue_t *queue, const char *tenant, const char *type, const char *key,
                      int count);
 
-/** Replay as the API does, to the end. @param queued receives how many deliveries
- * @return APR_EEXIST: it ended as failed */
+/** Replay as the API does, to the end. @param queued receives the number of deliveries @return
+ * APR_EEXIST: the job failed */
 apr_status_t replay_all(rh_store_t *store, const char *tenant, const char *subscription, bool any,
                         apr_time_t from, apr_pool_t *in, apr_int64_t *queued);
 

@@ -47,7 +47,7 @@ static void accepted(void)
     };
 
     for (apr_size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        ok(valid(texts[i], strlen(texts[i]), NULL), "JSON: text %d of the good ones", (int)i);
+        ok(valid(texts[i], strlen(texts[i]), NULL), "JSON: valid text %d", (int)i);
     }
 }
 
@@ -132,10 +132,10 @@ static void refused(void)
             printf("# %s at %d\n", error.reason, (int)error.offset);
         }
     }
-    ok(!valid("{}\0", 3, NULL), "a NUL behind the value is refused");
+    ok(!valid("{}\0", 3, NULL), "a NUL after the value is refused");
     ok(!valid("\"a\0b\"", 5, NULL), "a NUL in a string is refused");
     ok(!valid("\"\\\0\"", 4, NULL), "an escaped NUL byte is refused");
-    ok(!valid("\0", 1, NULL), "a NUL alone is refused");
+    ok(!valid("\0", 1, NULL), "a single NUL is refused");
 }
 
 static void depth(void)
@@ -145,12 +145,12 @@ static void depth(void)
 
     memset(text, '[', RH_JSON_DEPTH);
     memset(text + RH_JSON_DEPTH, ']', RH_JSON_DEPTH);
-    ok(valid(text, 2 * RH_JSON_DEPTH, NULL), "the deepest nesting is taken");
+    ok(valid(text, 2 * RH_JSON_DEPTH, NULL), "the maximum nesting is accepted");
     memset(text, '[', RH_JSON_DEPTH + 1);
     memset(text + RH_JSON_DEPTH + 1, ']', RH_JSON_DEPTH + 1);
-    ok(!valid(text, 2 * RH_JSON_DEPTH + 2, NULL), "one level more is refused");
+    ok(!valid(text, 2 * RH_JSON_DEPTH + 2, NULL), "one more level is refused");
     memset(large, '[', 1000000);
-    ok(!valid(large, 1000000, NULL), "a million brackets do not harm the stack");
+    ok(!valid(large, 1000000, NULL), "a million brackets do not overflow the stack");
     free(large);
 }
 
@@ -170,15 +170,16 @@ static void walk(void)
     }
     is_int(count, 4, "four members are walked");
     ok(!rh_json_next(text, sizeof(text) - 1, &cursor, &span), "then the walk ends");
-    ok(!rh_json_next(text, sizeof(text) - 1, &cursor, &span), "and stays ended");
-    is(names[1], "b\\\"c", "a name is raw");
-    is(values[0], "1", "a value has no white space around it");
-    is(values[1], "[1,\"x,]\" , {}]", "a value keeps what is inside it");
-    is(values[2], "\"}\"", "a bracket in a string ends nothing");
+    ok(!rh_json_next(text, sizeof(text) - 1, &cursor, &span),
+       "another step does not start it again");
+    is(names[1], "b\\\"c", "a name is returned raw");
+    is(values[0], "1", "a value is returned without white space around it");
+    is(values[1], "[1,\"x,]\" , {}]", "a value is returned with the white space inside it");
+    is(values[2], "\"}\"", "a bracket in a string does not end a value");
     is(names[2], "", "a name may be empty");
     ok(rh_json_member(text, sizeof(text) - 1, "a", &value) && value.len == 4,
        "of two members with one name the last is found");
-    ok(!rh_json_member(text, sizeof(text) - 1, "c", &value), "what is not there is not found");
+    ok(!rh_json_member(text, sizeof(text) - 1, "c", &value), "an unknown name is not found");
     ok(!rh_json_member("[\"a\",1]", 7, "a", &value), "an array has no members");
 
     cursor = 0;
@@ -193,9 +194,9 @@ static void walk(void)
     cursor = 0;
     ok(!rh_json_next("{ }", 3, &cursor, &span), "an empty object has no members");
     cursor = 0;
-    ok(!rh_json_next("12", 2, &cursor, &span), "a number has none either");
+    ok(!rh_json_next("12", 2, &cursor, &span), "a number has no members");
     cursor = 0;
-    ok(!rh_json_next("", 0, &cursor, &span), "nor has nothing");
+    ok(!rh_json_next("", 0, &cursor, &span), "a missing value has no members");
 }
 
 /** Leading white space must not be read again for each item. */
@@ -216,8 +217,8 @@ static void walk_is_linear(void)
     while (rh_json_next(text, len, &cursor, &span)) {
         count++;
     }
-    is_int((long long)count, (long long)items, "200,000 items behind a megabyte of space");
-    ok(apr_time_now() - start < apr_time_from_sec(60), "are walked at once");
+    is_int((long long)count, (long long)items, "200,000 items after a megabyte of space");
+    ok(apr_time_now() - start < apr_time_from_sec(60), "they are walked in linear time");
     free(text);
 }
 
@@ -233,23 +234,25 @@ static void strings(void)
     static const char all[] = "\"\\ / \x01 \x1f \x7f \n\t\r \xc3\xa9 \xf0\x9f\x98\x80";
     const char *quoted = rh_json_quote(pool, all, sizeof(all) - 1);
 
-    is(decoded("\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\""), "a\"\\/\b\f\n\r\tz", "short escapes decode");
+    is(decoded("\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\""), "a\"\\/\b\f\n\r\tz",
+       "short escapes are decoded");
     is(decoded("\"\\u0041\\u00e9\\u20AC\""), "A\xc3\xa9\xe2\x82\xac", "\\u escapes decode");
     is(decoded("\"\\ud83d\\ude00\""), "\xf0\x9f\x98\x80", "a surrogate pair is one character");
-    is(decoded("\"\\ud83dx\""), "\xef\xbf\xbdx", "a lone high surrogate is U+FFFD");
-    is(decoded("\"\\ude00\\ud83d\""), "\xef\xbf\xbd\xef\xbf\xbd", "so are two in wrong order");
-    is(decoded("\"\\ud83d\\u0041\""), "\xef\xbf\xbd\x41", "what follows a lone one is kept");
+    is(decoded("\"\\ud83dx\""), "\xef\xbf\xbdx", "a lone high surrogate becomes U+FFFD");
+    is(decoded("\"\\ude00\\ud83d\""), "\xef\xbf\xbd\xef\xbf\xbd", "so do two in the wrong order");
+    is(decoded("\"\\ud83d\\u0041\""), "\xef\xbf\xbd\x41", "the text after a lone one is kept");
     is(decoded("\"\\ud83d\\ud83d\\ude00\""), "\xef\xbf\xbd\xf0\x9f\x98\x80",
-       "a pair behind a lone one is kept");
-    is(decoded("\"a\\u0000b\""), NULL, "U+0000 has no C string");
-    is(decoded("\"\""), "", "an empty string is one");
-    is(decoded("12"), NULL, "a number is no string");
-    is(decoded("\""), NULL, "a lone quote is no string");
-    is(decoded("\"\\u12\""), NULL, "a cut escape is no string");
-    ok(valid(quoted, strlen(quoted), NULL), "what is quoted is JSON");
-    is(decoded(quoted), all, "and decodes to what it was");
-    is(rh_json_quote(pool, "a/\x02", 3), "\"a/\\u0002\"", "a slash is not escaped, a control is");
-    is(rh_json_quote(pool, "", 0), "\"\"", "nothing is quoted as an empty string");
+       "a pair after a lone one is kept");
+    is(decoded("\"a\\u0000b\""), NULL, "U+0000 can't be part of a C string");
+    is(decoded("\"\""), "", "an empty string is a string");
+    is(decoded("12"), NULL, "a number is not a string");
+    is(decoded("\""), NULL, "a single quote is not a string");
+    is(decoded("\"\\u12\""), NULL, "a truncated escape is not a string");
+    ok(valid(quoted, strlen(quoted), NULL), "quoted text is valid JSON");
+    is(decoded(quoted), all, "it decodes to the original");
+    is(rh_json_quote(pool, "a/\x02", 3), "\"a/\\u0002\"",
+       "a slash is not escaped, a control character is");
+    is(rh_json_quote(pool, "", 0), "\"\"", "a missing text is quoted as an empty string");
 }
 
 static const char *parse_failure(const char *text)
@@ -281,17 +284,17 @@ static void trees(void)
 
     is(reprinted("{\"a\":[1,2.5,\"x/y\",null,true]}"), "{\"a\":[1,2.5,\"x/y\",null,true]}",
        "a tree prints what was parsed");
-    is(reprinted("12"), "12", "a number alone is parsed");
-    is(reprinted(" null "), "null", "null alone is parsed");
+    is(reprinted("12"), "12", "a single number is parsed");
+    is(reprinted(" null "), "null", "null is parsed");
     is(reprinted("\"\\ud800\""), "\"\xef\xbf\xbd\"", "a lone surrogate becomes U+FFFD");
     ok(reprinted("[123456789012345678901234567890,-9e999,18446744073709551615]"),
-       "numbers beyond 64 bits do no harm");
+       "numbers beyond 64 bits are safe");
     is(parse_failure("{\"a\":1,\"a\":1}"), twice, "a repeated name is refused");
     is(parse_failure("[{\"b\":{\"x\":[{\"a\":1,\"c\":2,\"a\":1}]}}]"), twice,
        "a repeated name is refused at any depth");
-    is(parse_failure("{\"a\":1,\"\\u0061\":1}"), twice, "names are compared decoded");
+    is(parse_failure("{\"a\":1,\"\\u0061\":1}"), twice, "names are compared after decoding");
     is(parse_failure("{\"a\\u0000\":1}"), twice, "a name with U+0000 is refused");
-    is(parse_failure("[{\"a\":1},{\"a\":1}]"), NULL, "two objects may use one name");
+    is(parse_failure("[{\"a\":1},{\"a\":1}]"), NULL, "two objects may have the same name");
     is(parse_failure("{\"a\":{\"a\":1}}"), NULL, "so may an object and one inside it");
     is(parse_failure("{\"a\":NaN}"), "not a JSON value", "json-c's own NaN is refused");
     is(parse_failure("{'a':1}"), "a member's name is missing", "so are its single quotes");
@@ -302,17 +305,17 @@ static void trees(void)
     json_object_get(inner);
     apr_pool_destroy(child);
     is(json_object_to_json_string_ext(inner, JSON_C_TO_STRING_PLAIN), "{\"b\":1}",
-       "a reference of one's own outlives the pool");
+       "an extra reference outlives the pool");
     json_object_put(inner);
 
     tree = rh_json_own(pool, json_object_new_object());
     json_object_object_add(tree, "data", rh_json_raw("{ \"z\" : 1.50 }xxx", 14));
     json_object_object_add(tree, "url", json_object_new_string("http://a/"));
     is(rh_json_text(pool, tree, &len), "{\"data\":{ \"z\" : 1.50 },\"url\":\"http://a/\"}",
-       "a raw value is printed byte for byte, slashes as they are");
-    is_int((long long)len, 41, "the length is that of the text");
+       "a raw value is printed byte for byte, without escaping slashes");
+    is_int((long long)len, 41, "the length is the text's");
     json_object_object_del(tree, "data");
-    is(rh_json_text(pool, NULL, &len), "null", "no object at all is null");
+    is(rh_json_text(pool, NULL, &len), "null", "a missing object prints as null");
 }
 
 int main(void)

@@ -38,7 +38,7 @@ static void test_counting(void)
     rh_metrics_move(NULL, RH_GAUGE_QUEUED, 1);
     rh_metrics_observe(NULL, RH_HISTOGRAM_ATTEMPT, 1);
     rh_metrics_event(NULL, 0, 0);
-    ok(!rh_metrics_backlog_due(NULL, 1), "without metrics nothing is counted, and nothing breaks");
+    ok(!rh_metrics_backlog_due(NULL, 1), "without metrics nothing is counted, and nothing fails");
     for (int i = 0; i < THREADS; i++) {
         pthread_create(&threads[i], NULL, count_many, NULL);
     }
@@ -46,10 +46,10 @@ static void test_counting(void)
         pthread_join(threads[i], NULL);
     }
     is_int((long long)rh_metrics_read(&metrics, RH_COUNT_CLAIMS), THREADS * ROUNDS,
-           "many threads count, nothing is lost");
+           "counts of many threads are not lost");
     is_int((long long)rh_metrics_read_histogram(&metrics, RH_HISTOGRAM_EVENTS, &buckets),
-           THREADS * ROUNDS, "in histograms too");
-    is_int((long long)buckets.sum, 3 * THREADS * ROUNDS, "with their sum");
+           THREADS * ROUNDS, "neither are those of histograms");
+    is_int((long long)buckets.sum, 3 * THREADS * ROUNDS, "nor their sums");
     is_int(gauges[RH_GAUGE_QUEUED], 0, "gauges go up and down");
     rh_metrics_event(&metrics, 0, 0);
     rh_metrics_event(&metrics, 1, 1);
@@ -84,7 +84,8 @@ static void test_buckets(void)
         for (int i = 0; i <= count; i++) {
             placed = placed && buckets.in[i] == (i == count ? 1 : 2);
         }
-        ok(placed, "histogram %d: a bound belongs to its bucket, what is above to the next", h);
+        ok(placed, "histogram %d: a bound belongs to its bucket, the next value to the next bucket",
+           h);
     }
     ok(rising, "bounds rise");
 }
@@ -95,21 +96,24 @@ static void test_backlog(void)
     apr_time_t now = SECONDS(1000);
 
     memset(&host, 0, sizeof(host));
-    ok(!rh_metrics_backlog_due(&metrics, now), "a backlog that nobody asks for is not counted");
-    ok(!rh_metrics_backlog_read(&metrics, now, &backlog), "at first none is known");
-    ok(rh_metrics_backlog_due(&metrics, now + 1), "then somebody is to count");
-    ok(!rh_metrics_backlog_due(&metrics, now + SECONDS(4)), "one alone, not again at once");
+    ok(!rh_metrics_backlog_due(&metrics, now), "a backlog that no process asks for is not counted");
+    ok(!rh_metrics_backlog_read(&metrics, now, &backlog), "at first it is unknown");
+    ok(rh_metrics_backlog_due(&metrics, now + 1), "after a request one process should count it");
+    ok(!rh_metrics_backlog_due(&metrics, now + SECONDS(4)),
+       "only one should, and not again at once");
     counted.counted_at = now + 10;
     rh_metrics_backlog_set(&metrics, &counted);
     ok(rh_metrics_backlog_read(&metrics, now + SECONDS(5), &backlog) && backlog.pending == 30 &&
            backlog.due == 20 && backlog.oldest == 5000000,
-       "what was counted can be read");
-    ok(rh_metrics_backlog_due(&metrics, now + SECONDS(6)), "after five seconds it is again");
-    ok(!rh_metrics_backlog_read(&metrics, now + SECONDS(60), &backlog), "what is old is not told");
-    ok(rh_metrics_backlog_due(&metrics, now + SECONDS(200)), "it goes on for some minutes");
-    ok(!rh_metrics_backlog_due(&metrics, now + SECONDS(300)), "and no longer");
+       "the count can be read");
+    ok(rh_metrics_backlog_due(&metrics, now + SECONDS(6)),
+       "after five seconds it should be counted again");
+    ok(!rh_metrics_backlog_read(&metrics, now + SECONDS(60), &backlog),
+       "an old count is not returned");
+    ok(rh_metrics_backlog_due(&metrics, now + SECONDS(200)), "counting continues for some minutes");
+    ok(!rh_metrics_backlog_due(&metrics, now + SECONDS(300)), "then it ends");
     rh_metrics_backlog_read(&metrics, now, &backlog);
-    ok(rh_metrics_backlog_due(&metrics, now), "a clock that was set back stops nothing");
+    ok(rh_metrics_backlog_due(&metrics, now), "a clock that is set back does not stop it");
 }
 
 static const char *whole(rh_openmetrics_t *out)
@@ -153,7 +157,7 @@ static void test_text(void)
        "x_took_seconds_bucket{le=\"0.0025\"} 1\nx_took_seconds_bucket{le=\"1.0\"} 1\n"
        "x_took_seconds_bucket{le=\"+Inf\"} 3\nx_took_seconds_count 3\n"
        "x_took_seconds_sum 3.000001\n# EOF\n",
-       "OpenMetrics, with what can't stand in a value escaped");
+       "OpenMetrics, with special characters escaped");
     rh_openmetrics_begin(&out, pool, true);
     put_all(&out);
     is(whole(&out),
@@ -165,7 +169,7 @@ static void test_text(void)
        "x_took_seconds_bucket{le=\"0.0025\"} 1\nx_took_seconds_bucket{le=\"1.0\"} 1\n"
        "x_took_seconds_bucket{le=\"+Inf\"} 3\nx_took_seconds_count 3\n"
        "x_took_seconds_sum 3.000001\n",
-       "the older format");
+       "the older text format");
     rh_openmetrics_begin(&out, pool, false);
     rh_openmetrics_family(&out, "x", RH_FAMILY_GAUGE, NULL, "Many");
     for (int i = 0; i < 20000; i++) {
@@ -173,7 +177,7 @@ static void test_text(void)
     }
     is_int((long long)rh_openmetrics_end(&out).len,
            14 + 15 + 10 * 4 + 90 * 5 + 900 * 6 + 9000 * 7 + 10000 * 8 + 6,
-           "a long text is as long as it should be");
+           "a long text has the right length");
 }
 
 static void test_accept(void)

@@ -46,31 +46,32 @@ static void utf8(void)
     };
 
     for (apr_size_t i = 0; i < RH_COUNT_OF(good); i++) {
-        ok(rh_utf8_valid(good[i], strlen(good[i])), "UTF-8: good text %d", (int)i);
-        is(rh_utf8_clean(pool, good[i], strlen(good[i]), 1000), good[i], "is clean as it is");
+        ok(rh_utf8_valid(good[i], strlen(good[i])), "UTF-8: valid text %d", (int)i);
+        is(rh_utf8_clean(pool, good[i], strlen(good[i]), 1000), good[i], "it needs no cleaning");
     }
     for (apr_size_t i = 0; i < RH_COUNT_OF(bad); i++) {
         const char *clean = rh_utf8_clean(pool, bad[i], strlen(bad[i]), 1000);
 
-        ok(!rh_utf8_valid(bad[i], strlen(bad[i])), "UTF-8: bad text %d", (int)i);
+        ok(!rh_utf8_valid(bad[i], strlen(bad[i])), "UTF-8: invalid text %d", (int)i);
         ok(rh_utf8_valid(clean, strlen(clean)) && strstr(clean, "\xef\xbf\xbd"),
-           "is cleaned by U+FFFD");
+           "invalid bytes become U+FFFD");
     }
-    ok(rh_utf8_valid("a\0b", 3), "a NUL is UTF-8");
+    ok(rh_utf8_valid("a\0b", 3), "NUL is valid UTF-8");
     is(rh_utf8_clean(pool, "a\0b\xff", 4, 100),
        "a\xef\xbf\xbd"
        "b\xef\xbf\xbd",
-       "a NUL is cleaned away");
+       "cleaning removes a NUL");
     is(rh_utf8_clean(pool, "abcdef", 6, 3), "abc", "a text is cut at the limit");
-    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 3), "ab", "a cut leaves no half character");
+    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 3), "ab", "a cut leaves no half of a character");
     is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 4), "ab", "nor two thirds of one");
-    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 5), "ab\xe2\x82\xac", "a whole one stays");
+    is(rh_utf8_clean(pool, "ab\xe2\x82\xac", 5, 5), "ab\xe2\x82\xac",
+       "a complete character is kept");
     is(rh_utf8_clean(pool,
                      "\xe2\x82\xac"
                      "b",
                      4, 3),
-       "\xe2\x82\xac", "also just before the cut");
-    is(rh_utf8_clean(pool, "\xf0\x9f\x98\x80", 4, 0), "", "nothing of it is nothing");
+       "\xe2\x82\xac", "also directly before the cut");
+    is(rh_utf8_clean(pool, "\xf0\x9f\x98\x80", 4, 0), "", "an empty text stays empty");
 }
 
 /* ---- ASCII, tokens, lists ---- */
@@ -98,7 +99,7 @@ static void ascii(void)
            rh_hex_value('g') == -1 && rh_hex_value('`') == -1 && rh_hex_value('@') == -1,
        "hexadecimal digits have values");
     ok(rh_lower('Z') == 'z' && rh_lower('[') == '[' && rh_lower((char)0xc4) == (char)0xc4,
-       "only ASCII has a lower case");
+       "only ASCII has lower case");
 }
 
 static void tokens(void)
@@ -112,7 +113,7 @@ static void tokens(void)
         ok(rh_is_token(bytes(good[i])), "%s is a token", good[i]);
     }
     for (apr_size_t i = 0; i < RH_COUNT_OF(bad); i++) {
-        ok(!rh_is_token(bytes(bad[i])), "bad token %d is not", (int)i);
+        ok(!rh_is_token(bytes(bad[i])), "token %d is refused", (int)i);
     }
     for (int c = 0; c < 256; c++) {
         char one = (char)c;
@@ -120,11 +121,11 @@ static void tokens(void)
 
         wrong += token != (c && (rh_is_alphanumeric(one) || strchr("!#$%&'*+-.^_`|~", one)));
     }
-    is_int(wrong, 0, "of all bytes, those of RFC 9110 are its characters");
-    ok(!rh_is_token((rh_bytes_t){"a\0b", 3}), "nor is one with a NUL");
+    is_int(wrong, 0, "exactly the bytes of RFC 9110 are token characters");
+    ok(!rh_is_token((rh_bytes_t){"a\0b", 3}), "a NUL is not one");
     ok(rh_equals_word(bytes("ChunkeD"), "chunked") && !rh_equals_word(bytes("chunke"), "chunked") &&
            !rh_equals_word(bytes("chunkedx"), "chunked"),
-       "a word is the same in any case, and whole");
+       "a word is compared without case, and completely");
 }
 
 static void lists(void)
@@ -139,19 +140,19 @@ static void lists(void)
     is(got, "a|b c|d|", "a list has its items without the blanks around them");
     list = bytes(",, ,");
     ok(!rh_list_next(&list, &item), "a list may be empty");
-    is_int(rh_trimmed(bytes(" \t ")).len, 0, "blanks alone are nothing");
-    is_int(rh_trimmed(bytes("\n")).len, 1, "a line feed is no blank");
+    is_int(rh_trimmed(bytes(" \t ")).len, 0, "blanks are not an item");
+    is_int(rh_trimmed(bytes("\n")).len, 1, "a line feed is not a blank");
 }
 
 static void numbers(void)
 {
     ok(rh_number_of(bytes("0")) == 0 && rh_number_of(bytes("007")) == 7, "digits are a number");
     ok(rh_number_of(bytes("999999999999999999")) == APR_INT64_C(999999999999999999),
-       "up to 18 of them");
+       "a number has at most 18 digits");
     ok(rh_number_of(bytes("1000000000000000000")) == -1 && rh_number_of(bytes("")) == -1 &&
            rh_number_of(bytes("-1")) == -1 && rh_number_of(bytes("+1")) == -1 &&
            rh_number_of(bytes("1 ")) == -1 && rh_number_of(bytes("0x1")) == -1,
-       "anything else is none");
+       "anything else is not a number");
 }
 
 static void buffers(void)
@@ -160,7 +161,7 @@ static void buffers(void)
     apr_size_t sizes = 0, last = 0;
 
     rh_buffer_add(&buffer, "", 0);
-    ok(!buffer.data && buffer.len == 0, "a buffer takes no memory before it has to");
+    ok(!buffer.data && buffer.len == 0, "an empty buffer takes no memory");
     for (int i = 0; i < 5000; i++) {
         rh_buffer_add(&buffer, "0123456789", 10);
         sizes += buffer.size == last ? 0 : buffer.size;
@@ -169,10 +170,10 @@ static void buffers(void)
     is_int(buffer.len, 50000, "it grows");
     ok(memcmp(buffer.data, "0123456789", 10) == 0 &&
            memcmp(buffer.data + 49990, "0123456789", 10) == 0,
-       "and keeps what it has");
-    ok(sizes < 4 * buffer.len, "in all it takes no more than four times that");
+       "it keeps its contents when it grows");
+    ok(sizes < 4 * buffer.len, "it takes at most four times their size");
     ok(rh_buffer_reserve(&buffer, 1000000) == buffer.data + 50000 && buffer.len == 50000,
-       "room is not content");
+       "reserved memory is not content");
 }
 
 static void names(void)
@@ -181,15 +182,15 @@ static void names(void)
 
     memset(text, 'x', sizeof(text));
     ok(rh_name_valid(text, RH_MAX_NAME), "a name may have 255 bytes");
-    ok(!rh_name_valid(text, RH_MAX_NAME + 1), "and no more");
+    ok(!rh_name_valid(text, RH_MAX_NAME + 1), "a name may not have 256 bytes");
     ok(!rh_name_valid("", 0), "a name is not empty");
     ok(rh_name_valid("acme / \xc3\xa9\xe4\xb8\xad 7", 13), "a name may be international");
-    ok(rh_name_valid("\xc2\xa0", 2), "U+00A0 is no control character");
-    ok(!rh_name_valid("a\nb", 3), "a line feed is none of a name");
-    ok(!rh_name_valid("a\0b", 3), "nor is a NUL");
-    ok(!rh_name_valid("a\x7f", 2), "nor is DEL");
+    ok(rh_name_valid("\xc2\xa0", 2), "U+00A0 is not a control character");
+    ok(!rh_name_valid("a\nb", 3), "a line feed is not allowed in a name");
+    ok(!rh_name_valid("a\0b", 3), "a NUL is not allowed");
+    ok(!rh_name_valid("a\x7f", 2), "DEL is not allowed");
     ok(!rh_name_valid("a\xc2\x85", 3), "nor is U+0085");
-    ok(!rh_name_valid("a\xff", 2), "nor is what is not UTF-8");
+    ok(!rh_name_valid("a\xff", 2), "invalid UTF-8 is not allowed");
 }
 
 typedef struct seen_t {
@@ -219,16 +220,16 @@ static void logging(void)
 
     rh_log(NULL, RH_LOG_ERR, 0, "RH0000", "nowhere");
     rh_log(&log, RH_LOG_DEBUG, 0, "RH0000", "too fine");
-    is_int(seen.count, 0, "a level that is off is not written");
+    is_int(seen.count, 0, "a message above the level is not written");
     rh_log(&log, RH_LOG_WARN, APR_EINVAL, "RH0001", "event %s: %d", "x\ny", 7);
     is(seen.message, "event x y: 7", "a message is one line");
-    is(seen.tag, "RH0001", "with its tag");
+    is(seen.tag, "RH0001", "it has its tag");
     is_int(seen.level, RH_LOG_WARN, "its level");
-    is_int(seen.status, APR_EINVAL, "and its status");
+    is_int(seen.status, APR_EINVAL, "it has its status");
     memset(large, 'x', sizeof(large));
     large[sizeof(large) - 1] = '\0';
     rh_log(&log, RH_LOG_INFO, 0, "RH0002", "%s", large);
-    ok(strlen(seen.message) >= 1000 && strlen(seen.message) < 1100, "a long message is cut");
+    ok(strlen(seen.message) >= 1000 && strlen(seen.message) < 1100, "a long message is truncated");
     log.write = NULL;
     rh_log(&log, RH_LOG_ERR, 0, "RH0003", "no writer");
     is_int(seen.count, 2, "a log without a writer is silent");

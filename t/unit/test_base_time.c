@@ -70,13 +70,13 @@ static void times(void)
         apr_time_t time = -1;
 
         is_int(rh_time_parse(good[i].text, strlen(good[i].text), &time), APR_SUCCESS, good[i].text);
-        is(rh_time_format(pool, time), good[i].same, "is the time that was meant");
+        is(rh_time_format(pool, time), good[i].same, "it is the time that was meant");
     }
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         apr_time_t time = 42;
 
         ok(rh_time_parse(bad[i], strlen(bad[i]), &time) == APR_EINVAL && time == 42,
-           "no time: '%s'", bad[i]);
+           "not a time: '%s'", bad[i]);
     }
     is_int((long long)strlen(rh_time_format(pool, apr_time_now())), RH_TIME_LEN,
            "a time's text has the promised length");
@@ -110,18 +110,20 @@ static void durations(void)
         duration = -7;
         is_int(rh_duration_parse(good[i].text, strlen(good[i].text), false, &duration), APR_SUCCESS,
                good[i].text);
-        is_int(duration, good[i].usec, "is the duration that was meant");
+        is_int(duration, good[i].usec, "it is the duration that was meant");
     }
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ok(rh_duration_parse(bad[i], strlen(bad[i]), true, &duration) == APR_EINVAL,
-           "no duration: '%s'", bad[i]);
+           "not a duration: '%s'", bad[i]);
     }
-    is_int(rh_duration_parse("never", 5, true, &duration), APR_SUCCESS, "never, where allowed");
+    is_int(rh_duration_parse("never", 5, true, &duration), APR_SUCCESS,
+           "never is accepted where it is allowed");
     is_int(duration, RH_NEVER, "is never");
-    is_int(rh_duration_parse("never", 5, false, &duration), APR_EINVAL, "never, where not");
-    is_int(rh_duration_parse("5\0s", 3, true, &duration), APR_EINVAL, "a NUL ends nothing");
+    is_int(rh_duration_parse("never", 5, false, &duration), APR_EINVAL,
+           "never is refused where it is not");
+    is_int(rh_duration_parse("5\0s", 3, true, &duration), APR_EINVAL, "a NUL is not the end");
     is_int(rh_duration_parse("15s", 2, true, &duration), APR_SUCCESS, "the length ends the text");
-    is_int(duration, 15000000, "and what follows is not read");
+    is_int(duration, 15000000, "bytes after it are not read");
 }
 
 typedef char uuid_text_t[RH_UUID_LEN + 1];
@@ -142,7 +144,7 @@ static int compare(const void *one, const void *other)
     return strcmp(one, other);
 }
 
-/** Ids of a process and of its child, whose random bits must not be the same. */
+/** Make ids in a process and in its child, whose random bits must differ. */
 static void uuids_of_processes(void)
 {
     char first[RH_UUID_LEN + 1], own[RH_UUID_LEN + 1], childs[RH_UUID_LEN + 1] = "";
@@ -161,7 +163,8 @@ static void uuids_of_processes(void)
     waitpid(child, NULL, 0);
     rh_uuid_make(own);
     is_int(read(ends[0], childs, RH_UUID_LEN), RH_UUID_LEN, "a child makes an id");
-    ok(strcmp(own + 19, childs + 19) != 0, "with other random bits than its parent's next");
+    ok(strcmp(own + 19, childs + 19) != 0,
+       "its random bits differ from those of its parent's next id");
     close(ends[0]);
     close(ends[1]);
 }
@@ -190,9 +193,9 @@ static void uuids_of_threads(void)
     for (int i = 1; i < THREADS * PER_THREAD; i++) {
         unique = unique && strncmp(ids[i - 1], ids[i], 18) != 0;
     }
-    ok(good, "every UUID is of version 7 and variant 10");
+    ok(good, "every UUID has version 7 and the RFC's variant");
     ok(ordered, "those of one thread sort in the order of the calls");
-    ok(unique, "no two of a process share time and counter");
+    ok(unique, "no two ids of a process have the same time and counter");
     free(ids);
 }
 
@@ -213,27 +216,28 @@ static void uuids(void)
     char id[RH_UUID_LEN + 1], floor[RH_UUID_LEN + 1];
 
     rh_uuid_make(id);
-    ok(rh_uuid_valid(id, strlen(id)), "a UUID that was made is valid");
+    ok(rh_uuid_valid(id, strlen(id)), "a new UUID is valid");
     ok(rh_uuid_time(id) >= now - 1000 && rh_uuid_time(id) < now + apr_time_from_sec(10),
-       "it holds the time when it was made");
+       "it contains the time when it was made");
     rh_uuid_floor(rh_uuid_time(id), floor);
     ok(rh_uuid_valid(floor, RH_UUID_LEN) && strcmp(floor, id) <= 0,
-       "none of a time sorts before the time's floor");
+       "no id of a time sorts before the time's floor");
     is_int(rh_uuid_time(floor), rh_uuid_time(id), "the floor has that time");
     rh_uuid_floor(rh_uuid_time(id) + 1000, floor);
-    ok(strcmp(id, floor) < 0, "and every one before the next millisecond's");
+    ok(strcmp(id, floor) < 0, "all of them sort before the next millisecond's floor");
     rh_uuid_floor(APR_INT64_C(1700000000123456), floor);
-    is(floor, "018bcfe5-687b-7000-8000-000000000000", "a floor is what RFC 9562 says");
+    is(floor, "018bcfe5-687b-7000-8000-000000000000", "a floor is as RFC 9562 says");
     rh_uuid_floor(-5, floor);
-    is(floor, "00000000-0000-7000-8000-000000000000", "before the epoch is the epoch");
-    ok(rh_uuid_valid("00000000-0000-0000-0000-000000000000", 36), "any version is taken");
+    is(floor, "00000000-0000-7000-8000-000000000000",
+       "a time before the epoch counts as the epoch");
+    ok(rh_uuid_valid("00000000-0000-0000-0000-000000000000", 36), "every version is accepted");
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ok(!rh_uuid_valid(bad[i], strlen(bad[i])), "no UUID: '%s'", bad[i]);
+        ok(!rh_uuid_valid(bad[i], strlen(bad[i])), "not a UUID: '%s'", bad[i]);
     }
-    ok(!rh_uuid_valid("0191f5a0-0000-7000-8000-00000000000\0", 36), "a NUL is no digit");
+    ok(!rh_uuid_valid("0191f5a0-0000-7000-8000-00000000000\0", 36), "a NUL is not a digit");
 }
 
-/** How far the time of a new id is from `now`, in seconds. */
+/** Return how far the time of a new id is from `now`, in seconds. */
 static apr_int64_t id_is_ahead(apr_time_t now)
 {
     char id[RH_UUID_LEN + 1];
@@ -247,13 +251,15 @@ static void uuids_of_another_clock(void)
     apr_time_t day = apr_time_from_sec(86400), slow = apr_time_now() - 40 * day;
     apr_interval_time_t ahead = rh_uuid_follow_clock(slow);
 
-    ok(ahead >= 40 * day && ahead < 41 * day, "a clock 40 days ahead is noticed");
+    ok(ahead >= 40 * day && ahead < 41 * day, "a clock that is 40 days ahead is noticed");
     is_int(rh_uuid_follow_clock(apr_time_now() - 40 * day), 0, "once");
-    ok(id_is_ahead(slow) >= 0 && id_is_ahead(slow) < 60, "ids follow the other clock, back too");
+    ok(id_is_ahead(slow) >= 0 && id_is_ahead(slow) < 60,
+       "ids follow the database's clock, also backwards");
     rh_uuid_follow_clock(apr_time_now() - apr_time_from_sec(45));
     ok(id_is_ahead(apr_time_now()) < -30,
-       "and still do when the difference is only just tolerable");
-    is_int(rh_uuid_follow_clock(apr_time_now() - apr_time_from_sec(5)), 0, "clocks agree again");
+       "they still do when the difference becomes just tolerable");
+    is_int(rh_uuid_follow_clock(apr_time_now() - apr_time_from_sec(5)), 0,
+           "the clocks agree again");
     ok(id_is_ahead(apr_time_now()) >= -1 && id_is_ahead(apr_time_now()) <= 1,
        "ids follow this host's clock again");
     ok(rh_uuid_follow_clock(apr_time_now() + day) <= 60 - day, "a clock that is behind is noticed");

@@ -33,7 +33,7 @@ static void test_sent(void)
        "{\"url\":\"https://example.com/in?a=\\\"b\\\"\",\"format\":\"envelope\",\"headers\":{"
        "\"webhook-id\":\"019\",\"X-Token-For-You\":\"********\",\"authorization\":\"********\","
        "\"X-A\":\"1, 2\"},\"address\":null,\"times\":{\"first_byte_ms\":12.3,\"total_ms\":21.0}}",
-       "URL, format, header and times are told, and no secret");
+       "URL, format, header and times are recorded, without secrets");
     apr_cpystrn(exchange.address, "[2001:db8::1]:443", sizeof(exchange.address));
     exchange.times = (rh_exchange_times_t){0, 1049, 9999999, -1};
     apr_table_clear(exchange.headers);
@@ -41,9 +41,10 @@ static void test_sent(void)
        "{\"url\":\"https://example.com/in?a=\\\"b\\\"\",\"format\":\"envelope\",\"headers\":{},"
        "\"address\":\"[2001:db8::1]:443\",\"times\":{\"resolve_ms\":0.0,\"connect_ms\":1.0,"
        "\"tls_ms\":10000.0,\"total_ms\":21.0}}",
-       "so is the address, and each part that there was");
+       "so are the address, and the duration of each part that took place");
     exchange.headers = NULL;
-    ok(rh_attempt_sent(pool, &job, &exchange) == NULL, "what was not made was not sent");
+    ok(rh_attempt_sent(pool, &job, &exchange) == NULL,
+       "a request that was not made has nothing recorded");
 }
 
 static void test_fill(void)
@@ -63,8 +64,8 @@ static void test_fill(void)
        "a\xEF\xBF\xBD"
        "b\xEF\xBF\xBD",
        "the body of the response is shown as valid UTF-8");
-    is(attempt.headers, "{\"Set-Cookie\":\"a=b\"}", "its header as it came");
-    ok(attempt.sent == NULL, "what was sent is for those to add who keep it");
+    is(attempt.headers, "{\"Set-Cookie\":\"a=b\"}", "its header is recorded unchanged");
+    ok(attempt.sent == NULL, "the request is added by a log that stores it");
 }
 
 int main(void)

@@ -21,7 +21,7 @@ static rh_work_t *add(rh_schedule_t *schedule, const char *id, int concurrency)
     return work;
 }
 
-/** Twelve of 16 slots' waiting room go to two targets that hang, each with all its slots taken. */
+/** Jobs for two hanging targets take twelve of 16 slots of memory; all slots of both are in use. */
 static rh_schedule_t *make_crowded(void)
 {
     static const char *const ids[] = {"hanging", "dripping"};
@@ -47,29 +47,30 @@ int main(void)
 
     schedule = make_crowded();
     is_int(rh_schedule_in_flight(schedule), 4, "two targets hang with two attempts each");
-    is_int(rh_schedule_waiting(schedule), 12, "and six more wait for each");
-    ok(rh_schedule_refused(schedule) == NULL, "as many as may wait for targets that are unknown");
+    is_int(rh_schedule_waiting(schedule), 12, "six more jobs wait for each");
+    ok(rh_schedule_refused(schedule) == NULL,
+       "this is the maximum that may wait for unknown targets");
     work = add(schedule, "newcomer", 2);
     refused = rh_schedule_refused(schedule);
-    ok(refused && refused != work, "a job of a new target takes the place of one of these");
-    ok(refused && refused->settle.delay > 0, "which goes back for some time");
-    is_int(rh_schedule_waiting(schedule), 12, "no more wait than before");
-    ok(rh_schedule_next(schedule, now) == work, "the new one may start");
+    ok(refused && refused != work, "a job of a new target displaces one of these");
+    ok(refused && refused->settle.delay > 0, "the displaced job is released for some time");
+    is_int(rh_schedule_waiting(schedule), 12, "no more jobs wait than before");
+    ok(rh_schedule_next(schedule, now) == work, "the new job may start");
 
     work = add(schedule, "hanging", 2);
     ok(rh_schedule_refused(schedule) == NULL && rh_schedule_waiting(schedule) == 12,
-       "the place that it leaves is free again");
+       "the memory that it leaves is free again");
     work = add(schedule, "dripping", 2);
-    ok(rh_schedule_refused(schedule) == work, "one that can't start displaces none");
+    ok(rh_schedule_refused(schedule) == work, "a job that can't start displaces none");
     for (int i = 0; i < 14; i++) {
         char *id = apr_psprintf(pool, "other%d", i);
 
         add(schedule, id, 2);
         others += rh_schedule_next(schedule, now) != NULL;
     }
-    is_int(others, 12 - 5, "and new ones start as long as there are slots for what is unknown");
+    is_int(others, 12 - 5, "new jobs start as long as there are slots for unknown targets");
     rh_schedule_refuse_all(schedule);
-    is_int(rh_schedule_waiting(schedule), 0, "nothing is lost count of");
+    is_int(rh_schedule_waiting(schedule), 0, "the counts are still right");
     rh_schedule_destroy(schedule);
 
     apr_pool_destroy(pool);

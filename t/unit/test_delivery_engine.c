@@ -3,11 +3,11 @@
 
 #define SOON apr_time_from_sec(15)
 
-/** Stop in peace: nothing was logged that an administrator had to see. */
+/** Stop normally: no line for the administrator was logged. */
 static void end_quietly(world_t *world)
 {
     rh_engine_stop(world->engine, SOON);
-    is_int(world->warnings, 0, "nothing to warn of");
+    is_int(world->warnings, 0, "no warning was logged");
     is_int(world->lost_leases, 0, "no lease was lost");
     end_world(world);
 }
@@ -24,18 +24,18 @@ static void test_one(void)
     is_int(rh_engine_commit(world->engine, &world->site, items, 1, SOON, world->pool), APR_SUCCESS,
            "an event is committed");
     ok(items[0].status == APR_SUCCESS && !items[0].duplicate, "and stored");
-    is(items[0].stored_id, items[0].event->id, "under its own id");
+    is(items[0].stored_id, items[0].event->id, "it has its own id");
     ok(wait_delivered(world, 1), "it is delivered");
     is_int(count_up(world).sent_most, 1, "once");
-    is_int(get(world, &world->claimed), 0, "the commit handed it over, nobody claimed it");
+    is_int(get(world, &world->claimed), 0, "the commit handed it over, so it was not claimed");
     is_int(rh_engine_commit(world->engine, &world->site, items, 1, SOON, world->pool), APR_SUCCESS,
-           "the same again");
-    ok(items[0].duplicate && count_up(world).attempts == 1, "is known and is not sent again");
+           "the same event again");
+    ok(items[0].duplicate && count_up(world).attempts == 1, "it is known and not sent again");
     is_int(rh_engine_commit(world->engine, &world->site, items, 0, SOON, world->pool), APR_SUCCESS,
-           "no event is no work");
+           "a call without events succeeds");
     stranger = world->site;
     is_int(rh_engine_commit(world->engine, &stranger, items, 1, SOON, world->pool), APR_EINVAL,
-           "a site that it does not know is refused");
+           "a site that the engine does not know is refused");
     ok(wait_for(world, &world->maintained, 1), "housekeeping is done");
     end_quietly(world);
 }
@@ -61,7 +61,7 @@ static void test_refused(void)
     for (int i = 0; i < 20; i++) {
         others = others && (i == 13) == (items[i].status != APR_SUCCESS);
     }
-    ok(others, "that fails alone");
+    ok(others, "that event alone fails");
     ok(wait_delivered(world, 19) && count_up(world).sent_most == 1, "the others are delivered");
     end_quietly(world);
 }
@@ -97,7 +97,8 @@ static void test_threads(void)
     ok(!any && get(world, &world->stored) == THREADS * CALLS, "many threads commit at once");
     ok(get(world, &world->commits) < THREADS * CALLS * 2 / 3,
        "they share commits: %d for %d events", get(world, &world->commits), THREADS * CALLS);
-    ok(wait_delivered(world, 2 * THREADS * CALLS), "all is delivered to both subscriptions");
+    ok(wait_delivered(world, 2 * THREADS * CALLS),
+       "all events are delivered to both subscriptions");
     is_int(count_up(world).sent_most, 1, "once");
     end_quietly(world);
 }
@@ -116,13 +117,14 @@ static void test_bounds(void)
            "more events at once than the engine holds in memory");
     ok(wait_delivered(world, 1200), "all are delivered");
     is_int(count_up(world).sent_most, 1, "once");
-    ok(world->most_in_flight <= 8, "no more attempts at once than allowed (%d)",
+    ok(world->most_in_flight <= 8, "there are never more attempts at once than allowed (%d)",
        world->most_in_flight);
     for (int i = 0; i < 4; i++) {
         ok(world->subscriptions[i].most_in_flight <= 3, "nor to one endpoint (%d)",
            world->subscriptions[i].most_in_flight);
     }
-    ok(get(world, &world->claimed) > 0, "what a commit could not hand over was claimed");
+    ok(get(world, &world->claimed) > 0,
+       "deliveries that a commit could not hand over were claimed");
     end_quietly(world);
 }
 
@@ -137,21 +139,21 @@ static void test_answers(void)
     world->subscriptions[3].code = 0;
     start_engine(world);
     commit_events(world, NULL, 1, SOON);
-    ok(wait_delivered(world, 1), "a target that fails twice is tried until it answers");
+    ok(wait_delivered(world, 1), "a delivery that fails twice is retried until it succeeds");
     for (int i = 0; i < 12000 && count_up(world).failed < 3; i++) {
         usleep(10000);
     }
     tally = count_up(world);
     ok(tally.delivered == 1 && tally.failed == 3 && tally.pending == 0,
        "the others fail in the end");
-    is_int(world->deliveries[0].sent, 3, "the first on its third attempt");
-    is_int(world->deliveries[1].sent, 4, "500 until the schedule is used up");
+    is_int(world->deliveries[0].sent, 3, "the first one after its third attempt");
+    is_int(world->deliveries[1].sent, 4, "500 is retried until the schedule is used up");
     is_int(world->deliveries[2].sent, 1, "410 at once");
-    is_int(world->deliveries[3].sent, 4, "no connection like 500");
+    is_int(world->deliveries[3].sent, 4, "so is a refused connection");
     ok(world->deliveries[0].attempt_count == 3 && world->deliveries[1].attempt_count == 4,
        "every attempt is recorded");
-    is(world->deliveries[3].error, "connect: connection refused", "with what went wrong");
-    is_int(logged(world, "RH0301"), 1, "that a subscription is gone is said");
+    is(world->deliveries[3].error, "connect: connection refused", "it has the error");
+    is_int(logged(world, "RH0301"), 1, "that a subscription is gone is recorded");
     end_quietly(world);
 }
 
@@ -164,10 +166,10 @@ static void test_unsettleable(void)
     world->subscriptions[2].answer = "fine";
     start_engine(world);
     commit_events(world, NULL, 5, SOON);
-    ok(wait_delivered(world, 15), "an answer that the store refuses costs no delivery");
+    ok(wait_delivered(world, 15), "a response that the store refuses does not fail its delivery");
     is_int(count_up(world).sent_most, 1, "none is sent again");
-    is(world->deliveries[1].error, "the response could not be stored", "the log tells");
-    is(world->deliveries[2].error, "", "of that one alone");
+    is(world->deliveries[1].error, "the response could not be stored", "the log says so");
+    is(world->deliveries[2].error, "", "only for that delivery");
     end_quietly(world);
 }
 
@@ -184,13 +186,13 @@ static void test_starvation(void)
     store_events(world, "sub-1", 30);
     start_engine(world);
     ok(wait_for(world, &world->subscriptions[1].delivered, 30),
-       "30 deliveries behind another subscription's 10,000 are made");
+       "30 deliveries that are due after another subscription's 10,000 are made");
     flood = get(world, &world->subscriptions[0].delivered);
-    ok(flood < 8000, "before those (%d of them)", flood);
+    ok(flood < 8000, "they are made before those (%d of them)", flood);
     commit_events(world, "sub-2", 20, SOON);
     ok(wait_for(world, &world->subscriptions[2].delivered, 20), "so are new ones");
     behind = get(world, &world->subscriptions[0].delivered);
-    ok(behind < 10000, "while those go on (%d)", behind);
+    ok(behind < 10000, "those continue (%d)", behind);
     ok(wait_for(world, &world->subscriptions[0].delivered, behind + 100), "and on");
     is_int(count_up(world).sent_most, 1, "none is sent twice");
     end_quietly(world);
@@ -206,16 +208,16 @@ static void test_hanging_targets(void)
     }
     start_engine(world);
     commit_events(world, "sub-0", 1, SOON);
-    ok(wait_delivered(world, 1), "a target is known to answer");
+    ok(wait_delivered(world, 1), "a target is known to respond");
     store_events(world, NULL, 20);
     rh_engine_wake(world->engine, &world->site);
     ok(wait_for(world, &world->subscriptions[0].delivered, 21),
-       "forty targets that hang don't keep it from its deliveries");
-    ok(get(world, &world->in_flight) <= 12, "they have no more than their share of slots");
+       "forty hanging targets do not delay its deliveries");
+    ok(get(world, &world->in_flight) <= 12, "they use no more than their share of slots");
     for (int i = 1; i < 41; i++) {
         let_hang(world, i, false);
     }
-    ok(wait_delivered(world, 41 * 20 + 1), "and have theirs when they answer");
+    ok(wait_delivered(world, 41 * 20 + 1), "their deliveries are made when they respond");
     is_int(count_up(world).sent_most, 1, "once");
     end_quietly(world);
 }
@@ -226,10 +228,11 @@ static void test_wake(void)
 
     world->config.poll = apr_time_from_sec(3600);
     start_engine(world);
-    ok(wait_for(world, &world->claims, 1), "it looks for due deliveries when it starts");
+    ok(wait_for(world, &world->claims, 1), "the engine looks for due deliveries when it starts");
     store_events(world, NULL, 3);
     usleep(300000);
-    ok(count_up(world).attempts == 0, "what others made due is not seen between claims");
+    ok(count_up(world).attempts == 0,
+       "between claims it does not see what another process makes due");
     rh_engine_wake(world->engine, &world->site);
     ok(wait_delivered(world, 3), "unless the engine is woken");
     end_quietly(world);
@@ -240,7 +243,8 @@ static void test_two_sites(void)
     world_t *one = make_world(1), *other = make_world(2);
     apr_array_header_t *sites = apr_array_make(one->pool, 2, sizeof(rh_site_t *));
 
-    /* The second's targets are in the first's world, whose tables know its deliveries not. */
+    /* The second engine's targets are in the first one's world, whose tables lack its deliveries.
+     */
     other->down = DOWN_ALL;
     APR_ARRAY_PUSH(sites, rh_site_t *) = &other->site;
     APR_ARRAY_PUSH(sites, rh_site_t *) = &one->site;
@@ -248,13 +252,14 @@ static void test_two_sites(void)
            "an engine for two sites");
     other->engine = one->engine;
     is_int(commit_events(one, NULL, 5, SOON), APR_SUCCESS,
-           "one's database takes events while the other's is down");
-    ok(wait_delivered(one, 5), "and they are delivered");
-    ok(commit_events(other, NULL, 1, SOON) != APR_SUCCESS, "the other's takes none");
+           "one site's database stores events while the other's is down");
+    ok(wait_delivered(one, 5), "they are delivered");
+    ok(commit_events(other, NULL, 1, SOON) != APR_SUCCESS,
+       "the other site's events are not stored");
     rh_engine_stop(one->engine, MSEC(200));
-    is_int(other->stored, 0, "nothing of the one went to the other");
-    is_int(one->warnings, 0, "the outage is not the one's");
-    is_int(logged(other, "RH0309"), 1, "but the other's, and said once");
+    is_int(other->stored, 0, "nothing of one site went to the other");
+    is_int(one->warnings, 0, "the first site has no outage");
+    is_int(logged(other, "RH0309"), 1, "the other's is logged once");
     end_world(other);
     end_world(one);
 }

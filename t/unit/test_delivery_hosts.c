@@ -5,18 +5,18 @@
 
 #include <pthread.h>
 
-/** Loops that share the slots of hosts, and which of them were woken. */
+/** Loops that share the slots of hosts, and which loops were woken. */
 typedef struct loops_t {
     apr_pool_t *pool;
     rh_hosts_t *hosts;
     rh_schedule_t *schedules[2];
     int woken[2];
-    rh_work_t *works[20000];        /**< all that were added … */
-    rh_schedule_t *added_to[20000]; /**< … and to which */
+    rh_work_t *works[20000];        /**< all jobs that were added … */
+    rh_schedule_t *added_to[20000]; /**< … and the loop of each */
     int count;
 } loops_t;
 
-static loops_t *loops_now; /**< of the running test */
+static loops_t *loops_now; /**< pool of the running test */
 
 static void wake(void *baton, int loop)
 {
@@ -38,7 +38,7 @@ static loops_t *make_loops(int slots)
     return loops_now = loops;
 }
 
-/** End what is in flight as well: each job refers to its host until then. */
+/** End attempts in flight as well: each job refers to its host until then. */
 static void destroy_loops(loops_t *loops)
 {
     for (int i = 0; i < 2; i++) {
@@ -84,25 +84,25 @@ static void test_limit(void)
         count[i] = start_all(loops->schedules[i], works[i]);
     }
     is_int(count[0], 6, "new targets of one host get three quarters of its slots");
-    is_int(count[1], 0, "and none in another loop, whoever subscribed them");
+    is_int(count[1], 0, "and none in another loop, for any subscription");
     add_to(loops->schedules[1], "c", "http://receiver.example:8080/x", 8);
     add_to(loops->schedules[1], "d", "https://receiver.example/x", 8);
     add_to(loops->schedules[1], "e", "http://other.example/x", 8);
     is_int(start_all(loops->schedules[1], NULL), 3, "another port, scheme or name is another host");
-    is_int(loops->woken[0] + loops->woken[1], 0, "nobody was woken");
+    is_int(loops->woken[0] + loops->woken[1], 0, "no loop was woken");
     finish(loops->schedules[0], works[0][0], RH_VERDICT_ANSWERED);
     ok(loops->woken[0] == 0 && loops->woken[1] == 1,
        "a slot that is given back wakes the other loop, which waits for one");
-    is_int(start_all(loops->schedules[1], works[1]), 1, "there it is taken");
+    is_int(start_all(loops->schedules[1], works[1]), 1, "that loop takes it");
     is_int(start_all(loops->schedules[0], NULL), 0, "once");
     finish(loops->schedules[1], works[1][0], RH_VERDICT_ANSWERED);
-    is_int(loops->woken[0], 1, "then it is the first loop's turn to be woken");
-    is_int(start_all(loops->schedules[0], NULL), 1, "and to take it");
+    is_int(loops->woken[0], 1, "then the first loop is woken");
+    is_int(start_all(loops->schedules[0], NULL), 1, "it takes the next slot");
     destroy_loops(loops);
     tenant = "acme";
 }
 
-/** One tenant's targets that hang at a large receiver keep no other tenant's from it. */
+/** One tenant's hanging targets at a large receiver do not use up its slots. */
 static void test_tenants(void)
 {
     loops_t *loops = make_loops(512);
@@ -121,12 +121,12 @@ static void test_tenants(void)
     tenant = "other";
     work = add_to(loops->schedules[1], "other", "https://large.example/hook/other", 64);
     ok(rh_schedule_next(loops->schedules[1], now) == work,
-       "another tenant's target there is tried at once");
+       "another tenant's target there is attempted at once");
     destroy_loops(loops);
     tenant = "acme";
 }
 
-/** Where a host has no slots, tenants take turns at those that are given back. */
+/** Where a host has no free slots, tenants take turns at those that are given back. */
 static void test_turns(void)
 {
     loops_t *loops = make_loops(64);
@@ -153,7 +153,7 @@ static void test_turns(void)
     }
     ok(fair, "tenants take turns at the only slot of a host");
     add_to(schedule, "elsewhere", "http://elsewhere.example/", 1);
-    is_int(start_all(schedule, NULL), 2, "what waits for it keeps nothing from other hosts");
+    is_int(start_all(schedule, NULL), 2, "jobs that wait for it do not delay those of other hosts");
     destroy_loops(loops);
 }
 
@@ -168,16 +168,17 @@ static void test_moved_target(void)
     add_to(schedule, "a", "http://new.example/", 1);
     is_int(start_all(schedule, works + 1), 1, "its subscription's new target has slots of its own");
     add_to(schedule, "b", "http://old.example/", 1);
-    is_int(start_all(schedule, NULL), 0, "while the old one's is taken");
+    is_int(start_all(schedule, NULL), 0, "the old target's slot is still taken");
     finish(schedule, works[0], RH_VERDICT_ANSWERED);
-    is_int(start_all(schedule, NULL), 1, "until that attempt ends");
+    is_int(start_all(schedule, NULL), 1, "it is free when that attempt ends");
     add_to(schedule, "c", "no URL", 1);
     add_to(schedule, "d", "http://new.example/", 0);
-    is_int(start_all(schedule, NULL), 2, "what has no host or no limit is not held back");
+    is_int(start_all(schedule, NULL), 2,
+           "jobs without a host or without a limit are not held back");
     destroy_loops(loops);
 }
 
-/** What waits for one host must leave memory for others. */
+/** Jobs that wait for one host must leave memory for others. */
 static void test_memory(void)
 {
     loops_t *loops = make_loops(64);
@@ -194,14 +195,14 @@ static void test_memory(void)
         rh_schedule_next(schedule, now);
     }
     waiting = rh_schedule_waiting(schedule);
-    ok(waiting >= 60 && waiting <= 64, "half of the memory is for what waits (%d)", waiting);
+    ok(waiting >= 60 && waiting <= 64, "half of the memory is for jobs that wait (%d)", waiting);
     refused = rh_schedule_refused(schedule);
     ok(refused && refused->settle.delay >= MSEC(50) &&
            refused->settle.pause == refused->settle.delay,
-       "the rest goes back for a while");
+       "the others are released for a while");
     refused_count(schedule);
     add_to(schedule, "other", "http://other.example/", 1);
-    is_int(start_all(schedule, NULL), 1, "another host's job finds room");
+    is_int(start_all(schedule, NULL), 1, "another host's job finds memory");
     destroy_loops(loops);
     tenant = "acme";
 }
@@ -215,7 +216,7 @@ static apr_uint32_t chance(apr_uint32_t *state)
     return *state >> 8;
 }
 
-/** Jobs come and end by chance in two loops. @return whether a limit was broken, or all stood still
+/** Add and end jobs at random in two loops. @return whether a limit was broken, or all stood still
  */
 static bool goes_wrong(apr_uint32_t seed)
 {
@@ -272,13 +273,13 @@ static void test_by_chance(void)
     for (apr_uint32_t seed = 1; seed <= 10; seed++) {
         wrong += goes_wrong(seed);
     }
-    is_int(wrong, 0, "by chance: no host ever has more than its limit, and none is forgotten");
+    is_int(wrong, 0, "at random: no host ever exceeds its limit, and none is forgotten");
 }
 
 #define THREADS 4
 #define ROUNDS 20000
 
-/** What one thread does with a table that it shares with others. */
+/** One thread takes and gives slots of a table that it shares with others. */
 typedef struct taker_t {
     rh_hosts_t *hosts;
     int number, *in_flight, *most;
@@ -323,7 +324,7 @@ static void test_threads(void)
         pthread_join(threads[i], NULL);
     }
     ok(most == 0 && in_flight[0] == 0 && in_flight[1] == 0,
-       "threads that take and give at once never hold more than the limit");
+       "threads that take and give concurrently never exceed the limit");
     destroy_loops(loops);
 }
 

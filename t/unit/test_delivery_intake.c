@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Turns at the commit: of tenants, while more waits than a commit holds. */
+/* Tenants take turns at commits while more waits than one commit holds. */
 #include "engine_targets.h"
 
 #include "rh_engine_test.h"
 
-/** Calls of a tenant that has many, and the events of each: more than ten commits hold. */
+/** Calls of a tenant with many, and the events of each: together more than ten commits. */
 #define CALLS 50
 #define EACH 64
 
@@ -65,7 +65,7 @@ static bool is_held(world_t *world)
     return holding;
 }
 
-/** @return the position of an event among those that were stored; -1: it is not */
+/** @return the position of an event among those that were stored; -1: it was not stored */
 static int position_of(world_t *world, int number)
 {
     for (int i = 0; i < world->stored; i++) {
@@ -112,14 +112,14 @@ static void test_turns(void)
     second = position_of(world, next.first);
     ok(first > 0 && first <= 256 + 1,
        "a tenant's event is in the next commit, behind %d of another (%d)", CALLS * EACH, first);
-    ok(second > first, "and the next one of its key is not before it");
+    ok(second > first, "the next event of its key is not stored before it");
     ok(stored && small.status == APR_SUCCESS && next.status == APR_SUCCESS,
-       "every call is stored, however many waited");
+       "every call is stored, although many waited");
     ok(position_of(world, late.first) > position_of(world, many[CALLS - 1].first),
        "a call that would fit does not overtake one of its key that does not");
-    is_int(world->stored, CALLS * EACH + 4, "each event once");
+    is_int(world->stored, CALLS * EACH + 4, "each event is stored once");
     rh_engine_stop(world->engine, PATIENCE);
-    is_int(world->warnings, 0, "nothing to warn of");
+    is_int(world->warnings, 0, "no warning was logged");
     end_world(world);
 }
 

@@ -34,7 +34,7 @@ static rh_attempt_t attempt = {.number = 3,
                                .error = NULL};
 static rh_log_entry_t entry = {"host:443", &job, &attempt, RH_SETTLE_RETRY, 17, 4};
 
-/** The line of a format; what is wrong with it. */
+/** Return the line of a format, or the format's error. */
 static const char *line_of(const char *text)
 {
     rh_log_format_t *format;
@@ -54,9 +54,9 @@ static void test_formats(void)
     is(line_of(RH_LOG_FORMAT),
        "2026-09-21T14:13:20.123Z host:443 acme employee.created e-1 d-1 s-1 3 503 45 17 retry "
        "\"-\"\n",
-       "the format of whoever names none");
+       "the default format");
     is(line_of("%u|%k|%B|100%%\\t\\\\."), "https://a.example/in|-|4|100%\t\\.\n",
-       "the other letters, and what stands for itself");
+       "all other letters, and literal text");
     is(line_of("no letters at all"), "no letters at all\n", "a format may be only text");
     ok(strtol(line_of("%p"), NULL, 10) == getpid(), "the process");
     for (int c = 1; c < 256; c++) {
@@ -67,15 +67,17 @@ static void test_formats(void)
             every = apr_psprintf(pool, "%d", c);
         }
     }
-    is(every, NULL, "no other letter is taken");
+    is(every, NULL, "other letters are refused");
     is(line_of("%t %q"), "! %q is none of %t %h %T %y %k %e %d %s %u %n %c %m %b %B %o %x %p %%",
-       "which the complaint names");
-    is(line_of(""), "! the format is empty", "an empty format is none");
-    is(line_of("%t %"), "! the format ends within a % letter", "nor one that breaks off");
-    is(line_of("%t \\"), "! the format ends with a single backslash", "in a backslash neither");
-    is(line_of("%t \"%x"), "! the format ends within quotes", "nor within quotes");
-    is(line_of("a\\n"), "! \\n is neither \\t nor \\\\", "no format makes two lines");
-    is(line_of("a\nb"), "! the format holds a control character", "in no way");
+       "the error names the letter");
+    is(line_of(""), "! the format is empty", "an empty format is refused");
+    is(line_of("%t %"), "! the format ends within a % letter", "so is an incomplete one");
+    is(line_of("%t \\"), "! the format ends with a single backslash",
+       "and one that ends with a backslash");
+    is(line_of("%t \"%x"), "! the format ends within quotes", "and one that ends within quotes");
+    is(line_of("a\\n"), "! \\n is neither \\t nor \\\\", "a format can't make two lines");
+    is(line_of("a\nb"), "! the format holds a control character",
+       "also not by a control character");
 }
 
 static void test_outcomes(void)
@@ -92,7 +94,7 @@ static void test_outcomes(void)
     attempt.status_code = 0;
     attempt.error = "connect: refused";
     is(line_of("%c %x \"%x\""), "- connect:\\x20refused \"connect: refused\"\n",
-       "without an answer there is no status, but an error");
+       "without a response there is an error instead of a status");
     attempt.status_code = 503;
 }
 
@@ -106,7 +108,7 @@ static void test_escapes(void)
     is(line_of("\"%x\" %x"),
        "\"a\\x0a2026 \\\"forged\\\" \\\\ \\x01\\x7f\\xc3\\xa9\\x0d\" "
        "a\\x0a2026\\x20\\\"forged\\\"\\x20\\\\\\x20\\x01\\x7f\\xc3\\xa9\\x0d\n",
-       "no value makes a line, a field or an end of quotes");
+       "a value can't make a line, a field or the end of quotes");
     for (int i = 0; i < (int)sizeof(error) - 1; i++) {
         error[i] = (char)(1 + i % 255);
     }
@@ -120,15 +122,15 @@ static void test_escapes(void)
     is_int(strange, 0, "whatever bytes it has");
     ok(strlen(line) <= 2 * RH_LOG_VALUE + 8 && strlen(line) > 2 * RH_LOG_VALUE - 8 &&
            strcmp(line + strlen(line) - 6, "\" end\n") == 0,
-       "a value that is long is cut, the rest of the line stays");
+       "a long value is truncated, the rest of the line is kept");
     line = line_of("%T%T%T%T%T%T%T%T");
     ok(strlen(line) <= RH_LOG_WRITE && line[strlen(line) - 1] == '\n',
-       "a line that is long is cut, and ends");
+       "a long line is truncated and terminated");
     attempt.error = NULL;
     job.tenant = "acme";
 }
 
-/** Read all that a pipe has. */
+/** Read everything from a pipe. */
 static long long drain(int fd, char *text, size_t size)
 {
     long long all = 0;
@@ -164,27 +166,26 @@ static void test_pipe(void)
     }
     out.fd = ends[1];
     rh_attempt_log_flush(&out, &lines);
-    is_int(drain(ends[0], text, sizeof(text)), 0, "where there is no line nothing is written");
+    is_int(drain(ends[0], text, sizeof(text)), 0, "nothing is written when there are no lines");
     rh_attempt_log_add(&out, &lines, &entry);
     rh_attempt_log_add(&out, &lines, &entry);
     is_int(drain(ends[0], text, sizeof(text)), 0, "lines wait for each other");
     rh_attempt_log_flush(&out, &lines);
     len = (apr_size_t)read(ends[0], text, sizeof(text));
     text[len] = '\0';
-    is(text, "acme 3\nacme 3\n", "and go in one write");
+    is(text, "acme 3\nacme 3\n", "they are written together");
     for (int i = 0; i < written; i++) {
         rh_attempt_log_add(&out, &lines, &entry);
     }
     rh_attempt_log_flush(&out, &lines);
     got = drain(ends[0], text, sizeof(text));
     lost = (long long)rh_metrics_read(&metrics, RH_COUNT_LOG_LOST);
-    ok(lost > 0 && lost < written, "a pipe that nobody empties takes no more: %lld lines are lost",
-       lost);
-    is_int(got, (written - lost) * 7, "the others are whole");
-    is_int(complaints, 1, "which is told once");
+    ok(lost > 0 && lost < written, "a full pipe accepts no more: %lld lines are lost", lost);
+    is_int(got, (written - lost) * 7, "the others are complete");
+    is_int(complaints, 1, "the loss is logged once");
     rh_attempt_log_add(&out, &lines, &entry);
     rh_attempt_log_flush(&out, &lines);
-    is_int(drain(ends[0], text, sizeof(text)), 7, "afterwards it goes on");
+    is_int(drain(ends[0], text, sizeof(text)), 7, "after that, lines are written again");
     close(ends[0]);
     close(ends[1]);
 }

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What an engine counts is what happened. */
+/* The metrics of an engine match what happened. */
 #include "engine_targets.h"
 
 #include "rh_spooler.h"
@@ -68,33 +68,35 @@ static void test_outcomes(void)
 
     world->subscriptions[1].code = 500;
     world->subscriptions[2].fail_first = 2;
-    /* Room for all: nothing is given back. */
+    /* There is memory for all of them, so none is released. */
     world->config.concurrency = 256;
     world->site.endpoint_concurrency = 32;
     start_engine(world);
-    is_int(commit_events(world, "sub-0", 20, SOON), APR_SUCCESS, "twenty that are delivered");
-    is_int(commit_events(world, "sub-1", 2, SOON), APR_SUCCESS, "two that fail to the end");
-    is_int(commit_events(world, "sub-2", 1, SOON), APR_SUCCESS, "and one the third time");
+    is_int(commit_events(world, "sub-0", 20, SOON), APR_SUCCESS, "twenty deliveries succeed");
+    is_int(commit_events(world, "sub-1", 2, SOON), APR_SUCCESS, "two fail in the end");
+    is_int(commit_events(world, "sub-2", 1, SOON), APR_SUCCESS,
+           "one succeeds at its third attempt");
     ok(wait_delivered(world, 21), "it came so");
     for (int i = 0; i < 30000 && count_up(world).failed < 2; i++) {
         usleep(4000);
     }
     rh_engine_stop(world->engine, SOON);
     attempts = count_up(world).attempts;
-    is_int(attempts, 20 + 2 * 4 + 3, "with so many requests");
+    is_int(attempts, 20 + 2 * 4 + 3, "there are as many requests");
     is_int(count_of(RH_COUNT_DELIVERED), 21, "delivered ones are counted");
-    is_int(count_of(RH_COUNT_FAILED), 2, "failed ones too");
+    is_int(count_of(RH_COUNT_FAILED), 2, "failed ones are counted");
     is_int(count_of(RH_COUNT_ATTEMPT_2XX), 21, "attempts by status: 2xx");
     is_int(count_of(RH_COUNT_ATTEMPT_5XX), attempts - 21, "5xx");
-    is_int(values_of(RH_HISTOGRAM_ATTEMPT, &sum), attempts, "how long each took");
+    is_int(values_of(RH_HISTOGRAM_ATTEMPT, &sum), attempts, "their durations are counted");
     is_int(values_of(RH_HISTOGRAM_EVENTS, &sum), get(world, &world->commits), "commits");
-    is_int(sum, 23, "with as many events");
+    is_int(sum, 23, "it has as many events");
     is_int(values_of(RH_HISTOGRAM_OUTCOMES, &sum), get(world, &world->settles), "settles");
-    is_int(sum, attempts, "with as many outcomes");
+    is_int(sum, attempts, "it has as many outcomes");
     is_int(values_of(RH_HISTOGRAM_QUEUE_AGE, &sum), 23,
-           "how long those waited whose time is known: this store tells it of commits alone");
-    is_int(count_of(RH_COUNT_CLAIMED), get(world, &world->claimed), "what claims brought");
-    ok(all_zero(), "nothing is under way in the end");
+           "the age is counted where it is known, here after commits");
+    is_int(count_of(RH_COUNT_CLAIMED), get(world, &world->claimed),
+           "claimed deliveries are counted");
+    ok(all_zero(), "in the end nothing is in progress");
     end_world(world);
 }
 
@@ -107,13 +109,14 @@ static void test_flight(void)
     world->config.concurrency = 8;
     world->config.threads = 1;
     start_engine(world);
-    is_int(commit_events(world, NULL, 6, SOON), APR_SUCCESS, "six to a target that hangs");
-    ok(gauge_becomes(RH_GAUGE_IN_FLIGHT, 4), "four are in flight, as many as may");
+    is_int(commit_events(world, NULL, 6, SOON), APR_SUCCESS,
+           "six deliveries go to a hanging target");
+    ok(gauge_becomes(RH_GAUGE_IN_FLIGHT, 4), "four are in flight, the maximum");
     ok(gauge_becomes(RH_GAUGE_QUEUED, 2), "two wait in memory");
     rh_engine_stop(world->engine, MSEC(10));
-    ok(all_zero(), "the process ends: nothing is under way");
+    ok(all_zero(), "the process ends: nothing is in progress");
     is_int(count_of(RH_COUNT_ATTEMPT_2XX) + count_of(RH_COUNT_ATTEMPT_RESET), 0,
-           "what was cancelled is no attempt");
+           "a cancelled attempt is not counted");
     end_world(world);
 }
 
@@ -125,15 +128,15 @@ static void test_breaker(void)
     start_engine(world);
     store_events(world, NULL, 30);
     rh_engine_wake(world->engine, &world->site);
-    ok(gauge_becomes(RH_GAUGE_BREAKERS, 1), "a target that refuses opens a breaker");
-    ok(count_of(RH_COUNT_ATTEMPT_CONNECT) >= 10, "after ten attempts without a connection");
+    ok(gauge_becomes(RH_GAUGE_BREAKERS, 1), "a target that refuses connections opens a breaker");
+    ok(count_of(RH_COUNT_ATTEMPT_CONNECT) >= 10, "it does so after ten attempts");
     pthread_mutex_lock(&world->mutex);
     world->subscriptions[0].code = 200;
     pthread_mutex_unlock(&world->mutex);
-    ok(gauge_becomes(RH_GAUGE_BREAKERS, 0), "one that answers again closes it");
-    ok(wait_delivered(world, 30), "and gets what waited");
+    ok(gauge_becomes(RH_GAUGE_BREAKERS, 0), "a response closes it");
+    ok(wait_delivered(world, 30), "the waiting deliveries are made");
     rh_engine_stop(world->engine, SOON);
-    ok(all_zero(), "no gauge is left over");
+    ok(all_zero(), "all gauges are back to zero");
     end_world(world);
 }
 
@@ -145,17 +148,17 @@ static void test_outage(void)
     pthread_mutex_lock(&world->mutex);
     world->down = DOWN_ALL;
     pthread_mutex_unlock(&world->mutex);
-    ok(gauge_becomes(RH_GAUGE_DOWN, 1), "a store that does not answer is noticed");
+    ok(gauge_becomes(RH_GAUGE_DOWN, 1), "a store that does not respond is noticed");
     ok(commit_events(world, NULL, 1, SOON) != APR_SUCCESS, "nothing can be stored");
     ok(count_of(RH_COUNT_ERROR_COMMIT) > 0 && count_of(RH_COUNT_ERROR_CLAIM) > 0,
-       "errors are counted by what was to be done");
+       "errors are counted by operation");
     pthread_mutex_lock(&world->mutex);
     world->down = 0;
     pthread_mutex_unlock(&world->mutex);
-    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "it answers again");
-    ok(gauge_becomes(RH_GAUGE_DOWN, 0), "which is noticed too");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "the store responds again");
+    ok(gauge_becomes(RH_GAUGE_DOWN, 0), "this is noticed too");
     rh_engine_stop(world->engine, SOON);
-    ok(all_zero(), "no gauge is left over");
+    ok(all_zero(), "all gauges are back to zero");
     end_world(world);
 }
 
@@ -173,7 +176,7 @@ static void test_backlog(void)
            apr_time_now() < until) {
         usleep(20000);
     }
-    ok(known && backlog.pending == 7, "who asks for the backlog soon knows it");
+    ok(known && backlog.pending == 7, "a reader of the backlog gets it soon");
     rh_engine_stop(world->engine, SOON);
     end_world(world);
 }

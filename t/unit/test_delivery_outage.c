@@ -32,7 +32,7 @@ static void end(world_t *world)
     end_world(world);
 }
 
-/** Whether each subscription's events were stored in the order in which they were made. */
+/** True if each subscription's events were stored in the order in which they were made. */
 static bool in_order(world_t *world)
 {
     int last[MAX_SUBSCRIPTIONS] = {0};
@@ -69,9 +69,9 @@ static void test_restart(void)
     world->commit_failures = 1;
     start_engine(world);
     is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS,
-           "a database that is only restarted fails no request");
-    ok(wait_delivered(world, 2) && count_up(world).sent_most == 1, "all is delivered once");
-    is_int(world->warnings, 0, "and nobody is bothered");
+           "a restart of the database fails no request");
+    ok(wait_delivered(world, 2) && count_up(world).sent_most == 1, "everything is delivered once");
+    is_int(world->warnings, 0, "no warning was logged");
     end(world);
 }
 
@@ -82,15 +82,15 @@ static void test_outage(void)
     world->down = DOWN_ALL;
     start_engine(world);
     ok(APR_STATUS_IS_EAGAIN(commit_events(world, NULL, 2, SOON)),
-       "without a spool an outage is told to who commits");
+       "without a spool callers learn of an outage");
     ok(APR_STATUS_IS_EAGAIN(commit_events(world, NULL, 2, SOON)), "again");
     is_int(logged(world, "RH0309"), 1, "it is logged once");
     set_down(world, 0);
-    is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS, "then it goes on");
-    ok(wait_delivered(world, 2), "with deliveries too");
-    ok(world->stored == 2 && count_up(world).attempts == 2, "of what was taken alone");
-    ok(wait_logged(world, "RH0308", 1), "that it goes on is logged");
-    is_int(world->warnings, 1, "and nothing else");
+    is_int(commit_events(world, NULL, 2, SOON), APR_SUCCESS, "then commits succeed again");
+    ok(wait_delivered(world, 2), "deliveries are made, too");
+    ok(world->stored == 2 && count_up(world).attempts == 2, "only of stored events");
+    ok(wait_logged(world, "RH0308", 1), "the end of the outage is logged");
+    is_int(world->warnings, 1, "nothing else is logged");
     end(world);
 }
 
@@ -109,18 +109,18 @@ static void test_outcomes(void)
     for (int i = 0; i < 3; i++) {
         let_hang(world, i, false);
     }
-    ok(wait_for(world, &world->settle_failures, 3), "they end in an outage");
+    ok(wait_for(world, &world->settle_failures, 3), "they end during an outage");
     ok(count_up(world).delivered == 0 && count_up(world).sent_most == 1, "and wait");
     set_down(world, 0);
-    ok(wait_delivered(world, 2), "after it they are settled");
+    ok(wait_delivered(world, 2), "they are settled after it");
     for (int i = 0; i < 12000 && count_up(world).failed < 1; i++) {
         usleep(10000);
     }
     ok(world->deliveries[0].attempt_count == 1 && world->deliveries[0].sent == 1 &&
            world->deliveries[1].attempt_count == 1,
-       "each as one attempt");
+       "each has one attempt");
     ok(world->deliveries[2].attempt_count == 4 && world->deliveries[2].sent == 4,
-       "the failed one goes on with its schedule");
+       "the failed one continues with its schedule");
     ok(logged(world, "RH0309") == 1 && wait_logged(world, "RH0308", 1), "it is logged once");
     is_int(world->lost_leases, 0, "no lease was lost");
     end(world);
@@ -139,13 +139,13 @@ static void test_spool(void)
         taken = taken && commit_events(world, NULL, 2, SOON) == APR_SUCCESS;
     }
     ok(taken && get(world, &world->stored) == 0, "with a spool no request fails in an outage");
-    is_int(count_files(), 1, "what it brought waits there");
+    is_int(count_files(), 1, "its events wait there");
     set_down(world, DOWN_DRAIN);
     ok(commit_events(world, NULL, 2, SOON) == APR_SUCCESS && get(world, &world->stored) == 0,
-       "what comes after it waits behind that");
+       "later events wait after them");
     set_down(world, 0);
-    ok(wait_delivered(world, 24), "then all is delivered");
-    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "and what comes then");
+    ok(wait_delivered(world, 24), "then all are delivered");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "so are new ones");
     ok(wait_delivered(world, 26), "too");
     ok(count_up(world).sent_most == 1 && world->duplicates == 0, "once");
     ok(in_order(world), "in order");
@@ -154,7 +154,7 @@ static void test_spool(void)
     end(world);
 }
 
-/** The disk is full, and then the database is back. */
+/** The disk is full when the database is back. */
 static void test_full_spool(void)
 {
     world_t *world = make_world(1);
@@ -169,20 +169,20 @@ static void test_full_spool(void)
     limit.rlim_max = saved.rlim_max;
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &limit);
-    ok(commit_events(world, NULL, 1, SOON) != APR_SUCCESS, "then there is no more room");
+    ok(commit_events(world, NULL, 1, SOON) != APR_SUCCESS, "then the disk is full");
     set_down(world, DOWN_DRAIN);
     is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS,
-           "the database is back: it takes what the spool does not, though that is not empty");
+           "the database is back: it stores events that the spool can't, though that is not empty");
     ok(get(world, &world->stored) == 1, "at once");
     setrlimit(RLIMIT_FSIZE, &saved);
     set_down(world, 0);
-    ok(wait_delivered(world, 3) && count_up(world).sent_most == 1, "all is delivered, once");
-    ok(logged(world, "RH0330") >= 1, "that the spool is full is logged");
+    ok(wait_delivered(world, 3) && count_up(world).sent_most == 1, "everything is delivered once");
+    ok(logged(world, "RH0330") >= 1, "the full spool is logged");
     end(world);
     is_int(count_files(), 0, "the spool is empty");
 }
 
-/** With fewer deliverers than processes: who stops lets another deliver at once. */
+/** With fewer slots than processes, a process that stops lets another deliver at once. */
 static void test_slot_of_a_stopping_process(void)
 {
     world_t *world = make_world(1);
@@ -199,13 +199,13 @@ static void test_slot_of_a_stopping_process(void)
     ok(APR_STATUS_IS_EAGAIN(rh_slot_take(folder, 1, world->pool, &slot)),
        "a process has the only slot");
     commit_events(world, NULL, 1, SOON);
-    ok(wait_for(world, &world->in_flight, 1), "it waits for a target that hangs");
+    ok(wait_for(world, &world->in_flight, 1), "it waits for a hanging target");
     rh_engine_stopping(world->engine);
     while (rh_slot_take(folder, 1, world->pool, &slot) != APR_SUCCESS && apr_time_now() < until) {
         usleep(5000);
     }
     ok(slot != RH_NO_SLOT && get(world, &world->in_flight) == 1,
-       "when it is told to stop, another one may deliver meanwhile");
+       "when it is told to stop, another one may deliver already");
     rh_slot_give_back(&slot);
     let_hang(world, 0, false);
     unlink(apr_pstrcat(world->pool, folder, "/deliver.0.lock", NULL));
@@ -219,13 +219,14 @@ static void test_writer_hangs(void)
     world->hold_commits = true;
     start_engine(world);
     ok(APR_STATUS_IS_TIMEUP(commit_events(world, NULL, 1, MSEC(2000))),
-       "a database that hangs: time is up, and it may yet be stored");
+       "the database hangs: the call times out, and its event may still be stored");
     ok(APR_STATUS_IS_EAGAIN(commit_events(world, NULL, 1, MSEC(300))),
-       "the next, with which nobody began, is not");
+       "the next call, which no writer has begun, is not stored");
     hold_commits(world, false);
-    ok(wait_delivered(world, 1), "the one is");
-    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "then all is well");
-    ok(wait_delivered(world, 2) && world->stored == 2, "and the other never came");
+    ok(wait_delivered(world, 1), "the first call's event is stored");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "then the database works");
+    ok(wait_delivered(world, 2) && world->stored == 2,
+       "the second call's event was never delivered");
     end(world);
 
     world = make_world(1);
@@ -234,13 +235,13 @@ static void test_writer_hangs(void)
     world->site.spool_owner = &spool_owner;
     start_engine(world);
     is_int(commit_events(world, NULL, 1, MSEC(300)), APR_SUCCESS,
-           "with a spool the request's own thread fills it");
+           "with a spool the request's own thread writes into it");
     is_int(commit_events(world, NULL, 1, MSEC(300)), APR_SUCCESS, "again");
     hold_commits(world, false);
     ok(wait_delivered(world, 2), "both are delivered");
-    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "and what comes then");
+    is_int(commit_events(world, NULL, 1, SOON), APR_SUCCESS, "so are new ones");
     ok(wait_delivered(world, 3) && count_up(world).attempts == 3,
-       "once, though the writer stored one as well");
+       "each once, although the writer stored one as well");
     end(world);
     is_int(count_files(), 0, "the spool is empty");
 }
@@ -281,7 +282,7 @@ static void start_callers(world_t *world, caller_t *callers, int count, int call
     }
 }
 
-/** Join them. @return how many had all calls succeed */
+/** Join the threads. @return the number of those whose calls all succeeded */
 static int join_callers(caller_t *callers, int count)
 {
     int well = 0;
@@ -310,8 +311,8 @@ static void test_flapping(void)
         usleep(50000);
     }
     is_int(join_callers(callers, THREADS), THREADS,
-           "threads commit on while the database comes and goes");
-    ok(wait_delivered(world, THREADS * CALLS), "all is delivered");
+           "threads continue to commit while the database fails and returns");
+    ok(wait_delivered(world, THREADS * CALLS), "everything is delivered");
     ok(world->stored == THREADS * CALLS && count_up(world).sent_most == 1, "once");
     ok(in_order(world), "each thread's events were stored in order");
     end(world);
@@ -328,10 +329,10 @@ static void test_spool_across_a_stop(void)
     start_engine(world);
     is_int(commit_events(world, NULL, 3, SOON), APR_SUCCESS, "events are spooled in an outage");
     rh_engine_stop(world->engine, MSEC(200));
-    ok(count_files() == 1 && world->stored == 0, "in which the process ends");
+    ok(count_files() == 1 && world->stored == 0, "the process ends during the outage");
     set_down(world, 0);
     start_engine(world);
-    ok(wait_delivered(world, 3), "the next one delivers them");
+    ok(wait_delivered(world, 3), "the next process delivers them");
     ok(count_up(world).sent_most == 1 && in_order(world), "once, in order");
     end(world);
     is_int(count_files(), 0, "the spool is empty");
@@ -356,28 +357,30 @@ static void test_graceful_stop(void)
     }
     start_engine(world);
     commit_events(world, NULL, 30, SOON);
-    ok(wait_for(world, &world->in_flight, 12), "a dozen attempts are in flight, much waits");
+    ok(wait_for(world, &world->in_flight, 12),
+       "a dozen attempts are in flight, and many jobs wait");
     rh_engine_stopping(world->engine);
     rh_engine_stopping(world->engine);
     is_int(commit_events(world, NULL, 5, SOON), APR_SUCCESS,
            "while it stops it still stores events");
     pthread_create(&stopper, NULL, stop, world);
     usleep(100000);
-    ok(count_up(world).delivered == 0, "what is in flight is waited for");
+    ok(count_up(world).delivered == 0, "attempts in flight are waited for");
     for (int i = 0; i < 4; i++) {
         let_hang(world, i, false);
     }
     pthread_join(stopper, NULL);
     tally = count_up(world);
-    ok(tally.delivered >= 12 && tally.attempts == tally.delivered, "it ends, and counts");
+    ok(tally.delivered >= 12 && tally.attempts == tally.delivered,
+       "it ends, and its delivery counts");
     is_int(tally.pending, 140 - tally.delivered, "the rest is pending");
     is_int(tally.leased, 0, "without leases");
-    ok(world->released == 1 && world->lost_leases == 0, "which were given back at the end");
+    ok(world->released == 1 && world->lost_leases == 0, "the rest was released at the end");
     is_int(tally.sent_most, 1, "nothing was attempted twice");
-    is_int(world->warnings, 0, "and nobody is bothered");
+    is_int(world->warnings, 0, "no warning was logged");
     start_engine(world);
     ok(wait_delivered(world, 140), "the next process delivers the rest");
-    is_int(count_up(world).sent_most, 1, "still each once");
+    is_int(count_up(world).sent_most, 1, "each still once");
     end(world);
 }
 
@@ -394,15 +397,15 @@ static void test_hanging_stop(void)
     ok(wait_for(world, &world->in_flight, 4), "targets hang");
     begin = apr_time_now();
     rh_engine_stop(world->engine, MSEC(300));
-    ok(apr_time_now() - begin < PATIENCE, "they don't keep the process from its end");
+    ok(apr_time_now() - begin < PATIENCE, "hanging attempts do not delay the end of the process");
     tally = count_up(world);
     ok(tally.delivered == 0 && tally.pending == 40 && tally.leased == 0,
-       "what was cancelled is pending, its lease given back");
+       "the cancelled delivery is pending, and its lease was released");
     for (int i = 0; i < 40; i++) {
         attempts += world->deliveries[i].attempt_count + world->deliveries[i].tries;
     }
     ok(attempts == 0 && world->in_flight == 0, "it does not count as an attempt");
-    is_int(world->warnings, 0, "and nobody is bothered");
+    is_int(world->warnings, 0, "no warning was logged");
     let_hang(world, 0, false);
     let_hang(world, 1, false);
     start_engine(world);
@@ -422,9 +425,9 @@ static void test_stop_in_an_outage(void)
     set_down(world, DOWN_ALL);
     begin = apr_time_now();
     rh_engine_stop(world->engine, MSEC(300));
-    ok(apr_time_now() - begin < PATIENCE, "an outage does not keep the process from its end");
-    is_int(world->in_flight, 0, "nor does it leave an attempt behind");
-    is_int(world->released, 0, "leases end by themselves then");
+    ok(apr_time_now() - begin < PATIENCE, "an outage does not delay the end of the process");
+    is_int(world->in_flight, 0, "no attempt is left");
+    is_int(world->released, 0, "leases then end by themselves");
     end_world(world);
 }
 
@@ -449,11 +452,11 @@ static void test_stop_stores_what_is_queued(void)
     hold_commits(world, false);
     well = join_callers(callers, 6);
     pthread_join(stopper, NULL);
-    is_int(world->stored, well, "a stop lets them be stored, and tells those that are not");
+    is_int(world->stored, well, "a stop lets some calls be stored, and the others fail");
     tally = count_up(world);
-    ok(world->stored >= queued, "what was queued is (%d)", world->stored);
+    ok(world->stored >= queued, "queued calls were stored (%d)", world->stored);
     is_int(tally.leased, 0, "no lease is left");
-    ok(tally.sent_most <= 1 && tally.attempts == tally.delivered, "nothing is half done");
+    ok(tally.sent_most <= 1 && tally.attempts == tally.delivered, "no call is incomplete");
     end_world(world);
 }
 

@@ -7,11 +7,11 @@
 
 #include <apr_general.h>
 
-/** 1994-11-06 08:49:37 UTC, the moment of RFC 9110's examples. */
+/** 1994-11-06 08:49:37 UTC, the time in RFC 9110's examples. */
 #define NOW apr_time_from_sec(784111777)
 #define MINUTES(number) apr_time_from_sec(60 * (number))
 #define HOURS(number) apr_time_from_sec(3600 * (apr_time_t)(number))
-#define MIDDLE 0x80000000u /**< the random number that changes nothing, but for rounding */
+#define MIDDLE 0x80000000u /**< the random number that changes nothing except for rounding */
 
 static const apr_interval_time_t waits[] = {MINUTES(1), MINUTES(10), MINUTES(60)};
 static const int gone[] = {410, 409};
@@ -40,11 +40,11 @@ static void test_jitter(void)
         }
     }
     ok(within, "jitter stays within a fifth of the wait, and reaches both ends");
-    ok(below && above, "it spreads over the whole of it");
-    is_int(rh_retry_jitter(0, 12345), 0, "no wait has no jitter");
+    ok(below && above, "it covers the whole range");
+    is_int(rh_retry_jitter(0, 12345), 0, "a wait of zero has no jitter");
 }
 
-/** Seconds that a Retry-After asks for; -1: it isn't one. */
+/** Return the seconds that a Retry-After asks for; -1: it is not valid. */
 static int asked(const char *value)
 {
     apr_interval_time_t wait = -1;
@@ -67,32 +67,32 @@ static void test_retry_after(void)
     is_int(asked("120"), 120, "Retry-After in seconds");
     is_int(asked(" \t120\t "), 120, "with white space around it");
     is_int(asked("007"), 7, "with leading zeros");
-    is_int(asked("0"), 1, "no less than a second");
+    is_int(asked("0"), 1, "it is at least a second");
     is_int(asked("86399"), 86399, "just below a day");
     is_int(asked("86400"), 86400, "a day");
-    is_int(asked("86401"), 86400, "no more than a day");
-    is_int(asked("18446744073709551617"), 86400, "nor when the number has too many digits");
+    is_int(asked("86401"), 86400, "it is at most a day");
+    is_int(asked("18446744073709551617"), 86400, "also when the number has too many digits");
     memset(digits, '9', sizeof(digits) - 1);
     digits[sizeof(digits) - 1] = '\0';
-    is_int(asked(digits), 86400, "nor with hundreds of them");
+    is_int(asked(digits), 86400, "also with hundreds of digits");
 
     is_int(asked("Sun, 06 Nov 1994 08:51:37 GMT"), 120, "an IMF-fixdate");
     is_int(asked("Sunday, 06-Nov-94 08:51:37 GMT"), 120, "the form of RFC 850");
     is_int(asked("Sun Nov  6 08:51:37 1994"), 120, "the form of asctime");
     is_int(asked("  Sun, 06 Nov 1994 08:51:37 GMT "), 120, "a date with white space around it");
-    is_int(asked("Sun, 06 Nov 1994 08:49:37 GMT"), 1, "now is in a second");
-    is_int(asked("Sun, 06 Nov 1994 08:40:00 GMT"), 1, "and so is what has passed");
+    is_int(asked("Sun, 06 Nov 1994 08:49:37 GMT"), 1, "a date that is now counts as a second");
+    is_int(asked("Sun, 06 Nov 1994 08:40:00 GMT"), 1, "so does a date in the past");
     is_int(asked("Thu, 01 Jan 1970 00:00:01 GMT"), 1, "long ago");
     is_int(asked("Mon, 07 Nov 1994 08:49:37 GMT"), 86400, "a day on");
-    is_int(asked("Fri, 31 Dec 2100 23:59:59 GMT"), 86400, "a century on is a day");
+    is_int(asked("Fri, 31 Dec 2100 23:59:59 GMT"), 86400, "a century counts as a day");
 
-    is_int(asked(NULL), -1, "none is none");
+    is_int(asked(NULL), -1, "no field, no wait");
     for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
         ok(asked(garbage[i]) == -1, "\"%s\" is not a Retry-After", garbage[i]);
     }
 }
 
-/** Judge a response with this status code, after a number of tries. */
+/** Judge a response with this status code, after a number of attempts. */
 static rh_settle_t judge(const rh_retry_policy_t *with, rh_exchange_result_t result, int code,
                          const char *retry_after, int tries, apr_interval_time_t failing_for)
 {
@@ -100,7 +100,7 @@ static rh_settle_t judge(const rh_retry_policy_t *with, rh_exchange_result_t res
     rh_job_t job = {0};
     rh_settle_t outcome;
 
-    /* What the function must fill in is garbage before. */
+    /* The members that the function must set contain garbage before. */
     memset(&outcome, 0x55, sizeof(outcome));
     exchange.result = result;
     exchange.status_code = code;
@@ -147,30 +147,31 @@ static void test_answers(void)
         right = right && outcome.kind == RH_SETTLE_DELIVERED && outcome.delay == 0 &&
                 outcome.pause == 0 && outcome.reason == NULL;
     }
-    ok(right, "any 2xx is a delivery");
+    ok(right, "any 2xx is a success");
     for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++) {
         ok(is_retry(judge_code(again[i], 0), waits[0]) &&
                judge_code(again[i], 3).kind == RH_SETTLE_FAILED,
-           "%d is tried again, and fails at last", again[i]);
+           "%d is retried, and fails in the end", again[i]);
     }
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         ok(is_retry(judge(&policy, broken[i], 0, NULL, 0, 0), waits[0]) &&
                judge(&policy, broken[i], 0, NULL, 3, 0).kind == RH_SETTLE_FAILED,
-           "an exchange that ended as %d is tried again, and fails at last", broken[i]);
+           "an exchange that ended as %d is retried, and fails in the end", broken[i]);
     }
     ok(is_retry(judge(&policy, RH_EXCHANGE_RESET, 200, NULL, 0, 0), waits[0]),
-       "a 2xx whose answer was cut off does not count");
+       "a 2xx whose response was cut off does not count");
     ok(is_retry(judge(&policy, RH_EXCHANGE_RESET, 410, NULL, 0, 0), waits[0]),
-       "neither does such a 410");
+       "nor does such a 410");
 
-    ok(is_retry(judge_code(500, 1), waits[1]), "the second wait follows the second try");
+    ok(is_retry(judge_code(500, 1), waits[1]), "the second wait follows the second attempt");
     ok(is_retry(judge_code(500, 2), waits[2]), "the last wait follows the third");
     is_int(judge_code(500, 3).kind, RH_SETTLE_FAILED, "then the schedule is used up");
-    is_int(judge_code(500, 2000000000).kind, RH_SETTLE_FAILED, "however many tries there were");
-    is_int(judge_code(500, -1).kind, RH_SETTLE_FAILED, "a damaged count of tries is no index");
-    is_int(judge_code(204, 3).kind, RH_SETTLE_DELIVERED, "the last try may succeed");
+    is_int(judge_code(500, 2000000000).kind, RH_SETTLE_FAILED, "also after many more attempts");
+    is_int(judge_code(500, -1).kind, RH_SETTLE_FAILED,
+           "an invalid count of attempts is not used as an index");
+    is_int(judge_code(204, 3).kind, RH_SETTLE_DELIVERED, "the last attempt may succeed");
     is_int(judge(&none, RH_EXCHANGE_OK, 500, NULL, 0, 0).kind, RH_SETTLE_FAILED,
-           "an empty schedule means one try");
+           "an empty schedule means one attempt");
 }
 
 static void test_gone(void)
@@ -183,20 +184,20 @@ static void test_gone(void)
     rh_settle_t outcome = judge_code(410, 0);
 
     is_int(outcome.kind, RH_SETTLE_GONE, "410: the subscription is gone");
-    is(outcome.reason, "the target answered 410", "and this is why");
-    ok(outcome.delay == 0 && outcome.pause == 0, "nothing waits for it");
+    is(outcome.reason, "the target answered 410", "this is the reason");
+    ok(outcome.delay == 0 && outcome.pause == 0, "no delivery waits for it");
     outcome = judge_code(409, 3);
     ok(outcome.kind == RH_SETTLE_GONE && strcmp(outcome.reason, "the target answered 409") == 0,
-       "409 likewise, on the last try too");
+       "409 likewise, also at the last attempt");
     is_int(judge(&policy, RH_EXCHANGE_OK, 410, "60", 0, 0).pause, 0,
-           "a Retry-After changes nothing of it");
+           "a Retry-After does not change that");
     is_int(judge(&other, RH_EXCHANGE_OK, 404, NULL, 0, 0).kind, RH_SETTLE_GONE,
-           "another code can say it");
+           "another code can be configured");
     ok(is_retry(judge(&other, RH_EXCHANGE_OK, 410, NULL, 0, 0), waits[0]),
-       "then 410 is an answer as any");
-    ok(is_retry(judge(&nothing, RH_EXCHANGE_OK, 410, NULL, 0, 0), waits[0]), "or none does");
+       "then 410 is a response like any other");
+    ok(is_retry(judge(&nothing, RH_EXCHANGE_OK, 410, NULL, 0, 0), waits[0]), "or no code is");
     is_int(judge(&success, RH_EXCHANGE_OK, 204, NULL, 0, 0).kind, RH_SETTLE_GONE,
-           "what is configured comes before 2xx");
+           "a configured code takes precedence over 2xx");
 }
 
 static void test_pause(void)
@@ -208,27 +209,27 @@ static void test_pause(void)
         outcome = judge(&policy, RH_EXCHANGE_OK, codes[i], "120", 0, 0);
         ok(outcome.kind == RH_SETTLE_RETRY && outcome.delay == apr_time_from_sec(120) &&
                outcome.pause == apr_time_from_sec(120),
-           "%d with Retry-After: the delivery and its subscription wait that long, exactly",
+           "%d with Retry-After: the delivery and its subscription wait exactly that long",
            codes[i]);
         outcome = judge(&policy, RH_EXCHANGE_OK, codes[i], "Sun, 06 Nov 1994 08:51:37 GMT", 0, 0);
         ok(outcome.delay == apr_time_from_sec(120) && outcome.pause == outcome.delay,
            "%d with a date likewise", codes[i]);
         ok(is_retry(judge(&policy, RH_EXCHANGE_OK, codes[i], "soon", 1, 0), waits[1]),
-           "%d with garbage: the schedule decides", codes[i]);
+           "%d with an invalid value: the schedule decides", codes[i]);
         ok(is_retry(judge(&policy, RH_EXCHANGE_OK, codes[i], NULL, 1, 0), waits[1]),
-           "%d without it too", codes[i]);
+           "%d without the field, too", codes[i]);
         outcome = judge(&policy, RH_EXCHANGE_OK, codes[i], "120", 3, 0);
         ok(outcome.kind == RH_SETTLE_FAILED && outcome.pause == apr_time_from_sec(120),
-           "%d on the last try: failed, and the subscription waits", codes[i]);
+           "%d at the last attempt: failed, and the subscription waits", codes[i]);
     }
     ok(is_retry(judge(&policy, RH_EXCHANGE_OK, 500, "120", 0, 0), waits[0]),
        "500 with Retry-After: the schedule decides");
     ok(is_retry(judge(&policy, RH_EXCHANGE_OK, 301, "120", 0, 0), waits[0]), "301 likewise");
     ok(is_retry(judge(&policy, RH_EXCHANGE_RESET, 503, "120", 0, 0), waits[0]),
-       "503 that was cut off likewise");
+       "a 503 that was cut off likewise");
 }
 
-/** Judge a failure of a delivery that was made so long ago, by a subscription that fails for
+/** Judge a failure of a delivery that was made `age` ago, of a subscription that has failed for
  * `failing_for`. */
 static rh_settle_kind_t judge_aged(const rh_retry_policy_t *with, int tries,
                                    apr_interval_time_t failing_for, apr_interval_time_t age)
@@ -251,37 +252,38 @@ static void test_disable(void)
     rh_settle_t outcome = judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 3, HOURS(121));
 
     is_int(outcome.kind, RH_SETTLE_DISABLED,
-           "a schedule that ends while all has failed for too long disables the subscription");
-    is(outcome.reason, "every attempt has failed for 121 hours", "and this is why");
+           "a delivery that fails in the end disables a subscription that has failed for too long");
+    is(outcome.reason, "every attempt has failed for 121 hours", "this is the reason");
     outcome = judge(&five_days, RH_EXCHANGE_OK, 503, "120", 3, HOURS(121));
-    ok(outcome.kind == RH_SETTLE_DISABLED && outcome.pause == 0, "whatever the target asks for");
+    ok(outcome.kind == RH_SETTLE_DISABLED && outcome.pause == 0,
+       "also when the target asks for a pause");
     is_int(judge(&five_days, RH_EXCHANGE_TIMEOUT, 0, NULL, 3, HOURS(120)).kind, RH_SETTLE_DISABLED,
-           "no response likewise, at the very limit");
+           "a failure without a response likewise, at exactly the limit");
     is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 3, HOURS(120) - 1).kind, RH_SETTLE_FAILED,
-           "just below it: not yet");
+           "below the limit it does not");
     is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 0, HOURS(121)).kind, RH_SETTLE_RETRY,
-           "a delivery with attempts left is retried, however long ago the first failure was");
+           "a delivery with attempts left is retried, however old the first failure is");
     is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, 2, HOURS(1000)).kind, RH_SETTLE_RETRY,
-           "to its last attempt");
+           "up to its last attempt");
     is_int(judge(&five_days, RH_EXCHANGE_OK, 500, NULL, -1, HOURS(1000)).kind, RH_SETTLE_FAILED,
-           "one whose schedule begins again is no evidence");
+           "a delivery whose schedule begins again proves nothing");
     is_int(judge(&five_days, RH_EXCHANGE_OK, 200, NULL, 3, HOURS(500)).kind, RH_SETTLE_DELIVERED,
-           "a delivery saves it");
+           "a successful delivery prevents it");
     is_int(judge(&five_days, RH_EXCHANGE_OK, 410, NULL, 3, HOURS(500)).kind, RH_SETTLE_GONE,
-           "gone is gone");
+           "gone takes precedence");
     is_int(judge(&policy, RH_EXCHANGE_OK, 500, NULL, 3, HOURS(24 * 3650)).kind, RH_SETTLE_FAILED,
            "with never it is not disabled in ten years");
     is_int(judge(&at_once, RH_EXCHANGE_OK, 500, NULL, 3, 0).kind, RH_SETTLE_FAILED,
-           "the first failure does not disable, however short the time");
+           "the first failure does not disable, however short the limit is");
     is_int(judge(&at_once, RH_EXCHANGE_OK, 500, NULL, 3, 1).kind, RH_SETTLE_DISABLED,
            "the next one may");
 
     is_int(judge_aged(&five_days, 3, HOURS(121), HOURS(80)), RH_SETTLE_DISABLED,
-           "a delivery that began after the first failure is evidence");
+           "a delivery that began after the first failure counts");
     is_int(judge_aged(&five_days, 3, HOURS(121), HOURS(121) + apr_time_from_sec(30)),
-           RH_SETTLE_DISABLED, "so is the one whose first attempt was that failure");
+           RH_SETTLE_DISABLED, "so does the one whose first attempt was that failure");
     is_int(judge_aged(&five_days, 3, HOURS(121), HOURS(122)), RH_SETTLE_FAILED,
-           "one that began before is not");
+           "one that began before it does not");
 }
 
 static void test_cancelled(void)
@@ -289,9 +291,9 @@ static void test_cancelled(void)
     const rh_retry_policy_t at_once = {waits, 3, gone, 2, 0};
     rh_settle_t outcome = judge(&at_once, RH_EXCHANGE_CANCELLED, 410, "120", 3, HOURS(500));
 
-    is_int(outcome.kind, RH_SETTLE_RELEASE, "a cancelled exchange is no attempt");
+    is_int(outcome.kind, RH_SETTLE_RELEASE, "a cancelled exchange is not an attempt");
     ok(outcome.delay == 0 && outcome.pause == 0 && outcome.reason == NULL,
-       "it is due again at once, whatever else");
+       "it is due again at once, in every case");
 }
 
 int main(void)
