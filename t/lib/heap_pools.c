@@ -23,11 +23,11 @@
 
 void apr_allocator_max_free_set(void *allocator, size_t size);
 
-/** What was allocated here, as complements: a pointer would keep a block from being leaked. */
+/** Addresses of allocations, as complements: a pointer would hide a leaked block. */
 static uintptr_t taken[PLACES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/** The place of a block, or with 0 the place where one could go. */
+/** Return the position of a block, or with 0 a free position. */
 static uintptr_t *place_of(const void *block, uintptr_t wanted)
 {
     size_t at = (uintptr_t)block / PAGE * 2654435761U % PLACES;
@@ -100,7 +100,7 @@ int munmap(void *address, size_t length)
     return real(address, length);
 }
 
-/** Whatever httpd and the module want kept: less than the smallest block there is. */
+/** Ignore what httpd and the module ask to keep: it becomes less than the smallest block. */
 void apr_allocator_max_free_set(void *allocator, size_t size)
 {
     static void (*real)(void *, size_t);

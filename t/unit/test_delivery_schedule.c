@@ -6,21 +6,22 @@ static void test_concurrency(void)
     rh_schedule_t *schedule = rh_schedule_make(pool, 32, 64, 64, 100);
     rh_work_t *works[8], *first[5];
 
-    ok(rh_schedule_next(schedule, now) == NULL, "nothing to do at first");
+    ok(rh_schedule_next(schedule, now) == NULL, "there is nothing to start at first");
     for (int i = 0; i < 5; i++) {
         first[i] = add(schedule, "a", 3);
     }
-    is_int(start_all(schedule, works), 3, "an endpoint gets as many attempts as it may have");
-    ok(works[0] == first[0] && works[1] == first[1] && works[2] == first[2], "the oldest first");
+    is_int(start_all(schedule, works), 3, "an endpoint gets as many attempts as its maximum");
+    ok(works[0] == first[0] && works[1] == first[1] && works[2] == first[2],
+       "the oldest job starts first");
     ok(rh_schedule_in_flight(schedule) == 3 && rh_schedule_waiting(schedule) == 2,
        "they are counted");
-    is_int(rh_schedule_wake_at(schedule), 0, "what waits, waits for no time");
+    is_int(rh_schedule_wake_at(schedule), 0, "a waiting job has no time to wait for");
     finish(schedule, works[1], RH_VERDICT_ANSWERED);
-    ok(rh_schedule_next(schedule, now) == first[3], "the next begins when one ends");
-    ok(rh_schedule_next(schedule, now) == NULL, "one, not more");
+    ok(rh_schedule_next(schedule, now) == first[3], "the next job starts when one ends");
+    ok(rh_schedule_next(schedule, now) == NULL, "only one does");
     add(schedule, "b", 3);
-    is_int(start_all(schedule, NULL), 1, "another endpoint is not concerned");
-    is_int(refused_count(schedule), 0, "nothing was refused");
+    is_int(start_all(schedule, NULL), 1, "another endpoint is not affected");
+    is_int(refused_count(schedule), 0, "no job was refused");
     rh_schedule_destroy(schedule);
 }
 
@@ -35,7 +36,7 @@ static void test_slots(void)
     for (int i = 0; i < 5; i++) {
         add(schedule, name_of("good", i), 4);
     }
-    is_int(start_all(schedule, works), 3, "no more attempts than slots");
+    is_int(start_all(schedule, works), 3, "there are no more attempts than slots");
     finish(schedule, works[0], RH_VERDICT_ANSWERED);
     is_int(start_all(schedule, works), 1, "a free slot is taken");
     rh_schedule_destroy(schedule);
@@ -62,45 +63,45 @@ static void test_shares(void)
     for (int i = 0; i < 50; i++) {
         add_failing(schedule, name_of("failing", i), 4);
     }
-    is_int(rh_schedule_waiting(schedule), 8, "failing endpoints' jobs wait in half the slots");
+    is_int(rh_schedule_waiting(schedule), 8, "failing endpoints' jobs wait in half of the memory");
     work = rh_schedule_refused(schedule);
     ok(work->settle.delay >= SECONDS(1) && work->settle.delay <= SECONDS(3) &&
            work->settle.pause == work->settle.delay,
-       "the others go back for some seconds, and so do their subscriptions");
-    is_int(1 + refused_count(schedule), 42, "all of them");
+       "the others are released for some seconds, and their subscriptions are paused");
+    is_int(1 + refused_count(schedule), 42, "all of the others are");
     ok(rh_schedule_was_crowded(schedule) && !rh_schedule_was_crowded(schedule),
-       "that it is crowded is told, once");
+       "the crowd is reported once");
     is_int(start_all(schedule, failing), 8, "failing endpoints take half of the slots");
     for (int i = 50; i < 60; i++) {
         add_failing(schedule, name_of("failing", i), 4);
     }
-    is_int(start_all(schedule, NULL), 0, "and not one more");
+    is_int(start_all(schedule, NULL), 0, "they take no more");
     for (int i = 0; i < 20; i++) {
         add(schedule, name_of("unknown", i), 4);
     }
-    is_int(start_all(schedule, unknown), 4, "with the unknown ones three quarters");
+    is_int(start_all(schedule, unknown), 4, "with unknown ones they take three quarters");
     for (int i = 20; i < 24; i++) {
         add(schedule, name_of("unknown", i), 4);
     }
-    is_int(start_all(schedule, NULL), 0, "and not one more");
+    is_int(start_all(schedule, NULL), 0, "they take no more");
     for (int i = 0; i < 8; i++) {
         add(schedule, name_of("good", i), 4);
     }
-    is_int(start_all(schedule, good), 4, "the rest is for those that answer");
+    is_int(start_all(schedule, good), 4, "the rest is for endpoints that respond");
     for (int i = 0; i < 4; i++) {
         finish(schedule, good[i], RH_VERDICT_ANSWERED);
     }
     count = start_all(schedule, good);
     ok(count == 4 && strncmp(good[0]->job->subscription_id, "good", 4) == 0,
-       "they go on as theirs end");
+       "jobs start as the endpoint's own end");
     rh_schedule_finished(schedule, failing[0], RH_VERDICT_FAILED, SLOW, 0, now);
     count = start_all(schedule, failing);
     ok(count == 1 && strncmp(failing[0]->job->subscription_id, "failing", 7) == 0,
-       "a failing one is followed by a failing one");
+       "a failing endpoint's slot goes to a failing one");
     rh_schedule_finished(schedule, unknown[0], RH_VERDICT_FAILED, SLOW, 0, now);
     count = start_all(schedule, unknown);
     ok(count == 1 && strncmp(unknown[0]->job->subscription_id, "unknown", 7) == 0,
-       "an unknown one by an unknown one");
+       "an unknown endpoint's slot goes to an unknown one");
     rh_schedule_destroy(schedule);
 
     schedule = rh_schedule_make(pool, 16, 64, 64, 1000);
@@ -110,12 +111,12 @@ static void test_shares(void)
     for (int i = 0; i < 32; i++) {
         add(schedule, name_of("good", i % 8), 4);
     }
-    is_int(start_all(schedule, NULL), 16, "alone they may have all");
+    is_int(start_all(schedule, NULL), 16, "without others they may take all slots");
     rh_schedule_destroy(schedule);
     tenant = "acme";
 }
 
-/** A freed slot must not be lost on an endpoint that has no use for it. */
+/** A freed slot must not be lost to an endpoint that cannot use it. */
 static void test_freed_slot(void)
 {
     rh_schedule_t *schedule = rh_schedule_make(pool, 4, 64, 64, 1000);
@@ -133,8 +134,8 @@ static void test_freed_slot(void)
     now += SECONDS(2);
     finish(schedule, works[0], RH_VERDICT_FAILED);
     ok(rh_schedule_next(schedule, now) == next,
-       "a slot whose turn-taker is late serves the one behind it");
-    ok(rh_schedule_refused(schedule) == late, "and the late one goes back");
+       "if the endpoint whose turn it is has only late jobs, the next one gets the slot");
+    ok(rh_schedule_refused(schedule) == late, "the late job is released");
     rh_schedule_destroy(schedule);
 }
 
@@ -155,13 +156,13 @@ static void test_turns(void)
             add(schedule, name_of("e", e), 4);
         }
     }
-    is_int(refused_count(schedule), 0, "140 jobs of five endpoints are taken");
+    is_int(refused_count(schedule), 0, "140 jobs of five endpoints are accepted");
     for (int i = 0; i < 100; i++) {
         work = rh_schedule_next(schedule, now);
         fair = fair && work && atoi(work->job->subscription_id + 1) == i % 5;
         finish(schedule, work, RH_VERDICT_ANSWERED);
     }
-    ok(fair, "endpoints take turns, however much waits for one of them");
+    ok(fair, "endpoints take turns, however many jobs wait for one of them");
     for (int i = 0; i < 3; i++) {
         work = rh_schedule_next(schedule, now);
         finish(schedule, work, RH_VERDICT_ANSWERED);
@@ -170,7 +171,7 @@ static void test_turns(void)
     work = rh_schedule_next(schedule, now);
     finish(schedule, work, RH_VERDICT_ANSWERED);
     work = rh_schedule_next(schedule, now);
-    is(work->job->subscription_id, "e3", "who comes after a flood waits for one turn");
+    is(work->job->subscription_id, "e3", "an endpoint that comes after a flood waits for one turn");
     rh_schedule_destroy(schedule);
 }
 
@@ -185,18 +186,18 @@ static void test_late(void)
     is_int(start_all(schedule, works), 1, "one runs, two wait");
     now += SECONDS(28);
     rh_schedule_sweep(schedule, now);
-    is_int(refused_count(schedule), 0, "at the last moment they may still start");
+    is_int(refused_count(schedule), 0, "shortly before their lease ends they may still start");
     now++;
     rh_schedule_sweep(schedule, now);
     works[1] = rh_schedule_refused(schedule);
     ok(works[1] && works[1]->settle.delay == 0 && works[1]->settle.pause == 0,
-       "what is too late for its lease goes back, due now");
-    is_int(refused_count(schedule), 1, "all of it");
+       "a job that is too late for its lease is released, due now");
+    is_int(refused_count(schedule), 1, "all such jobs are");
     finish(schedule, works[0], RH_VERDICT_ANSWERED);
     add(schedule, "a", 1);
     now += SECONDS(29);
     ok(rh_schedule_next(schedule, now) == NULL && refused_count(schedule) == 1,
-       "it never starts, swept or not");
+       "it never starts, whether it was swept or not");
     rh_schedule_destroy(schedule);
 }
 
@@ -209,10 +210,10 @@ static void test_forgetting(void)
     held = rh_schedule_next(schedule, now);
     make_good(schedule, "a");
     rh_schedule_sweep(schedule, now + RH_ENDPOINT_IDLE - 1);
-    is_int(rh_schedule_endpoints(schedule), 2, "endpoints are remembered for a while");
+    is_int(rh_schedule_endpoints(schedule), 2, "endpoints are kept for a while");
     now += RH_ENDPOINT_IDLE;
     rh_schedule_sweep(schedule, now);
-    is_int(rh_schedule_endpoints(schedule), 1, "idle ones are forgotten, busy ones not");
+    is_int(rh_schedule_endpoints(schedule), 1, "idle ones are removed, busy ones are not");
     finish(schedule, held, RH_VERDICT_ANSWERED);
     now += SECONDS(1);
     make_good(schedule, "b");
@@ -221,7 +222,7 @@ static void test_forgetting(void)
     make_good(schedule, "held");
     is_int(rh_schedule_endpoints(schedule), 4, "there may be too many for a moment");
     rh_schedule_sweep(schedule, now);
-    is_int(rh_schedule_endpoints(schedule), 3, "then only as many as wanted are remembered");
+    is_int(rh_schedule_endpoints(schedule), 3, "then only the maximum is kept");
     for (int i = 0; i < 8; i++) {
         add(schedule, "held", 4);
     }
@@ -246,7 +247,7 @@ static void test_refuse_all(void)
         add(schedule, "unknown0", 1);
     }
     waiting = rh_schedule_waiting(schedule);
-    ok(waiting > 0 && rh_schedule_in_flight(schedule) > 0, "some wait for this and that");
+    ok(waiting > 0 && rh_schedule_in_flight(schedule) > 0, "some jobs wait for different reasons");
     refused_count(schedule);
     rh_schedule_refuse_all(schedule);
     while ((work = rh_schedule_refused(schedule)) != NULL) {
@@ -254,15 +255,15 @@ static void test_refuse_all(void)
         due += work->settle.delay == 0 && work->settle.pause == 0;
     }
     ok(refused == waiting && due == waiting && rh_schedule_waiting(schedule) == 0,
-       "at the end all of them go back, due now");
-    ok(rh_schedule_next(schedule, now) == NULL, "and nothing starts");
+       "at the end all of them are released, due now");
+    ok(rh_schedule_next(schedule, now) == NULL, "none starts");
     rh_schedule_destroy(schedule);
 }
 
 #define RUN_ENDPOINTS 40
 #define RUN_SLOTS 12
 
-/** What a run of chance found. */
+/** The results of a random run. */
 typedef struct run_t {
     int added, started, refused, finished;
     int most_in_flight, most_of_one;
@@ -275,7 +276,7 @@ static apr_uint32_t chance(apr_uint32_t *state)
     return *state >> 8;
 }
 
-/** Jobs come and attempts end by chance, with all that can happen to them. */
+/** Add jobs and end attempts at random, with everything that can happen to them. */
 static run_t run_by_chance(apr_uint32_t seed)
 {
     static const char *const tenants[] = {"acme", "globex", "acme", "initech"};
@@ -338,7 +339,7 @@ static run_t run_by_chance(apr_uint32_t seed)
             run.stalled = true;
             break;
         }
-        /* Nothing in flight will wake what waits, so a time must. */
+        /* No attempt in flight will wake the waiting jobs, so a time must. */
         if (count == 0 && rh_schedule_waiting(schedule) > 0 &&
             rh_schedule_wake_at(schedule) <= now) {
             run.stalled = true;
@@ -356,7 +357,7 @@ static void test_by_chance(void)
 
         ok(!run.stalled && run.finished == run.started && run.most_in_flight <= RUN_SLOTS &&
                run.most_of_one <= 0 && run.started > 1000 && run.refused > 100,
-           "by chance %u: each of %d jobs was started (%d) or refused (%d), once", seed, run.added,
+           "at random %u: each of %d jobs was started (%d) or refused (%d), once", seed, run.added,
            run.started, run.refused);
     }
     tenant = "acme";

@@ -14,11 +14,11 @@
 
 #define MAX_STORED 4096
 #define LEASE 4711
-/** Nothing here takes this long, however busy the machine is. */
+/** Upper bound of every wait, also on a busy machine. */
 #define PATIENCE apr_time_from_sec(300)
 
 static char folder[] = "/tmp/rh-spooler-XXXXXX";
-static apr_pool_t *pool; /**< of the running test */
+static apr_pool_t *pool; /**< pool of the running test */
 
 /* ---- a scripted database ---- */
 
@@ -29,9 +29,9 @@ typedef struct database_t {
     const char *refused; /**< key of the event that makes it refuse a commit */
     const char *unfit;   /**< key of the event that fails alone */
     apr_hash_t *ids;
-    const char *keys[MAX_STORED]; /**< of what is stored, in order */
+    const char *keys[MAX_STORED]; /**< keys of the stored events, in order */
     int stored, duplicates, commits, largest;
-    bool strange; /**< something was asked that a spooler should not ask */
+    bool strange; /**< an operation was called that a spooler must not call */
 } database_t;
 
 static apr_status_t database_commit(rh_queue_t *self, rh_commit_t **items, int count,
@@ -110,7 +110,7 @@ static void write_log(void *baton, rh_log_level_t level, apr_status_t status, co
 
 static const rh_log_t log_all = {write_log, NULL, RH_LOG_DEBUG};
 
-/** How many lines begin so since the last call that forgot them. */
+/** Count the lines with this tag since the last call that cleared them. */
 static int logged(const char *begin)
 {
     int count = 0;
@@ -139,7 +139,7 @@ typedef struct process_t {
     rh_spooler_t *spooler;
 } process_t;
 
-/** A spooler as a process of its own would have it. */
+/** Make a spooler as a process of its own would have it. */
 static process_t begin_process_in(const char *where)
 {
     process_t process = {NULL, NULL};
@@ -210,7 +210,7 @@ static apr_status_t drain(rh_spooler_t *spooler, database_t *database, int *stor
     return status;
 }
 
-/** Drain until nothing is left. @return how many events went in */
+/** Drain until nothing is left. @return the number of events that were stored */
 static int drain_all(rh_spooler_t *spooler, database_t *database)
 {
     int stored, sum = 0;
@@ -221,7 +221,7 @@ static int drain_all(rh_spooler_t *spooler, database_t *database)
     return sum;
 }
 
-/** Whether what is stored has the keys `from` … `to`, without `but`, in order. */
+/** True if the stored events have the keys `from` … `to`, without `but`, in order. */
 static bool in_order(const database_t *database, int from, int to, int but)
 {
     int at = 0;
@@ -256,7 +256,7 @@ static void test_outage(void)
 
     ok(!rh_spooler_pending(process.spooler), "nothing waits at first");
     ok(drain(process.spooler, database, &stored) == APR_SUCCESS && stored == 0,
-       "and there is nothing to do");
+       "there is nothing to do");
     database->down = true;
     is_int(append(process.spooler, 0, 2, items), APR_SUCCESS, "three events are appended");
     ok(items[1].status == APR_SUCCESS && items[1].stored_id == items[1].event->id &&
@@ -264,26 +264,26 @@ static void test_outage(void)
        "each is stored under its own id");
     ok(rh_spooler_pending(process.spooler) && count_files() == 1, "they wait in a file");
     ok(APR_STATUS_IS_EAGAIN(drain(process.spooler, database, &stored)) && stored == 0,
-       "a database that is down takes none");
+       "a database that is down stores none");
     append(process.spooler, 3, 4, NULL);
     ok(APR_STATUS_IS_EAGAIN(drain(process.spooler, database, &stored)) && stored == 0, "nor later");
-    ok(rh_spooler_pending(process.spooler) && database->stored == 0, "all wait on");
+    ok(rh_spooler_pending(process.spooler) && database->stored == 0, "all events still wait");
     database->down = false;
     ok(drain(process.spooler, database, &stored) == APR_SUCCESS && stored == 5,
-       "when it is back all go in");
-    ok(in_order(database, 0, 4, -1) && database->duplicates == 0, "in order, once");
-    is_int(database->commits, 1, "in one commit");
-    is_int(logged("5 RH0333"), 0, "nothing is said while there may be more");
+       "when it is back all events are stored");
+    ok(in_order(database, 0, 4, -1) && database->duplicates == 0, "they are stored in order, once");
+    is_int(database->commits, 1, "they are in one commit");
+    is_int(logged("5 RH0333"), 0, "nothing is logged while there may be more");
     drain(process.spooler, database, &stored);
-    is_int(stored, 0, "that was all");
+    is_int(stored, 0, "the spool is empty then");
     ok(!rh_spooler_pending(process.spooler) && count_files() == 0,
-       "nothing waits, no file is left");
+       "nothing waits, and no file is left");
     drain(process.spooler, database, &stored);
-    is_int(logged("5 RH0333 5 events"), 1, "which is said once");
+    is_int(logged("5 RH0333 5 events"), 1, "this is logged once");
     append(process.spooler, 5, 5, NULL);
-    is_int(drain_all(process.spooler, database), 1, "the next outage begins anew");
-    ok(in_order(database, 0, 5, -1) && !database->strange, "behind the others");
-    is_int(logged("5 RH0333 1 events"), 1, "and is said as well");
+    is_int(drain_all(process.spooler, database), 1, "another outage begins");
+    ok(in_order(database, 0, 5, -1) && !database->strange, "later events wait after the others");
+    is_int(logged("5 RH0333 1 events"), 1, "it is logged as well");
     end_process(process);
 }
 
@@ -297,10 +297,10 @@ static void test_twice(void)
     append(process.spooler, 0, 2, items);
     rh_spooler_append(process.spooler, list, 3);
     ok(drain(process.spooler, database, &stored) == APR_SUCCESS && stored == 3,
-       "what is in the spool twice goes in once");
+       "an event that is in the spool twice is stored once");
     ok(in_order(database, 0, 2, -1) && database->duplicates == 0, "and in order");
     drain_all(process.spooler, database);
-    ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "nothing of it waits");
+    ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "it does not wait any more");
     end_process(process);
 }
 
@@ -315,10 +315,10 @@ static void test_batches(void)
     }
     drain(process.spooler, database, &first);
     ok(first > 0 && first < 700 && rh_spooler_pending(process.spooler),
-       "much is brought in by parts (%d)", first);
+       "a large spool is drained in parts (%d)", first);
     append(process.spooler, 700, 700, NULL);
     is_int(first + drain_all(process.spooler, database), 701,
-           "in the end all, and what came since");
+           "in the end all events are stored, with those that came in between");
     ok(in_order(database, 0, 700, -1), "in order");
     ok(database->largest <= 256, "no commit is large (%d)", database->largest);
     end_process(process);
@@ -331,7 +331,7 @@ static void count_event(void *baton, const rh_event_t *event, apr_pool_t *scratc
     (*(int *)baton)++;
 }
 
-/** Remove the files of what was refused. @return how many events they held */
+/** Remove the files of refused events. @return how many events they held */
 static int take_refused(void)
 {
     DIR *dir = opendir(folder);
@@ -363,10 +363,10 @@ static void test_refused(void)
     append(process.spooler, 0, 99, NULL);
     drain_all(process.spooler, database);
     ok(in_order(database, 0, 99, 37), "an event that the database refuses is set aside alone");
-    is_int(database->duplicates, 0, "and none of the others goes in twice");
-    is_int(logged("2 RH0331"), 1, "that is said, once");
-    is_int(take_refused(), 1, "it is kept in a file for a person");
-    ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "it isn't tried for ever");
+    is_int(database->duplicates, 0, "none of the others is stored twice");
+    is_int(logged("2 RH0331"), 1, "this is logged once");
+    is_int(take_refused(), 1, "the event is kept in a file for a person");
+    ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "it is not retried for ever");
     end_process(process);
 
     process = begin_process();
@@ -377,13 +377,13 @@ static void test_refused(void)
     append(process.spooler, 0, 9, NULL);
     ok(APR_STATUS_IS_EAGAIN(drain(process.spooler, database, &stored)) && stored == 0 &&
            database->stored > 0,
-       "it goes down while the refused one is searched");
-    ok(rh_spooler_pending(process.spooler), "all wait on");
+       "the database goes down while the refused event is searched for");
+    ok(rh_spooler_pending(process.spooler), "all events still wait");
     database->up_for = -1;
     drain_all(process.spooler, database);
     ok(in_order(database, 0, 9, 5), "then all others are stored, once by their ids");
-    ok(database->duplicates > 0, "though some were offered twice");
-    is_int(logged("2 RH0331"), 1, "the one is refused");
+    ok(database->duplicates > 0, "although some were sent twice");
+    is_int(logged("2 RH0331"), 1, "only one is refused");
     is_int(take_refused(), 1, "and kept");
     end_process(process);
 
@@ -393,8 +393,9 @@ static void test_refused(void)
     database->unfit = "3";
     append(process.spooler, 0, 6, NULL);
     drain_all(process.spooler, database);
-    ok(in_order(database, 0, 6, 3), "one that fails alone in a commit holds up nothing");
-    is_int(logged("2 RH0331"), 1, "and is not dropped in silence");
+    ok(in_order(database, 0, 6, 3),
+       "an event that fails alone in a commit does not delay the others");
+    is_int(logged("2 RH0331"), 1, "it is logged");
     is_int(take_refused(), 1, "it is kept, too");
     end_process(process);
 }
@@ -408,16 +409,17 @@ static void test_adoption(void)
 
     append(first.spooler, 0, 4, NULL);
     drain(second.spooler, database, &stored);
-    is_int(stored, 0, "what a living process holds is left to it");
+    is_int(stored, 0, "a living process's file is left to it");
     end_process(first);
-    is_int(count_files(), 1, "it ends and leaves a file");
+    is_int(count_files(), 1, "the process ends and leaves a file");
     third = begin_process();
-    ok(rh_spooler_pending(third.spooler), "what comes next has to go behind that");
+    ok(rh_spooler_pending(third.spooler), "later events must wait after that file");
     append(third.spooler, 5, 7, NULL);
     ok(rh_spooler_pending(third.spooler) && !rh_spooler_pending(second.spooler),
-       "what others left is nobody's order");
-    is_int(drain_all(third.spooler, database), 8, "another brings it in with its own");
-    ok(in_order(database, 0, 7, -1), "what was left first, in order");
+       "files of ended processes are not ordered with others");
+    is_int(drain_all(third.spooler, database), 8,
+           "another process drains it together with its own");
+    ok(in_order(database, 0, 7, -1), "the events of that file come first, in order");
     is_int(count_files(), 0, "no file is left");
 
     append(third.spooler, 8, 9, NULL);
@@ -426,21 +428,23 @@ static void test_adoption(void)
         drain(second.spooler, database, &stored);
         usleep(50000);
     } while (stored == 0 && apr_time_now() < until);
-    is_int(stored, 2, "one that looked before looks again after some seconds");
-    ok(in_order(database, 0, 9, -1) && count_files() == 0, "and takes all");
+    is_int(stored, 2, "a process that has just looked for files looks again after some seconds");
+    ok(in_order(database, 0, 9, -1) && count_files() == 0, "it drains all of them");
     drain_all(second.spooler, database);
-    ok(!rh_spooler_pending(second.spooler), "its own file never held anything");
+    ok(!rh_spooler_pending(second.spooler), "its own file was never used");
 
     third = begin_process();
     append(third.spooler, 10, 12, NULL);
     end_process(third);
     third = begin_process();
     database->down = true;
-    ok(APR_STATUS_IS_EAGAIN(drain(third.spooler, database, &stored)), "adopted in an outage");
+    ok(APR_STATUS_IS_EAGAIN(drain(third.spooler, database, &stored)),
+       "a file is adopted during an outage");
     end_process(third);
     database->down = false;
     third = begin_process();
-    is_int(drain_all(third.spooler, database), 3, "it is not lost when the adopter ends as well");
+    is_int(drain_all(third.spooler, database), 3,
+           "its events are not lost when the adopting process ends as well");
     ok(in_order(database, 0, 12, -1) && count_files() == 0, "each is stored once");
     end_process(third);
     end_process(second);
@@ -456,37 +460,39 @@ static void test_bad_folder(void)
     int stored;
 
     forget_log();
-    ok(append(process.spooler, 0, 1, items) != APR_SUCCESS, "a missing folder is an error");
+    ok(append(process.spooler, 0, 1, items) != APR_SUCCESS, "a missing directory is an error");
     ok(items[0].status == APR_EGENERAL && items[1].status == APR_EGENERAL && !items[0].stored_id,
-       "and none of the events is taken for stored");
+       "none of the events counts as stored");
     append(process.spooler, 0, 1, items);
-    is_int(logged("0 RH0330"), 1, "which is said once");
+    is_int(logged("0 RH0330"), 1, "this is logged once");
     ok(!rh_spooler_pending(process.spooler), "nothing waits");
     ok(drain(process.spooler, database, &stored) == APR_SUCCESS && stored == 0,
-       "and there is nothing to bring in");
+       "there is nothing to drain");
     mkdir(missing, 0700);
-    is_int(append(process.spooler, 2, 2, NULL), APR_SUCCESS, "once it is there it is used");
+    is_int(append(process.spooler, 2, 2, NULL), APR_SUCCESS,
+           "once the directory exists it is used");
     is_int(drain_all(process.spooler, database), 1, "and drained");
     if (geteuid() != 0) {
         chmod(missing, 0500);
-        ok(append(process.spooler, 3, 3, NULL) != APR_SUCCESS, "a folder without write permission");
+        ok(append(process.spooler, 3, 3, NULL) != APR_SUCCESS,
+           "a directory without write permission");
         chmod(missing, 0700);
     }
     rmdir(missing);
-    ok(append(process.spooler, 3, 3, NULL) != APR_SUCCESS, "it is gone again");
-    is_int(logged("0 RH0330"), 2, "that is news");
+    ok(append(process.spooler, 3, 3, NULL) != APR_SUCCESS, "the directory is removed again");
+    is_int(logged("0 RH0330"), 2, "this is logged again");
     end_process(process);
 
     fclose(fopen(file, "w"));
     process = begin_process_in(file);
     forget_log();
-    ok(append(process.spooler, 0, 0, NULL) != APR_SUCCESS, "a file is no folder");
+    ok(append(process.spooler, 0, 0, NULL) != APR_SUCCESS, "a file is not a directory");
     for (int i = 0; i < 3; i++) {
         rh_spooler_t *spooler = process.spooler;
 
         ok(drain(spooler, database, &stored) != -1 && stored == 0, "there is nothing in it");
     }
-    is_int(logged("3 RH0332"), 1, "that it can't be read is said once");
+    is_int(logged("3 RH0332"), 1, "that it can't be read is logged once");
     unlink(file);
     end_process(process);
 }
@@ -502,7 +508,7 @@ typedef struct writer_t {
     bool failed;
 } writer_t;
 
-/** Append events whose keys are "WRITER.CALL", some at a time. */
+/** Append events whose keys are "WRITER.CALL", some in each call. */
 static void *write_events(void *data)
 {
     writer_t *writer = data;
@@ -549,18 +555,18 @@ static void test_threads(void)
         pthread_join(threads[i], NULL);
         right = right && !writers[i].failed;
     }
-    /* The last part may have left it open whether files of others hold more. */
+    /* After the last part it may be unknown whether other processes' files hold more. */
     database->down = false;
     drain_all(process.spooler, database);
     ok(right, "four threads append while another drains");
     ok(database->stored == WRITERS * CALLS && database->duplicates == 0,
-       "every event goes in, once (%d)", database->stored);
+       "every event is stored once (%d)", database->stored);
     for (int i = 0; i < database->stored; i++) {
         int number = atoi(database->keys[i]), call = atoi(strchr(database->keys[i], '.') + 1);
 
         right = right && call == next[number]++;
     }
-    ok(right, "each thread's in order");
+    ok(right, "each thread's events are in order");
     ok(!rh_spooler_pending(process.spooler) && count_files() == 0, "nothing is left");
     end_process(process);
 }

@@ -3,7 +3,7 @@
 
 #include "schedule_help.h"
 
-/** Take as many slots as one more tenant may have. @return how many */
+/** Take as many slots as one more tenant may have. @return the number */
 static int take_all(rh_usage_t *all, int slots, rh_endpoint_class_t class)
 {
     rh_usage_t own = {{0}};
@@ -22,23 +22,25 @@ static void test_shares_of_tenants(void)
     rh_usage_t all = {{0}};
 
     is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 56, "a tenant alone may hold seven eighths");
-    is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 7, "the next one of what that leaves");
-    is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 1, "and the last slot is for one more");
-    is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 0, "then all are taken");
+    is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 7,
+           "the next tenant may hold seven eighths of the rest");
+    is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 1, "the last slot is for one more");
+    is_int(take_all(&all, 64, RH_ENDPOINT_GOOD), 0, "then all slots are taken");
 
     memset(&all, 0, sizeof(all));
-    is_int(take_all(&all, 32, RH_ENDPOINT_FAILING), 14, "of half the slots for failing targets");
-    is_int(take_all(&all, 32, RH_ENDPOINT_DOUBTFUL), 6, "of five eighths for these and slow ones");
-    is_int(take_all(&all, 32, RH_ENDPOINT_NEW), 4, "of three quarters for these and new ones");
-    is_int(take_all(&all, 32, RH_ENDPOINT_GOOD), 7, "and the rest is for those that answer");
+    is_int(take_all(&all, 32, RH_ENDPOINT_FAILING), 14,
+           "this applies to half of the slots for failing targets");
+    is_int(take_all(&all, 32, RH_ENDPOINT_DOUBTFUL), 6, "to five eighths for these and slow ones");
+    is_int(take_all(&all, 32, RH_ENDPOINT_NEW), 4, "to three quarters for these and new ones");
+    is_int(take_all(&all, 32, RH_ENDPOINT_GOOD), 7, "the rest is for targets that respond");
 
     for (int slots = 1; slots < 8; slots++) {
         memset(&all, 0, sizeof(all));
         ok(take_all(&all, slots, RH_ENDPOINT_GOOD) == slots,
-           "of %d slots a tenant may have all: none could be divided", slots);
+           "of %d slots a tenant may have all: there is nothing to share", slots);
     }
     memset(&all, 0, sizeof(all));
-    is_int(take_all(&all, 1, RH_ENDPOINT_FAILING), 1, "the only slot serves a failing target, too");
+    is_int(take_all(&all, 1, RH_ENDPOINT_FAILING), 1, "a single slot also serves a failing target");
 }
 
 static void test_turns(void)
@@ -75,15 +77,15 @@ static void test_turns(void)
     for (int i = 0; i < 20; i++) {
         each = each && of[i] == 2;
     }
-    ok(each, "and within a tenant its subscriptions do");
-    is_int(start_all(schedule, NULL), 1, "the others' jobs go on when one has none left");
+    ok(each, "within a tenant its subscriptions take turns");
+    is_int(start_all(schedule, NULL), 1, "when a tenant has no jobs left, the others' continue");
     rh_schedule_refuse_all(schedule);
     refused_count(schedule);
     rh_schedule_destroy(schedule);
     tenant = "acme";
 }
 
-/** Let a tenant have jobs for as many targets as it likes, all of which hang. */
+/** Give a tenant jobs for as many targets as it likes, all of which hang. */
 static int push(rh_schedule_t *schedule, const char *name, int targets, rh_work_t **works)
 {
     tenant = name;
@@ -113,16 +115,17 @@ static void test_hostile_tenant(void)
     int count = push(schedule, "hostile", 100, works);
 
     is_int(count, 21, "a tenant whose hundred new targets hang holds 21 of 32 slots");
-    ok(starts_at_once(schedule, "newcomer"), "another tenant's new target is tried at once");
-    ok(starts_at_once(schedule, "another"), "and one of a third tenant");
+    ok(starts_at_once(schedule, "newcomer"), "another tenant's new target is attempted at once");
+    ok(starts_at_once(schedule, "another"), "so is one of a third tenant");
     refused_count(schedule);
     now += SECONDS(12);
     for (int i = 0; i < count; i++) {
         rh_schedule_finished(schedule, works[i], RH_VERDICT_ANSWERED, SECONDS(12), 0, now);
     }
     count = push(schedule, "hostile", 100, works);
-    ok(count >= 17 && count <= 21, "when they are known to be slow it holds no more (%d)", count);
-    ok(starts_at_once(schedule, "newcomer2"), "a new target is again tried at once");
+    ok(count >= 17 && count <= 21, "when its targets are known to be slow it holds no more (%d)",
+       count);
+    ok(starts_at_once(schedule, "newcomer2"), "a new target is still attempted at once");
     rh_schedule_refuse_all(schedule);
     refused_count(schedule);
     rh_schedule_destroy(schedule);
@@ -159,13 +162,13 @@ static void test_many_hostile_tenants(void)
     add(schedule, "newcomer", 16);
     tenant = "acme";
     ok(refused_count(schedule) <= 1 && rh_schedule_waiting(schedule) > 0,
-       "where all that may wait is taken, one of a tenant with more goes back");
+       "when the memory for waiting jobs is used up, a job of the tenant with most is released");
     rh_schedule_refuse_all(schedule);
     refused_count(schedule);
     rh_schedule_destroy(schedule);
 }
 
-/** Targets that answered well until now may have everything wait: but not of one tenant. */
+/** Targets that responded well may use all of the memory, but not those of one tenant. */
 static void test_memory(void)
 {
     rh_schedule_t *schedule = rh_schedule_make(pool, 32, 128, 64, 1000);
@@ -183,7 +186,7 @@ static void test_memory(void)
     is_int(taken, 56, "one tenant's jobs get seven eighths of the memory");
     tenant = "other";
     add(schedule, "other", 16);
-    ok(rh_schedule_refused(schedule) == NULL, "another tenant's job finds some");
+    ok(rh_schedule_refused(schedule) == NULL, "another tenant's job finds memory");
     tenant = "acme";
     rh_schedule_refuse_all(schedule);
     refused_count(schedule);

@@ -27,18 +27,19 @@ static void test_diff(void)
     static const struct {
         const char *from, *to, *patch, *name;
     } cases[] = {
-        {"{\"a\":1}", "{\"a\":1.0}", "{}", "equal numbers are no change"},
+        {"{\"a\":1}", "{\"a\":1.0}", "{}", "equal numbers are not a change"},
         {"{\"a\":2,\"b\":1}", "{\"b\":1,\"a\": 1.50 }", "{\"a\":1.50}",
          "values are those of the target, byte for byte"},
-        {"{\"a\":1,\"b\":2}", "{\"a\":1}", "{\"b\":null}", "what only the source has is null"},
-        {"{}", "{\"a\":[1, 2]}", "{\"a\":[1, 2]}", "what only the target has is there"},
+        {"{\"a\":1,\"b\":2}", "{\"a\":1}", "{\"b\":null}",
+         "a member that only the source has is null"},
+        {"{}", "{\"a\":[1, 2]}", "{\"a\":[1, 2]}", "a member that only the target has is there"},
         {"{\"o\":{\"x\":1,\"y\":2},\"p\":1}", "{\"o\":{\"y\":3,\"x\":1},\"p\":1}",
          "{\"o\":{\"y\":3}}", "objects are compared member by member"},
-        {"{\"a\":[1,2]}", "{\"a\":[2,1]}", "{\"a\":[2,1]}", "arrays are taken whole"},
-        {"{\"a\":{}}", "{\"a\":1}", "{\"a\":1}", "an object gives way to a number"},
+        {"{\"a\":[1,2]}", "{\"a\":[2,1]}", "{\"a\":[2,1]}", "arrays are replaced as a whole"},
+        {"{\"a\":{}}", "{\"a\":1}", "{\"a\":1}", "an object can be replaced by a number"},
         {"{\"a\\n\\u00e9\":1}", "{}", "{\"a\\u000a\xc3\xa9\":null}", "names are quoted again"},
         {"{\"a\":1}", "[1]", NULL, "only objects have a patch"},
-        {"{\"\\ud800\":1}", "{}", NULL, "a name that is not Unicode has none"},
+        {"{\"\\ud800\":1}", "{}", NULL, "a name that is not valid Unicode has no patch"},
     };
 
     for (apr_size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -66,15 +67,15 @@ static void test_forms(void)
     is(form(url, "a=1&b=x+y%21&a=2&c"), "{\"a\":[\"1\",\"2\"],\"b\":\"x y!\",\"c\":\"\"}",
        "a form is an object of strings, and of arrays where names are repeated");
     is(form(url, ""), "{}", "an empty form is an empty object");
-    is(form(url, "&&a=%zz%4&"), "{\"a\":\"%zz%4\"}", "what is not an escape stays as it is");
-    is(form(url, "a=%ff"), NULL, "what is not UTF-8 is not a form");
+    is(form(url, "&&a=%zz%4&"), "{\"a\":\"%zz%4\"}", "an invalid escape is kept as text");
+    is(form(url, "a=%ff"), NULL, "invalid UTF-8 is not a form");
     is(form("text/plain", "a=1"), NULL, "only forms are read as forms");
     is(form(multi, body), "{\"a\":\"one\\u000d\\u000atwo\",\"f\":\"p\\\"q;.png\"}",
        "multipart has text fields and the names of files");
     is(form(multi, "--xx--\r\n"), "{}", "multipart without parts is empty");
-    is(form(multi, "--xx\r\n\r\n"), NULL, "multipart that breaks off is not a form");
+    is(form(multi, "--xx\r\n\r\n"), NULL, "an incomplete multipart body is not a form");
     is(form(multi, "--xx\r\n\r\nno name\r\n--xx--\r\n"), NULL, "a part without a name is refused");
-    is(form("multipart/form-data", body), NULL, "a boundary is needed");
+    is(form("multipart/form-data", body), NULL, "a boundary is required");
 }
 
 static const char *wrap(const char *type, const char *body, apr_size_t len)

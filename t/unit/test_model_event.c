@@ -38,17 +38,17 @@ static void types(void)
         ok(pattern_valid(good[i]), "and a pattern");
     }
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ok(!type_valid(bad[i]), "no type: case %d", (int)i);
+        ok(!type_valid(bad[i]), "not a type: case %d", (int)i);
     }
     for (apr_size_t i = 0; i < sizeof(bad_patterns) / sizeof(bad_patterns[0]); i++) {
-        ok(!pattern_valid(bad_patterns[i]), "'%s' is no pattern", bad_patterns[i]);
+        ok(!pattern_valid(bad_patterns[i]), "'%s' is not a pattern", bad_patterns[i]);
     }
     ok(pattern_valid("*") && pattern_valid("a.*") && pattern_valid("a.b.*"), "stars end patterns");
-    ok(!rh_event_type_valid("a.b\0", 4), "a NUL is none of a type");
+    ok(!rh_event_type_valid("a.b\0", 4), "a NUL is not allowed in a type");
     memset(large, 'a', sizeof(large));
     large[1] = '.';
     ok(rh_event_type_valid(large, RH_MAX_TYPE), "a type may have 128 bytes");
-    ok(!rh_event_type_valid(large, RH_MAX_TYPE + 1), "and no more");
+    ok(!rh_event_type_valid(large, RH_MAX_TYPE + 1), "a type may not have 129");
     ok(!rh_event_pattern_valid(large, RH_MAX_TYPE + 1), "nor may a pattern");
 }
 
@@ -63,23 +63,24 @@ static void keys(void)
 
     is(key_of("{\"id\":\"e-7\"}"), "e-7", "the id of the data is its key");
     is(key_of("{\"id\":1234567890123456789012}"), "1234567890123456789012",
-       "a number is one, digit for digit");
-    is(key_of("{\"id\":-1.50}"), "-1.50", "as it stands");
-    is(key_of("{\"name\":{\"id\":1},\"id\":\"\\u00e9\"}"), "\xc3\xa9", "only the top one counts");
+       "a number is used as the key, digit for digit");
+    is(key_of("{\"id\":-1.50}"), "-1.50", "in its own notation");
+    is(key_of("{\"name\":{\"id\":1},\"id\":\"\\u00e9\"}"), "\xc3\xa9",
+       "only the id at the top level counts");
     is(key_of("{\"x\":1}"), NULL, "no id, no key");
-    is(key_of("{\"id\":null}"), NULL, "null is no key");
-    is(key_of("{\"id\":{\"a\":1}}"), NULL, "nor is an object");
-    is(key_of("{\"id\":true}"), NULL, "nor is true");
-    is(key_of("{\"id\":\"\"}"), NULL, "nor is an empty string");
-    is(key_of("{\"id\":\"a\\nb\"}"), NULL, "nor one with a control character");
-    is(key_of("{\"id\":\"a\\u0000b\"}"), NULL, "nor one with U+0000");
-    is(key_of("[{\"id\":1}]"), NULL, "an array has none");
-    is(key_of("17"), NULL, "nor has a number");
+    is(key_of("{\"id\":null}"), NULL, "null is not a key");
+    is(key_of("{\"id\":{\"a\":1}}"), NULL, "an object is not a key");
+    is(key_of("{\"id\":true}"), NULL, "true is not a key");
+    is(key_of("{\"id\":\"\"}"), NULL, "an empty string is not a key");
+    is(key_of("{\"id\":\"a\\nb\"}"), NULL, "nor is one with a control character");
+    is(key_of("{\"id\":\"a\\u0000b\"}"), NULL, "nor is one with U+0000");
+    is(key_of("[{\"id\":1}]"), NULL, "an array has no key");
+    is(key_of("17"), NULL, "a number has no key");
     memset(large, '1', sizeof(large));
     memcpy(large, "{\"id\":", 6);
     large[298] = '}';
     large[299] = '\0';
-    is(key_of(large), NULL, "a number of 292 digits is none");
+    is(key_of(large), NULL, "a number of 292 digits is not a key");
 }
 
 static void traceparents(void)
@@ -108,12 +109,12 @@ static void traceparents(void)
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         char *copy = strdup(bad[i]);
 
-        ok(!rh_traceparent_valid(copy), "no traceparent: '%s'", bad[i]);
+        ok(!rh_traceparent_valid(copy), "not a traceparent: '%s'", bad[i]);
         free(copy);
     }
 }
 
-/** What one reading gave. */
+/** The results of reading a body. */
 typedef struct result_t {
     apr_array_header_t *events;
     bool batch;
@@ -149,15 +150,15 @@ static void single(void)
     result_t result = read_text(body);
     rh_event_t *event = event_at(&result, 0);
 
-    ok(!rh_problem_is(result.problem), "an event with all its fields is taken");
-    ok(!result.batch && result.events->nelts == 1, "it is no batch");
+    ok(!rh_problem_is(result.problem), "an event with all its fields is accepted");
+    ok(!result.batch && result.events->nelts == 1, "it is not a batch");
     ok(rh_uuid_valid(event->id, strlen(event->id)), "it gets an id");
-    is(event->tenant, "acme", "the caller's tenant");
+    is(event->tenant, "acme", "it gets the caller's tenant");
     is(event->type, "employee.created", "its type");
     is(event->key, "k\xc3\xa9", "its key");
-    is(event->client_id, "idem-1", "its idempotency key");
+    is(event->client_id, "idem-1", "it has its idempotency key");
     is_int(event->time, APR_INT64_C(1769900399123000), "its time");
-    is(rh_event_source_name(event->source), "publish", "and its source");
+    is(rh_event_source_name(event->source), "publish", "it has its source");
     is(event->traceparent, NULL, "no traceparent");
     is(apr_pstrmemdup(pool, event->data.data, event->data.len), "{ \"id\" : \"7\",\"pay\":1.50 }",
        "its data is kept byte for byte");
@@ -165,9 +166,9 @@ static void single(void)
     result = read_text("{\"type\":\"a.b\",\"data\":{\"id\":42},\"key\":null,\"id\":null,"
                        "\"time\":null,\"tenant\":null}");
     event = event_at(&result, 0);
-    ok(!rh_problem_is(result.problem), "null is as good as not given");
-    is(event->key, "42", "without a key the data's id is it");
-    is(event->client_id, NULL, "no idempotency key");
+    ok(!rh_problem_is(result.problem), "null counts as not given");
+    is(event->key, "42", "without a key the data's id is used");
+    is(event->client_id, NULL, "it has no idempotency key");
     ok(event->time >= now && event->time <= apr_time_now(), "without a time it is now");
 
     result = read_text("{\"type\":\"a.b\",\"data\":null}");
@@ -184,13 +185,13 @@ static void tenants(void)
     result_t result = read_body(other, strlen(other), "acme");
 
     ok(!rh_problem_is(result.problem), "an item may name another tenant");
-    is(event_at(&result, 0)->tenant, "other", "and it is the event's");
+    is(event_at(&result, 0)->tenant, "other", "the event belongs to that tenant");
     result = read_body(none, strlen(none), "acme");
-    is(event_at(&result, 0)->tenant, "acme", "without one it is the publisher's");
+    is(event_at(&result, 0)->tenant, "acme", "without one it belongs to the publisher's tenant");
     result = read_body(other, strlen(other), NULL);
     is(event_at(&result, 0)->tenant, "other", "a publisher without a tenant names it");
     result = read_body(none, strlen(none), NULL);
-    is_int(result.problem->status, 422, "otherwise it is required");
+    is_int(result.problem->status, 422, "otherwise the tenant is required");
 }
 
 static void batches(void)
@@ -201,13 +202,13 @@ static void batches(void)
     result_t result = read_text("[ {\"type\":\"a.b\",\"data\":1,\"id\":\"x\"},"
                                 " {\"data\":{\"id\":\"2\"},\"type\":\"a.c\",\"id\":\"x\"} ]");
 
-    ok(!rh_problem_is(result.problem) && result.batch, "a batch is taken");
-    is_int(result.events->nelts, 2, "with both events");
-    is(event_at(&result, 0)->type, "a.b", "in their order");
-    is(event_at(&result, 1)->key, "2", "each with its own");
+    ok(!rh_problem_is(result.problem) && result.batch, "a batch is accepted");
+    is_int(result.events->nelts, 2, "it has both events");
+    is(event_at(&result, 0)->type, "a.b", "they are in their order");
+    is(event_at(&result, 1)->key, "2", "each has its own members");
     ok(strcmp(event_at(&result, 0)->id, event_at(&result, 1)->id) < 0, "ids sort in that order");
     is(event_at(&result, 0)->client_id, event_at(&result, 1)->client_id,
-       "one idempotency key twice is the store's matter");
+       "a repeated idempotency key is left to the store");
 
     large[len++] = '[';
     for (int i = 0; i < RH_MAX_BATCH; i++) {
@@ -216,8 +217,8 @@ static void batches(void)
     }
     large[len - 1] = ']';
     result = read_body(large, len, "acme");
-    ok(!rh_problem_is(result.problem), "a thousand are taken");
-    is_int(result.events->nelts, RH_MAX_BATCH, "all of them");
+    ok(!rh_problem_is(result.problem), "a thousand events are accepted");
+    is_int(result.events->nelts, RH_MAX_BATCH, "all of them are read");
     for (int i = 1; i < result.events->nelts; i++) {
         unique = unique && strcmp(event_at(&result, i - 1)->id, event_at(&result, i)->id) < 0;
     }
@@ -227,7 +228,7 @@ static void batches(void)
     is_int(result.problem->status, 413, "a thousand and one are too many");
 }
 
-/** "422 field: detail" of the first error, or "400" and such alone. */
+/** Return "422 field: detail" of the first error; without one, the status alone. */
 static const char *complaint(const result_t *result)
 {
     const rh_problem_t *problem = result->problem;
@@ -310,9 +311,9 @@ static void bad_input(void)
     is_int(result.problem->status, 422, "a key of 256 bytes is refused");
     body = apr_psprintf(pool, "{\"type\":\"a.b\",\"data\":1,\"key\":\"%s\"}", name + 1);
     result = read_text(body);
-    ok(!rh_problem_is(result.problem), "one of 255 is taken");
+    ok(!rh_problem_is(result.problem), "a key of 255 bytes is accepted");
     result = read_body("{\"type\":\"a.b\",\"data\":1}\0", 25, "acme");
-    is_int(result.problem->status, 400, "a NUL behind the event is not JSON");
+    is_int(result.problem->status, 400, "a NUL after the event is not JSON");
 }
 
 static void data_limit(void)
@@ -323,15 +324,15 @@ static void data_limit(void)
     memset(data, '1', sizeof(data));
     data[MAX_DATA] = '\0';
     result = read_text(apr_psprintf(pool, "{\"type\":\"a.b\",\"data\":%s}", data));
-    ok(!rh_problem_is(result.problem), "data of just the limit is taken");
+    ok(!rh_problem_is(result.problem), "data of exactly the limit is accepted");
     data[MAX_DATA] = '1';
     data[MAX_DATA + 1] = '\0';
     result = read_text(apr_psprintf(pool, "{\"type\":\"a.b\",\"data\":%s}", data));
-    is_int(result.problem->status, 413, "a byte more is too large");
+    is_int(result.problem->status, 413, "one byte more is too large");
     result = read_text(
         apr_psprintf(pool, "[{\"type\":\"a.b\",\"data\":1},{\"type\":\"a.b\",\"data\":%s}]", data));
     is_int(result.problem->status, 413, "also in a batch");
-    ok(strstr(result.problem->detail, "[1].data"), "which says where");
+    ok(strstr(result.problem->detail, "[1].data"), "the error says where");
 }
 
 static void many_errors(void)
@@ -347,7 +348,7 @@ static void many_errors(void)
     body[len - 1] = '}';
     result = read_body(body, len, "acme");
     is_int(result.problem->status, 422, "an object of 5,000 unknown fields is refused");
-    ok(result.problem->errors->nelts <= 100, "in at most a hundred complaints");
+    ok(result.problem->errors->nelts <= 100, "there are at most a hundred errors");
 }
 
 int main(void)

@@ -32,7 +32,7 @@ static const char *apply(rh_subscription_t *subscription, rh_read_mode_t mode, c
     return text;
 }
 
-/** A stored subscription with these headers. */
+/** Make a stored subscription with these headers. */
 static rh_subscription_t stored(const char *headers)
 {
     rh_subscription_t subscription;
@@ -46,7 +46,7 @@ static rh_subscription_t stored(const char *headers)
     return subscription;
 }
 
-/** The member `headers` as it is shown. */
+/** Return the member `headers` as the API shows it. */
 static const char *shown(const rh_subscription_t *subscription)
 {
     struct json_object *tree = rh_json_own(pool, rh_subscription_json(subscription, true, pool));
@@ -88,10 +88,10 @@ static void cases(void)
        "headers.x-a: is the same field as X-A;", "one name in two cases is refused");
     subscription = stored("{\"X-A\":\"1\",\"X-B\":\"2\"}");
     is(apply(&subscription, RH_READ_PATCH, HEADERS("{\"x-a\":\"3\"}")), "",
-       "a patch may spell a name otherwise");
+       "a patch may write a name in another case");
     is(subscription.headers, "{\"X-B\":\"2\",\"x-a\":\"3\"}", "it replaces the field");
     apply(&subscription, RH_READ_PATCH, HEADERS("{\"X-A\":null,\"x-b\":\"4\"}"));
-    is(subscription.headers, "{\"x-b\":\"4\"}", "or removes it");
+    is(subscription.headers, "{\"x-b\":\"4\"}", "it can remove it");
     is(apply(&subscription, RH_READ_PATCH, HEADERS("{\"X\":null,\"x\":null}")),
        "headers.x: is the same field as X;", "nor may a patch name it twice");
 }
@@ -109,23 +109,23 @@ static void masks(void)
              HEADERS("{\"Authorization\":\"" RH_HEADER_MASK "\",\"X-A\":\"2\"}")),
        "", "a mask may be sent back");
     is(subscription.headers, "{\"X-A\":\"2\",\"Authorization\":\"Bearer t\",\"X-Api-Key\":\"k\"}",
-       "and keeps the stored value");
+       "it keeps the stored value");
     is(apply(&subscription, RH_READ_REPLACE,
              "{\"url\":\"https://example.com/\",\"event\":\"*\","
              "\"headers\":{\"authorization\":\"" RH_HEADER_MASK "\",\"X-Api-Key\":\"new\"}}"),
-       "", "in a replacement, too");
+       "", "also in a replacement");
     is(subscription.headers, "{\"authorization\":\"Bearer t\",\"X-Api-Key\":\"new\"}",
-       "whatever the name's case; another value is stored");
+       "the name's case does not matter; another value is stored");
     is(apply(&subscription, RH_READ_PATCH, HEADERS("{\"X-Token\":\"" RH_HEADER_MASK "\"}")),
        "headers.X-Token: is a mask, but no value is stored;",
        "a mask without a stored value is refused");
     is(apply(&subscription, RH_READ_PATCH, HEADERS("{\"X-Stars\":\"" RH_HEADER_MASK "\"}")), "",
-       "in another field it is a value like any other");
+       "in another field it is an ordinary value");
     subscription = stored("{}");
     ok(*apply(&subscription, RH_READ_CREATE,
               "{\"url\":\"https://example.com/\",\"event\":\"*\","
               "\"headers\":{\"Authorization\":\"" RH_HEADER_MASK "\"}}"),
-       "on creation there is nothing to keep");
+       "a new subscription has no value to keep");
 }
 
 int main(void)

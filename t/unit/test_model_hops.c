@@ -26,8 +26,8 @@ static void test_last(void)
 {
     const char *one = make(1), *foreign = rh_hops_make(pool, &last, other, 1);
 
-    ok(strcmp(one, foreign) != 0, "after another key the value is another");
-    is_int(rh_hops_read(other, foreign), 1, "and that key's");
+    ok(strcmp(one, foreign) != 0, "with another key the value differs");
+    is_int(rh_hops_read(other, foreign), 1, "it is that key's value");
     is(make(1), one, "with the first key it is the first value");
     is(make(1), one, "twice");
 }
@@ -36,15 +36,15 @@ static void test_genuine(void)
 {
     const char *one = make(1), *two = make(2), *most = make(RH_HOPS_MAX);
 
-    is(one, "1.9c6cb9f8f942084d717addcd29b69434", "a value is the number and an HMAC of it");
+    is(one, "1.9c6cb9f8f942084d717addcd29b69434", "a value is the count and an HMAC of it");
     is_int(rh_hops_read(key, one), 1, "it is read again");
-    is_int(rh_hops_read(key, two), 2, "another one, too");
-    is_int(rh_hops_read(key, most), RH_HOPS_MAX, "the largest, too");
-    is(make(100000), most, "more is said as the largest");
+    is_int(rh_hops_read(key, two), 2, "so is another one");
+    is_int(rh_hops_read(key, most), RH_HOPS_MAX, "so is the maximum");
+    is(make(100000), most, "a larger count is written as the maximum");
     is_int(rh_hops_read(key, join(one, ", ", two)), 2, "of several values the largest counts");
     is_int(rh_hops_read(key, join(two, ",", one)), 2, "in any order");
-    is_int(rh_hops_read(key, join("7.0000", " ,\t", one)), 1, "beside forged ones");
-    is_int(rh_hops_read(key, NULL), 0, "without the field it is none");
+    is_int(rh_hops_read(key, join("7.0000", " ,\t", one)), 1, "also beside forged ones");
+    is_int(rh_hops_read(key, NULL), 0, "without the field there is no count");
 }
 
 static void test_forged(void)
@@ -69,14 +69,14 @@ static void test_forged(void)
     for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
         ok(rh_hops_read(key, garbage[i]) == 0, "\"%s\" is not genuine", garbage[i]);
     }
-    is_int(rh_hops_read(other, one), 0, "nor what was made with another key");
-    is_int(rh_hops_read(key, join("3", "", strchr(two, '.'))), 0, "a number can't be raised");
+    is_int(rh_hops_read(other, one), 0, "nor is a value that was made with another key");
+    is_int(rh_hops_read(key, join("3", "", strchr(two, '.'))), 0, "a count can't be raised");
     is_int(rh_hops_read(key, join("1", "", strchr(two, '.'))), 0, "or lowered");
     for (size_t i = 0; i < strlen(two); i++) {
         changed = apr_pstrdup(pool, two);
         changed[i] ^= 1;
         if (rh_hops_read(key, changed) != 0) {
-            ok(false, "a changed byte at %d makes it void", (int)i);
+            ok(false, "a changed byte at %d makes it invalid", (int)i);
         }
     }
     changed = apr_palloc(pool, 100001);
@@ -85,7 +85,7 @@ static void test_forged(void)
     is_int(rh_hops_read(key, changed), 0, "a long value is not genuine");
 }
 
-/** A field of many values costs no more than some. */
+/** A field with very many values must not cost much. */
 static void test_many_values(void)
 {
     const char *value = "1.x";
@@ -94,7 +94,7 @@ static void test_many_values(void)
         value = join(value, ",", "1.x");
     }
     is_int(rh_hops_read(key, join(value, ",", make(1))), 0,
-           "of a field with very many values not all are looked at");
+           "of a field with very many values only some are checked");
 }
 
 int main(void)

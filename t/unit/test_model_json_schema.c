@@ -9,7 +9,7 @@
 
 static apr_pool_t *pool;
 
-/** The breach of a text, "" where there is none; otherwise why that is not known. */
+/** Return the breach of a text, "" if there is none, or the reason why it can't be checked. */
 static const char *check(const char *schema, const char *text)
 {
     rh_json_schema_t *compiled;
@@ -86,20 +86,20 @@ static void test_keywords(void)
         }
     }
     is(check("{\"minimum\":1,\"minLength\":9,\"minItems\":9,\"required\":[\"a\"]}", "null"), "",
-       "a keyword holds for its own kind of values only");
+       "a keyword applies only to its own kind of values");
     is(check("{\"format\":\"uuid\",\"x-mine\":{\"type\":7},\"title\":1}", "\"x\""), "",
        "formats and unknown keywords are annotations");
-    is(check("false", "1"), "$ false", "false takes nothing");
-    is(check("true", "1"), "", "true takes all");
+    is(check("false", "1"), "$ false", "false accepts nothing");
+    is(check("true", "1"), "", "true accepts everything");
 }
 
 static void test_breaches(void)
 {
     static const char schema[] = "{\"properties\":{\"a\":{\"items\":{\"type\":\"string\"}}}}";
 
-    is(check(schema, "{\"a\":[\"x\",1]}"), "$['a'][1] type", "a breach names place and keyword");
+    is(check(schema, "{\"a\":[\"x\",1]}"), "$['a'][1] type", "a breach names position and keyword");
     is(check("{\"anyOf\":[{\"properties\":{\"a\":false}},{\"type\":\"null\"}]}", "{\"a\":1}"),
-       "$ anyOf", "not those of alternatives");
+       "$ anyOf", "it does not name those of alternatives");
     is(check("{\"if\":{\"required\":[\"x\"]},\"else\":{\"required\":[\"y\"]}}", "{}"), "$ required",
        "nor that of a condition");
 }
@@ -137,12 +137,12 @@ static void test_bounds(void)
     }
     *at++ = ']';
     *at = '\0';
-    is(check("{\"uniqueItems\":true}", "[1,2,3]"), "", "few items are compared");
+    is(check("{\"uniqueItems\":true}", "[1,2,3]"), "", "few items are compared with each other");
     is(check("{\"not\":{\"uniqueItems\":true}}", text), "", "equal ones are found early");
     is(check("{\"items\":{\"allOf\":[{\"enum\":[-1,-2,-3,-4,-5,-6,-7,-8,-9,-10,-11,-12,-13,-14,"
              "-15,-16,-17,-18,-19,-20,-21,-22,-23]},true]}}",
              text),
-       "$[0] enum", "a breach ends a check");
+       "$[0] enum", "the first breach ends a check");
     is(check("{\"items\":{\"not\":{\"enum\":[-1,-2,-3,-4,-5,-6,-7,-8,-9,-10,-11,-12,-13,-14,"
              "-15,-16,-17,-18,-19,-20,-21,-22,-23]}}}",
              text),
@@ -175,7 +175,7 @@ static void test_inference(void)
        "types, formats, and what all samples have");
 }
 
-/** The schema of samples {"a": …}, of which `words` holds one word each, repeated. */
+/** Infer the schema of samples {"a": …}, each with one word of `words`, repeated. */
 static const char *infer_words(const char *const *words, int count, int times)
 {
     rh_json_inference_t *inference = rh_json_inference_make(pool);
@@ -194,11 +194,11 @@ static void test_enums(void)
                              *const numbers[] = {"4711", "4712"};
 
     ok(strstr(infer_words(states, 2, 20), "\"enum\":[\"open\",\"paid\"]") != NULL,
-       "a few words that occur again and again are an enum");
-    ok(strstr(infer_words(states, 2, 19), "open") == NULL, "not when few samples were seen");
-    ok(strstr(infer_words(mails, 2, 100), "example") == NULL, "values that are no words are not");
+       "a few words that occur repeatedly become an enum");
+    ok(strstr(infer_words(states, 2, 19), "open") == NULL, "not if there were few samples");
+    ok(strstr(infer_words(mails, 2, 100), "example") == NULL, "values that are not words do not");
     ok(strstr(infer_words(numbers, 2, 100), "471") == NULL, "nor digits");
-    ok(strstr(infer_words(many, 7, 100), "enum") == NULL, "nor many words");
+    ok(strstr(infer_words(many, 7, 100), "enum") == NULL, "nor do many words");
 }
 
 static void test_inference_bounds(void)
@@ -211,12 +211,12 @@ static void test_inference_bounds(void)
     }
     schema = rh_json_inference_schema(inference, "a.b");
     ok(strstr(schema, "k1") == NULL && strstr(schema, "\"additionalProperties\":{}"),
-       "names that are data are not told");
+       "member names that are data are not shown");
     inference = rh_json_inference_make(pool);
     add(inference, "{\"a\\u0000b\":1,\"\\ud800\":1,\"c\":2}");
     schema = rh_json_inference_schema(inference, "a.b");
     ok(strstr(schema, "\"required\":[\"c\"]") && rh_utf8_valid(schema, strlen(schema)),
-       "names that JSON can't write are left out");
+       "names that JSON can't represent are omitted");
     inference = rh_json_inference_make(pool);
     is(rh_json_inference_schema(inference, "a.b"), HEAD "\"$comment\":\"Inferred from 0 events.\"}",
        "without samples everything is valid");

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* JSONPath: what the compliance suite does not cover, and a part of what it does. */
+/* JSONPath: what the compliance suite does not cover, and some of what it does. */
 #include "tap.h"
 
 #include "rh_jsonpath.h"
@@ -17,7 +17,7 @@ static rh_jsonpath_t *compile(const char *query)
                                                                                        : NULL;
 }
 
-/** What a query selects of a text: the nodes' bytes, joined by "|". */
+/** Return the nodes that a query selects of a text: their bytes, joined by "|". */
 static const char *select_text(const char *query, const char *text)
 {
     rh_jsonpath_t *path = compile(query);
@@ -47,17 +47,17 @@ static void test_bytes(void)
     is(select_text("$", text),
        "{ \"data\" : [ 1.0 , 12345678901234567890 ,\t{\"b\":1, \"a\" :2} ], "
        "\"d\\u0061ta2\": \"\\u00e9\" }",
-       "the root is the whole value, without the space around it");
+       "the root is the whole value, without the white space around it");
     is(select_text("$.data[0]", text), "1.0", "a number keeps its text");
-    is(select_text("$.data[1]", text), "12345678901234567890", "of any size");
+    is(select_text("$.data[1]", text), "12345678901234567890", "at any length");
     is(select_text("$.data[-1]", text), "{\"b\":1, \"a\" :2}",
-       "an object keeps its order and space");
-    is(select_text("$.data2", text), "\"\\u00e9\"", "names are compared without escapes");
+       "an object keeps its order and white space");
+    is(select_text("$.data2", text), "\"\\u00e9\"", "names are compared after decoding");
     is(select_text("$['d\\u0061ta'][*]", text), "1.0|12345678901234567890|{\"b\":1, \"a\" :2}",
        "also those of the query");
     is(select_text("$..a", text), "2", "descendants");
     is(select_text("$.a", "{\"a\":1,\"b\":2,\"a\":3}"), "3", "of repeated members the last counts");
-    is(select_text("$.*", "{\"a\":1,\"b\":2,\"a\":3}"), "2|3", "and is there once");
+    is(select_text("$.*", "{\"a\":1,\"b\":2,\"a\":3}"), "2|3", "it is selected once");
 }
 
 static void test_filters(void)
@@ -67,7 +67,7 @@ static void test_filters(void)
         "\"tags\":[\"a\",\"b\"]}]";
 
     is(select_text("$[?@.age > 10].n", people), "\"Ada\"", "a comparison");
-    is(select_text("$[?!@.age].n", people), "\"Bob\"", "what is not there");
+    is(select_text("$[?!@.age].n", people), "\"Bob\"", "a member that does not exist");
     is(select_text("$[?@.age < 10 || @.n == 'Bob'].n", people), "\"Bob\"|\"Cy\"", "either");
     is(select_text("$[?@.tags[?@ == 'b']].n", people), "\"Cy\"", "a filter within a filter");
     is(select_text("$[?length(@.n) == 3 && match(@.n, '[A-B].*')].n", people), "\"Ada\"|\"Bob\"",
@@ -77,10 +77,11 @@ static void test_filters(void)
     is(select_text("$[?@ == 9007199254740993]", "[9007199254740992,9007199254740993]"),
        "9007199254740993", "integers are compared exactly");
     is(select_text("$[?@ == 1]", "[1.0,1,1e0,10e-1,true,\"1\"]"), "1.0|1|1e0|10e-1",
-       "other numbers by their value");
+       "other numbers are compared by their value");
     is(select_text("$[?@ < -5]", "[-10,-5,5,-1.5e1,-0]"), "-10|-1.5e1", "negative ones");
     is(select_text("$[?@ == $[0]]", "[{\"a\":[1,2],\"b\":null},{\"b\":null,\"a\":[1.0,2]}]"),
-       "{\"a\":[1,2],\"b\":null}|{\"b\":null,\"a\":[1.0,2]}", "objects, whatever their order");
+       "{\"a\":[1,2],\"b\":null}|{\"b\":null,\"a\":[1.0,2]}",
+       "objects are compared regardless of their order");
 }
 
 static void test_patterns(void)
@@ -89,14 +90,15 @@ static void test_patterns(void)
                                           "c\"]"),
        "\"abc\"|\"a\xc3\xa9"
        "c\"",
-       "a dot is any character but an end of line, and match() is about all of the text");
+       "a dot is any character except a line end, and match() applies to the whole text");
     is(select_text("$[?search(@, '^a$')]", "[\"a\",\"x^a$y\"]"), "\"a\"",
        "^ and $ are anchors, as the compliance suite has it");
     is(select_text("$[?search(@, '[\\\\^$]a[$^]')]", "[\"a\",\"x^a$y\"]"), "\"x^a$y\"",
        "but not within a class");
-    is(select_text("$[?search(@, '\\\\d')]", "[\"1\",\"d\"]"), "", "\\d is not of the language");
+    is(select_text("$[?search(@, '\\\\d')]", "[\"1\",\"d\"]"), "",
+       "\\d is not part of the language");
     is(select_text("$[?match(@, '\\\\p{Lu}[a-c\\\\-]{2,3}')]", "[\"Xa-\",\"xab\",\"Xabcc\"]"),
-       "\"Xa-\"", "categories, classes, quantifiers");
+       "\"Xa-\"", "categories, classes and quantifiers");
     is(select_text("$[?match(@, '(a|b)*')]", "[\"abba\",\"abc\",\"\"]"), "\"abba\"|\"\"", "groups");
     is(select_text("$[?match(@, '(a*)*b')]",
                    "[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]"),
@@ -135,12 +137,12 @@ static void test_errors(void)
 static void test_singular(void)
 {
     ok(rh_jsonpath_is_singular(compile("$")) && rh_jsonpath_is_singular(compile("$.a[0]['b'][-1]")),
-       "names and indexes select one node at most");
+       "names and indexes select at most one node");
     ok(!rh_jsonpath_is_singular(compile("$.*")) && !rh_jsonpath_is_singular(compile("$..a")) &&
            !rh_jsonpath_is_singular(compile("$[0,1]")) &&
            !rh_jsonpath_is_singular(compile("$[?@.a]")) &&
            !rh_jsonpath_is_singular(compile("$[0:1]")),
-       "others may select more");
+       "other selectors may select more");
 }
 
 static void test_order(void)
@@ -153,9 +155,8 @@ static void test_order(void)
     rh_jsonpath_run(compile("$[3,0,3,1]"), tree, RH_JSONPATH_STEPS, pool, &nodes);
     is_int(nodes->nelts, 4, "selectors may select a node twice");
     rh_jsonpath_sort(nodes);
-    is_int(nodes->nelts, 3, "sorted, each is there once");
-    is(rh_jsonpath_of(tree, APR_ARRAY_IDX(nodes, 2, int), pool), "$[3]",
-       "in the order of the document");
+    is_int(nodes->nelts, 3, "after sorting, each is there once");
+    is(rh_jsonpath_of(tree, APR_ARRAY_IDX(nodes, 2, int), pool), "$[3]", "in document order");
 }
 
 static void test_bounds(void)
@@ -174,12 +175,12 @@ static void test_bounds(void)
         memcpy(query + 1 + i * 4, "[?@ ", 4);
     }
     query[4001] = '\0';
-    ok(!compile(query), "and filters within filters");
+    ok(!compile(query), "so are filters within filters");
     memset(query, 'a', RH_JSONPATH_MAX_LEN + 1);
     query[0] = '$';
     query[1] = '.';
     query[RH_JSONPATH_MAX_LEN + 1] = '\0';
-    ok(!compile(query), "and a query that is too long");
+    ok(!compile(query), "so is a query that is too long");
 
     text[0] = '[';
     for (int i = 0; i < 10000; i++) {

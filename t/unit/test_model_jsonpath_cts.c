@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The JSONPath compliance test suite, where its file is: beside the checkout, or RH_JSONPATH_CTS.
- */
+/* The JSONPath compliance test suite, if its file exists: beside the checkout, or at
+ * RH_JSONPATH_CTS. */
 #include "tap.h"
 
 #include "rh_jsonpath.h"
@@ -59,7 +59,7 @@ static bool same_paths(const rh_json_tree_t *tree, const apr_array_header_t *nod
     return true;
 }
 
-/** True if one of several results, or the only one, is what was selected. */
+/** True if the selected nodes are one of the possible results. */
 static bool is_result(struct json_object *test, const char *one, const char *several,
                       bool (*same)(const rh_json_tree_t *, const apr_array_header_t *,
                                    struct json_object *, apr_pool_t *),

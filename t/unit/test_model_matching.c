@@ -53,7 +53,7 @@ static void test_sending(void)
 
     ok(rh_matching_sends(&event), "an event is sent");
     event.reason = "truncated";
-    ok(rh_matching_sends(&event), "also if its data is not all there was");
+    ok(rh_matching_sends(&event), "also if its data was truncated");
     event.reason = RH_REASON_HOPS;
     ok(!rh_matching_sends(&event), "but not if it is part of a loop");
     event = (rh_event_t){.source = RH_SOURCE_OBSERVED};
@@ -64,7 +64,7 @@ static void test_sending(void)
 
         ok(rh_matching_replays((rh_event_source_t)i) ==
                (rh_word_index(replayed, (int)RH_COUNT_OF(replayed), name) >= 0),
-           "a replay knows what to do with source %s", name);
+           "a replay knows whether to send events of source %s", name);
         ok(rh_event_source_parse(name, &parsed) && (int)parsed == i, "a source has one name");
     }
 }

@@ -55,13 +55,13 @@ static void secrets(void)
         ok(rh_secret_valid(good[i]), "a secret: case %d", (int)i);
     }
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        ok(!rh_secret_valid(bad[i]), "no secret: case %d", (int)i);
+        ok(!rh_secret_valid(bad[i]), "not a secret: case %d", (int)i);
     }
-    ok(!rh_secret_valid(NULL), "no secret: none");
+    ok(!rh_secret_valid(NULL), "NULL is not a secret");
     is_int(rh_secret_make(pool, &one), APR_SUCCESS, "a secret is made");
     rh_secret_make(pool, &other);
-    ok(rh_secret_valid(one) && strlen(one) == 50, "it is one of 32 bytes");
-    ok(strcmp(one, other) != 0, "the next one is another");
+    ok(rh_secret_valid(one) && strlen(one) == 50, "it has 32 bytes");
+    ok(strcmp(one, other) != 0, "the next one differs");
 }
 
 static void signatures(void)
@@ -74,10 +74,10 @@ static void signatures(void)
 
     is_int(rh_signature_make(pool, SECRET, id, 1614265330, body, len, &signature), APR_SUCCESS,
            "a body is signed");
-    is(signature, VECTOR, "as the test vector says");
+    is(signature, VECTOR, "the signature is the test vector's");
     ok(rh_signature_verify(SECRET, VECTOR, id, 1614265330, body, len, pool), "it verifies");
     ok(rh_signature_verify(SECRET, "v1,AAAA  " VECTOR " v1a,x", id, 1614265330, body, len, pool),
-       "also among others");
+       "it verifies among others");
     ok(!rh_signature_verify(SECRET, VECTOR, id, 1614265331, body, len, pool),
        "not with another time");
     ok(!rh_signature_verify(SECRET, VECTOR, "msg_2", 1614265330, body, len, pool),
@@ -87,20 +87,20 @@ static void signatures(void)
     ok(!rh_signature_verify(OTHER_SECRET, VECTOR, id, 1614265330, body, len, pool),
        "nor with another secret");
     ok(!rh_signature_verify(SECRET, VECTOR "x", id, 1614265330, body, len, pool),
-       "nor with more behind it");
+       "nor with more characters after it");
     ok(!rh_signature_verify(SECRET, "", id, 1614265330, body, len, pool),
-       "nothing verifies nothing");
+       "without a signature nothing verifies");
     ok(!rh_signature_verify("whsec_x", VECTOR, id, 1614265330, body, len, pool),
-       "nor does a bad secret");
+       "an invalid secret verifies nothing");
     is_int(rh_signature_make(pool, "whsec_x", id, 0, body, len, &signature), APR_EINVAL,
-           "a bad secret signs nothing");
+           "an invalid secret signs nothing");
     is_int(rh_signature_make(pool, SECRET, id, 1, NULL, 0, &signature), APR_SUCCESS,
            "an empty body can be signed");
     is_int(rh_signature_make(pool, SECRET, id, 1, large, 300000, &large_signature), APR_SUCCESS,
            "so can a large one");
     ok(strlen(signature) == 47 && strlen(large_signature) == 47 &&
            strcmp(signature, large_signature) != 0,
-       "both get a whole signature");
+       "both get a complete signature");
 }
 
 static rh_event_t event_of(const char *data)
@@ -143,21 +143,21 @@ static void bodies(void)
        "\"source\":\"https://api.example/hooks\",\"type\":\"employee.created\","
        "\"time\":\"2026-01-31T22:59:59.123Z\",\"subject\":\"7 \\\"\xc3\xa9\\\"\","
        "\"datacontenttype\":\"application/json\",\"data\":{ \"id\" : 7,\"pay\":1.50 }}",
-       "cloudevents: the attributes of 1.0");
+       "cloudevents: the attributes of version 1.0");
     is(body_of(RH_FORMAT_SKINNY, &event, base),
        "[{\"id\":\"0191f5a0-0000-7000-8000-000000000001\",\"type\":\"employee.created\","
        "\"key\":\"7 \\\"\xc3\xa9\\\"\","
        "\"url\":\"https://api.example/hooks/events/0191f5a0-0000-7000-8000-000000000001\"}]",
-       "skinny: where to fetch it");
+       "skinny: where to fetch the data");
     event.key = NULL;
     ok(!strstr(body_of(RH_FORMAT_CLOUDEVENTS, &event, base), "subject"),
        "cloudevents: no key, no subject");
     ok(strstr(body_of(RH_FORMAT_SKINNY, &event, NULL), "\"key\":null,\"url\":null}]"),
-       "skinny: what is not known is null");
+       "skinny: unknown values are null");
     ok(strstr(body_of(RH_FORMAT_CLOUDEVENTS, &event, NULL), "\"source\":\"/\""),
        "cloudevents: a source is required");
     is(rh_format_content_type(RH_FORMAT_CLOUDEVENTS), "application/cloudevents+json",
-       "cloudevents have a type of their own");
+       "cloudevents have a content type of their own");
     is(rh_format_content_type(RH_FORMAT_ARRAY), "application/json", "others are JSON");
     is(rh_format_content_type(RH_FORMAT_SKINNY), "application/json", "skinny ones too");
 }
@@ -176,30 +176,32 @@ static void changes(void)
     rh_event_t event = event_of("{\"a\":1}");
     const char *many = "", *text;
 
-    is(changed(NULL), NULL, "an event without earlier values names nothing");
-    is(changed("{}"), NULL, "nor one that did not change");
-    is(changed("{\"a\":1,\"b\":null,\"c\":[1,{\"d\":2}]}"), "/a,/b,/c", "members are named");
+    is(changed(NULL), NULL, "without earlier values no changes are listed");
+    is(changed("{}"), NULL, "nor for an event that did not change");
+    is(changed("{\"a\":1,\"b\":null,\"c\":[1,{\"d\":2}]}"), "/a,/b,/c",
+       "changed members are listed");
     is(changed("{ \"a\" : {\"b\":{\"c\":1,\"d\":{}},\"e\":2} }"), "/a/b/c,/a/b/d,/a/e",
-       "of objects, their members");
+       "of nested objects, their members");
     is(changed("{\"a/b\":1,\"~\":1,\"c,d\":1,\"e f\":1,\"%\":1,\"\xc3\xa9\":1,\"\":1,"
                "\"x\\r\\ny\":1,\"q\\\"\":1,\"\\u0041\":1}"),
        "/a~1b,/~0,/c%2Cd,/e%20f,/%25,/%C3%A9,/,/x%0D%0Ay,/q%22,/A",
-       "what a header can't hold is encoded");
+       "characters that a header can't hold are encoded");
     for (int i = 0; i < 300; i++) {
         many = apr_psprintf(pool, "%s%s\"m%d\":1", many, i ? "," : "", i);
     }
     text = changed(apr_pstrcat(pool, "{", many, "}", NULL));
     ok(strlen(text) > 990 && strlen(text) <= 1000 && strncmp(text, "/m0,/m1,", 8) == 0,
-       "as far as 1,000 bytes go");
-    ok(strrchr(text, ',')[1] == '/' && strlen(strrchr(text, ',')) == 6, "and whole pointers only");
+       "the list has up to 1,000 bytes");
+    ok(strrchr(text, ',')[1] == '/' && strlen(strrchr(text, ',')) == 6,
+       "it has only complete pointers");
 
     event.previous.data = "{\"a\":0}";
     event.previous.len = 7;
     is(body_of(RH_FORMAT_ENVELOPE, &event, NULL),
        "{\"type\":\"employee.created\",\"timestamp\":\"2026-01-31T22:59:59.123Z\","
        "\"data\":{\"a\":1},\"previous\":{\"a\":0}}",
-       "envelope: earlier values stand beside the data");
-    is(body_of(RH_FORMAT_ARRAY, &event, NULL), "[{\"a\":1}]", "array: the item alone");
+       "envelope: earlier values are beside the data");
+    is(body_of(RH_FORMAT_ARRAY, &event, NULL), "[{\"a\":1}]", "array: only the item");
 }
 
 static int list(void *baton, const char *name, const char *value)
@@ -233,7 +235,7 @@ static void headers(void)
        "\nwebhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek\n"
        "webhook-timestamp: 1614265330\nwebhook-signature: " VECTOR "\n"
        "X-Hook-Event: employee.created\nX-Hook-Subscription: sub\n",
-       "the subscription's own and the module's");
+       "the subscription's own headers, and the module's");
 
     job->old_secret = OTHER_SECRET;
     job->event.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -247,32 +249,34 @@ static void headers(void)
                            pool) &&
            rh_signature_verify(OTHER_SECRET, signature, job->event.id, 1614265330, body.data,
                                body.len, pool),
-       "one of each secret");
-    is(apr_table_get(table, "traceparent"), job->event.traceparent, "the traceparent goes along");
-    is(apr_table_get(table, "webhook-id"), job->event.id, "the module's can't be overridden");
-    is(apr_table_get(table, "Content-Type"), "application/cloudevents+json", "in any spelling");
+       "there is one of each secret");
+    is(apr_table_get(table, "traceparent"), job->event.traceparent, "the traceparent is sent");
+    is(apr_table_get(table, "webhook-id"), job->event.id,
+       "the module's headers can't be overridden");
+    is(apr_table_get(table, "Content-Type"), "application/cloudevents+json",
+       "in any case of their names");
     is_int(apr_table_elts(table)->nelts, 9, "nor doubled");
 
     job->event.previous.data = "{\"a\":1}";
     job->event.previous.len = 7;
     job->headers = "{\"Via\":\"1.1 x\",\"Accept-Encoding\":\"gzip\"}";
     rh_payload_headers(pool, job, 1, body, &table);
-    is(apr_table_get(table, "X-Hook-Changed"), "/a", "what changed is named");
+    is(apr_table_get(table, "X-Hook-Changed"), "/a", "changed members are listed");
     ok(!apr_table_get(table, "Via") && !apr_table_get(table, "Accept-Encoding"),
-       "what was stored before it was reserved is not sent");
+       "a stored header that is reserved now is not sent");
     job->format = RH_FORMAT_ENVELOPE;
     rh_payload_headers(pool, job, 1, body, &table);
     is(apr_table_get(table, "X-Hook-Changed"), NULL, "unless the body shows it");
 
     job->headers = NULL;
     is_int(rh_payload_headers(pool, job, 1, body, &table), APR_SUCCESS,
-           "none of one's own is fine");
+           "a subscription without headers has none");
     job->secret = "broken";
     is_int(rh_payload_headers(pool, job, 1, body, &table), APR_EINVAL,
-           "without a good secret nothing is sent");
+           "without a valid secret nothing is sent");
     rh_job_destroy(job);
     rh_job_destroy(NULL);
-    ok(true, "no job can be destroyed");
+    ok(true, "NULL can be destroyed");
 }
 
 static void *APR_THREAD_FUNC destroy_job(apr_thread_t *thread, void *data)
@@ -369,7 +373,7 @@ static void deliveries(void)
 
         ok(rh_delivery_state_parse(name, &state) && (int)state == i, "state %s has a name", name);
     }
-    ok(!rh_delivery_state_parse("", &state), "other names mean nothing");
+    ok(!rh_delivery_state_parse("", &state), "unknown names are refused");
 }
 
 static void problems(void)
@@ -377,10 +381,10 @@ static void problems(void)
     rh_problem_t *problem = rh_problem_make(pool);
     apr_size_t len;
 
-    ok(!rh_problem_is(problem), "a new problem is none");
+    ok(!rh_problem_is(problem), "a new problem has no error");
     rh_problem_set(problem, 404, "No %s has this id.", "event");
     rh_problem_set(problem, 500, "later");
-    ok(rh_problem_is(problem), "then it is one");
+    ok(rh_problem_is(problem), "then it has one");
     is(rh_problem_text(problem, pool, &len),
        "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
        "\"detail\":\"No event has this id.\"}",
@@ -391,10 +395,10 @@ static void problems(void)
     rh_problem_field(problem, "headers.\"\xff", "is %d%%", 50);
     ok(problem->status == 422 && strstr(rh_problem_text(problem, pool, &len),
                                         "\"title\":\"Unprocessable Content\",\"status\":422,"),
-       "a bad field makes it 422");
+       "a field error makes it 422");
     ok(strstr(rh_problem_text(problem, pool, &len),
               "\"errors\":[{\"field\":\"headers.\\\"\xef\xbf\xbd\",\"detail\":\"is 50%\"}]"),
-       "which is listed, as UTF-8");
+       "it is listed, as UTF-8");
     for (int i = 0; i < 300; i++) {
         rh_problem_field(problem, "x", "y");
     }

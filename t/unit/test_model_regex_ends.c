@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The literal ends of regular expressions: of usual ones, and that none is too long. */
+/* The literal ends of regular expressions: those of usual patterns, and that none is too long. */
 #include "rh_regex_ends.h"
 
 #include "tap.h"
@@ -70,7 +70,8 @@ static const char *make_text(const char *const *parts, unsigned int count, unsig
     return text;
 }
 
-/** A text that a random pattern matches and that does not fit its ends; NULL: there is none. */
+/** Return a text that a random pattern matches and that does not fit its ends; NULL: there is none.
+ */
 static const char *find_contradiction(int *matched)
 {
     static const char *const parts[] = {
@@ -122,7 +123,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     test_usual();
     contradiction = find_contradiction(&matched);
-    is(contradiction, NULL, "what a pattern matches has its ends");
+    is(contradiction, NULL, "every text that a pattern matches has its ends");
     ok(matched > PATTERNS / 100, "many texts were matched (%d)", matched);
     apr_pool_destroy(pool);
     apr_terminate();

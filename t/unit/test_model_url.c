@@ -8,7 +8,7 @@
 
 static apr_pool_t *pool;
 
-/** NULL when the URL is good, else the reason; read from a block of exactly its size. */
+/** Return NULL if the URL is valid, else the reason. Reads a block of exactly its size. */
 static const char *read_url(const char *text, apr_size_t len, rh_url_t *url)
 {
     char *copy = malloc(len ? len : 1);
@@ -68,8 +68,8 @@ static void good_urls(void)
         }
         is(url.host, cases[i].host, "its host");
         is_int(url.port, cases[i].port, "its port");
-        is(url.authority, cases[i].authority, "what goes into Host");
-        is(url.path, cases[i].path, "what goes into the request line");
+        is(url.authority, cases[i].authority, "the value of Host");
+        is(url.path, cases[i].path, "the target of the request line");
         ok(url.https == ((*cases[i].text | 0x20) == 'h' && cases[i].text[4] != ':'), "its scheme");
         ok(url.ipv4_literal == (cases[i].literal == '4') &&
                url.ipv6_literal == (cases[i].literal == '6'),
@@ -77,7 +77,7 @@ static void good_urls(void)
     }
 }
 
-/** Hosts beyond ASCII, and what is stored of the URL. */
+/** Hosts with other characters than ASCII, and the URL that is stored. */
 static void international_hosts(void)
 {
     static const char *const cases[][2] = {
@@ -100,7 +100,7 @@ static void international_hosts(void)
 
         is(reason ? reason : url.text, cases[i][1], cases[i][1]);
         ok(!reason && url.ipv4_literal == (strstr(cases[i][1], "127") != NULL),
-           "an address is known as one, however it is written");
+           "an address is recognised in any notation");
     }
 }
 
@@ -237,21 +237,21 @@ static void limits(void)
     text = apr_psprintf(pool, "http://%.63s.example/", label);
     ok(!read_url(text, strlen(text), &url), "a label may have 63 characters");
     text = apr_psprintf(pool, "http://%.64s.example/", label);
-    ok(read_url(text, strlen(text), &url), "and no more");
+    ok(read_url(text, strlen(text), &url), "and not 64");
     text = apr_psprintf(pool, "http://%.63s.%.63s.%.63s.%.61s/", label, label, label, label);
     ok(!read_url(text, strlen(text), &url), "a host name may have 253");
     text = apr_psprintf(pool, "http://%.63s.%.63s.%.63s.%.62s/", label, label, label, label);
-    ok(read_url(text, strlen(text), &url), "and no more");
+    ok(read_url(text, strlen(text), &url), "and not 254");
     memset(large, 'a', sizeof(large));
     memcpy(large, "http://a/", 9);
     ok(!read_url(large, RH_MAX_URL, &url), "a URL may have 2048 bytes");
     is(read_url(large, RH_MAX_URL + 1, &url), "is too long: at most 2048 bytes", "and no more");
     ok(read_url("http://example.com/\0x", 21, &url), "a NUL in a path is refused");
-    ok(read_url("http://exam\0ple.com/", 20, &url), "and in a host");
-    ok(read_url("http://example.com:8\0/", 22, &url), "and in a port");
-    ok(read_url("http://[::1\0]/", 14, &url), "and in an address");
+    ok(read_url("http://exam\0ple.com/", 20, &url), "also in a host");
+    ok(read_url("http://example.com:8\0/", 22, &url), "also in a port");
+    ok(read_url("http://[::1\0]/", 14, &url), "also in an address");
     ok(!read_url("http://a/bc", 9, &url), "the length ends the URL");
-    is(url.path, "/", "and what follows is not read");
+    is(url.path, "/", "bytes after it are not read");
 }
 
 int main(void)

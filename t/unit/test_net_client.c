@@ -39,7 +39,7 @@ static void open_client(int max_idle, int max_idle_per_key, apr_interval_time_t 
     }
 }
 
-/** Close it, and see that all of its connections went with it. */
+/** Close it, and check that all of its connections are closed. */
 static void close_client(const char *name)
 {
     apr_pool_destroy(loop_pool);
@@ -82,7 +82,7 @@ static void finish(void)
 
 static const rh_bytes_t small = {"[{}]", 4};
 
-/** One exchange from begin to end. */
+/** Make one exchange from begin to end. */
 static rh_exchange_t *post(const char *url)
 {
     rh_exchange_t *exchange = begin(url, "key", small, SECONDS(10));
@@ -91,7 +91,7 @@ static rh_exchange_t *post(const char *url)
     return exchange;
 }
 
-/** An exchange says where it went and how long its parts took. */
+/** An exchange records where it went and how long its parts took. */
 static void parts(void)
 {
     char address[32];
@@ -101,27 +101,28 @@ static void parts(void)
     snprintf(address, sizeof(address), "127.0.0.1:%hu", server.port);
     exchange = begin("/ok", "parts", small, SECONDS(10));
     finish();
-    is(exchange->address, address, "the address that was connected to is told");
+    is(exchange->address, address, "the address that was connected to is recorded");
     ok(exchange->times.resolve >= 0 && exchange->times.connect >= 0 &&
            exchange->times.first_byte >= 0 && exchange->times.tls == -1,
-       "with the times to resolve and connect, and to the first byte; without TLS none for it");
+       "so are the times to resolve and connect, and to the first byte; without TLS there is none "
+       "for it");
     ok(exchange->times.resolve + exchange->times.connect + exchange->times.first_byte <=
            exchange->duration,
-       "which are parts of the whole");
+       "they are parts of the whole");
     exchange = begin("/ok", "parts", small, SECONDS(10));
     finish();
     ok(strcmp(exchange->address, address) == 0 && exchange->times.connect == -1 &&
            exchange->times.resolve == -1 && exchange->times.first_byte >= 0,
-       "over a connection that was idle, too, which took no time to connect");
+       "also on an idle connection, where connecting took no time");
     exchange = begin("http://127.0.0.1:1/", "parts", small, SECONDS(10));
     finish();
-    is(exchange->address, "127.0.0.1:1", "one that refuses is told likewise");
+    is(exchange->address, "127.0.0.1:1", "an address that refuses is recorded likewise");
     ok(exchange->times.connect >= 0 && exchange->times.first_byte == -1,
-       "with the time that it took to refuse");
+       "with the time until it refused");
     exchange = begin("http://169.254.169.254/", "parts", small, SECONDS(10));
     finish();
-    is(exchange->address, "", "one that is not allowed is not told");
-    close_client("no connection is left of those");
+    is(exchange->address, "", "an address that is not allowed is not recorded");
+    close_client("no connection is left open");
 }
 
 static void expect(const char *path, rh_exchange_result_t result, int status_code, const char *said,
@@ -137,7 +138,7 @@ static void expect(const char *path, rh_exchange_result_t result, int status_cod
     is_int(exchange->result, result, name);
     is_int(exchange->status_code, status_code, "  its status");
     is(got, said, "  what it said");
-    ok((exchange->error == NULL) == (result == RH_EXCHANGE_OK), "  an error is told of as one");
+    ok((exchange->error == NULL) == (result == RH_EXCHANGE_OK), "  an error is reported as one");
     apr_pool_destroy(exchange->pool);
 }
 
@@ -149,11 +150,11 @@ static void answers(void)
     exchange = post("/ok?a=b");
     is_int(exchange->status_code, 200, "a target answers");
     ok(strstr(server.last, "POST /ok?a=b HTTP/1.1\r\n") && strstr(server.last, "X-Test: yes\r\n"),
-       "and had the request");
+       "the target had the request");
     ok(exchange->sent_first_byte_at >= exchange->started_at && exchange->duration >= 0,
        "its times are known");
-    expect("/chunked", RH_EXCHANGE_OK, 200, "hello world", "chunks, byte by byte");
-    expect("/close", RH_EXCHANGE_OK, 200, "ok", "an answer that closes");
+    expect("/chunked", RH_EXCHANGE_OK, 200, "hello world", "chunks of one byte");
+    expect("/close", RH_EXCHANGE_OK, 200, "ok", "a response whose end closes the connection");
     expect("/half", RH_EXCHANGE_RESET, 0,
            "the connection was closed before the answer was whole (its status was 200)",
            "half an answer");
@@ -170,9 +171,9 @@ static void answers(void)
            "refused: the address of ::1 is not allowed", "one of IPv6");
     exchange = post("/flood");
     ok(exchange->result == RH_EXCHANGE_OK && exchange->answer.len == RH_MAX_ANSWER,
-       "a body without end is read no further");
+       "a body without end is read up to the limit");
     exchange = post(apr_psprintf(pool, "http://localhost:%hu/ok", server.port));
-    is_int(exchange->status_code, 200, "localhost is found, and its allowed address taken");
+    is_int(exchange->status_code, 200, "localhost is resolved, and its allowed address used");
     close_client("the client's end closes its connections");
 }
 
@@ -206,7 +207,7 @@ static void reuse(void)
     is_int(net_count(server.connections) - before, 1, "five requests share a connection");
     exchange = begin("/ok", "another", small, SECONDS(10));
     finish();
-    is_int(net_count(server.connections) - before, 2, "but not with another key");
+    is_int(net_count(server.connections) - before, 2, "but not with another reuse key");
     apr_pool_destroy(exchange->pool);
     close_client("both are closed");
 
@@ -214,28 +215,30 @@ static void reuse(void)
     open_client(8, 8, SECONDS(30));
     post("/hangup");
     usleep(100000);
-    is_int(post("/ok")->status_code, 200, "one that was closed while idle is not used");
-    is_int(net_count(server.connections) - before, 2, "  but a new one");
+    is_int(post("/ok")->status_code, 200, "a connection that was closed while idle is not used");
+    is_int(net_count(server.connections) - before, 2, "  a new one is");
     close_client("all are closed");
 
     before = net_count(server.connections);
     open_client(8, 8, SECONDS(30));
     post("/once");
     exchange = post("/once");
-    is_int(exchange->status_code, 200, "one that is closed under a request: sent again");
-    is_int(net_count(server.connections) - before, 2, "  over a new one");
+    is_int(exchange->status_code, 200,
+           "a connection that is closed under a request: it is sent again");
+    is_int(net_count(server.connections) - before, 2, "  on a new one");
     before = net_count(server.requests);
     exchange = post("/eof");
     is_int(exchange->result, RH_EXCHANGE_RESET, "if the new one is closed too, that is the result");
-    is_int(net_count(server.requests) - before, 2, "  after two requests, no more");
+    is_int(net_count(server.requests) - before, 2, "  after two requests");
     close_client("all are closed");
 
     open_client(8, 8, SECONDS(30));
     post("/late");
     before = net_count(server.requests);
     exchange = post("/late");
-    is_int(exchange->result, RH_EXCHANGE_RESET, "one that is closed while the target is at it");
-    is_int(net_count(server.requests) - before, 1, "  has had the request, once");
+    is_int(exchange->result, RH_EXCHANGE_RESET,
+           "a connection that is closed while the target works");
+    is_int(net_count(server.requests) - before, 1, "  the target had the request once");
     close_client("all are closed");
 
     open_client(8, 8, SECONDS(30));
@@ -250,13 +253,14 @@ static void reuse(void)
     before = net_count(server.connections);
     open_client(0, 0, SECONDS(30));
     post("/ok");
-    ok(strstr(server.last, "Connection: close"), "without room for idle ones, close is announced");
+    ok(strstr(server.last, "Connection: close"),
+       "if no idle connection may be kept, the request says close");
     post("/ok");
-    is_int(net_count(server.connections) - before, 2, "and each request has its own");
+    is_int(net_count(server.connections) - before, 2, "each request has its own");
     close_client("all are closed");
 }
 
-/** Poll until so many connections are open at the server, or for too long. */
+/** Poll until that many connections are open at the server, or for too long. */
 static void wait_open(int expected, const char *name)
 {
     apr_time_t until = apr_time_now() + SECONDS(60);
@@ -267,7 +271,7 @@ static void wait_open(int expected, const char *name)
     is_int(net_count(server.open), expected, name);
 }
 
-/** Many at once, then see what is kept. */
+/** Make many exchanges at once, then check which connections are kept. */
 static void keep(int count, const char *const *keys, int expected, const char *name)
 {
     for (int i = 0; i < count; i++) {
@@ -282,10 +286,10 @@ static void bounds(void)
     static const char *const keys[] = {"a", "b", "c", "d", "e", "f"};
 
     open_client(8, 2, SECONDS(30));
-    keep(6, NULL, 2, "of one key so many idle connections are kept");
+    keep(6, NULL, 2, "a maximum of idle connections per key is kept");
     close_client("all are closed");
     open_client(3, 2, SECONDS(30));
-    keep(6, keys, 3, "of all keys so many");
+    keep(6, keys, 3, "so is a maximum for all keys");
     close_client("all are closed");
     open_client(8, 8, SECONDS(2));
     keep(3, NULL, 3, "idle connections are kept");
@@ -295,12 +299,12 @@ static void bounds(void)
     open_client(8, 8, SECONDS(30));
     connection_life = 0;
     post("/ok");
-    wait_open(0, "one that has lived long enough is not kept");
+    wait_open(0, "a connection past its maximum age is not kept");
     close_client("none is left");
     open_client(8, 8, SECONDS(30));
     post("/brief");
-    is_int(net_count(server.open), 1, "a target that keeps its end for a second");
-    wait_open(0, "is not kept for as long as others");
+    is_int(net_count(server.open), 1, "a target that announces an idle time-out of a second");
+    wait_open(0, "its connection is closed before that");
     close_client("none is left");
 }
 
@@ -314,10 +318,10 @@ static void time_outs(void)
     drip = begin("/drip", "key", small, SECONDS(2));
     never = begin("/never", "key", small, SECONDS(1));
     finish();
-    ok(apr_time_now() - began < SECONDS(30), "what takes too long is ended");
-    is_int(drip->result, RH_EXCHANGE_TIMEOUT, "also while bytes drip");
+    ok(apr_time_now() - began < SECONDS(30), "an exchange that takes too long is ended");
+    is_int(drip->result, RH_EXCHANGE_TIMEOUT, "also while single bytes arrive");
     is(drip->error, "time-out after 2.0 s: reading the answer", "  when");
-    is_int(never->result, RH_EXCHANGE_TIMEOUT, "and while nothing comes");
+    is_int(never->result, RH_EXCHANGE_TIMEOUT, "also while nothing arrives");
     is(never->error, "time-out after 1.0 s: waiting for an answer", "  when");
     ok(never->duration >= SECONDS(1) && never->duration < SECONDS(20), "  in time");
 
@@ -343,18 +347,18 @@ static void cancel(void)
     exchanges[1] = begin("/drip", "key", small, SECONDS(60));
     exchanges[2] = begin("http://nowhere.invalid/", "key", small, SECONDS(60));
     exchanges[3] = begin("ftp://x/", "key", small, SECONDS(60));
-    is_int(running, 4, "nobody is told from within send");
+    is_int(running, 4, "no callback is called from within send");
     transport->poll(transport, 0);
     cancelled = 0;
     transport->cancel_all(transport);
     is_int(running, 0, "cancelling ends all");
-    ok(cancelled >= 2, "those that ran as cancelled");
-    is_int(exchanges[3]->result, RH_EXCHANGE_BAD_URL, "one that had failed stays that");
+    ok(cancelled >= 2, "running ones as cancelled");
+    is_int(exchanges[3]->result, RH_EXCHANGE_BAD_URL, "a failed one keeps its result");
     transport->cancel_all(transport);
-    is_int(post("/ok")->status_code, 200, "and the client can be used on");
+    is_int(post("/ok")->status_code, 200, "the client can still be used");
     (void)begin("/never", "key", small, SECONDS(60));
     transport->poll(transport, 0);
-    close_client("a client that ends takes what runs with it");
+    close_client("a client that ends cancels what is running");
     running = 0;
 }
 
@@ -373,8 +377,8 @@ static void large(void)
     is_int(exchange->status_code, 200, "a large body is sent in parts");
     exchange = begin("/early", "key", body, SECONDS(10));
     finish();
-    is_int(exchange->status_code, 413, "an answer before its end counts");
-    is_int(post("/ok")->status_code, 200, "and leaves its connection unused");
+    is_int(exchange->status_code, 413, "a response before the request's end counts");
+    is_int(post("/ok")->status_code, 200, "its connection is not reused");
     close_client("all are closed");
     free(bytes);
 }
@@ -399,11 +403,11 @@ static void wake_up(void)
     ok(apr_time_now() - began < SECONDS(15), "the next poll can be woken");
     pthread_create(&thread, NULL, wake, NULL);
     transport->poll(transport, SECONDS(20));
-    ok(apr_time_now() - began < SECONDS(15), "a running one too");
+    ok(apr_time_now() - began < SECONDS(15), "so can a running one");
     pthread_join(thread, NULL);
     began = apr_time_now();
     transport->poll(transport, apr_time_from_msec(50));
-    ok(apr_time_now() - began >= apr_time_from_msec(49), "but once only");
+    ok(apr_time_now() - began >= apr_time_from_msec(49), "only once");
     close_client("all are closed");
 }
 

@@ -7,7 +7,7 @@
 
 static apr_pool_t *pool;
 
-/** Rules as directives give them: "+rule" allows, "-rule" denies, separated by blanks. */
+/** Make rules as directives do: "+rule" allows, "-rule" denies, separated by blanks. */
 static rh_egress_policy_t *policy_of(const char *rules)
 {
     rh_egress_policy_t *policy = rh_egress_make(pool);
@@ -17,7 +17,7 @@ static rh_egress_policy_t *policy_of(const char *rules)
         const char *complaint = rh_egress_add(policy, *rule == '+', rule + 1);
 
         if (complaint) {
-            ok(false, "the rule %s is one (%s)", rule, complaint);
+            ok(false, "the rule %s is valid (%s)", rule, complaint);
         }
     }
     return policy;
@@ -102,7 +102,7 @@ static void by_default(void)
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         ok(!allows(NULL, "example.com", others[i]), "%s is not public", others[i]);
     }
-    ok(allows(NULL, NULL, "::ffff:8.8.8.8"), "a mapped public address is that address");
+    ok(allows(NULL, NULL, "::ffff:8.8.8.8"), "a mapped public address is public");
 }
 
 static void by_block(void)
@@ -110,22 +110,23 @@ static void by_block(void)
     rh_egress_policy_t *policy = policy_of(
         "+127.0.0.0/8 -127.0.0.2 +10.1.0.0/16 -8.8.8.0/24 +::1 +fd00::/8 -2001:4860::/32");
 
-    ok(allows(policy, NULL, "127.0.0.1"), "an allowed block is open");
+    ok(allows(policy, NULL, "127.0.0.1"), "an allowed block can be reached");
     ok(allows(policy, NULL, "::ffff:127.0.0.1"), "also in its mapped form");
-    ok(!allows(policy, NULL, "127.0.0.2"), "but for the address in it that is denied");
+    ok(!allows(policy, NULL, "127.0.0.2"), "except for an address in it that is denied");
     ok(!allows(policy, NULL, "::ffff:127.0.0.2"), "also in its mapped form");
     ok(allows(policy, NULL, "10.1.255.255"), "the last of a block is in it");
-    ok(!allows(policy, NULL, "10.2.0.0"), "the one behind it is not");
+    ok(!allows(policy, NULL, "10.2.0.0"), "the next address is not");
     ok(!allows(policy, NULL, "8.8.8.8"), "a public block can be denied");
-    ok(!allows(policy, NULL, "64:ff9b::808:808"), "also behind NAT64");
-    ok(!allows(policy, NULL, "2002:808:808::1"), "also behind 6to4");
-    ok(allows(policy, NULL, "8.8.4.4"), "its neighbour stays open");
-    ok(allows(policy, NULL, "::1"), "an allowed IPv6 address is open");
-    ok(allows(policy, NULL, "fd00::1"), "and an allowed block");
-    ok(!allows(policy, NULL, "fc00::1"), "and no other");
+    ok(!allows(policy, NULL, "64:ff9b::808:808"), "also through NAT64");
+    ok(!allows(policy, NULL, "2002:808:808::1"), "also through 6to4");
+    ok(allows(policy, NULL, "8.8.4.4"), "its neighbour is still allowed");
+    ok(allows(policy, NULL, "::1"), "an IPv6 address can be allowed");
+    ok(allows(policy, NULL, "fd00::1"), "so can an IPv6 block");
+    ok(!allows(policy, NULL, "fc00::1"), "no other address is");
     ok(!allows(policy, NULL, "2001:4860:4860::8888"), "an IPv6 block can be denied");
     ok(!allows(policy, NULL, "0.0.0.1"), "::1 allows nothing in IPv4");
-    ok(!allows(policy_of("+10.0.0.0/8 -0.0.0.0/0"), NULL, "10.0.0.1"), "deny beats allow");
+    ok(!allows(policy_of("+10.0.0.0/8 -0.0.0.0/0"), NULL, "10.0.0.1"),
+       "deny takes precedence over allow");
     ok(!allows(policy_of("-0.0.0.0/0"), NULL, "8.8.8.8"), "all of IPv4 can be denied");
     ok(allows(policy_of("+0.0.0.0/0"), NULL, "127.0.0.1"), "all of IPv4 can be allowed");
 }
@@ -136,21 +137,21 @@ static void by_host(void)
         policy_of("+intra.example +.lab.example -bad.lab.example -*.evil.example -10.6.6.6");
 
     ok(allows(policy, "intra.example", "10.0.0.1"), "an allowed host has any address");
-    ok(allows(policy, "INTRA.example.", "10.0.0.1"), "however it is written");
-    ok(rh_egress_allows(policy, "intra.example", NULL), "even one that is not known");
-    ok(!allows(policy, "a.intra.example", "10.0.0.1"), "but not what is below it");
-    ok(!allows(policy, "notintra.example", "10.0.0.1"), "nor what only ends like it");
+    ok(allows(policy, "INTRA.example.", "10.0.0.1"), "in any notation");
+    ok(rh_egress_allows(policy, "intra.example", NULL), "even an address of an unknown kind");
+    ok(!allows(policy, "a.intra.example", "10.0.0.1"), "but not names below it");
+    ok(!allows(policy, "notintra.example", "10.0.0.1"), "nor names that only end with it");
     ok(!allows(policy, "intra.example", "10.6.6.6"), "nor an address that is denied");
-    ok(!allows(policy, NULL, "10.0.0.1"), "nor the address under no name");
-    ok(allows(policy, "a.lab.example", "10.0.0.1"), "all below a name can be allowed");
+    ok(!allows(policy, NULL, "10.0.0.1"), "nor the address without the name");
+    ok(allows(policy, "a.lab.example", "10.0.0.1"), "all names below a name can be allowed");
     ok(allows(policy, "b.a.lab.example", "10.0.0.1"), "at any depth");
     ok(!allows(policy, "lab.example", "10.0.0.1"), "without the name itself");
-    ok(!allows(policy, "bad.lab.example", "10.0.0.1"), "and one of them be denied");
+    ok(!allows(policy, "bad.lab.example", "10.0.0.1"), "one of them can be denied");
     ok(!allows(policy, "x.evil.example", "8.8.8.8"), "a denied host has no address at all");
-    ok(rh_egress_denies_host(policy, "x.evil.example"), "by its name alone");
+    ok(rh_egress_denies_host(policy, "x.evil.example"), "because of its name");
     ok(!rh_egress_denies_host(policy, "evil.example") && !rh_egress_denies_host(policy, NULL),
-       "which others are not");
-    ok(!rh_egress_denies_host(NULL, "x.evil.example"), "nor any where there is no policy");
+       "other hosts have theirs");
+    ok(!rh_egress_denies_host(NULL, "x.evil.example"), "without a policy none is denied");
     ok(!rh_egress_allows(policy, "elsewhere.example", NULL), "an unknown address is not allowed");
 }
 
@@ -189,13 +190,13 @@ static void what_is_no_rule(void)
         if (strcmp(rules[i], "-") == 0) {
             continue;
         }
-        ok(rh_egress_add(policy, true, rules[i]) != NULL, "\"%s\" is no rule", rules[i]);
+        ok(rh_egress_add(policy, true, rules[i]) != NULL, "\"%s\" is not a rule", rules[i]);
     }
     memset(label, 'a', sizeof(label));
     apr_snprintf(rule, sizeof(rule), "%.64s.example", label);
-    ok(rh_egress_add(policy, true, rule) != NULL, "nor is a label of 64");
+    ok(rh_egress_add(policy, true, rule) != NULL, "nor is a label of 64 characters");
     ok(rh_egress_add(policy, true, "[fd00::1]") == NULL, "an address may stand in brackets");
-    ok(allows(policy, NULL, "fd00::1"), "and is that address");
+    ok(allows(policy, NULL, "fd00::1"), "it is that address");
 }
 
 int main(void)

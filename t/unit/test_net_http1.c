@@ -9,7 +9,7 @@
 static apr_pool_t *pool;
 static rh_http1_t answer;
 
-/** Read an answer in pieces of `step` bytes; `closed`: the connection then ends. */
+/** Read a response in pieces of `step` bytes; `closed`: the connection ends after it. */
 static rh_http1_result_t feed(const char *text, apr_size_t len, apr_size_t step, bool closed,
                               apr_size_t *total)
 {
@@ -20,7 +20,7 @@ static rh_http1_result_t feed(const char *text, apr_size_t len, apr_size_t step,
     rh_http1_begin(&answer, pool, false);
     while (result == RH_HTTP1_MORE && at < len) {
         apr_size_t size = len - at < step ? len - at : step;
-        /* A block of its own, so that a read past its end is seen. */
+        /* In a block of its own, so that a read past its end is noticed. */
         char *piece = malloc(size);
 
         memcpy(piece, text + at, size);
@@ -37,9 +37,9 @@ typedef struct case_t {
     bool closed;
     rh_http1_result_t result;
     int status_code;
-    const char *body; /**< or the error */
+    const char *body; /**< expected text, or the error */
     bool reusable;
-    int rest; /**< bytes behind the answer */
+    int rest; /**< number of bytes after the response */
 } case_t;
 
 #define H11 "HTTP/1.1 200 OK\r\n"
@@ -48,16 +48,17 @@ typedef struct case_t {
 static const case_t cases[] = {
     {"a length", H11 "Content-Length: 5\r\n\r\nhello", false, RH_HTTP1_DONE, 200, "hello", true, 0},
     {"no body", H11 "Content-Length: 0\r\n\r\n", false, RH_HTTP1_DONE, 200, "", true, 0},
-    {"bytes behind it", H11 "Content-Length: 2\r\n\r\nokHTTP", false, RH_HTTP1_DONE, 200, "ok",
-     true, 4},
+    {"bytes after it", H11 "Content-Length: 2\r\n\r\nokHTTP", false, RH_HTTP1_DONE, 200, "ok", true,
+     4},
     {"line feeds alone", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", false, RH_HTTP1_DONE, 200,
      "ok", true, 0},
     {"no reason", "HTTP/1.1 204 \r\n\r\n", false, RH_HTTP1_DONE, 204, "", true, 0},
-    {"no blank before no reason", "HTTP/1.1 204\r\n\r\n", false, RH_HTTP1_DONE, 204, "", true, 0},
-    {"204 with a length of nothing", "HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n", false,
-     RH_HTTP1_DONE, 204, "", true, 0},
-    {"204 with a length: the last answer", "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n", false,
-     RH_HTTP1_DONE, 204, "", false, 0},
+    {"no blank when there is no reason", "HTTP/1.1 204\r\n\r\n", false, RH_HTTP1_DONE, 204, "",
+     true, 0},
+    {"204 with a length of 0", "HTTP/1.1 204 X\r\nContent-Length: 0\r\n\r\n", false, RH_HTTP1_DONE,
+     204, "", true, 0},
+    {"204 with a length: the connection's last response",
+     "HTTP/1.1 204 X\r\nContent-Length: 5\r\n\r\n", false, RH_HTTP1_DONE, 204, "", false, 0},
     {"204 with chunks: likewise", "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
      false, RH_HTTP1_DONE, 204, "", false, 5},
     {"304", "HTTP/1.1 304 X\r\nContent-Length: 5\r\n\r\n", false, RH_HTTP1_DONE, 304, "", true, 0},
@@ -65,7 +66,7 @@ static const case_t cases[] = {
      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nConnection: close\r\n"
      "Content-Length: 9\r\n\r\n" H11 "Content-Length: 2\r\n\r\nok",
      false, RH_HTTP1_DONE, 200, "ok", true, 0},
-    {"only an interim answer", "HTTP/1.1 100 Continue\r\n\r\n", true, RH_HTTP1_CUT, 0,
+    {"only an interim response", "HTTP/1.1 100 Continue\r\n\r\n", true, RH_HTTP1_CUT, 0,
      "the connection was closed within the answer's header", false, 0},
     {"close", H11 "Content-Length: 2\r\nConnection: foo, Close\r\n\r\nok", false, RH_HTTP1_DONE,
      200, "ok", false, 0},
@@ -85,20 +86,20 @@ static const case_t cases[] = {
      RH_HTTP1_DONE, 200, "hello!", true, 0},
     {"chunks in upper-case hexadecimal", CHUNKED "A\r\n0123456789\r\n0\r\n\r\n", false,
      RH_HTTP1_DONE, 200, "0123456789", true, 0},
-    {"chunks and a length: chunks win, and it is the last answer",
+    {"chunks and a length: chunks win, and it is the last response",
      H11 "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false,
      RH_HTTP1_DONE, 200, "ok", false, 0},
-    {"a coding under the chunks",
+    {"a coding inside the chunks",
      H11 "Transfer-Encoding: gzip, Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false, RH_HTTP1_DONE, 200,
      "ok", true, 0},
-    {"a coding over the chunks: up to the close",
+    {"a coding outside of the chunks: until the close",
      H11 "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n2\r\nok", true, RH_HTTP1_DONE,
      200, "2\r\nok", false, 0},
-    {"the coding that is none", H11 "Transfer-Encoding: Identity\r\nContent-Length: 2\r\n\r\nok",
-     false, RH_HTTP1_DONE, 200, "ok", true, 0},
+    {"the identity coding", H11 "Transfer-Encoding: Identity\r\nContent-Length: 2\r\n\r\nok", false,
+     RH_HTTP1_DONE, 200, "ok", true, 0},
     {"no coding at all", H11 "Transfer-Encoding: ,\r\nContent-Length: 2\r\n\r\nok", false,
      RH_HTTP1_DONE, 200, "ok", true, 0},
-    {"a coding that nobody knows: up to the close",
+    {"an unknown coding: until the close",
      H11 "Transfer-Encoding: x\r\nContent-Length: 2\r\n\r\nokay", true, RH_HTTP1_DONE, 200, "okay",
      false, 0},
     {"a folded field", H11 "X-A: a\r\n  b\r\n\tc\r\nContent-Length:\r\n 2\r\n\r\nok", false,
@@ -119,7 +120,7 @@ static const case_t cases[] = {
      "its Content-Length is wrong or contradicts itself", false, -1},
     {"an empty length", H11 "Content-Length: \r\n\r\nok", false, RH_HTTP1_BAD, 200,
      "its Content-Length is wrong or contradicts itself", false, -1},
-    {"a length beyond counting", H11 "Content-Length: 99999999999999999999\r\n\r\nok", false,
+    {"a length beyond 64 bits", H11 "Content-Length: 99999999999999999999\r\n\r\nok", false,
      RH_HTTP1_BAD, 200, "its Content-Length is wrong or contradicts itself", false, -1},
     {"chunked twice", H11 "Transfer-Encoding: chunked, chunked\r\n\r\n", false, RH_HTTP1_BAD, 200,
      "its Transfer-Encoding is chunked twice", false, -1},
@@ -128,7 +129,7 @@ static const case_t cases[] = {
      "a chunk has no size", false, -1},
     {"a size with 0x", CHUNKED "0x5\r\nhello\r\n", false, RH_HTTP1_BAD, 200,
      "a chunk's size is malformed", false, -1},
-    {"a size beyond counting", CHUNKED "fffffffffffffffff\r\n", false, RH_HTTP1_BAD, 200,
+    {"a size beyond 64 bits", CHUNKED "fffffffffffffffff\r\n", false, RH_HTTP1_BAD, 200,
      "a chunk is too large", false, -1},
     {"a chunk longer than its size", CHUNKED "2\r\nokay\r\n", false, RH_HTTP1_BAD, 200,
      "a chunk is longer than its size", false, -1},
@@ -147,7 +148,7 @@ static const case_t cases[] = {
      false, -1},
     {"a blank before the colon", H11 "Content-Length : 2\r\n\r\nok", false, RH_HTTP1_BAD, 200,
      "a field of its header has a bad name", false, -1},
-    {"a fold of nothing", H11 " foo: bar\r\n\r\n", false, RH_HTTP1_BAD, 200,
+    {"a fold without a field", H11 " foo: bar\r\n\r\n", false, RH_HTTP1_BAD, 200,
      "a field of its header has a bad name", false, -1},
     {"a carriage return in a value", H11 "A: b\rc\r\n\r\n", false, RH_HTTP1_BAD, 200,
      "a field of its header has a bad value", false, -1},
@@ -176,7 +177,7 @@ static void check_case(const case_t *it)
     }
 }
 
-/** A header and `count` times the same piece behind it. */
+/** A header and `count` times the same piece after it. */
 static char *repeated(const char *head, const char *piece, int count, apr_size_t *len)
 {
     apr_size_t head_len = strlen(head), piece_len = strlen(piece);
@@ -213,22 +214,23 @@ static void check_bounds(void)
                 "its header is over 64 KiB");
     check_bound("a status line without end", "HTTP/1.1 200 ", "bbbbbbbb", 100000,
                 "its header is over 64 KiB");
-    check_bound("interim answers without end", "", "HTTP/1.1 100 Continue\r\n\r\n", 100000,
+    check_bound("interim responses without end", "", "HTTP/1.1 100 Continue\r\n\r\n", 100000,
                 "its header is over 64 KiB");
     check_bound("a trailer without end", CHUNKED "0\r\n", "X-A: b\r\n", 100000,
                 "its header has over 256 fields");
     check_bound("an extension without end", CHUNKED "1;", "bbbbbbbb", 100000,
                 "a chunk's extensions are over 4 KiB");
     text = repeated(CHUNKED, "10\r\n0123456789abcdef\r\n", 100000, &len);
-    is_int(feed(text, len, 8192, false, &total), RH_HTTP1_DONE, "chunks without end are an answer");
-    ok(total <= RH_HTTP1_MAX_BODY + 8192, "which is read no further than its bound");
-    is_int((long long)answer.body.len, RH_MAX_ANSWER, "of which so much is kept");
-    ok(!answer.reusable, "and whose connection isn't used again");
+    is_int(feed(text, len, 8192, false, &total), RH_HTTP1_DONE,
+           "a response may be of chunks without end");
+    ok(total <= RH_HTTP1_MAX_BODY + 8192, "it is read up to its limit");
+    is_int((long long)answer.body.len, RH_MAX_ANSWER, "that much is kept");
+    ok(!answer.reusable, "its connection is not reused");
     free(text);
     text = repeated(H11 "Content-Length: 20000\r\n\r\n", "0123456789", 2000, &len);
-    is_int(feed(text, len, 8192, false, &total), RH_HTTP1_DONE, "a body over what is kept");
+    is_int(feed(text, len, 8192, false, &total), RH_HTTP1_DONE, "a body beyond what is kept");
     ok(answer.reusable && answer.body.len == RH_MAX_ANSWER && total == len,
-       "is read to its end, and the connection used again");
+       "it is read to its end, and the connection reused");
     free(text);
 }
 
@@ -240,10 +242,11 @@ static void check_keep(void)
     apr_pool_clear(pool);
     rh_http1_begin(&answer, pool, false);
     rh_http1_keep(&answer, 300000);
-    is_int(rh_http1_feed(&answer, text, len, &used), RH_HTTP1_DONE, "who wants more than that");
+    is_int(rh_http1_feed(&answer, text, len, &used), RH_HTTP1_DONE,
+           "a caller that wants to keep more");
     ok(answer.body.len == 300000 && used == len &&
            memcmp(answer.body.data + 299990, "0123456789", 10) == 0,
-       "has as much as he said");
+       "gets that much");
     free(text);
 }
 
@@ -259,9 +262,9 @@ static void check_fields(void)
     fields = apr_table_elts(answer.headers);
     is_int(fields->nelts, 6, "every field is kept");
     is(apr_table_get(answer.headers, "retry-after"), "7", "without the blanks around its value");
-    is(apr_table_get(answer.headers, "X-Fold"), "a    b", "a folded one is one");
+    is(apr_table_get(answer.headers, "X-Fold"), "a    b", "a folded field is one field");
     is(apr_table_getm(pool, answer.headers, "Set-Cookie"), "a,b", "repeated ones are all there");
-    is_int(answer.idle_seconds, 5, "Keep-Alive says how long");
+    is_int(answer.idle_seconds, 5, "Keep-Alive gives the idle time-out");
 }
 
 static void check_http2(void)
@@ -274,22 +277,22 @@ static void check_http2(void)
     apr_pool_clear(pool);
     rh_http1_begin(&answer, pool, false);
     is_int(rh_http1_feed(&answer, settings, sizeof(settings) - 1, &used), RH_HTTP1_BAD,
-           "a frame of HTTP/2 is not read");
-    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "  but told as such");
+           "a frame of HTTP/2 is refused");
+    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "  with an error that says so");
     rh_http1_begin(&answer, pool, false);
     rh_http1_feed(&answer, goaway, sizeof(goaway) - 1, &used);
-    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "so is a goodbye");
+    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "so is a GOAWAY frame");
     rh_http1_begin(&answer, pool, false);
     rh_http1_feed(&answer, data, sizeof(data) - 1, &used);
-    is(answer.error, "it is not HTTP/1.x", "other bytes are not taken for it");
+    is(answer.error, "it is not HTTP/1.x", "other bytes are not mistaken for it");
     rh_http1_begin(&answer, pool, false);
     for (apr_size_t i = 0; i < sizeof(settings) - 1 && !answer.error; i++) {
         rh_http1_feed(&answer, settings + i, 1, &used);
     }
-    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "a frame may come in pieces");
+    is(answer.error, "it is HTTP/2; HTTP/1.1 is needed", "a frame may arrive in pieces");
     rh_http1_begin(&answer, pool, false);
     rh_http1_feed(&answer, settings, 8, &used);
-    is_int(rh_http1_end(&answer), RH_HTTP1_CUT, "and end too early");
+    is_int(rh_http1_end(&answer), RH_HTTP1_CUT, "and may be truncated");
 }
 
 static void check_tunnel(void)
@@ -300,9 +303,9 @@ static void check_tunnel(void)
     apr_pool_clear(pool);
     rh_http1_begin(&answer, pool, true);
     is_int(rh_http1_feed(&answer, text, strlen(text), &used), RH_HTTP1_DONE,
-           "an answer to CONNECT ends with its header");
-    is_int((long long)(strlen(text) - used), 2, "what follows is the tunnel's");
-    ok(!answer.reusable, "and nothing else follows");
+           "a response to CONNECT ends with its header");
+    is_int((long long)(strlen(text) - used), 2, "the bytes after it belong to the tunnel");
+    ok(!answer.reusable, "nothing else follows");
 }
 
 static void check_requests(void)
@@ -327,20 +330,21 @@ static void check_requests(void)
     is(rh_http1_request(pool, &head).data,
        "POST http://192.0.2.1:8080/in?a=b HTTP/1.1\r\nHost: example.com:8080\r\n"
        "Content-Length: 0\r\nConnection: close\r\nX-A: b\r\n\r\n",
-       "one through a proxy, the last of its connection");
+       "a request through a proxy, the last of its connection");
     head.via = NULL;
     head.close = false;
     head.method = "GET";
     is(rh_http1_request(pool, &head).data,
-       "GET /in?a=b HTTP/1.1\r\nHost: example.com:8080\r\nX-A: b\r\n\r\n", "one without a body");
+       "GET /in?a=b HTTP/1.1\r\nHost: example.com:8080\r\nX-A: b\r\n\r\n",
+       "a request without a body");
     head.method = "GET /";
-    ok(!rh_http1_request(pool, &head).data, "a method that is none is not sent");
+    ok(!rh_http1_request(pool, &head).data, "an invalid method is not sent");
     head.method = "POST";
     apr_table_setn(headers, "X-B", "c\r\nX-C: d");
     ok(!rh_http1_request(pool, &head).data, "a line break is not sent");
     apr_table_clear(headers);
     apr_table_setn(headers, "X B", "c");
-    ok(!rh_http1_request(pool, &head).data, "nor a name that is none");
+    ok(!rh_http1_request(pool, &head).data, "nor an invalid name");
     is(rh_http1_connect(pool, "[2001:db8::1]:443", "Basic eA==").data,
        "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n"
        "User-Agent: mod_resthooks/" RH_VERSION "\r\nProxy-Authorization: Basic eA==\r\n\r\n",

@@ -16,7 +16,7 @@ static rh_net_config_t net;
 
 /* ---- a name server ---- */
 
-/** The IPv4 addresses of each name, one response after the other; the last one stays. */
+/** The IPv4 addresses of each name, one per response; the last one is repeated. */
 static struct zone_t {
     const char *label; /**< of a name below .test */
     const char *responses[3];
@@ -95,16 +95,16 @@ static void *serve_names(void *data)
     return NULL;
 }
 
-/* ---- a proxy that answers CONNECT as it is told, and hears what comes through ---- */
+/* ---- a proxy that responds to CONNECT as told, and reads from the tunnel ---- */
 
 typedef struct proxy_t {
     int listener;
     unsigned short port;
     pthread_t thread;
-    const char *answers[2]; /**< to the first CONNECT and to those after it */
-    char header[4096];      /**< of the last CONNECT */
+    const char *answers[2]; /**< status of the first CONNECT, and of those after it */
+    char header[4096];      /**< target of the last CONNECT */
     char first[64];         /**< line of the first one */
-    char heard[16];         /**< the first bytes in the tunnel */
+    char heard[16];         /**< first bytes in the tunnel */
     int connections;        /**< atomic */
 } proxy_t;
 
@@ -226,20 +226,20 @@ static void plain_targets(void)
     open_client();
     use_proxy(server.port);
     exchange = post("http://8.8.8.8:81/in?a=b");
-    is_int(exchange->status_code, 200, "http goes through the proxy");
+    is_int(exchange->status_code, 200, "an http target is requested through the proxy");
     ok(begins(server.last, "POST http://8.8.8.8:81/in?a=b HTTP/1.1\r\nHost: 8.8.8.8:81\r\n"),
        "in absolute form");
-    is_int(post("http://open.test/ok")->status_code, 200, "so does a name");
+    is_int(post("http://open.test/ok")->status_code, 200, "so is a name");
     ok(begins(server.last, "POST http://8.8.8.8/ok HTTP/1.1\r\nHost: open.test\r\n"),
-       "whose address the proxy is given, with the name as Host");
-    ok(!strstr(server.last, "Proxy-Authorization"), "without a login where none is set");
+       "the proxy is given its address, with the name as Host");
+    ok(!strstr(server.last, "Proxy-Authorization"), "without credentials where none are set");
     post("http://open.test/ok");
-    is_int(net_count(server.connections), 2, "its connections are used again");
+    is_int(net_count(server.connections), 2, "its connections are reused");
     ok(begins(server.last, "POST http://8.8.8.8/ok HTTP/1.1\r\nHost: open.test\r\n"),
        "in the same way");
     post("http://mixed.test:81/ok");
     ok(begins(server.last, "POST http://8.8.4.4:81/ok HTTP/1.1\r\nHost: mixed.test:81\r\n"),
-       "of several addresses the proxy is given one that is allowed");
+       "of several addresses the proxy is given an allowed one");
     exchange = post("http://127.0.0.1/");
     is_int(exchange->result, RH_EXCHANGE_REFUSED_ADDRESS, "an address that is not allowed");
     exchange = post("http://localhost/");
@@ -253,7 +253,7 @@ static void plain_targets(void)
     net_server_stop(&server);
 }
 
-/** The name server changes its mind between two attempts. */
+/** The name server's response changes between two attempts. */
 static void rebinding(void)
 {
     rh_exchange_t *exchange;
@@ -263,19 +263,19 @@ static void rebinding(void)
     open_client();
     use_proxy(proxy.port);
     exchange = post("https://rebind.test/in");
-    is_int(exchange->result, RH_EXCHANGE_TLS, "the address that was allowed is asked for");
+    is_int(exchange->result, RH_EXCHANGE_TLS, "the address that was allowed is requested");
     ok(begins(proxy.header, "CONNECT 8.8.8.8:443 HTTP/1.1\r\nHost: 8.8.8.8:443\r\n"),
-       "and not the name, which would be looked up again");
+       "not the name, which the proxy would look up again");
     wait_a_moment(apr_time_from_msec(600));
     wait_a_moment(apr_time_from_msec(600));
     exchange = post("https://rebind.test/in");
-    is_int(exchange->result, RH_EXCHANGE_REFUSED_ADDRESS, "the next one is judged again");
-    is_int(net_count(proxy.connections), 1, "the proxy hears nothing of it");
+    is_int(exchange->result, RH_EXCHANGE_REFUSED_ADDRESS, "the next address is checked again");
+    is_int(net_count(proxy.connections), 1, "the proxy gets no request for it");
     apr_pool_destroy(loop_pool);
     proxy_stop(&proxy);
 }
 
-/** An https target by a proxy that answers so. @return the exchange's end */
+/** Request an https target through a proxy with this status. @return the exchange's result */
 static rh_exchange_t *tunnel(const char *first, const char *later, proxy_t *proxy)
 {
     rh_exchange_t *exchange;
@@ -296,31 +296,31 @@ static void tunnels(void)
     proxy_t proxy;
     rh_exchange_t *exchange = tunnel(connected, NULL, &proxy);
 
-    is(proxy.first, "CONNECT 8.8.8.8:8443 HTTP/1.1", "https asks for a tunnel");
-    ok(proxy.heard[0] == 0x16 && proxy.heard[1] == 0x03, "and speaks TLS in it");
-    is_int(exchange->result, RH_EXCHANGE_TLS, "an end of the tunnel ends the handshake");
+    is(proxy.first, "CONNECT 8.8.8.8:8443 HTTP/1.1", "https requests a tunnel");
+    ok(proxy.heard[0] == 0x16 && proxy.heard[1] == 0x03, "TLS is spoken in it");
+    is_int(exchange->result, RH_EXCHANGE_TLS, "the end of the tunnel ends the handshake");
     is_int(exchange->sent_first_byte_at, 0, "before anything of the request was sent");
 
     exchange = tunnel("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno", NULL, &proxy);
     is_int(exchange->result, RH_EXCHANGE_CONNECT, "a proxy that refuses");
     is(exchange->error, "the egress proxy responded with 403 to CONNECT", "  why");
     is_int(exchange->status_code, 0, "  its status is not the target's");
-    is_int(net_count(proxy.connections), 1, "  and not asked again");
+    is_int(net_count(proxy.connections), 1, "  it is not asked again");
     exchange = tunnel("HTTP/1.1 503 No\r\n\r\n", connected, &proxy);
     ok(begins(proxy.first, "CONNECT 8.8.8.8:8443 ") &&
            begins(proxy.header, "CONNECT 8.8.4.4:8443 "),
-       "an address that the proxy can't reach is followed by the next one");
-    is_int(exchange->result, RH_EXCHANGE_TLS, "  which is used");
+       "if the proxy can't reach an address, the next one is tried");
+    is_int(exchange->result, RH_EXCHANGE_TLS, "  and used");
     exchange = tunnel("HTTP/1.1 502 No\r\n\r\n", NULL, &proxy);
     is(exchange->error, "the egress proxy responded with 502 to CONNECT",
-       "the last one's status stays");
-    is_int(net_count(proxy.connections), 2, "  as there are no more");
+       "after the last one, its status is reported");
+    is_int(net_count(proxy.connections), 2, "  there are no more");
     exchange = tunnel("SSH-2.0-none\r\n", NULL, &proxy);
     is(exchange->error, "the egress proxy's answer is not valid: it is not HTTP/1.x",
-       "a proxy that is none");
+       "a proxy that does not speak HTTP");
     open_client();
     exchange = post("https://two.test/");
-    is_int(exchange->result, RH_EXCHANGE_CONNECT, "a proxy that is gone");
+    is_int(exchange->result, RH_EXCHANGE_CONNECT, "a proxy that is not running");
     ok(begins(exchange->error, "egress proxy: connect to localhost "), "  why (%s)",
        exchange->error);
     apr_pool_destroy(loop_pool);
@@ -339,19 +339,21 @@ static void logins(void)
        "a proxy that wants a login says so");
     net.egress_auth = "u:p:p";
     exchange = tunnel(no, NULL, &proxy);
-    ok(strstr(proxy.header, "\r\nProxy-Authorization: Basic dTpwOnA=\r\n"), "it is given one");
+    ok(strstr(proxy.header, "\r\nProxy-Authorization: Basic dTpwOnA=\r\n"),
+       "the proxy is given the login");
     is(exchange->error, "the egress proxy refused the login (407): check the file of auth=",
-       "one that it refuses is told apart");
+       "a login that it refuses is reported");
     is_int(exchange->result, RH_EXCHANGE_CONNECT, "  as the proxy's error");
     net_server_start(&server, NULL);
     open_client();
     use_proxy(server.port);
     is_int(post("http://open.test/ok")->status_code, 200, "an http target");
-    ok(strstr(server.last, "\r\nProxy-Authorization: Basic dTpwOnA=\r\n"), "comes with it");
+    ok(strstr(server.last, "\r\nProxy-Authorization: Basic dTpwOnA=\r\n"),
+       "has the login in its request");
     exchange = post("http://open.test/login");
     is(exchange->error, "the egress proxy refused the login (407): check the file of auth=",
        "or is refused likewise");
-    is_int(exchange->status_code, 0, "  which is no status of the target");
+    is_int(exchange->status_code, 0, "  it is not a status of the target");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     net.egress_auth = NULL;
@@ -375,7 +377,7 @@ static void exceptions(void)
     use_proxy(server.port);
     snprintf(url, sizeof(url), "http://local.test:%hu/ok", server.port);
     snprintf(host, sizeof(host), "POST /ok HTTP/1.1\r\nHost: local.test:%hu\r\n", server.port);
-    is_int(post(url)->status_code, 200, "an address that is excepted");
+    is_int(post(url)->status_code, 200, "an excepted address");
     ok(begins(server.last, host), "is connected to without the proxy");
     snprintf(url, sizeof(url), "http://a.localhost:%hu/ok", server.port);
     is_int(post(url)->status_code, 200, "so is a name");
@@ -386,12 +388,13 @@ static void exceptions(void)
     net.policy = strict;
     open_client();
     snprintf(url, sizeof(url), "http://local.test:%hu/no", server.port);
-    is_int(post(url)->result, RH_EXCHANGE_REFUSED_ADDRESS, "an exception allows nothing");
+    is_int(post(url)->result, RH_EXCHANGE_REFUSED_ADDRESS,
+           "an exception does not allow an address");
     is_int(post("http://b.localhost:1/")->result, RH_EXCHANGE_REFUSED_ADDRESS, "not by its name");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     APR_ARRAY_PUSH(rules, const char *) = "10.1.2.3/8";
-    is_int(rh_proxy_init(&net, pool, &error), APR_EINVAL, "a rule that is none is refused");
+    is_int(rh_proxy_init(&net, pool, &error), APR_EINVAL, "an invalid rule is refused");
     ok(error && strstr(error, "10.1.2.3/8"), "  by name (%s)", error);
     net.egress_except = NULL;
 }
@@ -406,15 +409,15 @@ static void handed_over(const rh_egress_policy_t *policy)
     open_client();
     use_proxy(server.port);
     is_int(post("http://inner.test:81/ok")->status_code, 200,
-           "with resolve=proxy a name is not judged");
+           "with resolve=proxy a name is not checked");
     ok(begins(server.last, "POST http://inner.test:81/ok HTTP/1.1\r\nHost: inner.test:81\r\n"),
-       "nor looked up, but given to the proxy");
-    is_int(post("http://unknown.test/ok")->status_code, 200, "even one that is not known here");
+       "it is not looked up, but given to the proxy");
+    is_int(post("http://unknown.test/ok")->status_code, 200, "also a name that is unknown here");
     is_int(net_count(zone[2].asked), 0, "no name server was asked");
     is_int(post("http://10.1.2.3/ok")->result, RH_EXCHANGE_REFUSED_ADDRESS,
-           "an address is judged all the same");
+           "an address is still checked");
     is_int(post("http://denied.test/ok")->result, RH_EXCHANGE_REFUSED_ADDRESS,
-           "and a name that is denied");
+           "so is a name that is denied");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     net.egress_resolve_proxy = false;

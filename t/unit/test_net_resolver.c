@@ -26,7 +26,7 @@
 
 static int name_server;
 static int questions;  /**< atomic */
-static int to_be_said; /**< atomic: answers that are still to come, each by a thread */
+static int to_be_said; /**< atomic: number of threads with responses to send */
 
 static size_t put_address(unsigned char *at, int family, const char *text, int ttl)
 {
@@ -39,7 +39,8 @@ static size_t put_address(unsigned char *at, int family, const char *text, int t
     return sizeof(head) + size;
 }
 
-/** The name is "x" below itself, which has such an address, or none. */
+/** Write the response for a name that is an alias of "x" below itself, which has this address, or
+ * none. */
 static size_t put_alias(unsigned char *message, size_t end, int family, const char *text)
 {
     static const unsigned char record[] = {0xc0, 12, 0, 5, 0, 1,   0,    0,
@@ -56,7 +57,7 @@ static size_t put_alias(unsigned char *message, size_t end, int family, const ch
     return sizeof(record) + size;
 }
 
-/** Turn a question into its answer. @return the length, 0: none */
+/** Turn a question into its response. @return the length, 0: none */
 static size_t dns_answer(unsigned char *message, size_t len)
 {
     size_t end = 12, count = 0;
@@ -110,7 +111,7 @@ static size_t dns_answer(unsigned char *message, size_t len)
     return end;
 }
 
-/** What is said in a while. */
+/** A response to be sent later. */
 typedef struct later_t {
     unsigned char message[512];
     size_t len;
@@ -145,7 +146,7 @@ static void say(const unsigned char *message, size_t len, const struct sockaddr_
     memcpy(later->message, message, len);
     later->len = len;
     later->to = *to;
-    /* As a recursive server does: once it knows, it answers all that have asked. */
+    /* As a recursive server does: it responds to all questions at once. */
     known_at = known_at ? known_at : now + 1500000;
     later->wait = known_at > now ? (unsigned int)(known_at - now) : 0;
     __atomic_add_fetch(&to_be_said, 1, __ATOMIC_SEQ_CST);
@@ -180,7 +181,7 @@ static void *serve_names(void *data)
     }
 }
 
-/* ---- who asks ---- */
+/* ---- queries ---- */
 
 static apr_pool_t *pool, *loop_pool;
 static rh_reactor_t *reactor;
@@ -256,44 +257,44 @@ static void names(void)
     open_loop();
     asker = resolve("one.test");
     is_int(asker->got.count, 1, "a name has an address");
-    is(rh_address_write(&asker->got.address[0], text), "127.0.0.1", "  which it is");
-    is_int(asked(), 2, "  by a question for each family");
-    is_int(resolve("many.test")->got.count, RH_MAX_ADDRESSES, "of many addresses some are taken");
+    is(rh_address_write(&asker->got.address[0], text), "127.0.0.1", "  it is the right one");
+    is_int(asked(), 2, "  with one question per family");
+    is_int(resolve("many.test")->got.count, RH_MAX_ADDRESSES, "of many addresses some are used");
     (void)asked();
     asker = resolve("many.test");
-    is_int(asked(), 0, "they are remembered");
+    is_int(asked(), 0, "results are cached");
     turn(apr_time_from_msec(1100));
     turn(apr_time_from_msec(1100));
     asker = resolve("one.test");
-    is_int(asked(), 2, "as long as its TTL says");
+    is_int(asked(), 2, "for their TTL");
     asker = resolve("alias.test");
-    is_int(asker->got.count, 1, "the name of a name has an address");
+    is_int(asker->got.count, 1, "an alias has an address");
     (void)asked();
     turn(apr_time_from_msec(1100));
     turn(apr_time_from_msec(1100));
     asker = resolve("alias.test");
-    is_int(asked(), 2, "  as long as the least of their TTLs says");
+    is_int(asked(), 2, "  for the smallest of their TTLs");
     asker = resolve("both.test");
     ok(asker->got.count == 2 && asker->got.address[0].family == AF_INET6 &&
            asker->got.address[1].family == AF_INET,
        "a name with both families: IPv6 first");
     asker = resolve("none.test");
-    ok(asker->got.count == 0, "a name that is none");
+    ok(asker->got.count == 0, "a name that does not exist");
     is(asker->got.error, "the name does not exist", "  why");
     (void)asked();
     asker = resolve("none.test");
-    ok(asker->got.error && asked() == 0, "  which is remembered too");
+    ok(asker->got.error && asked() == 0, "  this is cached too");
     is(resolve("empty.test")->got.error, "the name has no address", "a name without an address");
-    is(resolve("fail.test")->got.error, "the name servers failed", "a server that fails");
+    is(resolve("fail.test")->got.error, "the name servers failed", "a failing server");
     began = rh_monotonic_now();
-    is(resolve("mute.test")->got.error, "no name server answers", "a server that is silent");
-    ok(rh_monotonic_now() - began < apr_time_from_sec(30), "  is not waited for for long");
+    is(resolve("mute.test")->got.error, "no name server answers", "a silent server");
+    ok(rh_monotonic_now() - began < apr_time_from_sec(30), "  the wait for it is short");
     (void)asked();
-    is_int(resolve("127.0.0.9")->got.count, 1, "an address is itself");
+    is_int(resolve("127.0.0.9")->got.count, 1, "an address is its own result");
     is_int(resolve("2001:db8::1")->got.address[0].family, AF_INET6, "also of IPv6");
     is_int(resolve("localhost")->got.count, 2, "localhost is loopback");
-    is_int(resolve("a.LocalHost")->got.count, 2, "as is what is below it");
-    is_int(asked(), 0, "  and nobody was asked");
+    is_int(resolve("a.LocalHost")->got.count, 2, "so are names below it");
+    is_int(asked(), 0, "  the server was not asked");
     apr_pool_destroy(loop_pool);
 }
 
@@ -311,9 +312,9 @@ static void several(void)
     while (!askers[0].answers || !askers[2].answers) {
         turn(apr_time_from_sec(1));
     }
-    is_int(asked(), 2, "several who ask for one name share the question");
-    ok(askers[0].got.count == 1 && askers[2].got.count == 1, "  and the answer");
-    is_int(askers[1].answers, 0, "  but for who forgot it");
+    is_int(asked(), 2, "concurrent queries for one name share the question");
+    ok(askers[0].got.count == 1 && askers[2].got.count == 1, "  and the response");
+    is_int(askers[1].answers, 0, "  except for one that was cancelled");
     rh_resolver_forget(&askers[1].query);
 
     ask("mute.test", &askers[0]);
@@ -322,12 +323,12 @@ static void several(void)
         turn(apr_time_from_sec(1));
     }
     ok(askers[1].got.count == 1 && !askers[0].answers,
-       "a server that is silent about IPv6 is not waited for until it is given up");
+       "if the server is silent about IPv6, the wait ends early");
     while (!askers[0].answers) {
         turn(apr_time_from_sec(1));
     }
-    is(askers[0].got.error, "no name server answers", "  as one that is silent altogether is");
-    is_int(resolve("late.test")->got.count, 1, "but where IPv4 has nothing, IPv6 is waited for");
+    is(askers[0].got.error, "no name server answers", "  silence about both is reported");
+    is_int(resolve("late.test")->got.count, 1, "if IPv4 has no address, IPv6 is waited for");
 
     for (int i = 0; i < 600; i++) {
         ask(apr_psprintf(loop_pool, "one.number%d.test", i), &askers[i]);
@@ -339,17 +340,17 @@ static void several(void)
             answers += askers[j].answers;
         }
     }
-    is_int(answers, 600, "many names at once are all answered");
+    is_int(answers, 600, "many concurrent names all get responses");
     for (int i = 0; i < 3000; i++) {
         (void)resolve(apr_psprintf(loop_pool, "one.next%d.test", i));
     }
     (void)asked();
     (void)resolve("one.next2999.test");
-    is_int(asked(), 0, "of more names than are remembered the last ones are");
+    is_int(asked(), 0, "of more names than the cache holds the last ones are kept");
     ask("mute.test", &askers[0]);
     turn(apr_time_from_msec(20));
     apr_pool_destroy(loop_pool);
-    is_int(askers[0].answers, 0, "the end of the loop calls nobody");
+    is_int(askers[0].answers, 0, "the end of the loop calls no callback");
 }
 
 /* ---- the dial ---- */
@@ -419,15 +420,15 @@ static void dials(void)
     dial(connections, policy, "one.test", port, RH_EXCHANGE_OK, NULL, "a name is connected to");
     dial(connections, policy, "private.test", port, RH_EXCHANGE_REFUSED_ADDRESS,
          "refused: the address of private.test is not allowed",
-         "a name of a private address isn't");
+         "a name with a private address is refused");
     dial(connections, policy, "mixed.test", port, RH_EXCHANGE_OK, NULL,
          "of a name's addresses only the allowed ones are tried");
     dial(connections, policy, "both.test", port, RH_EXCHANGE_OK, NULL,
-         "when one family can't be had, the other is tried");
+         "if one family can't be reached, the other is tried");
     dial(connections, policy, "none.test", port, RH_EXCHANGE_RESOLVE,
-         "DNS: none.test: the name does not exist", "a name that is none");
+         "DNS: none.test: the name does not exist", "a name that does not exist");
     dial(connections, NULL, "one.test", port, RH_EXCHANGE_REFUSED_ADDRESS,
-         "refused: the address of one.test is not allowed", "by default loopback is closed");
+         "refused: the address of one.test is not allowed", "by default loopback is refused");
     close(listener);
     dial(connections, policy, "one.test", port, RH_EXCHANGE_CONNECT,
          apr_psprintf(loop_pool, "connect to one.test port %hu: Connection refused", port),

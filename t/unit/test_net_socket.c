@@ -36,22 +36,22 @@ static void addresses(void)
 
     is(written("192.0.2.1"), "192.0.2.1", "an IPv4 address");
     is(written("2001:DB8::1"), "[2001:db8::1]", "one of IPv6, in brackets");
-    is(written(longest), "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]", "the longest there is");
+    is(written(longest), "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]", "the maximum length");
     rh_address_read("203.0.113.255", &address);
     is(rh_address_write_port(&address, 65535, with_port), "203.0.113.255:65535", "with a port");
     rh_address_read("::", &address);
-    is(rh_address_write_port(&address, 1, with_port), "[::]:1", "one of IPv6 likewise");
+    is(rh_address_write_port(&address, 1, with_port), "[::]:1", "an IPv6 address likewise");
     is(written("0.10.200.9"), "0.10.200.9", "octets have no leading zeros");
     is(written("example.com"), "none", "a name is not an address");
     is(written("1.2.3"), "none", "nor are three octets");
-    is(written("fe80::1%eth0"), "none", "nor is one with a zone");
+    is(written("fe80::1%eth0"), "none", "an address with a zone is not one");
     inet_pton(AF_INET6, "fe80::9", &os.sin6_addr);
     ok(rh_address_of_os(&os, &address) && address.family == APR_INET6 && address.scope == 7,
        "the interface of a link-local address is kept");
     rh_address_to_apr(&address, 8443, pool, &filled);
     ok(filled.salen == sizeof(struct sockaddr_in6) && filled.port == 8443 &&
            filled.sa.sin6.sin6_scope_id == 7 && filled.sa.sin6.sin6_port == htons(8443),
-       "and connected to, at its port");
+       "it is connected to, at its port");
     rh_address_read("2001:db8::9", &address);
     rh_address_to_apr(&address, 1, pool, &filled);
     apr_sockaddr_ip_get(&ip, &filled);
@@ -104,14 +104,14 @@ static void connections(rh_sockets_t *sockets)
     char byte;
 
     is_int(connect_to(sockets, port, &made), APR_SUCCESS, "a socket connects");
-    is_int(rh_socket_connect(made), APR_SUCCESS, "which it says as often as it is asked");
-    ok(APR_STATUS_IS_EAGAIN(apr_socket_recv(made->apr, &byte, &len)), "reading does not wait");
+    is_int(rh_socket_connect(made), APR_SUCCESS, "it returns the reason each time");
+    ok(APR_STATUS_IS_EAGAIN(apr_socket_recv(made->apr, &byte, &len)), "reading does not block");
     apr_socket_opt_get(made->apr, APR_TCP_NODELAY, &on);
-    ok(on, "nor does the kernel, with what is written");
+    ok(on, "neither does writing to the kernel");
     rh_socket_close(made);
     close(listener);
     is(apr_strerror(connect_to(sockets, port, &made), text, sizeof(text)), "Connection refused",
-       "where nothing listens, the reason is given");
+       "if nothing listens, the reason is returned");
     rh_socket_close(made);
 }
 
@@ -138,7 +138,7 @@ static void descriptors_run_out(rh_sockets_t *sockets)
     }
     rh_socket_close(made[--count]);
     status = rh_socket_open(sockets, &address, 1, &made[count]);
-    is_int(status, APR_SUCCESS, "one that is closed frees one");
+    is_int(status, APR_SUCCESS, "closing one frees a descriptor");
     while (count >= 0) {
         rh_socket_close(made[count--]);
     }
@@ -159,7 +159,7 @@ static long resident_pages(void)
     return resident;
 }
 
-/** Sockets end in another order than they began, a few at a time. */
+/** Close sockets in another order than they were opened, a few at a time. */
 static void come_and_go(rh_sockets_t *sockets, int rounds)
 {
     rh_socket_t *open[24];
@@ -191,7 +191,7 @@ static void memory(rh_sockets_t *sockets)
     come_and_go(sockets, 5000);
     before = resident_pages();
     come_and_go(sockets, 50000);
-    ok(resident_pages() - before < 256, "50,000 sockets later memory is as large as before");
+    ok(resident_pages() - before < 256, "after 50,000 sockets the memory is as large as before");
 }
 
 int main(void)

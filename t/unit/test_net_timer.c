@@ -9,7 +9,7 @@
 
 typedef struct entry_t {
     rh_timer_t timer;
-    bool wanted; /**< armed, as the test believes */
+    bool wanted; /**< armed, as the test expects */
     int fired;
 } entry_t;
 
@@ -48,7 +48,7 @@ static void disarm(entry_t *entry)
     entry->wanted = false;
 }
 
-/** Arm, move, disarm and fire at random, beside a plain count of what should happen. */
+/** Arm, move, disarm and fire at random, and compare with a simple list. */
 static void against_a_list(void)
 {
     apr_time_t now = 0;
@@ -84,9 +84,9 @@ static void against_a_list(void)
             entries[i].wanted = entries[i].wanted && !due;
         }
     }
-    is_int(wrong_first, 0, "the first one is always the one that is due first");
-    is_int(wrong_fired, 0, "those that are due fire, once, and no others");
-    is_int(out_of_order, 0, "in the order in which they are due, disarmed before");
+    is_int(wrong_first, 0, "the first timer is always the one that is due first");
+    is_int(wrong_fired, 0, "due timers fire once, and no others do");
+    is_int(out_of_order, 0, "in the order in which they are due, after being disarmed");
     for (int i = 0; i < TIMERS; i++) {
         disarm(&entries[i]);
     }

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Which database parameters lead to, and whose files lie in a spool. */
+/* Which database parameters lead to, and which database's files are in a spool. */
 #include "tap.h"
 
 #include "rh_db_identity.h"
@@ -26,16 +26,16 @@ static void test_identity(void)
        "an SQLite database is its file");
     ok(same("host=a dbname=h password=x", "password=y  dbname = 'h' host=a"),
        "another password and order are the same database");
-    ok(same("host=a dbname=h", "postgres://a/h"), "and so is another form");
+    ok(same("host=a dbname=h", "postgres://a/h"), "so is another form of URI");
     ok(same("host=a dbname=h", "host=a port=5432 dbname=h connect_timeout=3 user=me"),
-       "the default port, time-outs and another user are as well");
+       "the default port, time-outs and another user do not matter");
     ok(same("host=/run/pg user=hooks", "host=/run/pg dbname=hooks user=other"),
        "the name of the database is the user's where it is missing");
     ok(!same("host=a dbname=h", "host=b dbname=h"), "another host is another database");
     ok(!same("host=a dbname=h", "host=a dbname=i"), "so is another name");
     ok(!same("host=a dbname=h", "host=a dbname=h port=6432"), "and another port");
     is(rh_db_identity(pool, "pgsql", "nonsense"), "pgsql host= port=5432 dbname= schema=resthooks",
-       "nonsense is one, too");
+       "parameters that can't be parsed have an identity, too");
     is(rh_db_identity(pool, "pgsql", "host='unfinished"),
        "pgsql host=unfinished port=5432 dbname= schema=resthooks", "a quote that does not end");
     ok(strlen(rh_db_file_name(pool, "sqlite3", "/x")) == strlen("sqlite3-") + 16,
@@ -50,7 +50,7 @@ static void test_names(void)
     ok(rh_spool_name_parse(pool, apr_pstrcat(pool, "pgsql-0123456789abcdef.", uuid, ".spool", NULL),
                            &name) &&
            strcmp(name.prefix, "pgsql-0123456789abcdef") == 0 && strcmp(name.suffix, ".spool") == 0,
-       "a file's name tells its database");
+       "a file's name contains its database");
     ok(rh_spool_name_parse(pool, apr_pstrcat(pool, "x.", uuid, ".refused", NULL), &name) &&
            rh_spool_name_parse(pool, apr_pstrcat(pool, "x.", uuid, ".spool.damaged", NULL), &name),
        "refused and damaged ones have names, too");
@@ -66,7 +66,7 @@ static void test_owners(void)
 
     ok(rh_spool_owns(&owner, "pgsql-0123456789abcdef"), "a database owns its files");
     ok(!rh_spool_owns(&owner, "pgsql-0123456789abcdee"), "but not another's");
-    ok(!rh_spool_owns(&owner, "api_example_com_443"), "nor those of a host that it does not know");
+    ok(!rh_spool_owns(&owner, "api_example_com_443"), "nor files of a host that it does not know");
     owner.former = apr_array_make(pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(owner.former, const char *) = "api.example.com:443";
     ok(rh_spool_owns(&owner, "api_example_com_443"),
@@ -76,7 +76,7 @@ static void test_owners(void)
     ok(rh_spool_owns(&owner, "api_example_com_444"),
        "unless there is only one database that they can belong to");
     ok(!rh_spool_owns(&owner, "pgsql-0123456789abcdee"),
-       "which does not hold for those that name another database");
+       "this does not apply to files that name another database");
 }
 
 int main(void)

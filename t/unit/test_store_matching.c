@@ -17,7 +17,7 @@ static const struct {
 #include "matching_cases.inc"
 };
 
-/** Number of deliveries that a tenant has. */
+/** Return the number of deliveries that a tenant has. */
 static int count_deliveries(const char *tenant)
 {
     rh_delivery_filter_t filter = {.state = -1};
@@ -28,7 +28,7 @@ static int count_deliveries(const char *tenant)
     return status == APR_SUCCESS ? rows->nelts : -1;
 }
 
-/** Number of events that a replay of all would send to a subscription. */
+/** Return the number of events that a replay of all would send to a subscription. */
 static int count_replayed(const char *tenant, const char *id)
 {
     apr_int64_t matching = -1;
@@ -56,7 +56,7 @@ static void test_case(int i)
     ok((int)queued == count, "%s: it sends as many as it counts", database);
 }
 
-/** Store an event that is not sent, or is. @return how many deliveries it has */
+/** Store an event that is sent, or not. @return how many deliveries it has */
 static int deliveries_of(const char *tenant, rh_event_source_t source, const char *reason)
 {
     rh_claim_t none = {.lease = 1};
@@ -81,9 +81,9 @@ static void test_sources(void)
     ok(deliveries_of("sources", RH_SOURCE_OBSERVED, NULL) == 0,
        "%s: an observed event has no delivery", database);
     ok(deliveries_of("sources", RH_SOURCE_CAPTURE, RH_REASON_HOPS) == 0,
-       "%s: nor has one of a loop", database);
+       "%s: nor has an event of a loop", database);
     ok(deliveries_of("sources", RH_SOURCE_PUBLISH, "truncated") == 1,
-       "%s: but one whose data was cut has", database);
+       "%s: an event whose data was truncated has one", database);
     paused = subscribe_to(store, "paused", "*");
     paused->state = RH_SUBSCRIPTION_PAUSED;
     rh_store_subscription_update(store, paused, pool);

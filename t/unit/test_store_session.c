@@ -54,7 +54,7 @@ static void check_settings(rh_db_t *db, const char *when)
     }
 }
 
-/** Give the database odd defaults; they hold for sessions that come. */
+/** Set odd defaults for the database; they apply to new sessions. */
 static void make_odd(rh_db_source_t *source)
 {
     rh_db_t *db = acquire(source);
@@ -133,14 +133,15 @@ static void run(const char *driver, const char *params)
     is(ask(db, "SHOW server_encoding"), rh_db_session(db)->encoding, "its encoding is known");
     ok(!rh_db_session(db)->shared, "a direct connection is not taken for a pooler's");
 
-    /* Reset behind our back, as mod_dbd does it. */
+    /* Reset by another user of the connection, as mod_dbd does. */
     pid = ask(db, "SELECT pg_backend_pid()");
     killer = acquire(other);
     ask(killer, apr_pstrcat(pool, "SELECT pg_terminate_backend(", pid, ", 10000)", NULL));
     ask(db, "SELECT 1");
     ok(apr_dbd_check_conn(db->driver, pool, db->handle) == APR_SUCCESS,
        "a connection that was killed is reset");
-    is(ask(db, "SHOW default_transaction_isolation"), "serializable", "its session has none");
+    is(ask(db, "SHOW default_transaction_isolation"), "serializable",
+       "its session has no settings");
     source->release(source, db, false);
     db = acquire(source);
     check_settings(db, "acquired again");
@@ -150,8 +151,8 @@ static void run(const char *driver, const char *params)
     ask(killer, apr_pstrcat(pool, "SELECT pg_terminate_backend(", pid, ", 10000)", NULL));
     ok(rh_db_run(db, &one, &arg, pool, &rows, NULL) == APR_SUCCESS,
        "a statement survives the end of its session");
-    is(APR_ARRAY_IDX(rows, 0, const char **)[0], "read committed", "and runs in a new one");
-    check_settings(db, "a new session, unasked");
+    is(APR_ARRAY_IDX(rows, 0, const char **)[0], "read committed", "it runs in a new one");
+    check_settings(db, "a new session is opened without being asked for");
 
     /* Left in a transaction by another user of mod_dbd's connection. */
     ask(db, "SELECT 1");
@@ -166,6 +167,6 @@ static void run(const char *driver, const char *params)
 
 int main(void)
 {
-    ok(true, "PostgreSQL alone has sessions with settings");
+    ok(true, "only PostgreSQL has sessions with settings");
     return test_databases("rh_session", run);
 }

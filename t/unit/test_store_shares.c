@@ -6,7 +6,7 @@
 #include "rh_store_open.h"
 #include "rh_uuid.h"
 
-/** Subscriptions of the tenant that has many, and events that each of them gets. */
+/** Number of subscriptions of the tenant with many, and of events that each of them gets. */
 #define NOISY_SUBSCRIPTIONS 60
 #define NOISY_EVENTS 12
 
@@ -14,8 +14,8 @@ static const char *database;
 static rh_store_t *store;
 static rh_queue_t *queue;
 
-/** Claim, and count the jobs. @param of receives how many are the tenant's; @param seen the
- * subscriptions that got any; both may be NULL */
+/** Claim, and count the jobs. @param of receives the number of the tenant's; @param seen receives
+ * the subscriptions with jobs; both may be NULL */
 static int claim_jobs(int limit, const char *tenant, int *of, apr_hash_t *seen)
 {
     rh_claim_t what = {
@@ -39,7 +39,7 @@ static int claim_jobs(int limit, const char *tenant, int *of, apr_hash_t *seen)
     return jobs->nelts;
 }
 
-/** Claim until the tenant gets something. @return in which claim; 0: in none of `max` */
+/** Claim until the tenant gets a job. @return the number of the claim; 0: in none of `max` */
 static int claims_until(const char *tenant, int limit, int max)
 {
     for (int n = 1; n <= max; n++) {
@@ -75,18 +75,19 @@ static void run_all(const char *driver, const char *params)
     store_unclaimed(queue, "noisy", "thing.made", NULL, NOISY_EVENTS);
     store_unclaimed(queue, "small", "thing.made", NULL, 4);
     first = claims_until("small", 4, 4);
-    ok(first > 0, "%s: a claim of four soon has one of a tenant behind %d older deliveries (%d)",
+    ok(first > 0,
+       "%s: a claim of four soon has one of a tenant with %d older deliveries before it (%d)",
        database, NOISY_SUBSCRIPTIONS * NOISY_EVENTS, first);
     store_unclaimed(queue, "also", "thing.made", NULL, 2);
     first = claims_until("also", 1, 8);
-    ok(first > 0, "%s: and so have claims of a single one (%d)", database, first);
+    ok(first > 0, "%s: so do claims of a single one (%d)", database, first);
     store_unclaimed(queue, "small", "thing.made", NULL, 2);
     /* Usually the first claim shares; one that takes too long continues in the next. */
     for (got = 0; got < 4 && of < 4; got++) {
         claim_jobs(16, "small", &of, NULL);
     }
-    ok(of >= 4, "%s: tenants get equal shares, whatever they have: %d of %d", database, of,
-       16 * got);
+    ok(of >= 4, "%s: tenants get equal shares, however many deliveries they have: %d of %d",
+       database, of, 16 * got);
     for (int n = 0; n < 2 * NOISY_SUBSCRIPTIONS * NOISY_EVENTS / 64; n++) {
         total += got = claim_jobs(64, NULL, NULL, seen);
         if (n == NOISY_SUBSCRIPTIONS / 8) {
@@ -96,7 +97,7 @@ static void run_all(const char *driver, const char *params)
     }
     ok(total > NOISY_SUBSCRIPTIONS * NOISY_EVENTS / 2 && got == 0 &&
            claim_jobs(64, NULL, NULL, NULL) == 0,
-       "%s: and in the end all is claimed", database);
+       "%s: in the end everything is claimed", database);
 }
 
 int main(void)

@@ -40,7 +40,7 @@ static apr_status_t append_one(rh_spool_t *spool, const rh_event_t *event)
     return rh_spool_append(spool, &event, 1);
 }
 
-/** Name of the only file in the folder whose name ends so; NULL when there is none. */
+/** Return the name of the only file in the directory with this ending; NULL: there is none. */
 static const char *find_file(apr_pool_t *pool, const char *suffix)
 {
     DIR *dir = opendir(folder);
@@ -85,7 +85,7 @@ static void test_round_trip(apr_pool_t *pool)
     is_int(rh_spool_append(spool, both, 2), APR_SUCCESS, "two events are appended");
     ok(rh_spool_pending(spool) && rh_spool_bytes(spool) > 0, "they wait");
     is_int(rh_spool_read(spool, false, 1, 1 << 20, pool, &events), APR_SUCCESS, "read one");
-    is_int(events->nelts, 1, "at most as many as asked for");
+    is_int(events->nelts, 1, "at most the requested number is read");
     got = APR_ARRAY_IDX(events, 0, rh_event_t *);
     is(got->id, event->id, "id is kept");
     is(got->tenant, event->tenant, "tenant is kept");
@@ -98,19 +98,20 @@ static void test_round_trip(apr_pool_t *pool)
            memcmp(got->data.data, event->data.data, got->data.len) == 0,
        "data is kept byte for byte");
     rh_spool_read(spool, false, 1, 1 << 20, pool, &events);
-    is(APR_ARRAY_IDX(events, 0, rh_event_t *)->id, event->id, "the same again until forgotten");
+    is(APR_ARRAY_IDX(events, 0, rh_event_t *)->id, event->id,
+       "the same events are read again until they are forgotten");
     rh_spool_forget(spool);
     rh_spool_read(spool, false, 9, 1 << 20, pool, &events);
     got = APR_ARRAY_IDX(events, 0, rh_event_t *);
     ok(events->nelts == 1 && strcmp(got->id, second->id) == 0, "then the next, in order");
-    ok(got->key == NULL && got->client_id == NULL, "what was not there is not there");
+    ok(got->key == NULL && got->client_id == NULL, "missing members are missing");
     rh_spool_forget(spool);
     ok(!rh_spool_pending(spool), "nothing waits");
     ok(!find_file(pool, ".spool"), "a file read to its end is removed");
-    is_int(count_read(spool, true, pool), 0, "an empty folder gives nothing");
+    is_int(count_read(spool, true, pool), 0, "an empty directory has nothing to read");
 }
 
-/** Append in a child process that ends at once, as kill -9 ends one. */
+/** Append in a child process that ends at once, as if by kill -9. */
 static void append_and_die(apr_pool_t *pool, int count)
 {
     pid_t child = fork();
@@ -137,13 +138,14 @@ static void test_adoption(apr_pool_t *pool)
     append_and_die(pool, 3);
     apr_pool_create(&life, pool);
     spool = rh_spool_make(life, folder, &owner, NULL);
-    is_int(count_read(spool, false, pool), 0, "what others left is not read unasked");
+    is_int(count_read(spool, false, pool), 0,
+           "files of other processes are not read before they are adopted");
     append_one(spool, make_event(pool, "own", "{}"));
     rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
-    is_int(events->nelts, 3, "a killed process's events are taken over");
+    is_int(events->nelts, 3, "a killed process's events are adopted");
     is(APR_ARRAY_IDX(events, 2, rh_event_t *)->key, "2", "in order");
     other = rh_spool_make(life, folder, &owner, NULL);
-    is_int(count_read(other, true, pool), 0, "what somebody holds is left to him");
+    is_int(count_read(other, true, pool), 0, "a file that another process holds is left alone");
     rh_spool_forget(spool);
     rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
     is(APR_ARRAY_IDX(events, 0, rh_event_t *)->key, "own", "then our own");
@@ -156,10 +158,10 @@ static void test_adoption(apr_pool_t *pool)
     stat(path, &info);
     truncate(path, info.st_size - 5);
     spool = rh_spool_make(pool, folder, &owner, NULL);
-    is_int(count_read(spool, true, pool), 1, "a torn last record is passed over");
+    is_int(count_read(spool, true, pool), 1, "an incomplete last record is skipped");
     rh_spool_forget(spool);
-    is_int(count_read(spool, true, pool), 0, "and is the end");
-    ok(!find_file(pool, ".spool"), "and the file is removed");
+    is_int(count_read(spool, true, pool), 0, "it is the end of the file");
+    ok(!find_file(pool, ".spool"), "the file is removed");
 }
 
 static void test_damage(apr_pool_t *pool)
@@ -175,9 +177,9 @@ static void test_damage(apr_pool_t *pool)
     ok(pwrite(fd, "~", 1, 40) == 1, "damage the first record");
     close(fd);
     spool = rh_spool_make(pool, folder, &owner, NULL);
-    is_int(count_read(spool, true, pool), 0, "a damaged file gives nothing behind the damage");
+    is_int(count_read(spool, true, pool), 0, "a damaged file gives nothing after the damage");
     path = find_file(pool, ".damaged");
-    ok(path != NULL, "and is kept for a person");
+    ok(path != NULL, "it is kept for a person");
     unlink(path);
 
     append_and_die(pool, 3);
@@ -188,11 +190,11 @@ static void test_damage(apr_pool_t *pool)
        "damage the length of the second one, which then would end behind the file");
     close(fd);
     spool = rh_spool_make(pool, folder, &owner, NULL);
-    is_int(count_read(spool, true, pool), 1, "what comes before it is read");
+    is_int(count_read(spool, true, pool), 1, "the records before it are read");
     rh_spool_forget(spool);
-    is_int(count_read(spool, true, pool), 0, "and nothing behind it");
+    is_int(count_read(spool, true, pool), 0, "nothing after it is");
     path = find_file(pool, ".damaged");
-    ok(path != NULL, "which is not taken for a torn end, but kept for a person");
+    ok(path != NULL, "it is not mistaken for an incomplete end, but kept for a person");
     unlink(path);
 
     path = apr_pstrcat(pool, folder,
@@ -200,9 +202,9 @@ static void test_damage(apr_pool_t *pool)
     fd = open(path, O_RDWR | O_CREAT, 0600);
     ok(write(fd, "not a spool file", 16) == 16, "a foreign file of that name");
     close(fd);
-    is_int(count_read(spool, true, pool), 0, "is not read");
+    is_int(count_read(spool, true, pool), 0, "it is not read");
     path = find_file(pool, ".damaged");
-    ok(path != NULL, "and set aside");
+    ok(path != NULL, "it is set aside");
     unlink(path);
 }
 
@@ -219,17 +221,18 @@ static void test_full_disk(apr_pool_t *pool)
     memset(big, 'x', 8191);
     big[0] = big[8190] = '"';
     setrlimit(RLIMIT_FSIZE, &limit);
-    ok(append_one(spool, make_event(pool, "big", big)) != APR_SUCCESS, "a full disk is told");
+    ok(append_one(spool, make_event(pool, "big", big)) != APR_SUCCESS, "a full disk is reported");
     setrlimit(RLIMIT_FSIZE, &saved);
     append_one(spool, make_event(pool, "after", "{}"));
-    is_int(count_read(spool, false, pool), 2, "and nothing of the failed write stays in the file");
+    is_int(count_read(spool, false, pool), 2, "nothing of the failed write is left in the file");
     rh_spool_forget(spool);
     spool = rh_spool_make(pool, "/nonexistent/rh", &owner, NULL);
-    ok(append_one(spool, make_event(pool, "x", "{}")) != APR_SUCCESS, "a missing folder is told");
-    is_int(count_read(spool, true, pool), 0, "and reads as empty");
+    ok(append_one(spool, make_event(pool, "x", "{}")) != APR_SUCCESS,
+       "a missing directory is reported");
+    is_int(count_read(spool, true, pool), 0, "it reads as empty");
 }
 
-/** The last event that a scan saw, and how many. */
+/** The last event that a scan found, and the number of events. */
 typedef struct seen_t {
     apr_pool_t *pool;
     int count;
@@ -265,33 +268,33 @@ static void test_refused(apr_pool_t *pool)
     event->previous.len = 7;
     event->hops = 2;
     is_int(rh_spool_refuse(spool, make_event(pool, "0", "{}")), APR_SUCCESS,
-           "what is refused is kept");
+           "a refused event is kept");
     is_int(rh_spool_refuse(spool, event), APR_SUCCESS, "in one file");
     path = find_file(pool, ".refused");
     ok(path && rh_spool_scan(path, pool, see, &seen, &whole) == APR_SUCCESS && whole,
-       "which can be read");
-    is_int(seen.count, 2, "with all of it");
+       "the file can be read");
+    is_int(seen.count, 2, "it has the whole event");
     is(seen.key, "1", "in order");
     is(seen.reason, "truncated", "an event keeps its reason");
-    is(seen.previous, "{\"a\":1}", "what was there before");
-    is_int(seen.hops, 2, "and its hops");
+    is(seen.previous, "{\"a\":1}", "it keeps the earlier state");
+    is_int(seen.hops, 2, "it keeps its hop count");
     ok(!rh_spool_waits(spool, pool), "it does not wait for the database");
     fd = open(path, O_WRONLY | O_APPEND);
-    ok(write(fd, "\0\0\0\x30", 4) == 4, "a record is torn");
+    ok(write(fd, "\0\0\0\x30", 4) == 4, "a record is incomplete");
     close(fd);
     seen.count = 0;
     ok(rh_spool_scan(path, pool, see, &seen, &whole) == APR_SUCCESS && !whole && seen.count == 2,
-       "then what is before it is read, and that is told");
+       "the records before it are read, and the fault is reported");
     back = apr_pstrcat(pool, apr_pstrmemdup(pool, path, strlen(path) - strlen(".refused")),
                        ".spool", NULL);
     ok(rename(path, back) == 0 && count_read(spool, true, pool) == 2,
-       "under the name of a file that waits it is taken again");
+       "renamed to a waiting file it is adopted again");
     rh_spool_forget(spool);
-    is_int(count_read(spool, true, pool), 0, "until it is stored");
+    is_int(count_read(spool, true, pool), 0, "it is kept until it is stored");
 }
 
-/** Version 0.1 wrote no previous, reason and hops: four bytes, four bytes, and "0" behind its
- * length. */
+/** Version 0.1 wrote no previous, reason and hops: these are a length of 0 each, and "0" at the
+ * end. */
 static void test_old_record(apr_pool_t *pool)
 {
     rh_event_t *event = make_event(pool, "17", "{}"), old = {0};
@@ -301,10 +304,10 @@ static void test_old_record(apr_pool_t *pool)
     rh_spool_record_write(event, record);
     is_int(rh_spool_decode((char *)record + RH_SPOOL_HEAD, size - RH_SPOOL_HEAD - 13, pool, &old),
            APR_SUCCESS, "a record of version 0.1 is read");
-    is(old.id, event->id, "with what it has");
-    ok(!old.previous.data && !old.reason && old.hops == 0, "and without what it has not");
+    is(old.id, event->id, "it has its members");
+    ok(!old.previous.data && !old.reason && old.hops == 0, "it lacks the newer ones");
     is_int(rh_spool_decode((char *)record + RH_SPOOL_HEAD, size - RH_SPOOL_HEAD - 9, pool, &old),
-           APR_EINVAL, "one that ends elsewhere is damaged");
+           APR_EINVAL, "a record with another end is damaged");
 }
 
 int main(void)
@@ -322,7 +325,7 @@ int main(void)
     test_full_disk(pool);
     test_refused(pool);
     test_old_record(pool);
-    ok(rmdir(folder) == 0, "nothing is left in the folder");
+    ok(rmdir(folder) == 0, "nothing is left in the directory");
     apr_pool_destroy(pool);
     apr_terminate();
     return done_testing();

@@ -59,7 +59,7 @@ static void test_two_tenants(void)
         total += got;
         claims++;
     } while (others < 2 && got > 0 && claims < 4);
-    is_int(others, 2, "however much one tenant has, the first claims have the others'");
+    is_int(others, 2, "however many deliveries one tenant has, the first claims have the others'");
     ok(greedy > 0, "%s: and its own", database);
     got = claim(of);
     while (got > 0 && claims < 100) {
@@ -68,7 +68,7 @@ static void test_two_tenants(void)
         got = claim(of);
     }
     is_int(total, SUBSCRIPTIONS * EVENTS + 2, "in the end every delivery is claimed, once");
-    ok(claims <= 3 * total / LIMIT, "%s: by claims that are well filled (%d)", database, claims);
+    ok(claims <= 3 * total / LIMIT, "%s: the claims are well filled (%d)", database, claims);
 }
 
 static void run(const char *driver, const char *params)

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* One delivery that is due among very many subscriptions whose deliveries only wait. */
+/* One due delivery among very many subscriptions whose deliveries wait. */
 #include "store_databases.h"
 
 #include "rh_store_open.h"
@@ -17,11 +17,11 @@ static void run_sql(const char *sql)
 
     ok(source->acquire(source, pool, &db) == APR_SUCCESS &&
            rh_db_script(db, sql, pool) == APR_SUCCESS,
-       "%s: rows are there", database);
+       "%s: rows are inserted", database);
     source->release(source, db, false);
 }
 
-/** SQL of an id that begins with a digit and ends with the number that `n` is. */
+/** Return SQL for an id that begins with a digit and ends with the number `n`. */
 static const char *id_of(char digit, const char *n)
 {
     return strcmp(database, "pgsql") == 0
@@ -65,7 +65,7 @@ static void queue_up(const char *tenant, const char *state, int count, bool each
                          id_of('0', "1"), now, due, series));
 }
 
-/** @return how many jobs; -1: it failed */
+/** @return the number of jobs; -1: the claim failed */
 static int claim(apr_interval_time_t *again)
 {
     rh_claim_t what = {
@@ -91,7 +91,7 @@ static int pending(void)
     return (int)backlog.pending;
 }
 
-/** Claim until one brings a job. @return which one did; 0: none of so many */
+/** Claim until one finds a job. @return the number of that claim; 0: none of `max` did */
 static int claim_until_found(int most)
 {
     apr_interval_time_t again;
@@ -110,7 +110,7 @@ static int claim_until_found(int most)
     return 0;
 }
 
-/** Claim until it may rest. */
+/** Claim until a claim asks for a pause. */
 static bool comes_to_rest(int most)
 {
     apr_interval_time_t again;
@@ -137,26 +137,27 @@ static void run_all(const char *driver, const char *params)
     queue = rh_queue_make(pool, source);
     is_int(claim(&again), 0, "nothing is due at first");
     queue_up("b", "active", WAITING, true, 3600000);
-    ok(comes_to_rest(500), "%s: all of very many only wait", database);
+    ok(comes_to_rest(500), "%s: all of very many wait", database);
     is_int(claim(&again), 0, "nothing is due then");
-    is_int(again, 0, "and nothing is to be looked for");
+    is_int(again, 0, "no further claim is needed");
     queue_up("c", "active", 1, true, -1000);
-    is_int(claim(&again), 1, "what is due among very many that wait is found at once");
+    is_int(claim(&again), 1, "a due delivery among very many that wait is found at once");
 
-    /* More than is looked at in the order of time, none of which can be taken. */
+    /* More rows than a claim checks in order of time, none of which may be claimed. */
     queue_up("a", "paused", BACKLOG, false, -60000);
-    ok(comes_to_rest(500), "%s: a backlog that can't be taken is left alone", database);
+    ok(comes_to_rest(500), "%s: a backlog that may not be claimed causes no further claims",
+       database);
     queue_up("d", "active", 1, true, -1000);
-    ok(claim_until_found(500) > 0, "%s: what is due behind it and behind many is found", database);
-    ok(comes_to_rest(500), "%s: and then there is rest again", database);
+    ok(claim_until_found(500) > 0, "%s: a due delivery after it and among many is found", database);
+    ok(comes_to_rest(500), "%s: then claims pause again", database);
 
-    is_int(pending(), WAITING + 2 + BACKLOG, "all of it is in the queue");
+    is_int(pending(), WAITING + 2 + BACKLOG, "everything is in the queue");
     run_sql(apr_psprintf(pool, "DELETE FROM %ssubscription WHERE tenant = 'b' AND id > %s",
                          strcmp(database, "pgsql") == 0 ? "resthooks." : "resthooks_",
                          id_of('1', "4900")));
     queue = rh_queue_make(pool, source);
-    ok(comes_to_rest(500), "%s: another process looks around", database);
-    is_int(pending(), 4900 + 2 + BACKLOG, "what waits for nobody is cancelled");
+    ok(comes_to_rest(500), "%s: another process claims", database);
+    is_int(pending(), 4900 + 2 + BACKLOG, "deliveries of deleted subscriptions are cancelled");
 }
 
 int main(void)
