@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The time of a claim next to how many deliveries are due."""
+"""How the duration of a claim depends on how many deliveries are due."""
 
 import os
 import statistics
@@ -12,7 +12,7 @@ FEW = 10_000
 
 
 def fill(server, deliveries):
-    """Events that each have one delivery to every subscription, all due."""
+    """Insert events, each with one due delivery to every subscription."""
     events = deliveries // SUBSCRIPTIONS
     subscribe_many(server, "acme", "employee.created", (1, SUBSCRIPTIONS, "'http://127.0.0.1:9/' || n"))
     server.database.sql(f"""
@@ -32,7 +32,8 @@ def fill(server, deliveries):
 
 
 def times(bench, database, count):
-    """Milliseconds of each claim, the first few left out: they prepare the statements."""
+    """Return the milliseconds of each claim, without the first few, which prepare the
+    statements."""
     done = subprocess.run([os.path.join(bench.build, "t", "bench", "claim"), database.params,
                            str(count + 3)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False, timeout=300)
@@ -50,14 +51,14 @@ def claim(bench, report):
     load = bench.load()
     for deliveries in (FEW, many):
         database = bench.database("pgsql")
-        server = bench.server(database)  # makes the tables
+        server = bench.server(database)  # creates the tables
         server.stop()
         start = time.monotonic()
         fill(server, deliveries)
         report.note(f"claim: filled {deliveries:,} in {time.monotonic() - start:.0f} s")
         databases[deliveries] = database
     report.load("fill", load)
-    # In turns, each warm.
+    # In turns, each warmed up
     for deliveries in databases:
         times(bench, databases[deliveries], 10)
     for _ in range(max(3, bench.rounds(5))):

@@ -27,7 +27,7 @@ from report import Report, show
 
 
 def parts():
-    """Names and functions, in the order in which they run."""
+    """Return names and functions, in the order in which they run."""
     import backlog
     import instructions
     import isolation
@@ -51,7 +51,7 @@ def measure(bench, report, only):
         except (RuntimeError, OSError) as error:
             report.fail(name, error)
         except Exception as error:  # pylint: disable=broad-except
-            traceback.print_exc()  # the benchmark's own mistake: the other parts still run
+            traceback.print_exc()  # an error of the benchmark's own: the other parts still run
             report.fail(name, repr(error))
         bench.end_servers()
 

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * How long a claim takes: the queue's own claim, on a connection of its own, as a child of httpd
- * makes it. What was claimed is given back between the claims, outside of the time that is taken.
+ * Measures the queue's own claim, on a connection of its own, as in a child of httpd. Jobs are
+ * released between the claims, which is not measured.
  *
  * usage: claim CONNINFO COUNT    prints a line "microseconds jobs" for each claim
  */

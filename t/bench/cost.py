@@ -8,14 +8,15 @@ from machine import device_written, processes, tree, written
 
 
 def usage(roots):
-    """Seconds of processor time and bytes written to disk by these processes and all below them."""
+    """Return the processor time in seconds, and the bytes written to disk, of these processes and
+    all below them."""
     found = processes()
     pids = tree(roots, found)
     return sum(found[pid][2] for pid in pids), sum(written(pid) for pid in pids)
 
 
 def full_pages(cluster, start, end):
-    """Bytes of full-page images in the WAL between two positions."""
+    """Return the bytes of full-page images in the WAL between two positions."""
     out = cluster.tool("pg_waldump", "--stats", "-p", cluster.data, "-s", start, "-e", end)
     total = re.search(r"^Total\s+\d+\s+\d+\s+\[[^]]*\]\s+(\d+)\s+\[", out, re.M)
     if not total:
@@ -24,9 +25,9 @@ def full_pages(cluster, start, end):
 
 
 class Meter:
-    """Measures from its making to end(). PostgreSQL makes a checkpoint right before the first
-    moment and right before the last, and so does the file system: all the pages that the events
-    changed are written in between, and no page of another measurement is."""
+    """Measures from its creation to end(). Directly before both moments PostgreSQL makes a
+    checkpoint, and the file system is synced: all pages that the events changed are written in
+    between, and none of another measurement."""
 
     def __init__(self, bench, server):
         self.cluster, self.roots = bench.cluster, bench.roots
@@ -51,9 +52,9 @@ class Meter:
         return position, int(distance)
 
     def end(self, events):
-        """@return per event: CPU of each and both (seconds per 10,000); kB that the device wrote and
-        that the kernel counted to the processes, kB of WAL and of full-page images. SQLite's
-        processor time is httpd's."""
+        """Return, per event, the CPU time of each and of both (seconds per 10,000), the kB that the
+        device wrote and that the kernel counted for the processes, and the kB of WAL and of full-
+        page images. SQLite's processor time is part of httpd's."""
         if events <= 0:
             raise RuntimeError("no event was measured")
         wal = self._wal()

@@ -1,7 +1,7 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""How many instructions a proxied request takes in httpd: with the module, whose rules do not match,
-and without it. Valgrind counts them, so no other load changes them. RH_KEEP names a folder for
-callgrind's files, for callgrind_annotate."""
+"""Counts the instructions that a proxied request takes in httpd, with the module, whose rules do
+not match, and without it. Valgrind counts, so other load does not matter. RH_KEEP names a directory
+for callgrind's files, to be read by callgrind_annotate."""
 
 import glob
 import http.client
@@ -19,7 +19,7 @@ WATCHED = "ap_run_process_connection"
 
 
 def read_totals(names):
-    """The sum of what callgrind's files say."""
+    """Return the sum of callgrind's files."""
     total = 0
     for name in names:
         if os.environ.get("RH_KEEP"):
@@ -44,17 +44,17 @@ class Counted(Server):
                 *super().command("-X", *args)]
 
     def instructions(self):
-        """Ends it. @return all that were counted"""
+        """End it. Return the number of counted instructions."""
         names = glob.glob(self.path("counts", "callgrind.*"))
         for name in names:
-            if self.user:  # valgrind made it before httpd gave up root, and writes it now
+            if self.user:  # valgrind created the file before httpd gave up root, and writes it now
                 os.chown(name, self.user.pw_uid, self.user.pw_gid)
         self.stop()
         return read_totals(names)
 
 
 def count(bench, path, requests, body, **arguments):
-    """Instructions of that many POSTs over one connection."""
+    """Return the instructions of that many POSTs over one connection."""
     server = Counted(**arguments)
     bench.servers.append(server)
     place = urllib.parse.urlsplit(server.url)
@@ -72,7 +72,8 @@ def count(bench, path, requests, body, **arguments):
 
 
 def per_request(bench, path, body=EMPLOYEE, **arguments):
-    """What one more request takes: what start-up and the first requests take is subtracted."""
+    """Return the instructions of one more request: those of the start and of the first requests are
+    subtracted."""
     few, many = (count(bench, path, requests, body, **arguments) for requests in (FEW, MANY))
     return (many - few) / (MANY - FEW)
 
@@ -86,7 +87,8 @@ def instructions(bench, report):
 
 
 def posts(bench, count, kind):
-    """Instructions for a number of POSTs by the module's client, in a separate program."""
+    """Return the instructions for a number of POSTs by the module's client, in a separate
+    program."""
     name = os.path.join(bench.work, f"callgrind.{kind}.{count}")
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", "--vgdb=no", "--log-file=/dev/null",
@@ -99,7 +101,7 @@ def posts(bench, count, kind):
 
 
 def client(bench, report):
-    """Instructions for one more POST on a kept connection, and on a new one."""
+    """Return the instructions for one more POST on a kept connection, and on a new one."""
     for kind in ("kept", "new"):
         report.add(f"post_{kind}_event", (posts(bench, MANY, kind) - posts(bench, FEW, kind)) /
                    (MANY - FEW))

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""How soon a healthy target gets its events: alone, and next to targets that hang or are dead."""
+"""How soon a healthy target gets its events, alone and beside targets that hang or are dead."""
 
 import http.client
 import json
@@ -19,8 +19,8 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Pacer(threading.Thread):
-    """One connection that POSTs at random moments, on average every PACERS / RATE seconds. What
-    it asks for doesn't wait for answers of before: a late one is sent at once."""
+    """One connection that POSTs at random moments, on average every PACERS / RATE seconds. A
+    request does not wait for earlier responses: a late one is sent at once."""
 
     def __init__(self, url, until):
         super().__init__()
@@ -56,9 +56,9 @@ def percentile(values, percent):
 
 
 def times(bench, server, seconds):
-    """Milliseconds of each event: from PostgreSQL's time stamp of its commit to its first byte at
-    the target; and from the answer's arrival at the client, which is later than the commit's end,
-    to that byte."""
+    """Return, for each event, the milliseconds from its commit (PostgreSQL's time stamp) to its
+    first byte at the target, and from the response's arrival at the client, which is after the
+    commit, to that byte."""
     bench.sink.notes()
     pacers = [Pacer(server.url + "/employers/acme/employees", time.monotonic() + seconds)
               for _ in range(PACERS)]
@@ -107,7 +107,7 @@ def latency(bench, report):
 
 
 def subscribe_many(server, tenant, pattern, urls):
-    """Subscriptions by SQL: `urls` is an expression of n = 1, 2, …"""
+    """Insert subscriptions by SQL: `urls` is an expression of n = 1, 2, …"""
     first, last, expression = urls
     server.database.sql(f"""
         WITH made AS (INSERT INTO resthooks.subscription
@@ -127,13 +127,13 @@ def unsubscribe_all(server, tenant):
 
 
 def memory(server):
-    """Of all processes of httpd, MB."""
+    """Return the memory of all of httpd's processes, in MB."""
     return sum(server.memory(pid) for pid in server.processes()) / 1024
 
 
 def hanging(bench, report):
-    """All hang at once: so many slots are configured. They hang for 40 s, the measuring is in
-    there; each round has new ones, as those that timed out are known to be bad."""
+    """All targets hang at once, as many as there are slots. They hang for 40 s, during which this
+    measures; each round has new targets, because those that timed out are known to be bad."""
     seconds = bench.seconds(15, 6)
     server = healthy_server(bench, "RestHooksTimeout 40s\n")
     server.stop()
@@ -174,7 +174,7 @@ def hanging(bench, report):
 
 
 def dead(bench, report):
-    """A target nobody listens at has 100,000 deliveries due; without them in turns."""
+    """A target that does not listen has 100,000 deliveries due; in turns with and without them."""
     seconds = bench.seconds(15, 6)
     server = healthy_server(bench)
     subscribe_many(server, "dead", "dead.on",

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""How long /stats and the lists of the API take next to the deliveries of 30 days."""
+"""How long /stats and the API's lists take with the deliveries of 30 days."""
 
 import datetime
 import statistics
@@ -8,8 +8,9 @@ import time
 SUBSCRIPTIONS = 100
 DAYS = 30
 DAY_MS = 86_400_000
-# One event has a delivery to each of the subscriptions; one delivery of a hundred fails, in three
-# attempts, the others succeed in their first.
+# Each event has one delivery to each of the subscriptions. One delivery in a hundred fails, in
+# three
+# attempts; the others succeed in the first.
 FILL = """
 SET synchronous_commit = off;
 DO $$ DECLARE part record; BEGIN
@@ -66,7 +67,8 @@ def iso(days_ago):
 
 
 def queries(subscription):
-    """Paths of first pages: each filter alone, and some together. `q` needs a bounded span."""
+    """Return the paths of first pages: each filter alone, and some together. `q` requires a bounded
+    span."""
     day = f"from={iso(15)}&to={iso(14)}"
     deliveries = ["", "state=pending", "state=delivered", "state=failed", "state=cancelled",
                   "status=503", "status=404", "event=employee.deleted", "event=no.such", day,
@@ -81,7 +83,7 @@ def queries(subscription):
 
 
 def milliseconds(api, path, times=7):
-    """Median time of a GET, the first one left out: it may prepare statements."""
+    """Return the median time of a GET, without the first, which may prepare statements."""
     taken = []
     for _ in range(times + 1):
         start = time.monotonic()

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What the machine is, and what else ran on it while something was measured."""
+"""The machine, and the other processes that ran on it while something was measured."""
 
 import os
 import time
@@ -9,7 +9,8 @@ CORES = len(os.sched_getaffinity(0))
 
 
 def processes():
-    """pid -> (parent, name, seconds of CPU with those of the children it has waited for)."""
+    """Return pid -> (parent, name, seconds of CPU, including those of children that it has waited
+    for)."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -26,7 +27,8 @@ def processes():
 
 
 def written(pid):
-    """Bytes that a process, and the children it has waited for, had written to disk. 0: it ended."""
+    """Return the bytes that a process, and the children that it has waited for, wrote to disk. 0:
+    it has ended."""
     try:
         with open(f"/proc/{pid}/io", encoding="ascii") as file:
             fields = dict(line.split(": ") for line in file.read().splitlines())
@@ -36,7 +38,8 @@ def written(pid):
 
 
 def device_written(path):
-    """Bytes that the device of a file's file system has written; None: it has no such device."""
+    """Return the bytes that the device of a file's file system has written; None: it has no such
+    device."""
     device = os.stat(path).st_dev
     try:
         with open(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat",
@@ -47,7 +50,7 @@ def device_written(path):
 
 
 def tree(roots, found):
-    """The pids of some processes and all below them."""
+    """Return the pids of some processes and of all below them."""
     children = {}
     for pid, (parent, _, _) in found.items():
         children.setdefault(parent, []).append(pid)
@@ -61,7 +64,8 @@ def tree(roots, found):
 
 
 def busy():
-    """Seconds of CPU that all processors together spent on anything, and that were stolen."""
+    """Return the seconds of CPU that all processors together spent on anything, and that were
+    stolen."""
     with open("/proc/stat", encoding="ascii") as file:
         fields = [int(field) for field in file.readline().split()[1:]]
     user, nice, system, _, _, irq, soft, steal = fields[:8]
@@ -86,7 +90,8 @@ class Load:
         return sum(found[pid][2] for pid in tree(self.roots, found))
 
     def end(self):
-        """Percent of all processors that others had; and percent that the host took."""
+        """Return the percentage of all processors that other processes used, and that the host
+        took."""
         elapsed = (time.monotonic() - self.start) * CORES
         now, steal = busy()
         others = now - self.busy - (self._ours() - self.ours)
@@ -95,7 +100,7 @@ class Load:
 
 
 def top(seconds=2, most=6):
-    """What used the processors just now: lines "percent of one core, name"."""
+    """Return which processes used the processors just now: lines "percent of one core, name"."""
     before = processes()
     time.sleep(seconds)
     after = processes()
@@ -109,7 +114,7 @@ def top(seconds=2, most=6):
 
 
 def describe():
-    """The machine, in a few fields."""
+    """Return the machine's properties, in a few fields."""
     model = "?"
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:

@@ -1,15 +1,16 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What the benchmark measured, and how that compares with what must be reached."""
+"""The results of the benchmark, compared with the required figures."""
 
 import statistics
 import time
 from collections import namedtuple
 
-# mpm_event is what Debian installs; SQLite is measured with it, too.
+# mpm_event is what Debian installs. SQLite is measured with it only, PostgreSQL with other MPMs
+# too.
 COLUMNS = {"event": "mpm_event", "worker": "mpm_worker", "sqlite": "SQLite, mpm_event"}
 
-# key and column name the samples; `yardstick` is what they are divided by; `sign`: at least or at
-# most; `bounds`: what must be reached in a column and what is aimed at, None: only reported.
+# key and column name the samples, `yardstick` is the divisor, `sign` says at least or at most.
+# `bounds`: the required figure of a column and the figure aimed at; None: only reported.
 Figure = namedtuple("Figure", "key title yardstick unit sign bounds")
 FIGURES = [
     Figure("single", "published events/s, one per request", "pgbench", "/s", ">=",
@@ -62,7 +63,7 @@ YARDSTICKS = [("pgbench", "pgbench, one-row commits/s, 64 clients"),
 
 
 class Report:
-    """The measurements: lists of samples by name, notes, and the load at the time."""
+    """The measurements: lists of samples by name, notes, and the load at that time."""
 
     def __init__(self):
         self.samples, self.loads, self.notes, self.failed = {}, {}, [], []
@@ -73,7 +74,7 @@ class Report:
         self.note(f"{name}: {value:.6g}")
 
     def cost(self, part, column, cost):
-        """What a Meter found."""
+        """Add the results of a Meter."""
         for name, value in cost.items():
             self.samples.setdefault(f"{part}_{name}_{column}", []).append(value)
         self.note(f"{part}_{column}: " + ", ".join(f"{n} {v:.3g}" for n, v in cost.items()))
@@ -96,7 +97,7 @@ class Report:
         return statistics.median(self.samples[name]) if name in self.samples else None
 
     def ratio(self, name, yardstick):
-        """The median of the rounds' ratios; of medians, where the rounds are not the same."""
+        """Return the median of the rounds' ratios; if the rounds differ, the ratio of medians."""
         values, units = self.samples.get(name), self.samples.get(yardstick)
         if not values or not units:
             return None
@@ -105,7 +106,7 @@ class Report:
         return statistics.median(values) / statistics.median(units)
 
     def figures(self):
-        """Rows: one for each figure and column."""
+        """Return a row for each figure and column."""
         return [self._row(figure, column, bounds)
                 for figure in FIGURES for column, bounds in figure.bounds.items()]
 
@@ -132,7 +133,7 @@ def number(value):
 
 
 def cell(row):
-    """Value, ratio, bound and verdict of a row."""
+    """Return value, ratio, bound and verdict of a row."""
     if row["value"] is None:
         return "not measured" if row["must"] is not None else ""
     value = "" if row["unit"] == "" else number(row["value"]) + row["unit"]
@@ -143,7 +144,8 @@ def cell(row):
 
 
 def show_figures(rows):
-    """The table: `yes` where what must be reached is, `aim` where what is aimed at is, too."""
+    """Return the table: `yes` where the required figure is reached, `aim` where the one aimed at
+    is, too."""
     print(f"\n{'figure':41} " + " ".join(f"| {title:28}" for title in COLUMNS.values()) + "|  aim")
     for figure in FIGURES:
         own = {row["column"]: row for row in rows if row["key"] == figure.key}
@@ -169,7 +171,7 @@ def show_costs(report):
 
 
 def show(report, rows):
-    """Everything that is printed at the end, except the last line."""
+    """Return everything that is printed at the end, except for the last line."""
     show_figures(rows)
     show_costs(report)
     print("\nyardsticks in this run:")

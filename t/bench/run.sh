@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-# ./check --bench: packages, an optimized build, the benchmark. Sourced by ./check.
+# ./check --bench: install packages, make an optimized build, run the benchmark. Sourced by ./check.
 # shellcheck shell=bash disable=SC2154,SC2086
 
 section "packages"

@@ -40,7 +40,7 @@ typedef struct connection_t {
     int hanging;
     char *bytes;
     size_t len, size;
-    long long since; /**< when the first byte of the request in `bytes` was there, us */
+    long long since; /**< when the first byte of the request in `bytes` arrived, us */
 } connection_t;
 
 typedef struct note_t {
@@ -97,7 +97,7 @@ static void put_answer(answer_t *answer, const char *status, const char *body, s
     put(answer, body, len);
 }
 
-/** The value of a field in a head that ends with an empty line; NULL: none. */
+/** Return the value of a field in a head that ends with an empty line; NULL: none. */
 static const char *field(const char *head, const char *end, const char *name)
 {
     size_t len = strlen(name);
@@ -144,7 +144,7 @@ static void put_notes(answer_t *answer)
     free(body.text);
 }
 
-/** Respond to one request, unless it is to be left hanging. */
+/** Respond to one request, unless its path says that it hangs. */
 static void serve(connection_t *connection, const char *head, const char *end, answer_t *answer)
 {
     const char *path = memchr(head, ' ', (size_t)(end - head));
@@ -186,7 +186,7 @@ static void drop(connection_t *connection)
     open_connections--;
 }
 
-/** Write all. What the other side doesn't take at once is waited for up to a second. */
+/** Write everything. Wait up to a second for data that the other side does not accept at once. */
 static int write_all(int fd, const char *text, size_t len)
 {
     int tries = 0;
@@ -207,7 +207,7 @@ static int write_all(int fd, const char *text, size_t len)
     return 0;
 }
 
-/** Serve every whole request in the buffer. @return -1: the connection is to be closed */
+/** Serve every complete request in the buffer. @return -1: the connection must be closed */
 static int serve_all(connection_t *connection, answer_t *answer)
 {
     size_t done = 0;

@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Events in, events all the way, and requests that are no events, a second."""
+"""Events per second: stored, and delivered as well; and requests per second that make no events."""
 
 import json
 import threading
@@ -18,7 +18,8 @@ EMPLOYEE = '{"name":"Ada Lovelace","role":"engineer","email":"ada@example.com"}'
 
 
 def events_stored(database):
-    """Events and deliveries that the database has, once nothing is on its way any more."""
+    """Return how many events and deliveries the database has, once nothing is in progress any
+    more."""
     prefix = "resthooks." if database.driver == "pgsql" else "resthooks_"
     counts = None
     while True:
@@ -31,7 +32,7 @@ def events_stored(database):
 
 
 def database_and_mpm(column):
-    """Database and MPM with which a column of the report is measured."""
+    """Return the database and MPM with which a column of the report is measured."""
     return ("sqlite3", "event") if column == "sqlite" else ("pgsql", column)
 
 
@@ -43,13 +44,13 @@ def publish_server(bench, column):
 
 
 def drive(bench, server, path, seconds, body, headers, size=1):
-    """Events a second and how many there were; every one that was acknowledged must be there,
+    """Return events per second and their number; every acknowledged event must be in the database
     with one delivery."""
     before = events_stored(server.database)
     result = wrk(bench, server.url + path, seconds, body, headers)
     after = events_stored(server.database)
     events, deliveries = (now - then for then, now in zip(before, after))
-    # wrk doesn't count the responses that are on their way when it ends.
+    # wrk does not count the responses that are in flight when it ends.
     if not result["requests"] * size <= events <= (result["requests"] + 64) * size:
         raise RuntimeError(f"{result['requests'] * size} acknowledged, {events} stored")
     if events != deliveries:
@@ -63,7 +64,7 @@ def publish(bench, server, size, seconds):
 
 
 def publish_measured(bench, report, server, column, seconds):
-    """A round of single events and one of batches, with what they cost."""
+    """Measure a round of single events and one of batches, and their cost."""
     for name, size in (("single", 1), ("batch", BATCH)):
         meter = Meter(bench, server)
         rate, events = publish(bench, server, size, seconds)
@@ -72,7 +73,7 @@ def publish_measured(bench, report, server, column, seconds):
 
 
 def intake(bench, report):
-    """Published events, alone and in batches, with the yardsticks in each round."""
+    """Measure published events, alone and in batches, with the yardsticks in each round."""
     seconds = bench.seconds(10, 4)
     yardstick = Pgbench(bench)
     yardstick.run(2)
@@ -93,7 +94,8 @@ def intake(bench, report):
 
 
 def captured(bench, report, columns=("event", "worker")):
-    """Events of proxied requests. The subscription's rate limit keeps back their deliveries."""
+    """Measure events of proxied requests. The subscription's rate limit holds their deliveries
+    back."""
     seconds = bench.seconds(10, 4)
     for column in columns:
         server = way_server(bench, column, rate_limit=1)
@@ -108,7 +110,7 @@ def captured(bench, report, columns=("event", "worker")):
         server.close()
 
 
-# ---- all the way ----
+# ---- from the request to the target ----
 
 def way_server(bench, column, **subscription):
     kind, mpm = database_and_mpm(column)
@@ -128,8 +130,8 @@ def waiting(database):
 
 
 def way(bench, server, delay, seconds):
-    """Drive events all the way for so long. @return settled a second, growth of the queue a
-    second, both over the time after the first second."""
+    """Capture and deliver events for that time. Return settled deliveries per second, and the
+    queue's growth per second, both without the first second."""
     failed = []
 
     def send():
@@ -164,14 +166,15 @@ def is_steady(rate, growth):
 
 
 def longer(delay, rate, growth):
-    """The pause in milliseconds at which events are published as fast as they are settled now."""
+    """Return the pause in milliseconds with which events are published as fast as they are settled
+    now."""
     cycle = 64e3 / (rate + growth)
     return max(delay + 2, int(delay + (64e3 / (rate * 1.02) - cycle) * 0.9))
 
 
 def find_pause(bench, report, server, name):
-    """The shortest pause of wrk's connections between two requests with which the queue doesn't
-    grow, in milliseconds."""
+    """Return the shortest pause of wrk's connections between two requests with which the queue does
+    not grow, in milliseconds."""
     way(bench, server, 0, 2)
     drain(server)
     delay = 0
@@ -185,7 +188,8 @@ def find_pause(bench, report, server, name):
 
 
 def way_measured(bench, report, server, column, delay):
-    """One round; the pause is widened while it isn't enough. @return the pause that was"""
+    """Measure one round; if the queue grows, repeat it with a longer pause. Return the final
+    pause."""
     for _ in range(4):
         meter, before = Meter(bench, server), settled(server.database)
         rate, growth = way(bench, server, delay, bench.seconds(60, 6))
@@ -202,7 +206,8 @@ def way_measured(bench, report, server, column, delay):
 
 
 def all_the_way(bench, report, columns=("event", "worker")):
-    """The highest rate of events that are captured and settled while the queue doesn't grow."""
+    """Return the maximum rate of events that are captured and settled without growth of the
+    queue."""
     for column in columns:
         server = way_server(bench, column)
         delay = find_pause(bench, report, server, f"way_{column}")
@@ -213,10 +218,10 @@ def all_the_way(bench, report, columns=("event", "worker")):
         server.close()
 
 
-# ---- what is no event ----
+# ---- requests that make no event ----
 
 def proxied(bench, report):
-    """The same requests through a server without the module and one whose rules don't match, in
+    """Make the same requests to a server without the module and to one whose rules do not match, in
     turns."""
     seconds = 2
     plain = bench.server(module=False, backend=bench.sink)
@@ -238,7 +243,7 @@ def proxied(bench, report):
 
 
 def on_sqlite(bench, report):
-    """All of these on SQLite."""
+    """Measure all of these with SQLite."""
     server = publish_server(bench, "sqlite")
     publish(bench, server, 1, 2)
     for _ in range(bench.rounds()):

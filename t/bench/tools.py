@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""The programs that the benchmark runs: sink, wrk, pgbench, httpd; each ended by its pid."""
+"""The programs that the benchmark runs: sink, wrk, pgbench, httpd; it ends each by its pid."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from httpd import Httpd, Vhost, free_port
 from machine import Load
 
 CLIENTS = 64
-# One child with a thread a client and some to spare: on a machine this small more children only
-# divide the commits among more writers. Connections are kept; the file system is not searched
-# for .htaccess, as in every distribution's configuration, and there is one Location beside the API's:
-# Debian's has that of mod_status.
+# One child with a thread per client and some to spare: on such a small machine more children would
+# only divide the commits among more writers. Connections are kept open. As in every distribution's
+# configuration, .htaccess files are not searched for, and as in Debian's there is one Location
+# beside the API's, that of mod_status.
 CHILDREN = """StartServers 1
 ServerLimit 1
 ThreadLimit 128
@@ -52,7 +52,7 @@ track_commit_timestamp = on
 
 
 class Bench:
-    """Shared by all benchmarks: directory, build, cluster, sink, durations; and the results."""
+    """What all benchmarks share: directory, build, cluster, sink, durations, and the results."""
 
     def __init__(self, build, work, quick):
         self.build, self.work, self.quick = build, work, quick
@@ -74,7 +74,7 @@ class Bench:
         return Load(self.roots + [server.process.pid for server in servers])
 
     def body(self, text):
-        """The name of a file that holds it."""
+        """Write a text to a file; return its name."""
         if text not in self.bodies:
             self.bodies[text] = os.path.join(self.work, f"body{len(self.bodies)}")
             with open(self.bodies[text], "w", encoding="utf-8") as file:
@@ -82,7 +82,7 @@ class Bench:
         return self.bodies[text]
 
     def database(self, kind):
-        """A fresh database. SQLite's is on the same file system as the cluster."""
+        """Make a fresh database. SQLite's is on the same file system as the cluster."""
         if kind == "pgsql":
             return Pgsql(self.cluster)
         self._files += 1
@@ -98,7 +98,7 @@ class Bench:
         return server
 
     def end_servers(self):
-        """Those that a part has left behind."""
+        """End the servers that a part has left running."""
         for server in self.servers:
             server.abandon()
         self.servers = []
@@ -110,7 +110,7 @@ class Bench:
 
 
 class Sink:
-    """sink.c, running."""
+    """A running sink.c."""
 
     def __init__(self, build, work):
         file = os.path.join(work, "port")
@@ -126,7 +126,7 @@ class Sink:
             self.url = f"http://127.0.0.1:{int(port.read())}"
 
     def notes(self):
-        """webhook-id -> microseconds of the first arrival since the last call."""
+        """Return webhook-id -> microseconds of the first arrival since the last call."""
         notes = {}
         for line in request("GET", self.url + "/notes").text.splitlines():
             event, at = line.split()
@@ -134,7 +134,7 @@ class Sink:
         return notes
 
     def count(self):
-        """Requests so far, connections open now."""
+        """Return the number of requests so far, and of connections open now."""
         return [int(word) for word in request("GET", self.url + "/count").text.split()]
 
     def stop(self):
@@ -143,7 +143,7 @@ class Sink:
 
 
 class Server(Httpd):
-    """An httpd for measuring. close() says whether its log was clean."""
+    """An httpd for measuring. close() returns whether its log was clean."""
 
     def __init__(self, database=None, module=True, config="", mpm="event", **vhost):
         vhost = Vhost(database=database if module else False, enabled=module, **vhost)
@@ -189,7 +189,7 @@ def wrk(bench, url, seconds, body, headers=None, connections=CLIENTS, delay=0):
 
 
 class Pgbench:
-    """The yardstick: commits of one row by prepared inserts over the cluster's socket."""
+    """Measure the yardstick: commits of one row by prepared inserts over the cluster's socket."""
 
     def __init__(self, bench):
         self.database = Pgsql(bench.cluster)

@@ -46,10 +46,10 @@ if options.variant not in VARIANTS or options.db != "pgsql" and options.variant 
 
 TIMEOUT = 2  # RestHooksTimeout
 LEASE = TIMEOUT + 30
-LATE = 2  # a POST was on its way before this program saw it, or knew of the kill
-SPARE = 10  # of a lease is left at least when an attempt begins
-SETTLED_SOON = 4  # a stored outcome follows an attempt within this, if the database answers
-LONGEST = 8 if options.seconds <= 120 else 30  # a fault lasts so long at most
+LATE = 2  # slack: a POST may be in flight before this program notices it, or a kill
+SPARE = 10  # minimum rest of a lease when an attempt begins
+SETTLED_SOON = 4  # a stored outcome follows its attempt within this time, if the database responds
+LONGEST = 8 if options.seconds <= 120 else 30  # maximum duration of a fault
 
 seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
 print(f"# seed {seed}", flush=True)
@@ -64,7 +64,7 @@ EXPECT = [r"RH01\d\d: ", r"RH0309: ", r"RH0705: ", r"RH0711: ", r"\[dbd:", r"AH0
           r"exit signal Killed", r"RH0310: "]
 receiver, backend = Receiver(), Backend()
 flaky_tries = Counter()
-accepted = defaultdict(list)  # (path, event id): the POSTs that were accepted
+accepted = defaultdict(list)  # (path, event id) of the POSTs that were accepted
 began = time.time()
 kills, outages, cuts, told = [], [], [], []
 
@@ -76,7 +76,7 @@ def accept(received, status=200):
 
 
 def flaky(received, number):
-    """Fails one attempt in four."""
+    """Fail one attempt in four."""
     flaky_tries["all"] += 1
     return accept(received, 500 if flaky_tries["all"] % 4 == 0 else 200)
 
@@ -91,7 +91,7 @@ def tell(text):
     print(f"# {time.time() - began:6.1f} s  {text}", flush=True)
 
 
-# The hosts.
+# The hosts
 
 relay, setting, databases = None, None, [None]
 if options.db == "pgsql":
@@ -110,7 +110,7 @@ BAD = ("/never", "/reset", "/drip?s=1", "/flood", "/garbage")
 for path in BAD:
     api.subscribe(receiver.url + path, ["load.made"])
 
-# The faults. Each returns once it is over.
+# The faults. Each function returns once the fault is over.
 
 
 def down(name, seconds, begin, end):
@@ -175,7 +175,7 @@ def swallow():
 
 
 def kill_in_outage():
-    """A server dies with a spool that is not empty."""
+    """Kill a server whose spool is not empty."""
     host = dice.choice(hosts)
     cluster.stop("immediate")
     started = time.time()
@@ -192,7 +192,7 @@ def kill_in_outage():
 
 
 def reconfigure():
-    """While the database is away, a virtual host comes or goes in front of a host's own."""
+    """During an outage of the database, add or remove a virtual host before a host's own."""
     host = dice.choice(hosts)
     cluster.stop("immediate")
     started = time.time()
@@ -246,14 +246,14 @@ for load in loads:
     load.stop()
 tell("no more load, no more faults")
 
-# The ledger.
+# The ledger
 
 published, changed = loads[0::2], loads[1::2]
 paths = {"/good": published, "/flaky": published, "/ordered": published, "/changed": changed}
 
 
 def ended_otherwise(path):
-    """(key, number) of the deliveries that a person finds `failed`."""
+    """Return (key, number) of the deliveries whose state is `failed`."""
     event, delivery = (("resthooks.event", "resthooks.delivery") if options.db == "pgsql" else
                        ("resthooks_event", "resthooks_delivery"))
     rows = database.sql(f"SELECT e.data FROM {delivery} d JOIN {event} e ON e.id = d.event_id"
@@ -269,8 +269,8 @@ def all_here():
 
 
 def await_drained(condition, timeout, step):
-    """Wait for a condition as long as the receiver still gets something, and `timeout` longer: how
-    long a backlog takes says nothing about what is lost."""
+    """Wait for a condition as long as the receiver still gets requests, and `timeout` longer: the
+    time that a backlog takes is not a sign of loss."""
     arrived, still_since = -1, time.monotonic()
     while not condition():
         if receiver.count() != arrived:
@@ -290,9 +290,9 @@ tell("nothing waits" if await_drained(
 
 
 def excused(one, other):
-    """Whether the event may arrive again: this program responded too late for RestHooksTimeout;
-    something was killed between the arrival and when its outcome was stored; or one host alone was
-    cut off then, for as long as the rest of its lease."""
+    """Return whether the event may arrive again: this program responded after RestHooksTimeout; a
+    process was killed between the arrival and the storing of its outcome; or only one host was
+    disconnected then, for the rest of its lease."""
     first, again = one.time, other.time
     if one.answered is None or one.answered - first > TIMEOUT - LATE / 2:
         return True
@@ -330,7 +330,7 @@ for load in loads:
               if status not in (200, 201, 202)}
     diag(f"{load.counts()}, {broken or 'none refused or broken off'}")
 
-# Bad targets lose nothing either: each event has its delivery to each of them.
+# Events to bad targets are not lost either: each event has a delivery to each of them.
 prefix = "resthooks." if options.db == "pgsql" else "resthooks_"
 wrong = database.sql(f"SELECT count(*) FROM {prefix}event e WHERE e.type = 'load.made' AND"
                      f" (SELECT count(*) FROM {prefix}delivery d WHERE d.tenant = e.tenant"

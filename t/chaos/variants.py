@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What lies between the hosts of the fault suite and their database, and how that is configured."""
+"""What is between the hosts of the fault suite and their database, and how it is configured."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ VARIANTS = {
 
 
 def german_locale():
-    """A directory with the locale de_DE.UTF-8, for LOCPATH."""
+    """Make a directory with the locale de_DE.UTF-8, for LOCPATH."""
     root = tempfile.mkdtemp(prefix="rhloc-", dir="/tmp")
     at_end(lambda: shutil.rmtree(root, ignore_errors=True))
     subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", os.path.join(root, "de_DE.UTF-8")],
@@ -79,7 +79,7 @@ class Setting:
         return one
 
     def _lock(self, seconds):
-        """For longer than the module's lock_timeout."""
+        """Hold a lock for longer than the module's lock_timeout."""
         self.database.sql("BEGIN; LOCK TABLE resthooks.event; "
                           f"SELECT pg_sleep({seconds + 11}); COMMIT")
 

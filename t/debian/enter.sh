@@ -1,8 +1,9 @@
 #!/bin/sh
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # enter.sh FOLDER SOURCE COMMAND...: run a command as root on a copy of this machine. It sees all of
-# the machine's files, and what it changes is gone with it. Called by `unshare --mount --pid --fork`
-# as root; ends with 77 where that can't be had. FOLDER, an empty one, and SOURCE are seen as they are.
+# the machine's files, and its changes are discarded when it ends. Called as root by
+# `unshare --mount --pid --fork`; ends with 77 if no copy can be made. FOLDER, which must be empty,
+# and SOURCE stay as they are.
 set -eu
 folder=$1 source=$2
 shift 2
@@ -35,7 +36,7 @@ for name in "$source" "$folder/shared"; do
     mkdir -p "$root$name"
     mount --bind "$name" "$root$name" || no "$name can't be seen"
 done
-# The shell is the first process here, and so the one that buries orphans.
+# The shell is the first process here, and so must reap orphans.
 status=0
 chroot "$root" "$@" || status=$?
 exit $status

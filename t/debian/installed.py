@@ -39,7 +39,7 @@ SITE = f"""<VirtualHost 127.0.0.1:{port}>
 
 
 def run(*command, **more):
-    """(succeeded, output)"""
+    """Run a command; return (succeeded, output)."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, check=False, timeout=300,
                           env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
@@ -67,7 +67,7 @@ def write(path, content, mode=0o644):
 
 
 def paths():
-    """What has to do with this package, or with httpd's configuration."""
+    """Return the paths of everything of this package, and of httpd's configuration."""
     found = run("find", "/etc", "/usr", "/var", "/run", "/opt", "/srv", "-xdev",
                 "(", "-path", "/var/log", "-o", "-path", "/var/cache", "-o", "-path", "/var/lib/apt",
                 "-o", "-path", SOURCE, ")", "-prune", "-o",
@@ -85,7 +85,7 @@ def answers(path, status=200, **headers):
 
 
 def modules_in_use():
-    """Files of mod_resthooks that running httpds have mapped."""
+    """Return the files of mod_resthooks that running httpds have mapped."""
     used = set()
     for name in glob.glob("/proc/[0-9]*/maps"):
         try:
@@ -97,7 +97,7 @@ def modules_in_use():
 
 
 def delivered(name):
-    """An event goes all the way, by the installed program."""
+    """Send an event from a request to a target, with the installed program."""
     ctl = Ctl("--url", url + "/hooks")
     listen = Listen("--count", "1", "--timeout", "60s", "--secret", secret, port=target)
     ctl("publish", "payroll.closed", '{"month":"2026-11"}')
@@ -105,7 +105,7 @@ def delivered(name):
     wait_until(lambda: all(d["state"] == "delivered" for d in ctl("deliveries", "--json").json or [{}]))
 
 
-# A machine with httpd.
+# A machine with httpd
 
 write(POLICY, "#!/bin/sh\nexit 101\n", 0o755)
 needed = ["apache2", "libaprutil1-dbd-sqlite3"]
@@ -123,7 +123,7 @@ works("httpd starts", "service", "apache2", "start")
 ok(answers("/"), "and serves")
 before = paths()
 
-# Installed.
+# Installed
 
 apt("the package is installed", "install", package)
 works("a2query says that the module is enabled", "a2query", "-m", "resthooks")
@@ -140,7 +140,7 @@ works("httpd runs without it", "apache2ctl", "configtest")
 works("a2enmod enables it", "a2enmod", "resthooks")
 works("and mod_dbd, which it needs", "a2query", "-m", "dbd")
 
-# Used.
+# Used
 
 write("/etc/apache2/sites-available/hooks.conf", SITE)
 works("a site uses it", "a2ensite", "hooks")
@@ -159,7 +159,7 @@ secret = done.json["secret"]
 delivered("an event arrives, signed")
 ok(os.path.isdir("/var/lib/resthooks/spool"), "the spool is where it outlives a reboot")
 
-# Upgraded.
+# Upgraded
 
 conf = "/etc/apache2/mods-available/resthooks.conf"
 with open(conf, "a", encoding="utf-8") as file:
@@ -176,7 +176,7 @@ is_(wait_until(lambda: modules_in_use() == {"/usr/lib/apache2/modules/mod_restho
     "by the new module")
 delivered("the same subscription receives")
 
-# Removed and purged.
+# Removed and purged
 
 works("the site is taken away", "a2dissite", "hooks")
 os.remove("/etc/apache2/sites-available/hooks.conf")

@@ -49,7 +49,7 @@ def tree_files():
     return found
 
 
-# Built.
+# Built
 
 tree = os.path.join(work, "source")
 for name in tree_files():
@@ -66,7 +66,7 @@ status, log = run("dpkg-buildpackage", "-us", "-uc", "-b", cwd=tree,
                   env={**environment, "LC_ALL": "C.UTF-8",
                        "DEB_BUILD_OPTIONS": f"nocheck parallel={os.cpu_count()}"})
 ok(status == 0, "dpkg-buildpackage -us -uc -b builds it") or diag(log[-4000:])
-# Symbols of httpd itself are what a module can't resolve.
+# Symbols of httpd itself are the only ones that a module may leave unresolved.
 warnings = [line for line in log.splitlines() if re.search(r"(?i)\bwarning:", line) and
             "unresolvable reference" not in line and "other similar warnings" not in line and
             "libtool --finish" not in line]
@@ -83,7 +83,7 @@ if shutil.which("lintian"):
 else:
     skip("lintian finds nothing wrong with it", "it is not installed")
 
-# The files in the package.
+# The files in the package
 
 listed = run("dpkg-deb", "-c", package)[1]
 files = set(re.findall(r"(?m)^-\S+ root/root +\d+ \S+ \S+ \./(\S+)$", listed))
@@ -102,7 +102,7 @@ for name in ("apache2-api-20120211", "libaprutil1-dbd-pgsql | libaprutil1-dbd-sq
              "libssl3", "libc-ares2"):
     ok(re.search(rf"(^|, ){re.escape(name)}( |,|$)", depends), f"it depends on {name}") or diag(depends)
 
-# httpd runs on it.
+# httpd runs with it.
 
 unpacked = os.path.join(work, "unpacked")
 is_(run("dpkg-deb", "-x", package, unpacked)[0], 0, "it can be unpacked")
@@ -125,7 +125,7 @@ page = request("GET", httpd.url + "/hooks/", headers={"Accept": "text/html", "X-
 is_((page.status, page.type), (200, "text/html"), "its page is served")
 httpd.finish()
 
-# Installed, upgraded, purged.
+# Installed, upgraded, purged
 
 shared = os.path.join(work, "machine", "shared")
 os.makedirs(shared)

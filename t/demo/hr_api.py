@@ -99,11 +99,11 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def handle_error(self, request, client_address):
-        """A client that goes away is no news."""
+        """Ignore clients that disconnect."""
 
 
 class HrApi:
-    """The server; `requests` are (method, path, headers, body) of all that arrived."""
+    """The server; `requests` are (method, path, headers, body) of all requests."""
 
     def __init__(self, port=0):
         self.employers = {}

@@ -48,7 +48,7 @@ class Receiver(ThreadingHTTPServer):
         self.lock = threading.Lock()
 
     def judge(self, headers, body):
-        """What a receiver checks, as a line for a person."""
+        """Return the result of a receiver's checks, as a line for a person."""
         signature = "not checked: no secret"
         if self.secret_file:
             with open(self.secret_file, encoding="utf-8") as file:

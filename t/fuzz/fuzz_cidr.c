@@ -15,7 +15,7 @@ static void demand(bool condition)
     }
 }
 
-/** An address out of up to 16 bytes: of IPv4 when there are no more than 4. */
+/** Make an address of up to 16 bytes: an IPv4 address of at most 4. */
 static rh_address_t address_of(const uint8_t *data, size_t size)
 {
     rh_address_t address;
@@ -26,7 +26,7 @@ static rh_address_t address_of(const uint8_t *data, size_t size)
     return address;
 }
 
-/** A rule as a line, then the bytes of an address: what one rule can and can't change. */
+/** A rule as a line, then the bytes of an address: check what one rule changes and what not. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int initialized;
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         demand(!plain);
     }
     if (!complaint && *rule) {
-        /* A rule that is a name: it opens or closes that name and nothing else. */
+        /* A rule that is a name allows or denies that name and nothing else. */
         demand(rh_egress_allows(allowing, rule, NULL) == rh_egress_denies_host(denying, rule));
         if (rh_egress_denies_host(denying, rule)) {
             demand(!rh_egress_allows(denying, rule, &address));

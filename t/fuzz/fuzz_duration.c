@@ -19,7 +19,7 @@ static void demand(bool condition)
     }
 }
 
-/** The short texts: durations, times, UUIDs, event types, names, secrets, traceparents. */
+/** Short texts: durations, times, UUIDs, event types, names, secrets, traceparents. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int initialized;

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/** What became of an answer, to be compared with another reading of it. */
+/** The result of reading a response, to be compared with another reading. */
 typedef struct outcome_t {
     rh_http1_result_t result;
     rh_http1_t answer;
@@ -26,7 +26,7 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/** After its end, a response does not change and takes no more bytes. */
+/** After its end, a response does not change and accepts no more bytes. */
 static void check_over(outcome_t *outcome)
 {
     static const char more[] = "HTTP/1.1 500 X\r\nA: b\r\n\r\n";
@@ -41,7 +41,7 @@ static void check_over(outcome_t *outcome)
     }
 }
 
-/** Read all in pieces of `step` bytes, each a block of its own size. */
+/** Read everything in pieces of `step` bytes, each in a block of its own size. */
 static void read_answer(apr_pool_t *pool, const uint8_t *data, size_t size, size_t step,
                         bool tunnel, outcome_t *outcome)
 {
@@ -88,7 +88,7 @@ static void read_endless(apr_pool_t *pool, const uint8_t *data, size_t size)
     }
     for (outcome.total = used; result == RH_HTTP1_MORE; outcome.total += used) {
         demand(outcome.total <= size + most);
-        /* Whole tails alone, so that one follows the other. */
+        /* Only complete tails, so that one can follow another. */
         result = rh_http1_feed(&outcome.answer, block, sizeof(block) / tail * tail, &used);
     }
     outcome.result = result;
@@ -135,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_answer(pool, data, size, size > 20000 ? 1021 : 1 + size % 3, tunnel, &pieces);
         check(&pieces);
         if (whole.answer.body_bytes >= RH_HTTP1_MAX_BODY) {
-            continue; /* Where it is given up depends on the pieces, as it may. */
+            continue; /* The position of an error may depend on the pieces. */
         }
         demand(whole.result == pieces.result);
         demand(whole.result == RH_HTTP1_BAD || whole.total == pieces.total);

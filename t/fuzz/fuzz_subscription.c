@@ -19,7 +19,7 @@ static void demand(bool condition)
     }
 }
 
-/** What a header of an attempt may hold, whoever set it. */
+/** What a header of an attempt may contain, whatever its source. */
 static int check_header(void *baton, const char *name, const char *value)
 {
     (void)baton;

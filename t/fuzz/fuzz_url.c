@@ -16,7 +16,7 @@ static void demand(bool condition)
     }
 }
 
-/** True if the resolver of the C library would take the host as an address by itself. */
+/** True if the C library's resolver would take the host for an address. */
 static bool is_number(const char *host)
 {
     struct in_addr address;
@@ -24,7 +24,7 @@ static bool is_number(const char *host)
     return inet_aton(host, &address) != 0;
 }
 
-/** A target URL that is accepted must be safe in a request, and give the same when read again. */
+/** An accepted target URL must be safe in a request, and give the same when parsed again. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int initialized;

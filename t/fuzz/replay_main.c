@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file replay_main.c
- * @brief Runs a fuzz target over its corpus, as a test: one check a file.
+ * @brief Runs a fuzz target over its corpus, as a test: one check per file.
  *
- * fuzz_NAME reads t/fuzz/corpus/NAME below $RH_SRCDIR, or the folder that its argument names.
+ * fuzz_NAME reads t/fuzz/corpus/NAME below $RH_SRCDIR, or the directory that its argument names.
  */
 #include "../unit/tap.h"
 
@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/** The whole of a file in a block of exactly its size, so that ASan sees a read past its end. */
+/** Read a file into a block of exactly its size, so that ASan notices a read past its end. */
 static uint8_t *read_whole(const char *path, size_t *size)
 {
     struct stat info;

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""For the tests of capture: a backend that answers byte by byte as a test says, a client that shows
-the bytes of an answer as they came, and the events that were made meanwhile."""
+"""For the tests of capture: a backend that responds byte by byte as scripted, a client that keeps
+the bytes of a response as they arrived, and the events that were made."""
 
 import json
 import re
@@ -90,8 +90,9 @@ class Exchange:
 
 
 class RawBackend:
-    """Answers a path by script(exchange); "METHOD /path" goes before "/path". A script that returns
-    True keeps the connection. The request's body is read first, but for paths in `unread`."""
+    """Responds to a path by script(exchange); "METHOD /path" takes precedence over "/path". A
+    script that returns True keeps the connection open. The request's body is read first, except for
+    paths in `unread`."""
 
     def __init__(self):
         self.scripts = {}
@@ -106,7 +107,7 @@ class RawBackend:
         self.scripts[path] = script
 
     def to(self, path, method=None):
-        """The exchanges of a path so far."""
+        """Return the exchanges of a path so far."""
         return [e for e in self.seen if e.target == path and method in (None, e.method)]
 
     def _serve(self, sock):
@@ -130,7 +131,8 @@ class RawBackend:
 
 
 class RawAnswer:
-    """`framing` is none, length, chunked or close; `whole` is true if the response was complete."""
+    """A response. `framing` is none, length, chunked or close; `whole` is true if it was
+    complete."""
 
     def __init__(self, interim, head, framing, body, trailers, whole):
         self.interim, self.head, self.framing = interim, head, framing
@@ -138,7 +140,7 @@ class RawAnswer:
         self.status = int(head.line.split(" ")[1]) if head else 0
 
     def comparable(self):
-        """Everything that a client sees, except the date."""
+        """Return everything that a client sees, except for the date."""
         fields = [f for f in self.head.fields if f[0].lower() != "date"] if self.head else None
         return (self.interim, self.head and self.head.line, fields, self.framing, self.body,
                 self.trailers, self.whole)
@@ -166,8 +168,8 @@ def read_answer(file, method):
 
 
 def raw(port, method, target, body=b"", fields=(), timeout=30):
-    """One request, its answer as it came. `body`: bytes, or a list of bytes sent in chunks, with
-    numbers as seconds to wait."""
+    """Make one request; return its response unchanged. `body`: bytes, or a list of bytes that are
+    sent in chunks, in which numbers are seconds to wait."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: localhost:{port}", "Connection: close",
              *(f"{name}: {value}" for name, value in fields)]
     chunked = isinstance(body, list)
@@ -211,7 +213,7 @@ class Event:
 
 
 class Events:
-    """The events of a host. Make it before the first request: it subscribes."""
+    """The events of a host. Make it before the first request, because it subscribes."""
 
     def __init__(self, httpd, tenants=("acme",)):
         self._receiver = Receiver()
@@ -230,7 +232,7 @@ class Events:
         return [Event(row, self._bytes(tenant, row["id"])) for row in rows]
 
     def rows(self, tenant="acme", query=""):
-        """Everything that GET /events shows, newest first."""
+        """Return everything that GET /events shows, newest first."""
         rows, path = [], "/events?limit=500" + query
         while path:
             answer = self._api[tenant].get(path)

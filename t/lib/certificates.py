@@ -33,8 +33,8 @@ class Authority:
             raise RuntimeError(done.stderr)
 
     def issue(self, names, days=10, client=False):
-        """Files (certificate, key) for names like "DNS:localhost,IP:127.0.0.1"; days < 0: one
-        that has expired."""
+        """Make files (certificate, key) for names like "DNS:localhost,IP:127.0.0.1"; days < 0: an
+        expired one."""
         self._count += 1
         base = self._path(f"{self._count}")
         with open(base + ".ext", "w", encoding="utf-8") as file:

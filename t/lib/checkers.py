@@ -21,7 +21,7 @@ FOLDER = "reports"
 
 
 def command(root):
-    """The words before httpd on its command line."""
+    """Return the words before httpd on its command line."""
     if not MEMCHECK:
         return []
     # Quiet, so that the file of a process stays empty unless there is a report.
@@ -32,7 +32,7 @@ def command(root):
 
 
 def environment(root):
-    """Variables for httpd's environment."""
+    """Return variables for httpd's environment."""
     if RACES:
         return {"LD_PRELOAD": os.environ["RH_LIBTSAN"],
                 "TSAN_OPTIONS": "history_size=4:second_deadlock_stack=1:exitcode=0:log_path=" +
@@ -48,11 +48,8 @@ def environment(root):
 
 
 def concerns_module(report):
-    """Whether a report of TSan is about the module: it occurs in one of the accesses' stacks.
-
-    Httpd, APR and OpenSSL are not instrumented: of what they do TSan sees calls of the C library
-    only, and not the atomic operations by which mpm_event hands its pools from thread to thread.
-    """
+    """Return whether a report of TSan is about the module, which then is in the stack of one of the
+    accesses."""
     if "data race" in report:
         stacks = re.split(r"\n\s*\n", report)
         report = "\n".join(stack for stack in stacks if re.search(
@@ -61,8 +58,8 @@ def concerns_module(report):
 
 
 def reports(root):
-    """Lines that processes which ended by themselves have left. The memory sanitizers write to the
-    error log instead."""
+    """Return the lines that processes which ended by themselves have left. The memory sanitizers
+    write to the error log instead."""
     said = []
     for path in sorted(glob.glob(os.path.join(root, FOLDER, "*"))):
         with open(path, encoding="utf-8", errors="replace") as file:

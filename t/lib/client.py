@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def next(self):
-        """The target of Link: <...>; rel="next"; None at the end of a list."""
+        """Return the target of Link: <...>; rel="next"; None at the end of a list."""
         for link in self.headers.get_all("Link") or []:
             for part in link.split(","):
                 if 'rel="next"' in part:

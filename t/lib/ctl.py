@@ -11,13 +11,14 @@ from tap import at_end
 
 
 def find_ctl():
-    """The program under test: $RH_CTL, else the one built with the module."""
+    """Return the program under test: $RH_CTL, else the one built with the module."""
     return os.environ.get("RH_CTL") or os.path.join(
         os.path.dirname(os.path.dirname(find_module())), "resthooksctl")
 
 
 def environment(**more):
-    """The environment without the user's own settings. In a sanitized build, leaks are errors."""
+    """Return the environment without the user's own settings. In a sanitized build, leaks are
+    errors."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith("RESTHOOKSCTL_")}
     return {**kept, "LC_ALL": "C.UTF-8", "ASAN_OPTIONS": "detect_leaks=1",

@@ -13,7 +13,7 @@ import uuid
 
 
 def pg_tool(name):
-    """Path of a program of the newest PostgreSQL server; None: none is installed."""
+    """Return the path of a program of the newest PostgreSQL server; None: none is installed."""
     folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
     for folder in reversed(folders):
         if os.access(os.path.join(folder, name), os.X_OK):
@@ -22,7 +22,8 @@ def pg_tool(name):
 
 
 def unprivileged(*names):
-    """Arguments for subprocess to run as the first of these users, if this process is root."""
+    """Return arguments for subprocess to run as the first of these users, if this process is
+    root."""
     if os.geteuid() != 0:
         return {}
     for name in names + ("nobody",):
@@ -105,7 +106,7 @@ _shared = None
 
 
 def shared_conninfo():
-    """The cluster of this run: $RH_PGSQL, which ./check starts, else one of this process."""
+    """Return the cluster of this run: $RH_PGSQL, which ./check starts, else one of this process."""
     global _shared
     if os.environ.get("RH_PGSQL"):
         return os.environ["RH_PGSQL"]
@@ -174,7 +175,7 @@ def main():
     import time
 
     parent = os.getppid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # After Ctrl-C the script ends it, after httpd.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # After Ctrl-C the script ends this process, after httpd.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     cluster = Cluster()

@@ -1,6 +1,7 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-# ./check --distro SUITE: another Debian in a directory of its own, made by debootstrap; there the
-# build with warnings as errors, the unit tests on its PostgreSQL, and the package. Sourced by check.
+# ./check --distro SUITE: another Debian in a directory of its own, made by debootstrap, in which
+# this builds with warnings as errors, runs the unit tests with its PostgreSQL, and makes the package.
+# Sourced by check.
 
 # The mirror that this machine's own packages come from.
 distro_mirror() {
@@ -9,7 +10,7 @@ distro_mirror() {
              END { if (!found) print "http://deb.debian.org/debian" }'
 }
 
-# distro_run ROOT COMMAND...: within that directory, with a /proc of its own that goes with it.
+# distro_run ROOT COMMAND...: run it in that directory, with a /proc of its own that ends with it.
 distro_run() {
     local root=$1
     shift
@@ -18,7 +19,7 @@ distro_run() {
         PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-# Make the directory, or bring the one of an earlier run up to date.
+# Make the directory, or update that of an earlier run.
 distro_make() {
     local suite=$1 root=$2 log=$3
     if [ ! -e "$root/.made" ]; then
@@ -27,7 +28,7 @@ distro_make() {
         echo "distro      $suite by debootstrap, some minutes ..."
         debootstrap --variant=minbase "$suite" "$root" "$(distro_mirror)" >"$log" 2>&1 </dev/null ||
             { tail -n 5 "$log"; die "debootstrap failed: $log"; }
-        # Packages must not start services, nor PostgreSQL's make a cluster.
+        # Packages must not start services, nor PostgreSQL's package create a cluster.
         printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
         chmod 755 "$root/usr/sbin/policy-rc.d"
         mkdir -p "$root/etc/postgresql-common"
@@ -40,7 +41,7 @@ distro_make() {
         >"$log" 2>&1 </dev/null || { tail -n 5 "$log"; die "apt-get failed in $root: $log"; }
 }
 
-# What runs within: build, unit tests, package. Its output has the TAP summary of `make check`.
+# What runs inside: build, unit tests, package. The output has the TAP summary of `make check`.
 distro_inner() {
     cat <<'TEXT'
 set -e

@@ -21,7 +21,7 @@ LAYERS = (("modules/base/", 0), ("modules/model/", 1), ("modules/metrics/", 1),
 # Only these layers may include httpd's headers.
 HTTPD_LAYERS = (5, 6)
 
-# Circles that are meant to be, and why.
+# Circles that are intended, with the reason.
 RECURSION = {
     ("modules/model/rh_jsonpath_filter.c", "modules/model/rh_jsonpath_run.c"):
         "a query has filters, a filter has queries",

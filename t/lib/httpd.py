@@ -25,7 +25,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 MPM = os.environ.get("RH_MPM", "event")
 DB = os.environ.get("RH_DB", "sqlite3")
 
-# Loaded if they exist as files; some may be built in.
+# Loaded if their files exist; some may be built in.
 MODULES = """authn_core authz_core authn_file authz_user authz_host auth_basic alias headers env
     setenvif mime dbd proxy proxy_http deflate status unixd log_config logio watchdog version
     filter""".split()
@@ -336,7 +336,7 @@ class Httpd:
             time.sleep(0.01)
 
     def processes(self):
-        """Pids of the parent and its children, zombies not counted."""
+        """Return the pids of the parent and its children, without zombies."""
         found = []
         for path in glob.glob("/proc/[0-9]*/stat"):
             try:
@@ -353,7 +353,7 @@ class Httpd:
         return [pid for pid in self.processes() if pid != self.process.pid]
 
     def memory(self, pid):
-        """Resident memory of a process, kB."""
+        """Return the resident memory of a process, in kB."""
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
 
@@ -376,11 +376,11 @@ class Httpd:
             time.sleep(0.05)
 
     def expect(self, *patterns):
-        """Lines of level warn or above that this test expects."""
+        """Return the lines of level warn or above that this test expects."""
         self.expected += patterns
 
     def unexpected(self):
-        """Unexpected lines of level warn or above, crashes, and reports of sanitizers."""
+        """Return unexpected lines of level warn or above, crashes, and reports of sanitizers."""
         bad = checkers.reports(self.root)
         for line in (self.log() + self._stdout()).splitlines():
             level = re.search(r"\[\w*:(warn|error|crit|alert|emerg)\]", line)

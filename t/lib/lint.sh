@@ -1,14 +1,14 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # What ./check --lint runs over modules/ and tools/. Sourced by bash after setup.sh.
 
-# The build of the analyzer has rh_statements.h.
+# The analyzer's build has rh_statements.h.
 lint_includes() {
     printf -- "-I. -I%s " "$source/build/analyzer"
     (cd "$top" && find modules -mindepth 1 -type d -printf '-I%p ')
 }
 
-# Without the libraries' headers it can't tell what their functions fill in: uninitialised variables
-# are left to the compilers and to memcheck.
+# cppcheck does not know the libraries' headers, so it can't see that their functions set variables:
+# uninitialised variables are left to the compilers and to memcheck.
 lint_cppcheck() {
     # shellcheck disable=SC2046
     (cd "$top" && cppcheck --quiet --std=c99 --enable=warning,portability,performance \
@@ -16,12 +16,12 @@ lint_cppcheck() {
         $(lint_includes) modules tools mod_resthooks.c)
 }
 
-# gcc's own analyzer, whose warnings are errors. In a shell of its own, which the build may end.
+# gcc's own analyzer, whose warnings are errors; in a subshell, because a failed build exits.
 lint_analyzer() {
     (build analyzer "$work/analyzer" --enable-werror CFLAGS="-O2 -g -fanalyzer")
 }
 
-# What .clang-tidy names.
+# clang-tidy with the checks of .clang-tidy.
 lint_tidy() {
     local flags
     flags="-std=gnu99 $(lint_includes) -DRH_PAGE_DIR=\"\" $(pkg-config --cflags apr-1 apr-util-1 \

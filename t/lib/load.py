@@ -107,7 +107,7 @@ class Load:
 
 
 class Ledger:
-    """What arrived at a receiver's path from a load."""
+    """Everything of a load that arrived at a receiver's path."""
 
     def __init__(self, receiver, path, loads):
         self.posts = []
@@ -121,28 +121,28 @@ class Ledger:
 
     @property
     def missing(self):
-        """Acknowledged, but never arrived."""
+        """Return what was acknowledged but never arrived."""
         return sorted(self.acknowledged - set(self.got))
 
     @property
     def invented(self):
-        """Arrived, but never sent."""
+        """Return what arrived but was never sent."""
         return sorted(set(self.got) - self.sent)
 
     @property
     def twice(self):
-        """Arrived more than once."""
+        """Return what arrived more than once."""
         return sorted(pair for pair, count in self.got.items() if count > 1)
 
     @property
     def events_twice(self):
-        """Number of POSTs that repeat an event id."""
+        """Return the number of POSTs that repeat an event's id."""
         ids = Counter(r.headers.get("webhook-id") for _, _, r in self.posts)
         return sum(ids.values()) - len(ids)
 
     @property
     def disorder(self):
-        """Numbers whose first arrival came after that of a larger one with the same key."""
+        """Return the numbers that first arrived after a larger one with the same key."""
         largest, seen, found = defaultdict(int), set(), []
         for key, number, _ in self.posts:
             if (key, number) in seen:

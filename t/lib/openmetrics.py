@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A strict reader of OpenMetrics 1.0 text, of what mod_resthooks uses of it: it raises ValueError for
-whatever the specification does not allow."""
+"""A strict reader of the parts of OpenMetrics 1.0 text that mod_resthooks uses: it raises
+ValueError for everything that the specification does not allow."""
 
 import re
 

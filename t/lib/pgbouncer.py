@@ -13,12 +13,13 @@ from httpd import free_port
 
 
 def find_pgbouncer():
-    """Path of the program; None: it is not installed."""
+    """Return the path of the program; None: it is not installed."""
     return shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 class PgBouncer:
-    """mode is "session" or "transaction"; `settings` are further lines of its configuration."""
+    """Start it. `mode` is "session" or "transaction"; `settings` are further lines of its
+    configuration."""
 
     def __init__(self, cluster, mode, settings=""):
         self.root = tempfile.mkdtemp(prefix="rhpb-", dir="/tmp")

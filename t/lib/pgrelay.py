@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A TCP port on loopback in front of PostgreSQL's Unix socket, which knows the protocol and breaks
-it at a chosen step: it answers with an error, or hangs up, in the server's place."""
+"""A TCP port on loopback in front of PostgreSQL's Unix socket. It knows the protocol and breaks it
+at a chosen step: it responds with an error, or closes the connection, instead of the server."""
 
 import re
 import socket
@@ -40,7 +40,7 @@ class Fault:
 
 
 class Gone(Exception):
-    """One side hung up, or a fault ends the connection."""
+    """One side closed the connection, or a fault ends it."""
 
 
 class _Connection:
@@ -76,7 +76,7 @@ class _Connection:
             return
 
     def answer(self, fault):
-        """Respond in the server's place."""
+        """Respond instead of the server."""
         if fault.code:
             ready = b"Z\0\0\0\5" + (b"I" if self.status == b"I" else b"E")
             self.client.sendall(fault.error() + (b"" if fault.fatal else ready))

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""Programs behind httpd, by CGI, php-fpm, uWSGI and SCGI, that answer with the environment which they
-see: for the tests of the internal GET."""
+"""Programs behind httpd, by CGI, php-fpm, uWSGI and SCGI, that respond with their environment: for
+the tests of the internal GET."""
 
 import glob
 import json
@@ -12,8 +12,9 @@ import time
 from listener import Listener
 from rhtest import at_end, free_port, skip_all
 
-# A POST or PUT makes something at a place of its own, a GET shows what the program sees. A path that
-# ends in /hang is answered to a POST, and never to a GET.
+# A POST or PUT creates a resource with a URL of its own, a GET shows the program's environment.
+# At a
+# path that ends in /hang a POST gets a response, a GET never does.
 PYTHON = '''
 import json, os, sys, time
 def answer(environ, read):

@@ -36,7 +36,7 @@ from tap import at_end
 
 
 class Headers(dict):
-    """Header fields by lower-case name."""
+    """Return header fields by lower-case name."""
 
     def get(self, name, default=None):
         return super().get(name.lower(), default)
@@ -93,7 +93,8 @@ class Receiver:
     # What a test can ask.
 
     def on(self, path, script):
-        """Answer a path by script(received, number) -> (status, headers, body), number from 1."""
+        """Respond to a path by script(received, number) -> (status, headers, body), number from
+        1."""
         self.scripts[path] = script
 
     def received(self, path=None):

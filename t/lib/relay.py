@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A TCP port on loopback in front of a Unix socket, which can be cut or held up."""
+"""A TCP port on loopback in front of a Unix socket, which can be interrupted or paused."""
 
 import socket
 import threading
@@ -19,12 +19,12 @@ class Relay:
         self.port = self._listener.port
 
     def cut(self):
-        """Break all connections and refuse new ones."""
+        """Close all connections and refuse new ones."""
         self._refusing = True
         self._close_all()
 
     def hold(self):
-        """Pass nothing on; connections stay open."""
+        """Stop passing data on, and keep the connections open."""
         self._flows.clear()
 
     def mend(self):

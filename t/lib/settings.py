@@ -23,7 +23,7 @@ def read(*names):
 
 
 def table():
-    """Name of a directive: its row. None stands for NULL."""
+    """Return the rows of settings, by directive. None stands for NULL."""
     macros = dict(re.findall(r'#define (RH_NAME_\w+) "(\w+)"', read("rh_config_private.h")))
     text = re.sub(r"\s*\\\n\s*", " ", read("rh_settings.h"))
     rows = {}
@@ -34,7 +34,7 @@ def table():
 
 
 def members(struct):
-    """Names of the members of a struct in rh_config.h."""
+    """Return the names of the members of a struct in rh_config.h."""
     text = re.search(r"typedef struct %s \{(.*?)\n\} %s;" % (struct, struct), read("rh_config.h"),
                      re.S)[1]
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)

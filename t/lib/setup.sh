@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-# What ./quickstart and ./check share: packages and builds. Sourced by bash with $top set.
+# Packages and builds, for ./quickstart and ./check. Sourced by bash with $top set.
 
 BUILD_PACKAGES="build-essential autoconf automake libtool pkg-config apache2-dev libjson-c-dev
     libssl-dev libc-ares-dev libidn2-dev zlib1g-dev libpcre2-dev libyaml-dev"
@@ -10,7 +10,7 @@ die() {
     exit 1
 }
 
-# Those of the named packages that are not installed.
+# Print the named packages that are not installed.
 missing_packages() {
     local package
     for package in "$@"; do
@@ -19,12 +19,12 @@ missing_packages() {
     done
 }
 
-# What tests name in a line "# Packages: ...", each once.
+# Print the packages that tests name in a line "# Packages: ...", each once.
 wanted_packages() {
     sed -n 's/^# Packages: //p' "$@" | tr ' ' '\n' | sort -u | tr '\n' ' '
 }
 
-# Install by apt what is missing; say what. The output goes to the file that is named first.
+# Install missing packages with apt, and say which. The output goes to the file that is named first.
 install_packages() {
     local log=$1 missing as_root=""
     shift
@@ -56,8 +56,8 @@ install_packages() {
     fi
 }
 
-# The PostgreSQL server, if there is none. On a machine that has none yet, Debian's package would
-# also create and start a cluster of its own: that is held back while it is installed.
+# Install the PostgreSQL server if it is missing. On a machine without one, Debian's package would
+# also create and start a cluster, which is prevented during the installation.
 install_postgresql() {
     local log=$1 conf=/etc/postgresql-common/createcluster.conf as_root=""
     if compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || ! command -v apt-get >/dev/null; then
@@ -75,8 +75,8 @@ install_postgresql() {
     fi
 }
 
-# Prometheus' promtool, for a test: its program alone, in $source/build/tools. Debian has it in the
-# package of the server, which would start one.
+# Prometheus' promtool, for a test: only this program, in $source/build/tools. In Debian it is part
+# of the server's package, which would start a server.
 install_promtool() {
     local log=$1 folder=$source/build/tools
     if command -v promtool >/dev/null; then
@@ -93,7 +93,7 @@ install_promtool() {
     [ -x "$folder/promtool" ] || echo "promtool    not reached"
 }
 
-# A source tree that can be written to: $top, or a copy where that is somebody else's.
+# A writable source tree: $top, or a copy if that belongs to another user.
 writable_source() {
     local build=$1
     if [ -w "$top" ] && { [ ! -e "$top/build" ] || [ -w "$top/build" ]; } &&
@@ -110,7 +110,7 @@ writable_source() {
     echo "$copy"
 }
 
-# build NAME LOG CONFIGURE-ARGUMENTS...: out of tree, in $source/build/NAME.
+# build NAME LOG CONFIGURE-ARGUMENTS...: build out of tree, in $source/build/NAME.
 build() {
     local name=$1 log=$2 began=$SECONDS folder
     shift 2

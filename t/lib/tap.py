@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""TAP: one line a check, a plan at the end."""
+"""TAP: one line per check, a plan at the end."""
 
 import faulthandler
 import os
@@ -13,7 +13,7 @@ _at_end = []
 
 
 def ok(condition, name):
-    """A check whose name is a sentence about behaviour. Returns the condition."""
+    """Check a condition, whose name is a sentence about behaviour, and return it."""
     global _count, _failures
     _count += 1
     if not condition:
@@ -73,7 +73,7 @@ def _terminate(number, frame):
 
 
 def watch(seconds):
-    """Make a test that hangs show where it does, and end."""
+    """If a test hangs, print where, and end it."""
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGALRM, _alarm)
     signal.alarm(int(seconds))

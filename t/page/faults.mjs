@@ -1,5 +1,5 @@
 // Licensed under the Apache License, Version 2.0: see LICENSE.
-// An expired session, a server that is not there, and a walk by keyboard alone.
+// An expired session, a server that does not respond, and use by keyboard only.
 import { api, base, is, ok, open, until, world } from "./lib.mjs";
 
 async function session(page) {
@@ -27,7 +27,7 @@ async function session(page) {
   ok(true, "with what was typed");
 }
 
-/** Answers that are not the API's. */
+/** Responses that are not the API's. */
 async function answers(page) {
   const list = "**/hooks/deliveries?**";
   await page.route(list, (route) => route.fulfill({ status: 200, contentType: "text/html",
@@ -109,7 +109,7 @@ async function keyboard(page) {
     "a slash goes to the search");
 }
 
-/** Any id that a log or a receiver has leads to its view. */
+/** Every id that a log or a receiver shows leads to its view. */
 async function find(page) {
   const id = (await api("GET", "events?limit=1"))[0].id;
   const search = page.getByLabel("Find by id");

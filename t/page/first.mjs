@@ -1,11 +1,11 @@
 // Licensed under the Apache License, Version 2.0: see LICENSE.
-// From the empty page to a delivery that was sent again, and what else can be done.
+// From the empty page to a redelivery, and what else can be done.
 import { api, base, is, ok, open, publish, until, world } from "./lib.mjs";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
 const EXACT = "12345678901234567890.10";
 
-/** Invalid input is reported, and nothing that was typed is lost. */
+/** Invalid input is reported, and the typed values are kept. */
 async function subscribe(page) {
   await page.goto(base);
   await page.getByRole("heading", { name: "Get told when something happens" }).waitFor();
@@ -51,7 +51,7 @@ async function subscribe(page) {
   return secret;
 }
 
-/** A delivery fails, says why, and is sent again. */
+/** A delivery fails, says why, and is redelivered. */
 async function resend(page) {
   await publish("employee.created", `{"id":7,"salary":${EXACT},"name":"${MARKUP}",`
     + '"city":"M\\u00fcnchen"}');
@@ -83,7 +83,7 @@ async function resend(page) {
   await page.getByRole("button", { name: "Send test" }).waitFor();
 }
 
-/** Replay, secrets, pause, test, two people at once, unsubscribe. */
+/** Replay, secrets, pause, test, concurrent changes, unsubscribe. */
 async function change(page, secret) {
   const id = page.url().split("/").pop();
   await page.getByRole("button", { name: "Show the secret" }).click();

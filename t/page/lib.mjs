@@ -8,13 +8,13 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const TIMEOUT = 60000;
 
-/** Of t/60-page.t: addresses, paths, and where pictures go. */
+/** Settings from t/60-page.t: addresses, paths, and the directory for pictures. */
 export const world = JSON.parse(process.env.RH_PAGE);
 export const base = `${world.url}/hooks/`;
-/** What the console said that it should not. */
+/** Unexpected messages of the console. */
 export const errors = [];
 
-/** A check, as a JSON line that t/60-page.t makes TAP of. */
+/** Print a check as a JSON line, which t/60-page.t turns into TAP. */
 export function ok(good, name, why) {
   console.log(JSON.stringify({ ok: Boolean(good), name, why: good ? undefined : String(why) }));
 }
@@ -24,7 +24,7 @@ export const is = (got, expected, name) => ok(JSON.stringify(got) === JSON.strin
 
 export const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-/** Wait until it is so; whether it came to be. */
+/** Wait until a condition holds; return whether it did. */
 export async function until(condition, ms = 40000) {
   for (const end = Date.now() + ms; Date.now() < end; await pause(100)) {
     if (await condition()) {
@@ -34,7 +34,7 @@ export async function until(condition, ms = 40000) {
   return false;
 }
 
-/** A call of the API by its tenant; `body` is text that is sent as it is, or anything JSON. */
+/** Call the API as its tenant; `body` is text that is sent unchanged, or any JSON value. */
 export async function api(method, path, body, role, tenant = "acme") {
   const answer = await fetch(new URL(path, base), { method, signal: AbortSignal.timeout(TIMEOUT),
     body: typeof body === "object" ? JSON.stringify(body) : body,
@@ -52,7 +52,7 @@ const browser = await chromium.launch({ executablePath: world.chromium, timeout:
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
 export const close = () => browser.close();
 
-/** A page with a session of its own. */
+/** Open a page with a session of its own. */
 export async function open({ tenant = "acme", ...more } = {}) {
   const made = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB",
     timezoneId: "UTC", extraHTTPHeaders: { "X-Tenant": tenant }, ...more });
@@ -68,7 +68,7 @@ export async function open({ tenant = "acme", ...more } = {}) {
   return page;
 }
 
-/** Say what axe finds that is serious. */
+/** Report the serious findings of axe. */
 export async function axeCheck(page, name) {
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() =>

@@ -1,5 +1,5 @@
 // Licensed under the Apache License, Version 2.0: see LICENSE.
-// The samples of the page are run as they stand there.
+// Run the page's sample receivers unchanged.
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -15,7 +15,7 @@ const freePort = () => new Promise((resolve) => {
   });
 });
 
-/** Run a program that ends: all that it said. */
+/** Run a program until it ends; return its output. */
 function run(command, args, environment) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { env: { ...process.env, ...environment },
@@ -27,7 +27,7 @@ function run(command, args, environment) {
   });
 }
 
-/** Run a receiver while `work` does something; what it said meanwhile is asked by said(). */
+/** Run a receiver while `work` does something; said() returns its output so far. */
 async function during([command, ...args], environment, work) {
   const child = spawn(command, args, { env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"] });

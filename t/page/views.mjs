@@ -1,5 +1,5 @@
 // Licensed under the Apache License, Version 2.0: see LICENSE.
-// Every view with much in it, in light, dark and on a phone; filters, pages, and other tenants.
+// Every view with much in it: light, dark and on a phone; filters, pages, and other tenants.
 import { mkdirSync } from "node:fs";
 import { api, axeCheck, base, is, ok, open, publish, until, world } from "./lib.mjs";
 
@@ -32,7 +32,7 @@ async function fill() {
   return { made, failed: (await api("GET", list))[0] };
 }
 
-/** What an event changed, beside the earlier values. */
+/** The changes of an event, beside the earlier values. */
 async function changed() {
   const one = await api("POST", "events", '{"type":"employee.updated","key":"7","data":{"id":7,'
     + '"name":"Ada King","home":{"city":"Ockham","no":1},"salary":12345678901234567890},'
@@ -88,7 +88,7 @@ async function pictures({ made, failed }) {
   }
 }
 
-/** Charts of a day whose numbers are known. */
+/** Charts of a day with known numbers. */
 async function charts() {
   const page = await open({ tenant: "acme-history" });
   await page.goto(`${base}#/charts`);
@@ -153,7 +153,7 @@ async function many() {
   await page.context().close();
 }
 
-/** More subscriptions than a page of the API, and more deliveries of an event than it tells of. */
+/** More subscriptions than a page of the API has, and more deliveries of an event than it lists. */
 async function branches() {
   const page = await open({ tenant: "acme-branches" });
   await page.goto(`${base}#/deliveries`);
@@ -176,7 +176,7 @@ async function branches() {
   await page.context().close();
 }
 
-/** An administrator acts for a tenant that is named. */
+/** An administrator acts for a named tenant. */
 async function administrator() {
   const page = await open({ extraHTTPHeaders: { "X-Tenant": "root", "X-Role": "admin" } });
   await page.goto(base);

@@ -1,12 +1,12 @@
 // Licensed under the Apache License, Version 2.0: see LICENSE.
-// Why a delivery did not arrive: targets that can't be reached, each in its own way.
+// Why a delivery did not arrive: targets that can't be reached, each for another reason.
 import { api, base, is, ok, open, until, world } from "./lib.mjs";
 
 const TENANT = "acme-why";
 const mine = (method, path, body, role) => api(method, path, body, role, TENANT);
 const TOKEN = "Bearer of-a-token";
 
-/** What only a slow or a strange world says. */
+/** Errors that occur only with slow or strange targets. */
 const TEXTS = [["time-out after 15.0 s: waiting for an answer", "did not answer in time"],
   ["time-out after 5.0 s: connecting", "could not be reached in time"],
   ["time-out after 5.0 s: looking up the name", "could not be looked up"],
