@@ -151,6 +151,6 @@ for name, text in inputs.items():
     member = members[name]
     low, high = INPUTS.get(kinds[member.kind], (None, None))
     for word, bound in ((low, member.low), (high, member.high)):
-        if bound:
+        if word and bound:
             like(text, rf'\b{word}: "{bound}"', f"the form: {name} has its {word}")
 done_testing()
