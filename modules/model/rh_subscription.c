@@ -2,6 +2,8 @@
 /* Names of states, and members that are written in their own way. */
 #include "rh_subscription_private.h"
 
+#include "rh_time.h"
+
 static const char *const state_names[] = {RH_SUBSCRIPTION_STATES(RH_ROW_NAME)};
 
 const char *rh_subscription_state_name(rh_subscription_state_t state)
@@ -37,5 +39,5 @@ struct json_object *rh_member_write_old_secret_expires_at(const rh_subscription_
 {
     apr_time_t end = rh_subscription_overlap_end(subscription);
 
-    return rh_kinds[RH_KIND_time].write(&end, pool);
+    return rh_json_new_text(end ? rh_time_format(pool, end) : NULL);
 }
