@@ -66,7 +66,9 @@ $$ SELECT ARRAY[type, '*'] || ARRAY(
 
 -- ---- subscriptions ----
 
-CREATE TABLE resthooks.subscription (
+-- A row is a subscription. The table has another name than what earlier versions know it by: see
+-- the view below.
+CREATE TABLE resthooks.hook (
     tenant           text COLLATE "C" NOT NULL,
     id               uuid NOT NULL,
     target_url       text NOT NULL,
@@ -84,8 +86,24 @@ CREATE TABLE resthooks.subscription (
     created_at       bigint NOT NULL,
     updated_at       bigint NOT NULL,
     revision         bigint NOT NULL DEFAULT 1,
-    PRIMARY KEY (tenant, id)
+    CONSTRAINT subscription_pkey PRIMARY KEY (tenant, id)
 );
+
+-- For hosts of versions before 0.2 that are still running after an upgrade: what commits, claims or
+-- sends again reads `ordered`, so it fails, and they keep their events until they are upgraded, too.
+-- What they settle does not. Version 0.1 goes by the words "the database system is".
+CREATE OR REPLACE FUNCTION resthooks.refuse_earlier() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'the database system is used by a later'
+        ' mod_resthooks, for which this host has to be upgraded; until then its events wait';
+END $$;
+
+CREATE OR REPLACE VIEW resthooks.subscription AS
+    SELECT tenant, id, target_url, coalesce(options::json ->> 'description', '') AS description, format,
+           coalesce((options::json -> 'headers')::text, '{}') AS headers,
+           resthooks.refuse_earlier() AS ordered, rate_limit, state, state_reason, secret,
+           old_secret, old_secret_until, base_url, created_at, updated_at, revision
+    FROM resthooks.hook;
 
 CREATE TABLE resthooks.subscription_event (
     tenant          text COLLATE "C" NOT NULL,
@@ -94,7 +112,7 @@ CREATE TABLE resthooks.subscription_event (
     position        integer NOT NULL,
     PRIMARY KEY (tenant, pattern, subscription_id),
     FOREIGN KEY (tenant, subscription_id)
-        REFERENCES resthooks.subscription (tenant, id) ON DELETE CASCADE
+        REFERENCES resthooks.hook (tenant, id) ON DELETE CASCADE
 );
 CREATE INDEX ON resthooks.subscription_event (tenant, subscription_id);
 
@@ -110,7 +128,7 @@ CREATE TABLE resthooks.subscription_stat (
     paused_until     bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, subscription_id),
     FOREIGN KEY (tenant, subscription_id)
-        REFERENCES resthooks.subscription (tenant, id) ON DELETE CASCADE
+        REFERENCES resthooks.hook (tenant, id) ON DELETE CASCADE
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- ---- the logs ----
@@ -578,7 +596,7 @@ BEGIN
                                   ORDER BY x.subscription_id LIMIT 65) AS e) AS r),
     target AS MATERIALIZED (
         SELECT s.id, s.in_order, resthooks.uuidv7() AS delivery_id
-        FROM reached r JOIN resthooks.subscription s ON s.tenant = publish.tenant AND s.id = r.id
+        FROM reached r JOIN resthooks.hook s ON s.tenant = publish.tenant AND s.id = r.id
         WHERE s.state = 'active' AND r.place <= 64),
     opened AS (
         INSERT INTO resthooks.expansion (tenant, event_id, after_id, until_id, created_at)

@@ -40,7 +40,7 @@ CREATE TABLE resthooks_subscription (
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 
-CREATE TABLE resthooks_subscription_event (
+CREATE TABLE resthooks_subscription_pattern (
     tenant          text NOT NULL,
     pattern         text NOT NULL,
     subscription_id text NOT NULL,
@@ -50,7 +50,14 @@ CREATE TABLE resthooks_subscription_event (
         REFERENCES resthooks_subscription (tenant, id) ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_subscription_event_subscription
-    ON resthooks_subscription_event (tenant, subscription_id);
+    ON resthooks_subscription_pattern (tenant, subscription_id);
+
+-- For processes of versions before 0.2 that still run after an upgrade: what commits reads this
+-- view, which has an error, so they keep their events until they are upgraded, too. Version 0.1 goes
+-- by the words "database is locked".
+CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
+ p."database is locked until this host has mod_resthooks 0.2" AS subscription_id, p.position
+ FROM resthooks_subscription_pattern p;
 
 CREATE TABLE resthooks_subscription_stat (
     tenant           text NOT NULL,

@@ -59,12 +59,20 @@ def structure():
                             " WHERE pronamespace = 'resthooks'::regnamespace ORDER BY 1, 2, 3")
     return database.sql("SELECT m.name, c.name, c.type FROM sqlite_master m,"
                         " pragma_table_info(m.name) c WHERE m.type = 'table' UNION ALL"
-                        " SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'"
+                        " SELECT tbl_name, name, replace(sql, '\"', '') FROM sqlite_master"
+                        " WHERE type = 'index'"
                         " ORDER BY 1, 2, 3")
 
 
 made = structure()
+hooks = "resthooks.hook" if DB == "pgsql" else "resthooks_subscription"
 prefix = "resthooks." if DB == "pgsql" else "resthooks_"
+if DB == "pgsql":
+    database.sql("DROP VIEW resthooks.subscription; DROP FUNCTION resthooks.refuse_earlier();"
+                 "ALTER TABLE resthooks.hook RENAME TO subscription")
+else:
+    database.sql("DROP VIEW resthooks_subscription_event")
+    database.sql("ALTER TABLE resthooks_subscription_pattern RENAME TO resthooks_subscription_event")
 database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
              else "DROP INDEX resthooks_queue_due_at")
 for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "previous"),
@@ -107,7 +115,7 @@ done = ctl("schema", "upgrade")
 is_((done.status, done.out), (0, "brought the tables of version 1 to version 4\n"),
     "they are brought up") or diag(done)
 is_(structure(), made, "and are what new ones are")
-options = {str(id): text for id, text in database.sql(f"SELECT id, options FROM {prefix}subscription")}
+options = {str(id): text for id, text in database.sql(f"SELECT id, options FROM {hooks}")}
 is_(options[PLAIN], "{}", "a plain subscription has no options")
 is_(json.loads(options[OTHER]),
     {"description": 'a "quoted" one', "headers": json.loads(HEADERS)}, "others keep theirs")

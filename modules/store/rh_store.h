@@ -5,8 +5,9 @@
  *
  * The database is the queue. The tables:
  *
- *   subscription          config and state; primary key (tenant, id)
- *   subscription_event    (tenant, pattern, subscription_id): which subscriptions want an event
+ *   subscription          config and state; primary key (tenant, id); `hook` on PostgreSQL
+ *   subscription_event    (tenant, pattern, subscription_id): which subscriptions want an event;
+ *                         `subscription_pattern` on SQLite
  *   subscription_stat     counters, last response, since when failing, paused until
  *   event                 the log; partitioned by range of id on PostgreSQL
  *   delivery              the log of deliveries that have ended, perhaps with their only attempt;

@@ -21,7 +21,7 @@ def fill(server, deliveries):
         INSERT INTO resthooks.event (tenant, id, type, time, source, data)
         SELECT 'acme', id, 'employee.created', resthooks.now_ms(), 'publish', '{{"id":' || n || '}}' FROM made;
         CREATE TABLE pairs AS SELECT resthooks.uuidv7() AS delivery_id, m.id AS event_id,
-            s.id AS subscription_id FROM made m CROSS JOIN resthooks.subscription s;
+            s.id AS subscription_id FROM made m CROSS JOIN resthooks.hook s;
         INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
         SELECT 'acme', delivery_id, event_id, subscription_id, 'employee.created' FROM pairs;
         INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at)

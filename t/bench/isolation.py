@@ -110,7 +110,7 @@ def subscribe_many(server, tenant, pattern, urls):
     """Insert subscriptions by SQL: `urls` is an expression of n = 1, 2, …"""
     first, last, expression = urls
     server.database.sql(f"""
-        WITH made AS (INSERT INTO resthooks.subscription
+        WITH made AS (INSERT INTO resthooks.hook
             (tenant, id, target_url, secret, base_url, created_at, updated_at)
             SELECT '{tenant}', gen_random_uuid(), {expression}, '{SECRET}', 'http://localhost',
                    resthooks.now_ms(), resthooks.now_ms()
@@ -123,7 +123,7 @@ def subscribe_many(server, tenant, pattern, urls):
 
 def unsubscribe_all(server, tenant):
     server.database.sql(f"DELETE FROM resthooks.queue WHERE tenant = '{tenant}';"
-                        f"DELETE FROM resthooks.subscription WHERE tenant = '{tenant}'")
+                        f"DELETE FROM resthooks.hook WHERE tenant = '{tenant}'")
 
 
 def memory(server):
@@ -188,7 +188,7 @@ def dead(bench, report):
         server.database.sql(f"""
             WITH made AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
                 SELECT 'dead', resthooks.uuidv7(), e.id, s.id, 'dead.on'
-                FROM resthooks.event e, resthooks.subscription s, generate_series(1, {DUE})
+                FROM resthooks.event e, resthooks.hook s, generate_series(1, {DUE})
                 WHERE e.tenant = 'dead' AND s.tenant = 'dead'
                 RETURNING id, event_id, subscription_id)
             INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at)

@@ -20,15 +20,15 @@ DO $$ DECLARE part record; BEGIN
 END $$;
 SELECT resthooks.ensure_partitions({retention}, {first});
 SELECT resthooks.ensure_partitions({retention});
-INSERT INTO resthooks.subscription
+INSERT INTO resthooks.hook
     (tenant, id, target_url, secret, base_url, created_at, updated_at)
 SELECT 'acme', gen_random_uuid(), 'http://127.0.0.1:9/' || n, 'whsec_c2VjcmV0', 'http://localhost',
        {first}, {first}
 FROM generate_series(1, {subscriptions}) n;
 INSERT INTO resthooks.subscription_event (tenant, pattern, subscription_id, position)
-SELECT tenant, '*', id, 0 FROM resthooks.subscription;
+SELECT tenant, '*', id, 0 FROM resthooks.hook;
 INSERT INTO resthooks.subscription_stat (tenant, subscription_id)
-SELECT tenant, id FROM resthooks.subscription;
+SELECT tenant, id FROM resthooks.hook;
 CREATE FUNCTION id_at(ms bigint) RETURNS uuid LANGUAGE sql VOLATILE AS
 $$ SELECT (left(resthooks.uuid_floor(ms)::text, 14) || '7' || right(gen_random_uuid()::text, 21))::uuid $$;
 CREATE TABLE made AS SELECT n, id_at({first} + n * {step}) AS id, {first} + n * {step} AS ms,
@@ -40,7 +40,7 @@ SELECT 'acme', id, type, (n % 1000)::text, ms, CASE n % 100 WHEN 0 THEN 'publish
        '{{"id":' || n || ',"name":"Ada Lovelace ' || n || '"}}' FROM made;
 CREATE TABLE sent AS SELECT id_at(m.ms) AS id, m.id AS event_id, s.id AS subscription_id, m.type,
     m.ms, (m.n + s.n) % 100 = 0 AS failed
-FROM made m CROSS JOIN (SELECT id, row_number() OVER () AS n FROM resthooks.subscription) s;
+FROM made m CROSS JOIN (SELECT id, row_number() OVER () AS n FROM resthooks.hook) s;
 INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
                                 last_status_code)
 SELECT 'acme', id, event_id, subscription_id, type, CASE WHEN failed THEN 'failed' ELSE 'delivered' END,

@@ -156,7 +156,7 @@ static const expectation_t expectations[] = {
     {"pgsql", RH_SQL_settle, "using delivery_past_pkey on delivery_past"},
     {"pgsql", RH_SQL_settle, "using subscription_stat_pkey on subscription_stat t"},
     {"pgsql", RH_SQL_commit, "using subscription_event_pkey on subscription_event x"},
-    {"pgsql", RH_SQL_commit, "using subscription_pkey on subscription s"},
+    {"pgsql", RH_SQL_commit, "using subscription_pkey on hook s"},
     {"pgsql", RH_SQL_claim_due, "using queue_due_at on queue q"},
     {"pgsql", RH_SQL_claim_candidates, "using queue_due on queue q"},
     {"pgsql", RH_SQL_claim, "using queue_due on queue x"},

@@ -16,7 +16,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
-  CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription x
+  CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x
   WHERE x.tenant = one.tenant AND x.id = one.id LIMIT 1) AS s ON true
   LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = one.tenant
   AND x.subscription_id = one.id LIMIT 1) AS t ON true ORDER BY one.since)
@@ -46,7 +46,7 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
-  CROSS JOIN step LEFT JOIN resthooks.subscription s ON s.tenant = step.tenant
+  CROSS JOIN step LEFT JOIN resthooks.hook s ON s.tenant = step.tenant
   AND s.id = step.id LEFT JOIN resthooks.subscription_stat t ON t.tenant = step.tenant
   AND t.subscription_id = step.id ORDER BY step.n;
 
@@ -106,7 +106,7 @@ SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attemp
  FROM (SELECT x.* FROM json_to_recordset(:leased::json) AS i(tenant text, id uuid)
  CROSS JOIN LATERAL (SELECT * FROM resthooks.queue y WHERE y.tenant = i.tenant
  AND y.delivery_id = i.id LIMIT 1) AS x OFFSET 0) AS q
- JOIN resthooks.subscription s ON s.tenant = q.tenant AND s.id = q.subscription_id
+ JOIN resthooks.hook s ON s.tenant = q.tenant AND s.id = q.subscription_id
  LEFT JOIN resthooks.subscription_stat t ON t.tenant = s.tenant
  AND t.subscription_id = s.id LEFT JOIN resthooks.event e ON e.tenant = q.tenant
  AND e.id = q.event_id WHERE q.lease = CAST(:lease AS bigint) ORDER BY q.event_id, q.delivery_id;

@@ -39,7 +39,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  active AS MATERIALIZED (SELECT t.type, s.*, coalesce(st.paused_until, 0) AS paused_until,
   st.failing_since, NOT s.in_order AND s.rate_limit = 0
   AND coalesce(st.paused_until, 0) <= clock.at AS at_once FROM clock, reached t
-  JOIN resthooks.subscription s ON s.tenant = t.tenant AND s.id = t.subscription_id
+  JOIN resthooks.hook s ON s.tenant = t.tenant AND s.id = t.subscription_id
   LEFT JOIN resthooks.subscription_stat st ON st.tenant = s.tenant
   AND st.subscription_id = s.id WHERE s.state = 'active' AND t.place <= :RH_COMMIT_FANOUT),
  wide AS MATERIALIZED (SELECT w.tenant, w.type, w.subscription_id AS after_id,

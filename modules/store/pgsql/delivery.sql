@@ -63,7 +63,7 @@ d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
 
 -- fragment: delivery_tables
 -- What belongs to the deliveries of a page, looked up one by one.
-LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription x WHERE x.tenant = d.tenant
+LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = d.tenant
  AND x.id = d.subscription_id LIMIT 1) AS s ON true
  LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = d.tenant
  AND x.subscription_id = d.subscription_id LIMIT 1) AS t ON true

@@ -37,7 +37,7 @@ WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.type, e.key, c.crea
   CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
   WHERE x.tenant = :tenant AND x.pattern = p.pattern AND x.subscription_id > :after::uuid
   AND x.subscription_id <= :end::uuid OFFSET 0) AS e) AS t CROSS JOIN LATERAL (SELECT x.*
-  FROM resthooks.subscription x WHERE x.tenant = c.tenant
+  FROM resthooks.hook x WHERE x.tenant = c.tenant
   AND x.id = t.subscription_id LIMIT 1) AS s WHERE :wants_it),
  delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
   SELECT c.tenant, m.delivery_id, c.event_id, m.id, c.type FROM c CROSS JOIN made m)

@@ -58,7 +58,7 @@ FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = :tena
  AND x.id >= :lowest::uuid AND x.id < :end::uuid) AS e CROSS JOIN LATERAL (SELECT y.*
  FROM resthooks.delivery y WHERE y.tenant = e.tenant AND y.event_id = e.id
  AND y.subscription_id = :subscription_id::uuid OFFSET 0) AS d
- JOIN resthooks.subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
+ JOIN resthooks.hook s ON s.tenant = d.tenant AND s.id = d.subscription_id
  WHERE d.state IN (SELECT json_array_elements_text(:states::json));
 
 -- name: job_chunk_queue

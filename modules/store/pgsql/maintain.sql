@@ -41,5 +41,5 @@ SELECT coalesce(sum(g.count), 0) AS pending,
    WHERE q.subscription_id >= '00000000-0000-0000-0000-000000000000'
    LIMIT :limit::integer) AS r
   GROUP BY r.tenant, r.subscription_id) AS g
- LEFT JOIN resthooks.subscription s ON s.tenant = g.tenant AND s.id = g.subscription_id
+ LEFT JOIN resthooks.hook s ON s.tenant = g.tenant AND s.id = g.subscription_id
  LEFT JOIN resthooks.subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id;

@@ -8,7 +8,7 @@ SELECT d.subscription_id, s.state FROM (SELECT l.tenant, l.subscription_id
  FROM resthooks.delivery l WHERE l.tenant = :tenant AND l.id = :id::uuid
  UNION ALL SELECT q.tenant, q.subscription_id FROM resthooks.queue q
  WHERE q.tenant = :tenant AND q.delivery_id = :id::uuid LIMIT 1) AS d
- LEFT JOIN resthooks.subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id;
+ LEFT JOIN resthooks.hook s ON s.tenant = d.tenant AND s.id = d.subscription_id;
 
 -- name: redeliver_queue
 -- Of a row of the log, or of the queue itself, where that is all there is.
@@ -21,7 +21,7 @@ INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due
  UNION ALL :pending_rows FROM resthooks.queue q :event_of_pending WHERE q.tenant = :tenant
  AND q.delivery_id = :delivery_id::uuid AND :not_logged) AS d
  JOIN resthooks.event e ON e.tenant = d.tenant
- AND e.id = d.event_id JOIN resthooks.subscription s ON s.tenant = d.tenant
+ AND e.id = d.event_id JOIN resthooks.hook s ON s.tenant = d.tenant
  AND s.id = d.subscription_id
  ON CONFLICT (tenant, delivery_id) DO UPDATE SET tries =
  CASE WHEN queue.lease > 0 THEN -1 ELSE 0 END, due_at =
@@ -56,7 +56,7 @@ SELECT 1 AS locked FROM pg_advisory_xact_lock(hashtextextended(:tenant,
 -- fragment: missing_deliveries
 -- Events that should have had a delivery, by their sources and ranges of types (JSON, from
 -- rh_matching.h), except those for which an expansion makes it.
-FROM resthooks.subscription s JOIN resthooks.event e ON e.tenant = s.tenant
+FROM resthooks.hook s JOIN resthooks.event e ON e.tenant = s.tenant
  WHERE s.tenant = :tenant AND s.id = :subscription_id::uuid AND e.id >= :lowest::uuid
  AND e.id < :end::uuid AND e.source IN (SELECT json_array_elements_text(:sources::json))
  AND EXISTS (SELECT 1 FROM json_to_recordset(:types::json) AS p(low text, high text)

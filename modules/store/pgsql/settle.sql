@@ -80,7 +80,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   attempt_count = greatest(d.attempt_count, o.number), last_status_code = o.status_code
   FROM o WHERE o.kind <> 'release'
   AND d.tenant = ANY (ARRAY[o.tenant]) AND d.id = ANY (ARRAY[o.id])),
- ended AS (UPDATE resthooks.subscription s SET state = e.kind, state_reason = e.reason,
+ ended AS (UPDATE resthooks.hook s SET state = e.kind, state_reason = e.reason,
   updated_at = clock.at, revision = s.revision + 1
   FROM clock, (SELECT DISTINCT ON (o.tenant, o.subscription_id) o.tenant, o.subscription_id,
   o.kind, o.reason FROM ready, o WHERE o.kind IN ('gone', 'disabled')

@@ -14,7 +14,7 @@ SELECT 1 AS locked
  FROM pg_advisory_xact_lock(hashtextextended(:tenant, 3) # hashtextextended('subscriptions', 4));
 
 -- name: subscription_insert
-INSERT INTO resthooks.subscription
+INSERT INTO resthooks.hook
  (tenant, id, target_url, format, in_order, rate_limit, state, state_reason, secret, base_url,
   options, created_at, updated_at)
  VALUES (:tenant, :id::uuid, :target_url, :format, :ordered::boolean,
@@ -23,7 +23,7 @@ INSERT INTO resthooks.subscription
 
 -- name: subscription_count
 -- returns: count
-SELECT count(*) AS count FROM resthooks.subscription WHERE tenant = :tenant;
+SELECT count(*) AS count FROM resthooks.hook WHERE tenant = :tenant;
 
 -- name: subscription_events_insert
 -- Inserts the patterns, a JSON array, in their order.
@@ -53,7 +53,7 @@ SELECT s.tenant, s.id, s.target_url,
  t.delivered, t.failed, t.last_status_code, t.last_attempt_at,
  (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q WHERE q.tenant = s.tenant
   AND q.subscription_id = s.id LIMIT 100000) AS pending) AS pending
- FROM resthooks.subscription s LEFT JOIN resthooks.subscription_stat t
+ FROM resthooks.hook s LEFT JOIN resthooks.subscription_stat t
  ON t.tenant = s.tenant AND t.subscription_id = s.id;
 
 -- name: subscription_get
@@ -74,7 +74,7 @@ SELECT s.tenant, s.id, s.target_url,
 
 -- name: subscription_update
 -- Changes nothing if the row has another revision by now.
-UPDATE resthooks.subscription SET target_url = :target_url, format = :format,
+UPDATE resthooks.hook SET target_url = :target_url, format = :format,
  in_order = :ordered::boolean, rate_limit = CAST(:rate_limit AS integer), state = :state,
  state_reason = :state_reason, secret = :secret, old_secret = :old_secret,
  old_secret_until = CAST(:old_secret_until AS bigint), base_url = :base_url, options = :options,
@@ -83,7 +83,7 @@ UPDATE resthooks.subscription SET target_url = :target_url, format = :format,
 
 -- name: subscription_state
 -- returns: state, target_url
-SELECT state, target_url FROM resthooks.subscription WHERE tenant = :tenant AND id = :id::uuid;
+SELECT state, target_url FROM resthooks.hook WHERE tenant = :tenant AND id = :id::uuid;
 
 -- name: subscription_stat_clear
 -- Restarts the failing clock and ends the pause.
@@ -97,5 +97,5 @@ UPDATE resthooks.queue SET lease = 0, due_at = 0
 
 -- name: subscription_delete
 -- Revision 0 stands for any.
-DELETE FROM resthooks.subscription WHERE tenant = :tenant AND id = :id::uuid
+DELETE FROM resthooks.hook WHERE tenant = :tenant AND id = :id::uuid
  AND (:revision = '0' OR revision = CAST(:revision AS bigint));

@@ -34,16 +34,18 @@ UPDATE resthooks.schema_version SET version = 3, installed_at = now();
 
 -- script: upgrade_4
 -- A host of an earlier version that is still running must not take what this version queues: its
--- statements would lose the outcome of a delivery that has no row in the log yet. Those that
--- commit, claim, expand or send again name the column `ordered`, so they fail from here on, and it
--- keeps its events in its spool. Its settle and its housekeeping do not, so it can still settle
--- what it has begun.
-ALTER TABLE resthooks.subscription RENAME COLUMN ordered TO in_order;
-ALTER TABLE resthooks.subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
-UPDATE resthooks.subscription SET options = json_strip_nulls(json_build_object('description',
+-- statements would lose the outcome of a delivery that has no row in the log yet. So what they
+-- know as the table `subscription` is a view now, in which the column that they need to commit, to
+-- claim, or to send again raises an error. Settling does not need it, so what was begun is settled.
+-- Version 2 keeps events in its spool only after errors with certain words, of which the message of
+-- resthooks.refuse_earlier has some; after any other error it drops them.
+ALTER TABLE resthooks.subscription RENAME TO hook;
+ALTER TABLE resthooks.hook RENAME COLUMN ordered TO in_order;
+ALTER TABLE resthooks.hook ADD COLUMN options text NOT NULL DEFAULT '{}';
+UPDATE resthooks.hook SET options = json_strip_nulls(json_build_object('description',
  nullif(description, ''), 'headers', nullif(headers, '{}')::json))::text
  WHERE description <> '' OR headers <> '{}';
-ALTER TABLE resthooks.subscription DROP COLUMN description, DROP COLUMN headers;
+ALTER TABLE resthooks.hook DROP COLUMN description, DROP COLUMN headers;
 ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at bigint,
  ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,
  ADD COLUMN error text, ADD COLUMN sent text;

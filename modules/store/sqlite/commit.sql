@@ -21,26 +21,26 @@ INSERT INTO resthooks_idempotency (tenant, client_id, event_id, created_at)
 -- The steps are the plain ones unless one pattern has that many.
 -- returns: wide
 SELECT 1 AS wide FROM json_each(:targets) WHERE EXISTS (SELECT 1
- FROM resthooks_subscription_event x WHERE x.tenant = value ->> 'tenant'
+ FROM resthooks_subscription_pattern x WHERE x.tenant = value ->> 'tenant'
  AND x.pattern = value ->> 'pattern' LIMIT 1 OFFSET :RH_COMMIT_FANOUT) LIMIT 1;
 
 -- fragment: reached
 -- SQLite has no lateral joins, so the last subscription to read of each pattern is looked up first.
 WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,
  value ->> 'pattern' AS pattern, coalesce((SELECT x.subscription_id
- FROM resthooks_subscription_event x WHERE x.tenant = value ->> 'tenant'
+ FROM resthooks_subscription_pattern x WHERE x.tenant = value ->> 'tenant'
  AND x.pattern = value ->> 'pattern' ORDER BY x.subscription_id LIMIT 1 OFFSET
  :RH_COMMIT_FANOUT), 'g') AS last FROM json_each(:targets)),
  reached AS MATERIALIZED (SELECT r.*, row_number() OVER (PARTITION BY r.tenant, r.type
   ORDER BY r.subscription_id) AS place FROM (SELECT DISTINCT p.tenant, p.type,
-  e.subscription_id FROM pattern p CROSS JOIN resthooks_subscription_event e ON e.tenant =
+  e.subscription_id FROM pattern p CROSS JOIN resthooks_subscription_pattern e ON e.tenant =
   p.tenant AND e.pattern = p.pattern AND e.subscription_id <= p.last) AS r);
 
 -- name: commit_expansions
 -- Runs before commit_events, because events that exist already are or were being expanded.
 :reached INSERT INTO resthooks_expansion (tenant, event_id, after_id, until_id, created_at)
  SELECT i.tenant, i.id, w.subscription_id, (SELECT max((SELECT max(x.subscription_id)
- FROM resthooks_subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern))
+ FROM resthooks_subscription_pattern x WHERE x.tenant = p.tenant AND x.pattern = p.pattern))
  FROM pattern p WHERE p.tenant = w.tenant AND p.type = w.type), CAST(:now AS integer)
  FROM reached w JOIN :items_rows ON i.tenant = w.tenant AND i.type = w.type
  WHERE w.place = :RH_COMMIT_FANOUT AND EXISTS (SELECT 1 FROM reached n
@@ -71,7 +71,7 @@ AND EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id =
 -- name: commit_deliveries
 :deliveries_of_items JOIN resthooks_subscription s ON s.tenant = i.tenant
  AND s.state = 'active' WHERE i.sent = 1 AND s.id IN (SELECT e.subscription_id
- FROM json_each(:targets) AS p CROSS JOIN resthooks_subscription_event e ON e.tenant = i.tenant
+ FROM json_each(:targets) AS p CROSS JOIN resthooks_subscription_pattern e ON e.tenant = i.tenant
  AND e.pattern = p.value ->> 'pattern' WHERE p.value ->> 'tenant' = i.tenant
  AND p.value ->> 'type' = i.type) :is_new;
 

@@ -16,9 +16,9 @@ SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
 WITH pattern AS (SELECT value AS pattern FROM json_each(:patterns)),
  place AS (SELECT :tenant AS tenant, :after AS after_id, :until AS until_id)
  SELECT DISTINCT e.subscription_id FROM place l CROSS JOIN pattern p
-  CROSS JOIN resthooks_subscription_event e ON e.tenant = l.tenant AND e.pattern = p.pattern
+  CROSS JOIN resthooks_subscription_pattern e ON e.tenant = l.tenant AND e.pattern = p.pattern
   AND e.subscription_id > l.after_id AND e.subscription_id <= coalesce((SELECT x.subscription_id
-  FROM resthooks_subscription_event x WHERE x.tenant = l.tenant AND x.pattern = p.pattern
+  FROM resthooks_subscription_pattern x WHERE x.tenant = l.tenant AND x.pattern = p.pattern
   AND x.subscription_id > l.after_id ORDER BY x.subscription_id LIMIT 1 OFFSET :RH_EXPAND_CHUNK
   - 1), l.until_id) AND e.subscription_id <= l.until_id
   ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
@@ -38,7 +38,7 @@ WITH c AS (SELECT e.tenant, e.id AS event_id, e.type,
   SELECT c.tenant, substr(c.event_id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
   3) || '-' || lower(hex(randomblob(6))), c.event_id, s.id, c.type FROM c
   CROSS JOIN (SELECT DISTINCT e.subscription_id FROM json_each(:patterns) AS p
-  CROSS JOIN resthooks_subscription_event e ON e.tenant = :tenant AND e.pattern = p.value
+  CROSS JOIN resthooks_subscription_pattern e ON e.tenant = :tenant AND e.pattern = p.value
   AND e.subscription_id > :after AND e.subscription_id <= :end) AS t
   CROSS JOIN resthooks_subscription s ON s.tenant = c.tenant AND s.id = t.subscription_id
   WHERE :wants_it;

@@ -21,16 +21,16 @@ SELECT count(*) AS count FROM resthooks_subscription WHERE tenant = :tenant;
 
 -- name: subscription_events_insert
 -- Inserts the patterns, a JSON array, in their order.
-INSERT INTO resthooks_subscription_event (tenant, subscription_id, pattern, position)
+INSERT INTO resthooks_subscription_pattern (tenant, subscription_id, pattern, position)
  SELECT :tenant, :id, p.value, p.key + 1 FROM json_each(:patterns) AS p;
 
 -- name: subscription_patterns
 -- returns: pattern
-SELECT e.pattern FROM resthooks_subscription_event e
+SELECT e.pattern FROM resthooks_subscription_pattern e
  WHERE e.tenant = :tenant AND e.subscription_id = :id;
 
 -- name: subscription_events_delete
-DELETE FROM resthooks_subscription_event WHERE tenant = :tenant AND subscription_id = :id;
+DELETE FROM resthooks_subscription_pattern WHERE tenant = :tenant AND subscription_id = :id;
 
 -- name: subscription_stat_insert
 INSERT INTO resthooks_subscription_stat (tenant, subscription_id) VALUES (:tenant, :id);
@@ -38,7 +38,7 @@ INSERT INTO resthooks_subscription_stat (tenant, subscription_id) VALUES (:tenan
 -- fragment: subscription_columns
 -- The number of pending deliveries is counted up to a limit.
 SELECT s.tenant, s.id, s.target_url,
- (SELECT json_group_array(p.pattern) FROM (SELECT e.pattern FROM resthooks_subscription_event e
+ (SELECT json_group_array(p.pattern) FROM (SELECT e.pattern FROM resthooks_subscription_pattern e
   INDEXED BY resthooks_subscription_event_subscription
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id ORDER BY e.position) AS p) AS events,
  s.format, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit, s.state,
@@ -62,7 +62,7 @@ SELECT s.tenant, s.id, s.target_url,
 -- A page, newest first. NULL patterns: of all types; active is 1, 0, or NULL for both.
 -- returns: as subscription_get
 :subscription_columns WHERE s.tenant = :tenant AND s.id < :before
- AND (:patterns IS NULL OR EXISTS (SELECT 1 FROM resthooks_subscription_event e
+ AND (:patterns IS NULL OR EXISTS (SELECT 1 FROM resthooks_subscription_pattern e
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id
   AND e.pattern IN (SELECT value FROM json_each(:patterns))))
  AND (:active IS NULL OR (s.state = 'active') = (:active = '1'))

@@ -32,10 +32,12 @@ UPDATE resthooks_schema_version SET version = 3;
 
 -- script: upgrade_4
 -- A host of an earlier version that is still running must not take what this version queues: its
--- statements would lose the outcome of a delivery that has no row in the log yet. Those that
--- commit, claim, expand or send again name the column `ordered`, so they fail from here on, and it
--- keeps its events in its spool. Its settle and its housekeeping do not, so it can still settle
--- what it has begun.
+-- statements would lose the outcome of a delivery that has no row in the log yet. Those that commit
+-- need subscription_event, which is a view now with a column that does not exist, so they fail;
+-- those that claim name the column `ordered`. Settling needs neither, so what was begun is settled.
+-- Version 2 keeps events in its spool only after errors with certain words, of which the column's
+-- name has some; after any other error it drops them. The view comes last, because SQLite renames
+-- and drops no columns while there is a view with an error.
 ALTER TABLE resthooks_subscription RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks_subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
 UPDATE resthooks_subscription SET options = json_patch('{}', json_object('description',
@@ -54,4 +56,8 @@ ALTER TABLE resthooks_delivery ADD COLUMN sent text;
 ALTER TABLE resthooks_queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
 UPDATE resthooks_queue AS q SET last_status_code = d.last_status_code FROM resthooks_delivery d
  WHERE q.attempt_count > 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
+ALTER TABLE resthooks_subscription_event RENAME TO resthooks_subscription_pattern;
+CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
+ p."database is locked until this host has mod_resthooks 0.2" AS subscription_id, p.position
+ FROM resthooks_subscription_pattern p;
 UPDATE resthooks_schema_version SET version = 4;
