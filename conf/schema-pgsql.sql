@@ -402,6 +402,31 @@ BEGIN
     RETURN 1;
 END $$;
 
+-- Change what the log has of a delivery already, after one of its attempts. new_state null: that has
+-- not ended it. `has_attempt`: its row has this attempt, so it was settled before. No row: it is not in
+-- the log. It is a function for the sake of its own view of the tables, in which is what another host
+-- logged after the statement began. The order is that of the primary key alone: while a partition has no
+-- statistics, any index that has the tenant would look as good.
+CREATE OR REPLACE FUNCTION resthooks.settle_logged(
+    for_tenant text, for_delivery uuid, attempt uuid, number integer, status_code integer,
+    new_state text)
+RETURNS TABLE (earlier_state text, has_attempt boolean) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    place tid;
+BEGIN
+    SELECT d.state, d.attempt_id IS NOT DISTINCT FROM attempt, d.ctid
+    INTO earlier_state, has_attempt, place FROM resthooks.delivery d
+    WHERE d.tenant = for_tenant AND d.id >= for_delivery AND d.id <= for_delivery
+    ORDER BY d.id LIMIT 1 FOR UPDATE;
+    IF FOUND THEN
+        UPDATE resthooks.delivery d
+        SET state = coalesce(new_state, d.state), attempt_count = greatest(d.attempt_count, number),
+            last_status_code = coalesce(status_code, d.last_status_code)
+        WHERE d.ctid = place AND d.tenant = for_tenant AND d.id = for_delivery;
+        RETURN NEXT;
+    END IF;
+END $$;
+
 -- ---- partitions ----
 
 -- Make the partitions that the coming time needs: a tenth of the retention wide, whole hours
@@ -442,9 +467,8 @@ BEGIN
                                  ELSE (last_end / width + 1) * width END;
             END IF;
             -- Created alone and attached: ATTACH lets reads and writes of the parent go on.
-            EXECUTE format('CREATE TABLE resthooks.%I (LIKE resthooks.%I INCLUDING ALL) '
-                           'WITH (fillfactor = %s)',
-                           part_name, log_name, CASE log_name WHEN 'delivery' THEN 80 ELSE 100 END);
+            EXECUTE format('CREATE TABLE resthooks.%I (LIKE resthooks.%I INCLUDING ALL)',
+                           part_name, log_name);
             EXECUTE format('ALTER TABLE resthooks.%I ATTACH PARTITION resthooks.%I '
                            'FOR VALUES FROM (%s) TO (%L)',
                            log_name, part_name, lower_end, resthooks.uuid_floor(next_end));
@@ -595,7 +619,8 @@ BEGIN
                                   WHERE x.tenant = publish.tenant AND x.pattern = p.pattern
                                   ORDER BY x.subscription_id LIMIT 65) AS e) AS r),
     target AS MATERIALIZED (
-        SELECT s.id, s.in_order, resthooks.uuidv7() AS delivery_id
+        SELECT s.id, s.in_order,
+               (left(new_id::text, 18) || right(gen_random_uuid()::text, 18))::uuid AS delivery_id
         FROM reached r JOIN resthooks.hook s ON s.tenant = publish.tenant AND s.id = r.id
         WHERE s.state = 'active' AND r.place <= 64),
     opened AS (
@@ -606,10 +631,7 @@ BEGIN
                                     WHERE x.tenant = publish.tenant AND x.pattern = p.pattern
                                     ORDER BY x.subscription_id DESC LIMIT 1) AS l
                 ORDER BY l.subscription_id DESC LIMIT 1), at
-        FROM reached r WHERE r.place = 64 AND EXISTS (SELECT 1 FROM reached n WHERE n.place = 65)),
-    made AS (
-        INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
-        SELECT publish.tenant, t.delivery_id, new_id, t.id, publish.type FROM target t)
+        FROM reached r WHERE r.place = 64 AND EXISTS (SELECT 1 FROM reached n WHERE n.place = 65))
     INSERT INTO resthooks.queue
         (tenant, delivery_id, subscription_id, event_id, due_at, order_key)
     SELECT publish.tenant, t.delivery_id, t.id, new_id, at,

@@ -78,9 +78,10 @@ diag(f"it gets them in {time.monotonic() - began:.1f} s")
 
 
 def attempts(subscription):
-    table = "resthooks.delivery" if DB == "pgsql" else "resthooks_delivery"
-    return int(httpd.database.sql(f"SELECT coalesce(sum(attempt_count), 0) FROM {table} "
-                                  f"WHERE subscription_id = '{subscription['id']}'")[0][0])
+    prefix = "resthooks." if DB == "pgsql" else "resthooks_"
+    return sum(int(httpd.database.sql(f"SELECT coalesce(sum(attempt_count), 0) FROM {prefix}{table} "
+                                      f"WHERE subscription_id = '{subscription['id']}'")[0][0])
+               for table in ("queue", "delivery"))
 
 
 before = attempts(dead)

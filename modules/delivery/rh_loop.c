@@ -76,7 +76,9 @@ static void settle_later(rh_loop_t *loop, rh_work_t *work)
 
     settle->tenant = work->job->tenant;
     settle->delivery_id = work->job->delivery_id;
+    settle->event_id = work->job->event.id;
     settle->subscription_id = work->job->subscription_id;
+    settle->type = work->job->event.type;
     settle->lease = work->job->lease;
     rh_metrics_move(work->metrics, RH_GAUGE_UNSETTLED, 1);
     APR_RING_INSERT_TAIL(&loop->finished[rh_dispatcher_index(work->owner)], work, rh_work_t, link);

@@ -282,7 +282,10 @@ typedef struct rh_settle_t {
     rh_settle_kind_t kind;
     const char *tenant;
     const char *delivery_id;
+    const char *event_id;
     const char *subscription_id;
+    const char *type; /**< type of the event; NULL: it is past retention, and so is what is logged
+                           of it */
     apr_int64_t lease;
     rh_attempt_t attempt;      /**< unused for RELEASE */
     apr_interval_time_t delay; /**< RETRY, RELEASE */

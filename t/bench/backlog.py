@@ -20,13 +20,10 @@ def fill(server, deliveries):
         CREATE TABLE made AS SELECT resthooks.uuidv7() AS id, n FROM generate_series(1, {events}) n;
         INSERT INTO resthooks.event (tenant, id, type, time, source, data)
         SELECT 'acme', id, 'employee.created', resthooks.now_ms(), 'publish', '{{"id":' || n || '}}' FROM made;
-        CREATE TABLE pairs AS SELECT resthooks.uuidv7() AS delivery_id, m.id AS event_id,
-            s.id AS subscription_id FROM made m CROSS JOIN resthooks.hook s;
-        INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
-        SELECT 'acme', delivery_id, event_id, subscription_id, 'employee.created' FROM pairs;
         INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at)
-        SELECT 'acme', delivery_id, subscription_id, event_id, resthooks.now_ms() FROM pairs;
-        DROP TABLE made, pairs""")
+        SELECT 'acme', (left(m.id::text, 18) || right(gen_random_uuid()::text, 18))::uuid, s.id, m.id,
+            resthooks.now_ms() FROM made m CROSS JOIN resthooks.hook s;
+        DROP TABLE made""")
     server.database.sql("VACUUM ANALYZE")
     server.database.sql("CHECKPOINT")
 

@@ -19,13 +19,13 @@ EMPLOYEE = '{"name":"Ada Lovelace","role":"engineer","email":"ada@example.com"}'
 
 def events_stored(database):
     """Return how many events and deliveries the database has, once nothing is in progress any
-    more."""
+    more. None is sent again, so a delivery is in the queue or in the log."""
     prefix = "resthooks." if database.driver == "pgsql" else "resthooks_"
     counts = None
     while True:
         before, counts = counts, [int(count) for count in database.sql(
             f"SELECT (SELECT count(*) FROM {prefix}event), "
-            f"(SELECT count(*) FROM {prefix}delivery)")[0]]
+            f"(SELECT count(*) FROM {prefix}queue) + (SELECT count(*) FROM {prefix}delivery)")[0]]
         if counts == before:
             return counts
         time.sleep(0.3)

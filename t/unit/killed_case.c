@@ -208,7 +208,9 @@ rh_settle_t *add_outcome(rh_settle_kind_t kind, const rh_job_t *job)
     settle->kind = kind;
     settle->tenant = job->tenant;
     settle->delivery_id = job->delivery_id;
+    settle->event_id = job->event.id;
     settle->subscription_id = job->subscription_id;
+    settle->type = job->event.type;
     settle->lease = job->lease;
     settle->delay = kind == RH_SETTLE_RETRY && job->attempt_count == 0 ? 0 : LONG;
     settle->reason = "it said so";

@@ -138,7 +138,9 @@ static rh_settle_t outcome_of(const rh_job_t *job, rh_settle_kind_t kind, int st
     settle.kind = kind;
     settle.tenant = job->tenant;
     settle.delivery_id = job->delivery_id;
+    settle.event_id = job->event.id;
     settle.subscription_id = job->subscription_id;
+    settle.type = job->event.type;
     settle.lease = job->lease;
     settle.attempt.id = make_id();
     settle.attempt.number = job->attempt_count + 1;

@@ -123,7 +123,9 @@ static void settle(const rh_job_t *job, rh_settle_kind_t kind)
     outcome.kind = kind;
     outcome.tenant = job->tenant;
     outcome.delivery_id = job->delivery_id;
+    outcome.event_id = job->event.id;
     outcome.subscription_id = job->subscription_id;
+    outcome.type = job->event.type;
     outcome.lease = job->lease;
     outcome.attempt.id = make_id();
     outcome.attempt.number = job->attempt_count + 1;

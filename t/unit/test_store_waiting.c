@@ -61,7 +61,7 @@ static void queue_up(const char *tenant, const char *state, int count, bool each
     run_sql(apr_psprintf(pool,
                          "INSERT INTO %squeue (tenant, delivery_id, subscription_id, event_id,"
                          " due_at) SELECT '%s', %s, %s, %s, %s + %d FROM %s",
-                         prefix, tenant, id_of('2', "n"), id_of('1', each ? "n" : "1"),
+                         prefix, tenant, id_of('0', "n"), id_of('1', each ? "n" : "1"),
                          id_of('0', "1"), now, due, series));
 }
 

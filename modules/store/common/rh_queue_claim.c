@@ -74,6 +74,7 @@ static rh_settle_t *make_lost(const rh_claim_jobs_row_t *row, apr_int64_t lease,
     settle->kind = RH_SETTLE_FAILED;
     settle->delivery_id = row->delivery_id;
     settle->tenant = row->tenant;
+    settle->event_id = row->event_id;
     settle->subscription_id = row->subscription_id;
     settle->lease = lease;
     settle->attempt.id = id;

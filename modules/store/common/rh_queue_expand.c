@@ -31,19 +31,11 @@ static apr_status_t make_chunk(rh_db_t *db, const rh_expand_next_row_t *row, apr
     }
     *end = rows->nelts > 0 ? RH_ROW(expand_end, rows, 0)->subscription_id : NULL;
     last = *end ? *end : row->until_id;
-    status = rh_db_change(db,
-                          RH_QUERY(expand, .tenant = row->tenant, .event_id = row->event_id,
-                                   .created_at = row->created_at, .patterns = patterns,
-                                   .after = row->after_id, .end = last),
-                          pool, NULL);
-    if (status == APR_SUCCESS) {
-        status =
-            rh_db_change(db,
-                         RH_QUERY(expand_queue, .tenant = row->tenant, .event_id = row->event_id,
-                                  .after = row->after_id, .end = last),
-                         pool, NULL);
-    }
-    return status;
+    return rh_db_change(db,
+                        RH_QUERY(expand, .tenant = row->tenant, .event_id = row->event_id,
+                                 .created_at = row->created_at, .patterns = patterns,
+                                 .after = row->after_id, .end = last),
+                        pool, NULL);
 }
 
 /** Find the event whose turn it is: of the first tenant after the last one's. */

@@ -23,6 +23,8 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_po
         rh_rows_number(&rows, "pause", rh_store_ms_up(settle->pause));
         rh_rows_text(&rows, "reason", settle->reason);
         if (settle->kind != RH_SETTLE_RELEASE) {
+            rh_rows_text(&rows, "event_id", settle->event_id);
+            rh_rows_optional(&rows, "type", settle->type);
             rh_rows_text(&rows, "attempt_id", attempt->id);
             rh_rows_number(&rows, "number", attempt->number);
             rh_rows_number(&rows, "started_at", rh_store_ms(attempt->started_at));

@@ -218,14 +218,8 @@ static apr_status_t test_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS) {
         status = rh_db_change(db,
                               RH_QUERY(test_delivery, .tenant = event->tenant, .id = what->end,
-                                       .event_id = event->id, .subscription_id = what->id,
-                                       .type = event->type),
+                                       .event_id = event->id, .subscription_id = what->id),
                               pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(
-            db, RH_QUERY(redeliver_queue, .tenant = event->tenant, .delivery_id = what->end), pool,
-            NULL);
     }
     return status;
 }
@@ -236,7 +230,9 @@ apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const cha
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);
     send_t what = {.tenant = event->tenant, .id = subscription_id, .event = event};
 
+    /* As any delivery's, it begins with the first 64 bits of the event's. */
     rh_uuid_make(id);
+    memcpy(id, event->id, 18);
     what.end = id;
     *delivery_id = id;
     return rh_store_run(store->source, true, test_work, &what, pool);

@@ -6,11 +6,13 @@
 -- and one more, which tells whether there are others.
 
 -- name: commit
--- Events with their deliveries and places in the queue; what was only observed has none. Events
--- that are there already (a repetition after a lost connection, a spool read again) and those
--- whose idempotency key was seen leave no trace.
--- A delivery's id begins like its event's, so both go to partitions of one time. Idempotency keys
--- are inserted in order, so two of these statements can't wait for each other.
+-- Events with their deliveries, which are in the queue alone until they end; what was only observed
+-- has none. Events that are there already (a repetition after a lost connection, a spool read again)
+-- and those whose idempotency key was seen leave no trace: deliveries are made of `stored`, which
+-- has what this statement inserted, whatever has become of an earlier one's deliveries.
+-- A delivery's id begins with the first 64 bits of its event's, so the pending deliveries of an
+-- event are a range of the queue's key, and both are logged in partitions of one time. Idempotency
+-- keys are inserted in order, so two of these statements can't wait for each other.
 -- Rows: deliveries that are leased; events whose key was seen, without a delivery; and one with n
 -- -1 that tells how many deliveries were left to claim, and events to expand.
 -- returns: n, delivery_id, subscription_id, target_url, options, secret, old_secret, base_url,
@@ -58,8 +60,6 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   18) || right(gen_random_uuid()::text, 18))::uuid AS delivery_id, a.*, a.at_once
   AND count(*) FILTER (WHERE a.at_once) OVER (ORDER BY i.n ROWS UNBOUNDED PRECEDING) <=
   :limit::bigint AS leased FROM sent i JOIN active a ON a.tenant = i.tenant AND a.type = i.type),
- delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
-  SELECT m.tenant, m.delivery_id, m.event_id, m.id, m.type FROM made m),
  queued AS (INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
   lease, order_key) SELECT m.tenant, m.delivery_id, m.id, m.event_id,
   CASE WHEN m.leased THEN clock.at + :lease_for::bigint ELSE clock.at END,

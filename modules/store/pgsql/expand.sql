@@ -25,8 +25,8 @@ SELECT DISTINCT e.subscription_id FROM json_array_elements_text(:patterns::json)
 (s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
 
 -- name: expand
--- Makes a chunk's deliveries, and queues them.
-WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.type, e.key, c.created_at,
+-- Makes a chunk's deliveries, in the queue.
+WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.key, c.created_at,
  resthooks.now_ms() AS at FROM (SELECT :event_id::uuid AS event_id,
  :created_at::bigint AS created_at, :tenant::text AS tenant) AS c
  JOIN resthooks.event e ON e.tenant = c.tenant AND e.id = c.event_id),
@@ -38,15 +38,10 @@ WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.type, e.key, c.crea
   WHERE x.tenant = :tenant AND x.pattern = p.pattern AND x.subscription_id > :after::uuid
   AND x.subscription_id <= :end::uuid OFFSET 0) AS e) AS t CROSS JOIN LATERAL (SELECT x.*
   FROM resthooks.hook x WHERE x.tenant = c.tenant
-  AND x.id = t.subscription_id LIMIT 1) AS s WHERE :wants_it),
- delivery AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
-  SELECT c.tenant, m.delivery_id, c.event_id, m.id, c.type FROM c CROSS JOIN made m)
+  AND x.id = t.subscription_id LIMIT 1) AS s WHERE :wants_it)
  INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at,
   order_key) SELECT c.tenant, m.delivery_id, m.id, c.event_id, c.at,
   CASE WHEN m.in_order THEN c.key END FROM c CROSS JOIN made m;
-
--- nothing: expand_queue
--- `expand` has queued them.
 
 -- name: expand_move
 UPDATE resthooks.expansion SET after_id = :end::uuid WHERE tenant = :tenant

@@ -6,9 +6,15 @@
 static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                            const char *limit, apr_pool_t *pool, int *cancelled)
 {
-    return rh_db_change(
+    apr_array_header_t *rows;
+    apr_status_t status = rh_db_fetch(
         db, RH_QUERY(cancel, .tenant = tenant, .subscription_id = subscription_id, .limit = limit),
-        pool, cancelled);
+        pool, &rows);
+
+    if (status == APR_SUCCESS && rows->nelts == 1) {
+        *cancelled = (int)rh_db_number(RH_ROW(cancel, rows, 0)->cancelled);
+    }
+    return status;
 }
 
 static apr_status_t settle(rh_db_t *db, const char *outcomes, apr_pool_t *pool)

@@ -92,5 +92,7 @@ INSERT INTO resthooks.event (tenant, id, type, key, traceparent, time, source, d
  VALUES (:tenant, :id::uuid, :type, :key, :traceparent, CAST(:time AS bigint), 'test', :data);
 
 -- name: test_delivery
-INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type)
- VALUES (:tenant, :id::uuid, :event_id::uuid, :subscription_id::uuid, :type);
+INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due_at, order_key)
+ SELECT s.tenant, :id::uuid, s.id, e.id, resthooks.now_ms(), CASE WHEN s.in_order THEN e.key END
+ FROM resthooks.hook s JOIN resthooks.event e ON e.tenant = s.tenant
+ AND e.id = :event_id::uuid WHERE s.tenant = :tenant AND s.id = :subscription_id::uuid;

@@ -4,12 +4,18 @@
 -- name: settle
 -- Outcomes of attempts. The rows of subscription_stat are locked first, in order; then:
 --
---   logged    inserts the attempts; one that is logged already (repeated after a lost connection)
---             is not counted again
 --   removed   takes delivered ones out of the queue, with or without the lease, and those that
 --             ended otherwise only with the lease
 --   again     makes the others due later, or at once if a person asked for that during the
 --             attempt (tries below 0)
+--   ended     are the deliveries that ended, each once
+--   appended  logs these, unless they are logged already; one that its first attempt delivered has
+--             that attempt in its row
+--   changed   updates what was logged before: what was sent again, replayed, cancelled during the
+--             attempt, or settled by another host as well; it has the earlier state, and whether the
+--             row has this attempt. What is not in the log is leased by another host
+--   tried     inserts the attempts that are in no such row
+--   fresh     outcomes whose attempt was recorded here, now: only these are counted
 --   wake      wakes the next of a key whose first was removed, or an older one that was sent again
 --             during the attempt; the final SELECT reads it, so that it runs
 --
@@ -17,25 +23,62 @@
 -- of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. The statistics of the
 -- queue may date from when it was empty; then an index on the tenant alone would look equally good,
 -- so the comparison of tenants is one that is of no use to any index.
+-- No row of the log is looked up unless there is one: every partition would be locked for that.
 -- returns: tenant, id, state
 WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  o AS MATERIALIZED (SELECT * FROM json_to_recordset(:outcomes::json) AS o(kind text, tenant text,
-  id uuid, subscription_id uuid, lease bigint, delay bigint, pause bigint, reason text,
-  attempt_id uuid, number integer, started_at bigint, ms bigint, status_code integer,
-  format text, headers text, answer text, error text, sent text)),
+  id uuid, event_id uuid, subscription_id uuid, type text, lease bigint, delay bigint,
+  pause bigint, reason text, attempt_id uuid, number integer, started_at bigint, ms bigint,
+  status_code integer, format text, headers text, answer text, error text, sent text)),
  locked AS MATERIALIZED (SELECT l.tenant, l.subscription_id FROM
   (SELECT DISTINCT o.tenant COLLATE "C" AS tenant, o.subscription_id FROM o
   WHERE o.kind <> 'release' OR o.pause > 0 ORDER BY 1, 2) AS k
   CROSS JOIN LATERAL (SELECT t.tenant, t.subscription_id FROM resthooks.subscription_stat t
   WHERE t.tenant = k.tenant AND t.subscription_id = k.subscription_id FOR UPDATE) AS l),
  ready AS MATERIALIZED (SELECT count(*) AS subscriptions FROM locked),
- logged AS (INSERT INTO resthooks.attempt
+ removed AS (DELETE FROM resthooks.queue q USING ready, o
+  WHERE q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant
+  AND (o.kind = 'delivered'
+  OR (o.kind IN ('gone', 'disabled') AND q.lease = o.lease)
+  OR (o.kind = 'failed' AND q.lease = o.lease AND q.tries >= 0))
+  RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),
+ again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at
+  + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,
+  tries = q.tries + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,
+  attempt_count = q.attempt_count + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,
+  last_status_code = CASE o.kind WHEN 'release' THEN q.last_status_code ELSE o.status_code END
+  FROM clock, ready, o
+  WHERE q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant
+  AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))
+  AND q.lease = o.lease RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),
+ ended AS MATERIALIZED (SELECT DISTINCT ON (o.tenant COLLATE "C", o.id) o.*,
+  CASE o.kind WHEN 'delivered' THEN 'delivered' ELSE 'failed' END AS state FROM ready, o
+  WHERE o.kind = 'delivered' OR (o.kind IN ('failed', 'gone', 'disabled')
+  AND o.id IN (SELECT r.delivery_id FROM removed r))
+  ORDER BY o.tenant COLLATE "C", o.id, o.kind, o.number DESC, o.attempt_id),
+ appended AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state,
+  attempt_count, last_status_code, attempt_id, started_at, ms, format, headers, answer, error,
+  sent) SELECT e.tenant, e.id, e.event_id, e.subscription_id, e.type, e.state, e.number,
+  e.status_code, f.attempt_id, f.started_at, f.ms, f.format, f.headers, f.answer, f.error, f.sent
+  FROM ended e LEFT JOIN LATERAL (SELECT e.*) AS f ON e.kind = 'delivered' AND e.number = 1
+  WHERE e.type IS NOT NULL
+  ON CONFLICT DO NOTHING RETURNING tenant, id, subscription_id, state, attempt_id),
+ changed AS MATERIALIZED (SELECT o.tenant, o.id, o.subscription_id, o.attempt_id, e.state,
+  l.earlier_state, l.has_attempt FROM o LEFT JOIN ended e ON e.attempt_id = o.attempt_id
+  CROSS JOIN LATERAL resthooks.settle_logged(o.tenant, o.id, o.attempt_id, o.number,
+  o.status_code, e.state) AS l WHERE o.kind <> 'release'
+  AND o.id NOT IN (SELECT a.id FROM appended a)
+  AND o.id NOT IN (SELECT g.delivery_id FROM again g)),
+ tried AS (INSERT INTO resthooks.attempt
   (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
   error, sent)
   SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,
   o.headers, o.answer, o.error, o.sent FROM ready, o WHERE o.kind <> 'release'
+  AND o.attempt_id NOT IN (SELECT a.attempt_id FROM appended a WHERE a.attempt_id IS NOT NULL)
+  AND o.attempt_id NOT IN (SELECT c.attempt_id FROM changed c WHERE c.has_attempt)
   ON CONFLICT DO NOTHING RETURNING id),
- fresh AS MATERIALIZED (SELECT o.* FROM o JOIN logged l ON l.id = o.attempt_id
+ fresh AS MATERIALIZED (SELECT o.* FROM o JOIN (SELECT t.id FROM tried t
+  UNION ALL SELECT a.attempt_id FROM appended a) AS r ON r.id = o.attempt_id
   UNION ALL SELECT o.* FROM ready, o WHERE o.kind = 'release'),
  stat AS (UPDATE resthooks.subscription_stat t SET delivered = t.delivered + s.delivered,
   failed = t.failed + s.failed,
@@ -54,51 +97,47 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   FROM fresh f GROUP BY f.tenant, f.subscription_id) AS s
   WHERE t.tenant = ANY (ARRAY[s.tenant]) AND t.subscription_id = ANY (ARRAY[s.subscription_id])
   AND (s.last_at IS NOT NULL OR s.pause > 0)),
- removed AS (DELETE FROM resthooks.queue q USING ready, o
-  WHERE q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant
-  AND (o.kind = 'delivered'
-  OR (o.kind IN ('gone', 'disabled') AND q.lease = o.lease)
-  OR (o.kind = 'failed' AND q.lease = o.lease AND q.tries >= 0))
-  RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),
- again AS (UPDATE resthooks.queue q SET lease = 0, due_at = clock.at
-  + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,
-  tries = q.tries + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,
-  attempt_count = q.attempt_count + CASE o.kind WHEN 'release' THEN 0 ELSE 1 END,
-  last_status_code = CASE o.kind WHEN 'release' THEN q.last_status_code ELSE o.status_code END
-  FROM clock, ready, o
-  WHERE q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant
-  AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))
-  AND q.lease = o.lease RETURNING q.tenant, q.subscription_id, q.order_key),
  wake AS MATERIALIZED (SELECT sum(resthooks.wake_ordered(k.tenant, k.subscription_id,
   k.order_key)) AS keys FROM (SELECT r.tenant, r.subscription_id, r.order_key
   FROM removed r WHERE r.order_key IS NOT NULL
   UNION SELECT a.tenant, a.subscription_id, a.order_key
   FROM again a WHERE a.order_key IS NOT NULL) AS k),
- done AS (UPDATE resthooks.delivery d SET state = CASE WHEN o.kind = 'delivered'
-  THEN 'delivered' WHEN o.id IN (SELECT r.delivery_id FROM removed r) THEN 'failed'
-  ELSE d.state END,
-  attempt_count = greatest(d.attempt_count, o.number), last_status_code = o.status_code
-  FROM o WHERE o.kind <> 'release'
-  AND d.tenant = ANY (ARRAY[o.tenant]) AND d.id = ANY (ARRAY[o.id])),
- ended AS (UPDATE resthooks.hook s SET state = e.kind, state_reason = e.reason,
+ stopped AS (UPDATE resthooks.hook s SET state = e.kind, state_reason = e.reason,
   updated_at = clock.at, revision = s.revision + 1
   FROM clock, (SELECT DISTINCT ON (o.tenant, o.subscription_id) o.tenant, o.subscription_id,
   o.kind, o.reason FROM ready, o WHERE o.kind IN ('gone', 'disabled')
   ORDER BY o.tenant, o.subscription_id, o.kind DESC) AS e
   WHERE s.tenant = e.tenant AND s.id = e.subscription_id AND s.state = 'active'
   RETURNING s.tenant, s.id, s.state)
- SELECT e.tenant, e.id, e.state FROM ended e
+ SELECT s.tenant, s.id, s.state FROM stopped s
  UNION ALL SELECT NULL, NULL, NULL FROM wake WHERE wake.keys < 0;
 
 -- name: cancel
--- Takes a limited number of deliveries of a subscription out of the queue and cancels them.
+-- Takes a limited number of deliveries of a subscription out of the queue and logs them as
+-- cancelled; those that were sent again are in the log already. Nothing is appended of an event that
+-- is past retention. Events are read in the order of their primary key alone: while a partition has
+-- no statistics, any index that has the tenant would look as good.
+-- returns: cancelled
 WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queue q
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id::uuid
  ORDER BY q.due_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED),
  removed AS (DELETE FROM resthooks.queue q USING waiting w WHERE q.tenant = w.tenant
- AND q.delivery_id = w.delivery_id RETURNING q.tenant, q.delivery_id)
- UPDATE resthooks.delivery d SET state = 'cancelled' FROM removed r
- WHERE d.tenant = r.tenant AND d.id = r.delivery_id AND d.state = 'pending';
+ AND q.delivery_id = w.delivery_id RETURNING q.tenant, q.delivery_id, q.event_id,
+ q.subscription_id, q.attempt_count, q.last_status_code),
+ typed AS MATERIALIZED (SELECT r.*, e.type FROM removed r LEFT JOIN LATERAL (SELECT x.type
+ FROM resthooks.event x WHERE x.tenant = r.tenant AND x.id >= r.event_id AND x.id <= r.event_id
+ ORDER BY x.id LIMIT 1) AS e ON true),
+ cancelled AS (INSERT INTO resthooks.delivery AS d (tenant, id, event_id, subscription_id, type,
+ state, attempt_count, last_status_code) SELECT r.tenant, r.delivery_id, r.event_id,
+ r.subscription_id, r.type, 'cancelled', r.attempt_count, r.last_status_code FROM typed r
+ WHERE r.type IS NOT NULL ON CONFLICT (tenant, id) DO UPDATE SET state = 'cancelled',
+ attempt_count = greatest(d.attempt_count, excluded.attempt_count),
+ last_status_code = CASE WHEN excluded.attempt_count > d.attempt_count
+ THEN excluded.last_status_code ELSE d.last_status_code END WHERE d.state = 'pending'),
+ changed AS MATERIALIZED (SELECT count(*) AS deliveries FROM typed r
+ CROSS JOIN LATERAL resthooks.settle_logged(r.tenant, r.delivery_id, NULL, NULL, NULL, 'cancelled')
+ WHERE r.type IS NULL)
+ SELECT count(*) AS cancelled FROM removed CROSS JOIN changed;
 
 -- name: release
 -- Gives all leases of a process back, so that their deliveries are due now.

@@ -29,29 +29,43 @@ SELECT b.n, d.state, count(*) FROM :buckets CROSS JOIN resthooks.delivery d
 CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
  WHEN a.ms < 10000 THEN a.ms / 100 * 100 ELSE a.ms / 1000 * 1000 END;
 
+-- fragment: attempt_rows
+-- An attempt is in a row of its own, or in its delivery's, and then as old as that.
+SELECT b.n, :two_digits AS rounded FROM :buckets CROSS JOIN resthooks.attempt a
+ WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high;
+
+-- fragment: only_attempt_rows
+SELECT b.n, :two_digits AS rounded FROM :buckets CROSS JOIN resthooks.delivery a
+ WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high AND a.attempt_id IS NOT NULL;
+
 -- name: stats_durations
 -- Counts attempts by their duration, milliseconds of two digits, in order.
 -- returns: n, rounded, count
-SELECT b.n, :two_digits AS rounded, count(*) FROM :buckets CROSS JOIN resthooks.attempt a
- WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high
- GROUP BY b.n, rounded ORDER BY b.n, rounded;
+SELECT r.n, r.rounded, count(*) AS count FROM (:attempt_rows UNION ALL :only_attempt_rows) AS r
+ GROUP BY r.n, r.rounded ORDER BY r.n, r.rounded;
 
 -- name: stats_durations_subscription
 -- Of one subscription's deliveries in a range of ids. They are collected first: looking up each
 -- attempt's delivery takes longer.
 -- returns: as stats_durations
 WITH mine AS MATERIALIZED (SELECT d.id FROM resthooks.delivery d WHERE d.tenant = :tenant
- AND d.subscription_id = :subscription_id::uuid AND d.id >= :lowest::uuid AND d.id < :end::uuid)
- SELECT b.n, :two_digits AS rounded, count(*) FROM :buckets CROSS JOIN resthooks.attempt a
- WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high
- AND a.delivery_id IN (SELECT id FROM mine)
- GROUP BY b.n, rounded ORDER BY b.n, rounded;
+ AND d.subscription_id = :subscription_id::uuid AND d.id >= :lowest::uuid AND d.id < :end::uuid
+ UNION ALL SELECT q.delivery_id FROM resthooks.queue q WHERE :of_tenant
+ AND q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid
+ AND q.delivery_id >= :lowest::uuid AND q.delivery_id < :end::uuid)
+ SELECT r.n, r.rounded, count(*) AS count FROM (:attempt_rows
+ AND a.delivery_id IN (SELECT id FROM mine) UNION ALL :only_attempt_rows
+ AND a.subscription_id = :subscription_id::uuid) AS r
+ GROUP BY r.n, r.rounded ORDER BY r.n, r.rounded;
 
 -- name: stats_subscriptions
--- Counts the deliveries of buckets by subscription, in order.
+-- Counts the deliveries of buckets by subscription, in order; those that are pending count as
+-- neither.
 -- returns: subscription_id, n, delivered, failed
-SELECT d.subscription_id, b.n, sum(CASE d.state WHEN 'delivered' THEN 1 ELSE 0 END) AS delivered,
- sum(CASE d.state WHEN 'failed' THEN 1 ELSE 0 END) AS failed
- FROM :buckets CROSS JOIN resthooks.delivery d
+SELECT r.subscription_id, r.n, sum(CASE r.state WHEN 'delivered' THEN 1 ELSE 0 END) AS delivered,
+ sum(CASE r.state WHEN 'failed' THEN 1 ELSE 0 END) AS failed
+ FROM (SELECT d.subscription_id, b.n, d.state FROM :buckets CROSS JOIN resthooks.delivery d
  WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high
- GROUP BY d.subscription_id, b.n ORDER BY d.subscription_id, b.n LIMIT CAST(:limit AS integer);
+ UNION ALL SELECT q.subscription_id, b.n, 'pending' FROM :buckets CROSS JOIN resthooks.queue q
+ WHERE :of_tenant AND q.delivery_id >= b.low AND q.delivery_id < b.high) AS r
+ GROUP BY r.subscription_id, r.n ORDER BY r.subscription_id, r.n LIMIT CAST(:limit AS integer);

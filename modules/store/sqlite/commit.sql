@@ -36,73 +36,63 @@ WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,
   e.subscription_id FROM pattern p CROSS JOIN resthooks_subscription_pattern e ON e.tenant =
   p.tenant AND e.pattern = p.pattern AND e.subscription_id <= p.last) AS r);
 
+-- name: commit_events
+-- What was not there before; only of that the next steps make anything. An event that is stored
+-- already (a spool that is read again) has its deliveries, or had them: they may have ended since,
+-- and be past retention, so no other table could tell.
+-- returns: id
+INSERT INTO resthooks_event (tenant, id, type, key, client_id, traceparent, time, source, data,
+ previous, reason, hops) SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent,
+ i.time, i.source, i.data, i.previous, i.reason, i.hops FROM :items_rows
+ WHERE i.client_id IS NULL OR EXISTS (SELECT 1 FROM resthooks_idempotency k
+ WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id)
+ ON CONFLICT DO NOTHING RETURNING id;
+
+-- fragment: is_sent
+-- Of an event that this transaction stored, and that is not only observed.
+i.sent = 1 AND i.id IN (SELECT value FROM json_each(:stored));
+
 -- name: commit_expansions
--- Runs before commit_events, because events that exist already are or were being expanded.
 :reached INSERT INTO resthooks_expansion (tenant, event_id, after_id, until_id, created_at)
  SELECT i.tenant, i.id, w.subscription_id, (SELECT max((SELECT max(x.subscription_id)
  FROM resthooks_subscription_pattern x WHERE x.tenant = p.tenant AND x.pattern = p.pattern))
  FROM pattern p WHERE p.tenant = w.tenant AND p.type = w.type), CAST(:now AS integer)
  FROM reached w JOIN :items_rows ON i.tenant = w.tenant AND i.type = w.type
  WHERE w.place = :RH_COMMIT_FANOUT AND EXISTS (SELECT 1 FROM reached n
- WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place) AND i.sent = 1
- AND (i.client_id IS NULL OR EXISTS (SELECT 1 FROM resthooks_idempotency k
- WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id))
- AND NOT EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id);
+ WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place) AND :is_sent;
 
--- name: commit_events
-INSERT INTO resthooks_event (tenant, id, type, key, client_id, traceparent, time, source, data,
- previous, reason, hops) SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent,
- i.time, i.source, i.data, i.previous, i.reason, i.hops FROM :items_rows
- WHERE i.client_id IS NULL OR EXISTS (SELECT 1 FROM resthooks_idempotency k
- WHERE k.tenant = i.tenant AND k.client_id = i.client_id AND k.event_id = i.id)
- ON CONFLICT DO NOTHING;
-
--- fragment: deliveries_of_items
-INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)
- SELECT i.tenant, substr(i.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
- 3) || '-' || lower(hex(randomblob(6))), i.id, s.id, i.type FROM :items_rows;
-
--- fragment: is_new
--- The event was stored in this transaction, or without deliveries before.
-AND EXISTS (SELECT 1 FROM resthooks_event v WHERE v.tenant = i.tenant AND v.id = i.id)
- AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d WHERE d.tenant = i.tenant
- AND d.event_id = i.id) ORDER BY i.n;
-
--- name: commit_deliveries
-:deliveries_of_items JOIN resthooks_subscription s ON s.tenant = i.tenant
- AND s.state = 'active' WHERE i.sent = 1 AND s.id IN (SELECT e.subscription_id
- FROM json_each(:targets) AS p CROSS JOIN resthooks_subscription_pattern e ON e.tenant = i.tenant
- AND e.pattern = p.value ->> 'pattern' WHERE p.value ->> 'tenant' = i.tenant
- AND p.value ->> 'type' = i.type) :is_new;
-
--- name: commit_deliveries_wide
-:reached :deliveries_of_items JOIN reached t ON t.tenant = i.tenant AND t.type = i.type
- AND t.place <= :RH_COMMIT_FANOUT JOIN resthooks_subscription s ON s.tenant = t.tenant
- AND s.id = t.subscription_id AND s.state = 'active' WHERE i.sent = 1 :is_new;
-
--- name: commit_queue
--- A new delivery is pending and has neither a row in the queue nor an attempt. SQLite has no
--- statistics of these tables: CROSS JOIN and INDEXED BY fix the plan where it would choose badly.
+-- fragment: queue_items
+-- Deliveries are in the queue alone until they end. An id begins with the first 64 bits of its
+-- event's, so the pending deliveries of an event are a range of the queue's key.
 INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at, lease,
  order_key) SELECT n.tenant, n.delivery_id, n.subscription_id, n.event_id, CASE WHEN n.at_once
  AND n.place <= CAST(:limit AS integer) THEN CAST(:leased_until AS integer) ELSE CAST(:now AS
  integer) END, CASE WHEN n.at_once AND n.place <= CAST(:limit AS integer) THEN CAST(:lease AS
- integer) ELSE 0 END, n.order_key FROM (SELECT d.tenant, d.id AS delivery_id, d.subscription_id,
- d.event_id, CASE WHEN s.in_order THEN i.key END AS order_key, NOT s.in_order
- AND s.rate_limit = 0 AND coalesce(t.paused_until, 0) <= CAST(:now AS integer) AS at_once,
- row_number() OVER (ORDER BY i.n) AS place FROM :items_rows
- CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON d.tenant = i.tenant
- AND d.event_id = i.id AND d.state = 'pending' AND d.attempt_count = 0
- JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
- LEFT JOIN resthooks_subscription_stat t ON t.tenant = s.tenant
- AND t.subscription_id = s.id) AS n WHERE true ON CONFLICT DO NOTHING;
+ integer) ELSE 0 END, n.order_key FROM (SELECT i.tenant, substr(i.id, 1,
+ 19) || 'a' || substr(lower(hex(randomblob(2))), 1, 3) || '-' || lower(hex(randomblob(6)))
+ AS delivery_id, s.id AS subscription_id, i.id AS event_id,
+ CASE WHEN s.in_order THEN i.key END AS order_key, NOT s.in_order AND s.rate_limit = 0
+ AND coalesce(t.paused_until, 0) <= CAST(:now AS integer) AS at_once,
+ row_number() OVER (ORDER BY i.n) AS place FROM :items_rows;
 
--- name: commit_leased
+-- fragment: subscription_stat
+LEFT JOIN resthooks_subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id;
+
+-- name: commit_queue
 -- returns: tenant, delivery_id, waits
-SELECT q.tenant, q.delivery_id, q.lease <> CAST(:lease AS integer) AS waits
- FROM :items_rows CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON
- d.tenant = i.tenant AND d.event_id = i.id JOIN resthooks_queue q ON q.tenant = d.tenant
- AND q.delivery_id = d.id ORDER BY i.n;
+:queue_items JOIN resthooks_subscription s ON s.tenant = i.tenant
+ AND s.state = 'active' :subscription_stat WHERE :is_sent AND s.id IN (SELECT e.subscription_id
+ FROM json_each(:targets) AS p CROSS JOIN resthooks_subscription_pattern e ON e.tenant = i.tenant
+ AND e.pattern = p.value ->> 'pattern' WHERE p.value ->> 'tenant' = i.tenant
+ AND p.value ->> 'type' = i.type)) AS n
+ RETURNING tenant, delivery_id, lease <> CAST(:lease AS integer) AS waits;
+
+-- name: commit_queue_wide
+-- returns: as commit_queue
+:reached :queue_items JOIN reached w ON w.tenant = i.tenant AND w.type = i.type
+ AND w.place <= :RH_COMMIT_FANOUT JOIN resthooks_subscription s ON s.tenant = w.tenant
+ AND s.id = w.subscription_id AND s.state = 'active' :subscription_stat WHERE :is_sent) AS n
+ RETURNING tenant, delivery_id, lease <> CAST(:lease AS integer) AS waits;
 
 -- name: idempotency_get
 -- The event that has a key.

@@ -29,30 +29,20 @@ WITH pattern AS (SELECT value AS pattern FROM json_each(:patterns)),
 (s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
 
 -- name: expand
--- Makes a chunk's deliveries; expand_queue then queues them.
-WITH c AS (SELECT e.tenant, e.id AS event_id, e.type,
+-- Makes a chunk's deliveries, in the queue.
+WITH c AS (SELECT e.tenant, e.id AS event_id, e.key,
  CAST(c.created_at AS integer) AS created_at FROM (SELECT :event_id AS event_id,
  :created_at AS created_at, :tenant AS tenant) AS c
  CROSS JOIN resthooks_event e ON e.tenant = c.tenant AND e.id = c.event_id)
- INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)
+ INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at, order_key)
   SELECT c.tenant, substr(c.event_id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
-  3) || '-' || lower(hex(randomblob(6))), c.event_id, s.id, c.type FROM c
+  3) || '-' || lower(hex(randomblob(6))), s.id, c.event_id, :clock,
+  CASE WHEN s.in_order THEN c.key END FROM c
   CROSS JOIN (SELECT DISTINCT e.subscription_id FROM json_each(:patterns) AS p
   CROSS JOIN resthooks_subscription_pattern e ON e.tenant = :tenant AND e.pattern = p.value
   AND e.subscription_id > :after AND e.subscription_id <= :end) AS t
   CROSS JOIN resthooks_subscription s ON s.tenant = c.tenant AND s.id = t.subscription_id
   WHERE :wants_it;
-
--- name: expand_queue
--- As in commit_queue: a new delivery is pending and has no attempt.
-INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at,
- order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id, :clock,
- CASE WHEN s.in_order THEN e.key END FROM resthooks_event e
- CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON d.tenant = e.tenant
- AND d.event_id = e.id AND d.state = 'pending' AND d.attempt_count = 0
- JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id
- WHERE e.tenant = :tenant AND e.id = :event_id AND d.subscription_id > :after
- AND d.subscription_id <= :end ON CONFLICT DO NOTHING;
 
 -- name: expand_move
 UPDATE resthooks_expansion SET after_id = :end WHERE tenant = :tenant AND event_id = :event_id;

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The queue in several statements per transaction, which has no other writer beside it. */
 #include "rh_sqlite.h"
+#include "rh_rows.h"
 
 /** Longest time that a parked delivery is not looked at if no settle wakes it. */
 #define PARKED_TIMEOUT apr_time_from_sec(600)
@@ -24,22 +25,46 @@ static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscrip
     return status;
 }
 
+/** Run a statement whose rows are ids. @param ids receives them as JSON; NULL: none */
+static apr_status_t fetch_ids(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool,
+                              const char **ids)
+{
+    apr_array_header_t *rows, *strings;
+    apr_status_t status = rh_db_fetch(db, query, pool, &rows);
+
+    *ids = NULL;
+    if (status == APR_SUCCESS && rows->nelts > 0) {
+        strings = apr_array_make(pool, rows->nelts, sizeof(const char *));
+        for (int i = 0; i < rows->nelts; i++) {
+            APR_ARRAY_PUSH(strings, const char *) = RH_ROW(commit_events, rows, i)->id;
+        }
+        *ids = rh_rows_strings(pool, strings);
+    }
+    return status;
+}
+
 static apr_status_t settle(rh_db_t *db, const char *outcomes, apr_pool_t *pool)
 {
-    const rh_query_t *const steps[] = {RH_QUERY(settle_stat, .outcomes = outcomes),
-                                       RH_QUERY(settle_attempts, .outcomes = outcomes),
-                                       RH_QUERY(settle_again, .outcomes = outcomes),
-                                       RH_QUERY(settle_delivery, .outcomes = outcomes),
-                                       RH_QUERY(settle_wake, .outcomes = outcomes),
-                                       RH_QUERY(settle_remove, .outcomes = outcomes)};
+    const char *before;
     apr_array_header_t *ended;
-    apr_status_t status = APR_SUCCESS;
+    apr_status_t status =
+        fetch_ids(db, RH_QUERY(settle_known, .outcomes = outcomes), pool, &before);
+    const char *known = before ? before : "[]";
+    const rh_query_t *const steps[] = {
+        RH_QUERY(settle_stat, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_again, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_changed, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_appended, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_attempts, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_wake, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_remove, .outcomes = outcomes, .known = known)};
 
     for (int i = 0; i < (int)RH_COUNT_OF(steps) && status == APR_SUCCESS; i++) {
         status = rh_db_change(db, steps[i], pool, NULL);
     }
     if (status == APR_SUCCESS) {
-        status = rh_db_fetch(db, RH_QUERY(settle_subscription, .outcomes = outcomes), pool, &ended);
+        status = rh_db_fetch(
+            db, RH_QUERY(settle_subscription, .outcomes = outcomes, .known = known), pool, &ended);
     }
     return status == APR_SUCCESS ? rh_queue_cancel_gone(db, ended, pool) : status;
 }
@@ -87,57 +112,56 @@ static apr_status_t take_keys(rh_db_t *db, const rh_committing_t *commit, const 
     return status;
 }
 
-/** Store events and make their deliveries; of a wide one in part. */
-static apr_status_t make_deliveries(rh_db_t *db, rh_committing_t *commit, const char *now,
-                                    apr_pool_t *pool)
+/** Find out whether many want an event; then leave the others than the first to expansions. */
+static apr_status_t begin_expansions(rh_db_t *db, rh_committing_t *commit, const char *stored,
+                                     const char *now, apr_pool_t *pool, bool *wide)
 {
     apr_array_header_t *rows;
-    bool wide = false;
     apr_status_t status =
         rh_db_fetch(db, RH_QUERY(commit_is_wide, .targets = commit->targets), pool, &rows);
 
-    commit->waiting = 0;
-    if (status == APR_SUCCESS && rows->nelts > 0) {
-        wide = true;
-        status = rh_db_change(db,
-                              RH_QUERY(commit_expansions, .targets = commit->targets, .now = now,
-                                       .items = commit->rows),
-                              pool, &commit->waiting);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db, RH_QUERY(commit_events, .items = commit->rows), pool, NULL);
-    }
-    if (status != APR_SUCCESS) {
-        return status;
-    }
-    return wide ? rh_db_change(db,
-                               RH_QUERY(commit_deliveries_wide, .targets = commit->targets,
-                                        .items = commit->rows),
-                               pool, NULL)
-                : rh_db_change(db,
-                               RH_QUERY(commit_deliveries, .targets = commit->targets,
-                                        .items = commit->rows),
-                               pool, NULL);
+    *wide = status == APR_SUCCESS && rows->nelts > 0;
+    return *wide ? rh_db_change(db,
+                                RH_QUERY(commit_expansions, .targets = commit->targets, .now = now,
+                                         .items = commit->rows, .stored = stored),
+                                pool, &commit->waiting)
+                 : status;
 }
 
-/** Make jobs of what this commit has leased, and count what it has not. */
-static apr_status_t hand_over(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool)
+/** Make the deliveries of stored events. @param rows receives rows of commit_queue */
+static apr_status_t queue_deliveries(rh_db_t *db, const rh_committing_t *commit, const char *stored,
+                                     const char *now, bool wide, apr_pool_t *pool,
+                                     apr_array_header_t **rows)
 {
     const rh_claim_t *claim = commit->claim;
-    apr_array_header_t *rows, *leased;
-    apr_status_t status = rh_db_fetch(db,
-                                      RH_QUERY(commit_leased, .items = commit->rows,
-                                               .lease = rh_store_number(pool, claim->lease)),
-                                      pool, &rows);
+    const char *limit = rh_store_number(pool, claim->limit);
+    const char *lease = rh_store_number(pool, claim->lease);
+    const char *until = rh_queue_now(pool, claim->lease_for);
 
-    if (status != APR_SUCCESS) {
-        return status;
-    }
-    leased = apr_array_make(pool, rows->nelts + 1, sizeof(rh_leased_t));
+    return wide ? rh_db_fetch(db,
+                              RH_QUERY(commit_queue_wide, .targets = commit->targets,
+                                       .items = commit->rows, .stored = stored, .now = now,
+                                       .limit = limit, .lease = lease, .leased_until = until),
+                              pool, rows)
+                : rh_db_fetch(db,
+                              RH_QUERY(commit_queue, .targets = commit->targets,
+                                       .items = commit->rows, .stored = stored, .now = now,
+                                       .limit = limit, .lease = lease, .leased_until = until),
+                              pool, rows);
+}
+
+/** Make jobs of what this commit has leased, and count what it has not. @param rows of commit_queue
+ */
+static apr_status_t hand_over(rh_db_t *db, rh_committing_t *commit, const apr_array_header_t *rows,
+                              apr_pool_t *pool)
+{
+    const rh_claim_t *claim = commit->claim;
+    apr_array_header_t *leased = apr_array_make(pool, rows->nelts + 1, sizeof(rh_leased_t));
+
     for (int i = 0; i < rows->nelts; i++) {
-        const rh_commit_leased_row_t *row = RH_ROW(commit_leased, rows, i);
+        const rh_commit_queue_row_t *row = RH_ROW(commit_queue, rows, i);
 
-        /* Without a limit none was leased by this commit, whatever this process has. */
+        /* Without a limit none was leased, whatever the lease is. */
         if (claim->limit > 0 && rh_db_number(row->waits) == 0) {
             rh_leased_t *one = apr_array_push(leased);
 
@@ -152,22 +176,23 @@ static apr_status_t hand_over(rh_db_t *db, rh_committing_t *commit, apr_pool_t *
 
 static apr_status_t commit(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool)
 {
-    const rh_claim_t *claim = commit->claim;
-    const char *now = rh_queue_now(pool, 0);
+    const char *now = rh_queue_now(pool, 0), *stored = NULL;
+    apr_array_header_t *rows;
     apr_status_t status = take_keys(db, commit, now, pool);
+    bool wide;
 
+    commit->waiting = 0;
     if (status == APR_SUCCESS) {
-        status = make_deliveries(db, commit, now, pool);
+        status = fetch_ids(db, RH_QUERY(commit_events, .items = commit->rows), pool, &stored);
     }
+    if (status != APR_SUCCESS || !stored) {
+        return status;
+    }
+    status = begin_expansions(db, commit, stored, now, pool, &wide);
     if (status == APR_SUCCESS) {
-        status = rh_db_change(db,
-                              RH_QUERY(commit_queue, .items = commit->rows, .now = now,
-                                       .limit = rh_store_number(pool, claim->limit),
-                                       .lease = rh_store_number(pool, claim->lease),
-                                       .leased_until = rh_queue_now(pool, claim->lease_for)),
-                              pool, NULL);
+        status = queue_deliveries(db, commit, stored, now, wide, pool, &rows);
     }
-    return status == APR_SUCCESS ? hand_over(db, commit, pool) : status;
+    return status == APR_SUCCESS ? hand_over(db, commit, rows, pool) : status;
 }
 
 /* ---- claim ---- */

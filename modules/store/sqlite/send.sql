@@ -89,5 +89,7 @@ INSERT INTO resthooks_event (tenant, id, type, key, traceparent, time, source, d
  VALUES (:tenant, :id, :type, :key, :traceparent, CAST(:time AS integer), 'test', :data);
 
 -- name: test_delivery
-INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type)
- VALUES (:tenant, :id, :event_id, :subscription_id, :type);
+INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at, order_key)
+ SELECT s.tenant, :id, s.id, e.id, :clock, CASE WHEN s.in_order THEN e.key END
+ FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant
+ AND e.id = :event_id WHERE s.tenant = :tenant AND s.id = :subscription_id;

@@ -2,24 +2,39 @@
 -- What came of attempts; and leases that end without one. The steps of settling stand in the order
 -- in which they are run, in one transaction.
 
--- fragment: outcome_rows
-(SELECT value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,
- value ->> 'subscription_id' AS subscription_id, value ->> 'lease' AS lease,
+-- fragment: outcome_columns
+-- `first`: all of a first attempt that delivered.
+value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,
+ value ->> 'event_id' AS event_id, value ->> 'subscription_id' AS subscription_id,
+ value ->> 'type' AS type, value ->> 'lease' AS lease,
  value ->> 'delay' AS delay, value ->> 'pause' AS pause, value ->> 'reason' AS reason,
  value ->> 'attempt_id' AS attempt_id, value ->> 'number' AS number,
  value ->> 'started_at' AS started_at, value ->> 'ms' AS ms,
  value ->> 'status_code' AS status_code, value ->> 'format' AS format,
  value ->> 'headers' AS headers,
  value ->> 'answer' AS answer, value ->> 'error' AS error,
- value ->> 'sent' AS sent FROM json_each(:outcomes)) AS o;
+ value ->> 'sent' AS sent, CASE WHEN value ->> 'kind' = 'delivered' AND value ->> 'number' = 1
+ THEN value END AS first;
+
+-- name: settle_known
+-- Attempts that are recorded already, in their delivery's row or in one of their own: settled
+-- before, without that the process got to know of it. The steps leave them out.
+-- returns: as commit_events
+SELECT o.attempt_id AS id FROM (SELECT :outcome_columns FROM json_each(:outcomes)) AS o
+ WHERE o.kind <> 'release' AND (EXISTS (SELECT 1 FROM resthooks_attempt a WHERE a.tenant = o.tenant AND a.id = o.attempt_id) OR EXISTS (SELECT 1
+ FROM resthooks_delivery d WHERE d.tenant = o.tenant AND d.id = o.id
+ AND d.attempt_id = o.attempt_id));
+
+-- fragment: outcome_rows
+(SELECT :outcome_columns FROM json_each(:outcomes) WHERE coalesce(value ->> 'attempt_id',
+ '') NOT IN (SELECT value FROM json_each(:known))) AS o;
 
 -- fragment: ended
 -- The delivery leaves the queue.
 (o.kind = 'delivered' OR (o.kind IN ('failed', 'gone', 'disabled') AND q.lease = o.lease));
 
 -- name: settle_stat
--- The last attempt's time and status code are combined into one number. Runs before the attempts
--- are logged, because attempts that are logged already were counted then.
+-- The last attempt's time and status code are combined into one number.
 UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivered,
  failed = t.failed + s.failed,
  last_status_code = CASE WHEN s.last IS NULL THEN t.last_status_code ELSE s.last % 1000 END,
@@ -33,18 +48,8 @@ UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivere
  sum(o.kind IN ('failed', 'gone', 'disabled')) AS failed,
  max(CASE WHEN o.kind <> 'release' THEN o.started_at * 1000 + o.status_code END) AS last,
  max(o.pause) AS pause
- FROM :outcome_rows WHERE o.kind = 'release' OR NOT EXISTS (SELECT 1 FROM resthooks_attempt a
- WHERE a.tenant = o.tenant AND a.id = o.attempt_id)
- GROUP BY o.tenant, o.subscription_id) AS s
+ FROM :outcome_rows GROUP BY o.tenant, o.subscription_id) AS s
  WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id;
-
--- name: settle_attempts
-INSERT INTO resthooks_attempt
- (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
- error, sent)
- SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,
- o.headers, o.answer, o.error, o.sent FROM :outcome_rows
- WHERE o.kind <> 'release' ON CONFLICT DO NOTHING;
 
 -- name: settle_again
 UPDATE resthooks_queue AS q SET lease = 0, due_at = :clock
@@ -56,12 +61,39 @@ UPDATE resthooks_queue AS q SET lease = 0, due_at = :clock
  AND (o.kind IN ('retry', 'release') OR (o.kind = 'failed' AND q.tries < 0))
  AND q.lease = o.lease;
 
--- name: settle_delivery
+-- fragment: leaves_queue
+(o.kind = 'delivered' OR EXISTS (SELECT 1 FROM resthooks_queue q WHERE q.tenant = o.tenant
+ AND q.delivery_id = o.id AND :ended));
+
+-- name: settle_changed
+-- What is in the log already: what was sent again, replayed, cancelled during the attempt, or
+-- settled by another host as well.
 UPDATE resthooks_delivery AS d SET state = CASE WHEN o.kind = 'delivered' THEN 'delivered'
- WHEN EXISTS (SELECT 1 FROM resthooks_queue q WHERE q.tenant = o.tenant
- AND q.delivery_id = o.id AND :ended) THEN 'failed' ELSE d.state END,
+ WHEN :leaves_queue THEN 'failed' ELSE d.state END,
  attempt_count = max(d.attempt_count, o.number), last_status_code = o.status_code
  FROM :outcome_rows WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id;
+
+-- name: settle_appended
+-- What has ended is logged; if its first attempt delivered it, with that attempt. The type is NULL
+-- where the event is past retention: then nothing is logged.
+INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
+ last_status_code, attempt_id, started_at, ms, format, headers, answer, error, sent)
+ SELECT o.tenant, o.id, o.event_id, o.subscription_id, o.type,
+ CASE o.kind WHEN 'delivered' THEN 'delivered' ELSE 'failed' END, o.number, o.status_code,
+ o.first ->> 'attempt_id', o.first ->> 'started_at', o.first ->> 'ms', o.first ->> 'format',
+ o.first ->> 'headers', o.first ->> 'answer', o.first ->> 'error', o.first ->> 'sent'
+ FROM :outcome_rows WHERE o.kind <> 'release' AND o.type IS NOT NULL AND :leaves_queue
+ ORDER BY o.kind, o.number DESC ON CONFLICT DO NOTHING;
+
+-- name: settle_attempts
+-- Attempts that are in no delivery's row.
+INSERT INTO resthooks_attempt
+ (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
+ error, sent)
+ SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,
+ o.headers, o.answer, o.error, o.sent FROM :outcome_rows WHERE o.kind <> 'release'
+ AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d WHERE d.tenant = o.tenant AND d.id = o.id
+ AND d.attempt_id = o.attempt_id);
 
 -- name: settle_wake
 -- Next of a key is the first delivery that does not end here, or one older than the delivery that
@@ -98,9 +130,19 @@ UPDATE resthooks_subscription AS s SET state = e.kind, state_reason = e.reason,
  ORDER BY q.due_at, q.delivery_id LIMIT CAST(:limit AS integer));
 
 -- name: cancel_delivery
--- Cancels deliveries; cancel_queue then takes the same ones out of the queue.
-UPDATE resthooks_delivery SET state = 'cancelled'
- WHERE state = 'pending' AND (tenant, id) IN :cancelled;
+-- Logs deliveries as cancelled; those that were sent again are in the log already. Nothing is logged
+-- of an event that is past retention. cancel_queue then takes the same ones out of the queue.
+INSERT INTO resthooks_delivery AS d (tenant, id, event_id, subscription_id, type, state,
+ attempt_count, last_status_code) SELECT c.tenant, c.delivery_id, c.event_id, c.subscription_id,
+ c.type, 'cancelled', c.attempt_count, c.last_status_code FROM (SELECT q.*,
+ coalesce((SELECT e.type FROM resthooks_event e WHERE e.tenant = q.tenant AND e.id = q.event_id),
+ (SELECT l.type FROM resthooks_delivery l WHERE l.tenant = q.tenant
+ AND l.id = q.delivery_id)) AS type FROM resthooks_queue q
+ WHERE (q.tenant, q.delivery_id) IN :cancelled) AS c WHERE c.type IS NOT NULL
+ ON CONFLICT (tenant, id) DO UPDATE SET state = 'cancelled',
+ attempt_count = max(d.attempt_count, excluded.attempt_count),
+ last_status_code = CASE WHEN excluded.attempt_count > d.attempt_count
+ THEN excluded.last_status_code ELSE d.last_status_code END WHERE d.state = 'pending';
 
 -- name: cancel_queue
 DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN :cancelled;
