@@ -1,14 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Titles of the payload formats. The API writes the samples. */
-import { call } from "./api.js";
+/* The payload formats, which the API describes and writes the samples of. */
+import { call, once } from "./api.js";
 
-/** Value, title, description. */
-export const FORMATS = [
-  ["array", "Array", "The data as it is, as an array of one item."],
-  ["envelope", "Envelope", "Standard Webhooks: type, timestamp and data."],
-  ["cloudevents", "CloudEvents", "CloudEvents 1.0 in structured mode."],
-  ["skinny", "Skinny", "Only ids and a URL, to fetch the rest from."],
-];
+/** All formats: [value, title, description]. */
+export async function formats() {
+  const description = await once("openapi.json");
+  const { enum: values, "x-enum-varnames": titles, "x-enum-descriptions": texts } =
+    description.components.schemas.Format;
+  return values.map((value, i) => [value, titles[i], texts[i]]);
+}
 
 /** The sample of an event type in a format: {text, mime}. */
 export async function sampleOf(type, format) {

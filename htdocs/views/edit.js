@@ -2,7 +2,7 @@
 /* Create and change a subscription. */
 import { ApiError, call, get, once, post } from "../api.js";
 import { button, checkbox, complain, field, fill, h } from "../dom.js";
-import { FORMATS, sampleOf } from "../formats.js";
+import { formats, sampleOf } from "../formats.js";
 import { covers } from "../patterns.js";
 import { picker } from "../picker.js";
 import { called } from "../format.js";
@@ -100,7 +100,7 @@ function place(form, error) {
 }
 
 /** The sample beside the form: of a type, in the chosen format. */
-function samples(all, format) {
+function samples(all, known, format) {
   const box = h("aside", { class: "sample", "aria-label": "Sample payload" });
   let shown = null;
   const draw = () => {
@@ -113,7 +113,7 @@ function samples(all, format) {
   const show = async (pattern) => {
     const found = all.find(({ type }) => covers([pattern], type));
     if (found) {
-      const samples = await Promise.all(FORMATS.map(async ([name]) =>
+      const samples = await Promise.all(known.map(async ([name]) =>
         [name, await sampleOf(found.type, name)]));
       shown = { type: found.type, samples: Object.fromEntries(samples) };
       draw();
@@ -124,11 +124,11 @@ function samples(all, format) {
 
 export async function edit({ root, id, signal, go, title }) {
   fill(root, loading(6));
-  const [found, all] = await Promise.all([id ? get(`subscriptions/${id}`, {}, signal) : null,
-    once("event-types")]);
+  const [found, all, known] = await Promise.all([
+    id ? get(`subscriptions/${id}`, {}, signal) : null, once("event-types"), formats()]);
   const one = found ? found.data : FRESH;
   const chosen = new Set(one.events);
-  const sample = samples(all, () => form.elements.format.value);
+  const sample = samples(all, known, () => form.elements.format.value);
   const check = () => {
     complain(form, "target", urlProblem(target.value));
     form.querySelector("#target-hint").textContent = urlHint(target.value);
@@ -144,8 +144,8 @@ export async function edit({ root, id, signal, go, title }) {
     form.querySelector("#events-error").textContent = "";
     sample.show(pattern);
   });
-  const formats = h("fieldset", { class: "field", on: { change: sample.draw } },
-    h("legend", null, "Format"), h("div", { class: "choices" }, FORMATS.map(([value, name, text]) =>
+  const choices = h("fieldset", { class: "field", on: { change: sample.draw } },
+    h("legend", null, "Format"), h("div", { class: "choices" }, known.map(([value, name, text]) =>
       h("label", { class: "choice" }, h("input", { type: "radio", name: "format", value,
         checked: one.format === value }), h("span", null, h("strong", null, name),
         h("span", { class: "faint" }, text))))), h("p", { class: "wrong", id: "format-error" }));
@@ -201,7 +201,7 @@ export async function edit({ root, id, signal, go, title }) {
   const open = plain.open || Object.keys(one.headers).length > 0;
   const form = h("form", { class: "edit", novalidate: true, on: { submit: save } },
     field("target", "Target URL", target, urlHint(one.target_url)), events,
-    plain.first, formats, h("details", { class: "more", open }, h("summary", null,
+    plain.first, choices, h("details", { class: "more", open }, h("summary", null,
       "Headers, order and pace"), h("div", null, headers.element, plain.more)),
     rest, h("div", { class: "actions" }, submit, h("a", { class: "button quiet",
       href: id ? `#/subscriptions/${id}` : "#/subscriptions" }, "Cancel")));

@@ -3,8 +3,8 @@
  * @file rh_format.h
  * @brief The formats of a POST's body, one row per format.
  *
- * To add a format: a row here, its writer in rh_format.c, conf/openapi.json (Format), docs/api.md
- * and docs/receivers.md, its title in htdocs/formats.js. The database stores the name.
+ * To add a format: a row here, its writer in rh_format.c, conf/openapi.json (Format, and
+ * where a subscription has one), docs/receivers.md. The database stores the name.
  */
 #ifndef RH_FORMAT_H
 #define RH_FORMAT_H
