@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The module record, and the list of the rooms that hook themselves up. */
+/* The module record, and the list of parts, each of which registers its own hooks. */
 #include "mod_resthooks.h"
 
 #include "rh_server.h"

@@ -11,7 +11,7 @@
 
 /**
  * Publish an event, as POST /events does: returns once it is stored.
- * @param r a request of the virtual host whose subscribers are meant; results live in r->pool
+ * @param r a request of the virtual host whose subscribers get the event; results live in r->pool
  * @param tenant 1-255 bytes of UTF-8
  * @param type an event type (`employee.created`)
  * @param data one JSON text of `len` bytes, delivered byte for byte
@@ -19,7 +19,7 @@
  * @param client_id idempotency key, or NULL
  * @param id receives the event's id; may be NULL
  * @return APR_SUCCESS; APR_EINVAL for a bad argument; APR_EAGAIN when the database can't be
- * reached; APR_ENOTIMPL where RestHooks is Off
+ * reached; APR_ENOTIMPL if RestHooks is Off
  */
 APR_DECLARE_OPTIONAL_FN(apr_status_t, resthooks_publish,
                         (request_rec * r, const char *tenant, const char *type, const char *data,

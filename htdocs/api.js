@@ -10,7 +10,7 @@ export const MOST_KNOWN = 20000;
 const base = new URL(".", document.location.href.split("#")[0]);
 let tenant = null;
 
-/** An error response. `fields` are {field, detail}; `body` is all of its text. */
+/** An error response. `fields` are {field, detail}; `body` is the parsed problem. */
 export class ApiError extends Error {
   constructor(status, detail, body = {}) {
     super(detail);
@@ -80,7 +80,7 @@ export async function call(method, path, options = {}) {
       : "The server can't be reached. Check the connection.");
   }
   const type = response.headers.get("Content-Type") || "";
-  /* A server in front asks for a login: this API itself sends neither of these. */
+  /* The login of a server in front has ended: this API itself sends neither of these. */
   if (response.type === "opaqueredirect" || response.status === 401 ||
       (type.startsWith("text/html") && (response.ok || response.status === 403))) {
     throw expired();

@@ -17,7 +17,7 @@ const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 /** Seconds that local time is ahead of UTC. */
 const ahead = (time) => -new Date(time).getTimezoneOffset() * 60;
 
-/** Whole hours, or days, of local time: [time, label]. */
+/** Find whole hours, or days, of local time for the axis: [time, label]. */
 function timeTicks(from, to, most) {
   const wanted = (to - from) / 1000 / most;
   const step = TICKS.find((size) => size >= wanted) || TICKS[TICKS.length - 1];
@@ -36,7 +36,7 @@ function timeTicks(from, to, most) {
   return found;
 }
 
-/** The smallest number not below this one whose quarters are integers. */
+/** Return the smallest number not below this one whose quarters are integers. */
 function quartered(value) {
   const size = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 1);
   return [4, 8, 12, 16, 20, 24, 28, 32, 40, 60, 80, 100, 120].map((step) => step * size)

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Programs that receive and verify, as texts. Each needs only its language. */
 
-/** A text in single quotes of a shell. */
+/** Quote a text for a shell. */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 /**

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * The path to a view: back to the list as it was filtered, and to its neighbours. It is kept per
- * tab, so that it survives a reload.
+ * The path to a view: back to the list with its filters, and to its neighbours. It is kept per tab,
+ * so that it survives a reload.
  */
 
 const KEPT = "resthooks.lists";
@@ -18,7 +18,7 @@ function lists() {
 export function remember(name, hash, ids = []) {
   try {
     sessionStorage.setItem(KEPT, JSON.stringify({ ...lists(), [name]: { hash, ids } }));
-  } catch { /* no storage: the whole list, then */ }
+  } catch { /* without storage, the whole list is shown */ }
 }
 
 /** The address of the list with its filters. */

@@ -101,7 +101,7 @@ export function copyable(id, name) {
 
 const PICTURES = { bad: "warn", warn: "warn", wait: "clock", good: "done", off: "stop" };
 
-/** The most important fact of a view: kind is bad, warn, wait, good or off. */
+/** The most important fact of a view. kind: bad, warn, wait, good or off. */
 export function verdict(kind, title, texts, ...actions) {
   return h("section", { class: `verdict is-${kind}`, "aria-label": "State" }, icon(PICTURES[kind]),
     h("div", null, h("h2", null, title), texts), actions.length > 0

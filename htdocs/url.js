@@ -33,7 +33,7 @@ export function urlHint(text) {
   let host = "", scheme = "";
   try {
     ({ hostname: host, protocol: scheme } = new URL(text));
-  } catch { /* said elsewhere */ }
+  } catch { /* another check reports it */ }
   if (/^(localhost$|127\.|10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.|\[)/.test(host)) {
     return "This address is not public: the administrator must have allowed it.";
   }

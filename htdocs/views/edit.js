@@ -31,7 +31,7 @@ const TYPES = {
   checkbox: [(value) => ({ checked: Boolean(value) }), ({ checked }) => checked],
 };
 
-/** The inputs of a subscription: their elements, and what was put in by name. */
+/** The inputs of a subscription: their elements, and their values. */
 function inputs(one) {
   const all = Object.entries(INPUTS).map(([name, { label, hint, input, more }]) => {
     const [show, read] = TYPES[input.type || "text"];
@@ -47,7 +47,7 @@ function inputs(one) {
     values: () => Object.fromEntries(all.map(({ name, value }) => [name, value()])) };
 }
 
-/** Rows of names and values. */
+/** Rows for names and values of headers. */
 function headerRows(headers) {
   const list = h("div", { class: "header-rows" });
   const add = (name, value) => {
@@ -73,7 +73,7 @@ function headerRows(headers) {
   return { element, value };
 }
 
-/** Show the server's errors at their fields. @return the errors that belong to none */
+/** Show the server's errors at their fields. @return the errors that belong to no field */
 function place(form, error) {
   const rest = [];
   let first = null;
@@ -171,7 +171,7 @@ export async function edit({ root, id, signal, go, title }) {
     const body = { target_url: target.value.trim(), events: [...chosen],
       format: form.elements.format.value, headers: headers.value(), ...plain.values() };
     if (id) {
-      // What the form does not show stays as it is.
+      // Members that the form does not show stay unchanged.
       await call("PUT", `subscriptions/${id}`, { body: { ...one, ...body },
         headers: found.etag ? { "If-Match": found.etag } : {} });
       toast("Saved");

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { explain, statusName } from "../explain.js";
 import { badge, called, code, when } from "../format.js";
 
-/** What a pending delivery waits for, unless that is a time; otherwise a word before the time. */
+/** What a pending delivery waits for, unless that is a point in time; otherwise a word before it. */
 const WAITS = { attempt: "being sent", turn: "due now", rate_limit: "rate limit",
   order: "after its key", subscription: "not active" };
 

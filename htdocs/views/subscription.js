@@ -18,7 +18,7 @@ import { deliveryList } from "./rows.js";
 const LATEST = 8;
 const MERGE = { "Content-Type": "application/merge-patch+json" };
 
-/** What is wrong with it, and what helps; null if nothing is. */
+/** The problem of a subscription, and its remedy; null: none. */
 async function judge(one, day, revive, signal) {
   if (one.state !== "active") {
     const [what, todo] = REASONS[one.state];

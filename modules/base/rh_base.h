@@ -34,7 +34,7 @@
 /** Maximum size of a response's body that an attempt keeps, in bytes. */
 #define RH_MAX_ANSWER 16384
 
-/** Levels are syslog's, as httpd's APLOG_* are: smaller is worse. */
+/** Levels are syslog's, as httpd's APLOG_* are: smaller is more severe. */
 typedef enum {
     RH_LOG_EMERG = 0,
     RH_LOG_ALERT = 1,
@@ -56,7 +56,7 @@ typedef struct rh_log_t {
 } rh_log_t;
 
 /**
- * Write one line to a log; nothing when log is NULL or the level is off.
+ * Write one line to a log; does nothing if log is NULL or the level is off.
  * Never pass payloads or secrets above RH_LOG_DEBUG.
  * @param status APR status to append, or APR_SUCCESS
  * @param tag "RHnnnn", unique in the source tree. Ranges: base 00xx, store 01xx,

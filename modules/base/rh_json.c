@@ -84,7 +84,7 @@ apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
     }
     *tree = json_tokener_parse_ex(tokener, data, (int)len);
     if (json_tokener_get_error(tokener) == json_tokener_continue) {
-        /* json-c does not accept a number at the end of the text before it sees what follows. */
+        /* json-c accepts a number at the end of the text only once it sees the byte after it. */
         *tree = json_tokener_parse_ex(tokener, " ", 1);
     }
     result = json_tokener_get_error(tokener);
@@ -96,7 +96,7 @@ apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
     return APR_SUCCESS;
 }
 
-/** json-c's serializer of a raw value: its text as it is. */
+/** json-c's serialiser of a raw value: prints its text unchanged. */
 static int print_raw(struct json_object *object, struct printbuf *buffer, int level, int flags)
 {
     const rh_bytes_t *raw = json_object_get_userdata(object);

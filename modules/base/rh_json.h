@@ -4,7 +4,7 @@
  * @brief JSON: a strict scanner over bytes (RFC 8259), and json-c bound to pools.
  *
  * Events are kept byte for byte, so their data is never parsed into a tree and written again:
- * the scanner validates and finds the spans of members. json-c serves where a tree is wanted.
+ * the scanner validates and finds the spans of members. json-c is used where a tree is needed.
  */
 #ifndef RH_JSON_H
 #define RH_JSON_H
@@ -72,13 +72,13 @@ apr_status_t rh_json_parse(apr_pool_t *pool, const char *data, apr_size_t len,
 /** Tie a tree's only reference to a pool: clearing the pool frees it. @return the tree */
 struct json_object *rh_json_own(apr_pool_t *pool, struct json_object *tree);
 
-/** A new string; NULL gives NULL, which is JSON's null. The reference is the caller's. */
+/** Make a string; NULL gives NULL, which is JSON's null. The caller owns the reference. */
 struct json_object *rh_json_new_text(const char *text);
 
-/** A json-c object that prints as the given raw JSON text, which must outlive it. */
+/** Make a json-c object that prints as the given raw JSON text, which must outlive it. */
 struct json_object *rh_json_raw(const char *data, apr_size_t len);
 
-/** Compact text of a tree, in `pool`; no escaped slashes. */
+/** Return the compact text of a tree, in `pool`; slashes are not escaped. */
 const char *rh_json_text(apr_pool_t *pool, struct json_object *tree, apr_size_t *len);
 
 #endif

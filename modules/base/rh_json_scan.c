@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_json.h"
 
-/** Where the scanner stands. Every function below returns false with `reason` set on bad input. */
+/** State of the scanner. Every function below returns false with `reason` set on invalid input. */
 typedef struct scanner_t {
     const char *start, *at, *end;
     const char *reason;
@@ -59,13 +59,13 @@ const bool rh_json_special[256] = {
     ['\\'] = true,
 };
 
-/** A string; `at` is at its opening quote. UTF-8 is checked for the whole text beforehand. */
+/** Check a string; `at` is at its opening quote. UTF-8 is checked for the whole text beforehand. */
 static bool scan_string(scanner_t *scanner)
 {
     const char *at = scanner->at + 1, *end = scanner->end;
 
     for (;;) {
-        /* By a variable of its own: the compiler need not store each step. */
+        /* A variable of its own, which the compiler need not store at each step. */
         while (at < end && !rh_json_special[(unsigned char)*at]) {
             at++;
         }
@@ -138,7 +138,7 @@ static bool scan_word(scanner_t *scanner, const char *word)
     return true;
 }
 
-/** An object (closing '}') or array (']'); `at` is at its opening bracket. */
+/** Check an object (closing '}') or array (']'); `at` is at its opening bracket. */
 static bool scan_nest(scanner_t *scanner, char closing)
 {
     bool first = true;

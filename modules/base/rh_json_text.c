@@ -1,9 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Strings of JSON: escapes read and written. */
+/* Strings of JSON: reading and writing escapes. */
 #include "rh_json.h"
 #include "rh_json_tree.h"
 
-/** U+FFFD, which stands for what is not a character. */
+/** U+FFFD, which replaces what is not a character. */
 #define REPLACEMENT 0xfffdU
 
 /** Read four hexadecimal digits. */
@@ -42,7 +42,7 @@ static char *put_utf8(char *to, unsigned int code)
     return to;
 }
 
-/** Decode the four digits of an escape, and of the one that makes it a surrogate pair. */
+/** Decode the four digits of an escape, and of the second one of a surrogate pair. */
 static const char *decode_unicode(const char *at, const char *end, unsigned int *code)
 {
     *code = read_unit(at);
@@ -90,7 +90,7 @@ static bool decode(apr_pool_t *pool, const char *raw, apr_size_t len, bool repla
                    rh_bytes_t *decoded)
 {
     const char *end = raw + len;
-    /* An escape is never shorter than what it stands for. */
+    /* An escape is never shorter than the character that it stands for. */
     char *buffer = apr_palloc(pool, len + 1), *to = buffer;
 
     while (raw && raw < end) {
@@ -129,10 +129,10 @@ const char *rh_json_string(apr_pool_t *pool, rh_bytes_t value)
 
 /** Maximum length of an escape. */
 #define ESCAPE_BYTES 6
-/** Bytes that are quoted in one go. */
+/** Number of bytes that are quoted at once. */
 #define PIECE_BYTES 256
 
-/** Write what stands for a byte that a string can't hold as it is. @return the end of it */
+/** Write the escape of a byte that a string can't contain unescaped. @return its end */
 static char *put_escape(char *to, unsigned char c)
 {
     static const char digits[] = "0123456789abcdef";
@@ -183,7 +183,7 @@ void rh_json_add_quoted(rh_buffer_t *buffer, const char *data, apr_size_t len)
         apr_size_t piece = len < PIECE_BYTES ? len : PIECE_BYTES, size = piece * ESCAPE_BYTES;
         char *to;
 
-        /* Near the end of its memory a buffer must not grow for escapes that are not there. */
+        /* Near the end of its memory a buffer must not grow for escapes that may not come. */
         if (size > buffer->size - buffer->len) {
             size = escaped_size(data, piece);
         }

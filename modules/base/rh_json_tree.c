@@ -6,15 +6,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/** Objects with more members than this look for repeated names through a hash. */
+/** Objects with more members than this look for repeated names through a hash table. */
 #define SMALL_OBJECT 16
-/** Longest number that is compared as a double, in bytes; JSON allows any length. */
+/** Maximum length of a number that is compared as a double, in bytes; JSON allows any length. */
 #define MAX_DOUBLE_TEXT 400
 
 typedef struct builder_t {
     apr_pool_t *pool;
     rh_json_tree_t *tree;
-    int size; /**< nodes that there is memory for */
+    int size; /**< number of nodes for which memory is allocated */
 } builder_t;
 
 /* ---- numbers ---- */
@@ -52,7 +52,7 @@ static void make_locale(void)
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-/** The double of a number's text. httpd, or a module of it, may have set any locale. */
+/** Return the double of a number's text. httpd, or one of its modules, may have set any locale. */
 double rh_json_double(rh_bytes_t number)
 {
     char text[MAX_DOUBLE_TEXT + 1];
@@ -131,7 +131,7 @@ static void mark_in_hash(builder_t *builder, const int *children, int count, boo
     for (int i = count - 1; i >= 0; i--) {
         rh_bytes_t name = builder->tree->nodes[children[i]].name;
 
-        /* apr_hash takes a length of -1 for a string's: 0 is a length. */
+        /* apr_hash treats a length of -1 as that of a string; 0 is a valid length. */
         if (apr_hash_get(seen, name.data, (apr_ssize_t)name.len)) {
             dropped[i] = true;
         } else {
@@ -193,7 +193,7 @@ static int build(builder_t *builder, int parent, rh_bytes_t text, rh_bytes_t raw
     if (number == RH_JSON_NO_NODE) {
         return number;
     }
-    node = &builder->tree->nodes[number]; /* until the next one is added */
+    node = &builder->tree->nodes[number]; /* valid until the next node is added */
     node->text = text;
     if (raw_name.data) {
         node->name = rh_json_decode(builder->pool, raw_name.data, raw_name.len);

@@ -14,7 +14,7 @@
 #include "rh_json.h"
 
 #define RH_JSON_NO_NODE (-1)
-/** Maximum number of nodes of a tree: a larger text is refused. */
+/** Maximum number of nodes of a tree; a larger text is refused. */
 #define RH_JSON_MAX_NODES 500000
 
 typedef enum {
@@ -30,8 +30,8 @@ typedef enum {
 typedef struct rh_json_node_t {
     rh_json_kind_t kind;
     rh_bytes_t text;   /**< its span of the document */
-    rh_bytes_t string; /**< of a string: decoded UTF-8, may hold U+0000; a lone surrogate becomes
-                            its three bytes */
+    rh_bytes_t string; /**< of a string: decoded UTF-8, may contain U+0000; a lone surrogate becomes
+                          its three bytes */
     rh_bytes_t name;   /**< of an object's member: decoded likewise; data NULL: not a member */
     int parent;        /**< RH_JSON_NO_NODE: the root */
     int first, next;   /**< first child, next sibling; RH_JSON_NO_NODE: none */
@@ -52,11 +52,11 @@ typedef struct rh_json_tree_t {
 apr_status_t rh_json_tree_parse(apr_pool_t *pool, const char *data, apr_size_t len,
                                 rh_json_tree_t **tree, rh_json_error_t *error);
 
-/** The node that follows `node` in a walk of the tree below `top`, parents first; RH_JSON_NO_NODE
- * after the last one. */
+/** Return the node that follows `node` in a walk of the tree below `top`, parents first;
+ * RH_JSON_NO_NODE after the last one. */
 int rh_json_tree_walk(const rh_json_tree_t *tree, int top, int node);
 
-/** The member of an object with a name, which is decoded; RH_JSON_NO_NODE: none. */
+/** Find the member of an object by its decoded name; RH_JSON_NO_NODE: none. */
 int rh_json_tree_member(const rh_json_tree_t *tree, int object, rh_bytes_t name);
 
 /**
@@ -65,10 +65,10 @@ int rh_json_tree_member(const rh_json_tree_t *tree, int object, rh_bytes_t name)
  */
 rh_bytes_t rh_json_decode(apr_pool_t *pool, const char *raw, apr_size_t len);
 
-/** The double nearest to a JSON number, in any locale; infinite where it is out of range. */
+/** Return the double nearest to a JSON number, in any locale; infinite if it is out of range. */
 double rh_json_double(rh_bytes_t number);
 
-/** Compare two JSON numbers exactly where both are integers, else as doubles (RFC 8259 §6).
+/** Compare two JSON numbers exactly if both are integers, else as doubles (RFC 8259 §6).
  * @return less than, equal to, or greater than 0 */
 int rh_json_compare_numbers(rh_bytes_t a, rh_bytes_t b);
 

@@ -5,10 +5,10 @@
 #include <apr_thread_mutex.h>
 #include <pthread.h>
 
-/** What the allocator of passing pools keeps for the next ones, bytes. */
+/** How much the allocator of passing pools keeps for the next ones, in bytes. */
 #define PASSING_KEEP (8 * 1024 * 1024)
 
-static apr_allocator_t *passing; /**< made once, never destroyed; NULL: it could not be made */
+static apr_allocator_t *passing; /**< made once, never destroyed; NULL: that failed */
 
 apr_status_t rh_root_pool_make(apr_pool_t **pool, apr_size_t keep, bool shared)
 {

@@ -163,7 +163,7 @@ apr_size_t rh_utf8_length(const unsigned char *at, const unsigned char *end)
     return len;
 }
 
-/** The first byte that may not be ASCII, looked for eight bytes at a time, or `end`. */
+/** Find the first byte that may not be ASCII, eight bytes at a time; `end`: there is none. */
 static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end)
 {
     while (end - at >= 8) {
@@ -203,7 +203,7 @@ bool rh_utf8_valid(const char *data, apr_size_t len)
     return true;
 }
 
-/** Bytes of the sequence at `at` that is kept as it is; 0: it is replaced. */
+/** Return the length of the sequence at `at` if it is kept unchanged; 0: it is replaced. */
 static apr_size_t kept_length(const unsigned char *at, const unsigned char *end)
 {
     return *at ? rh_utf8_length(at, end) : 0;
@@ -231,7 +231,7 @@ const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, ap
 
     if (len > max) {
         len = max;
-        /* A sequence that the cut divides goes as a whole. */
+        /* A sequence that would be cut in two is left out. */
         for (int back = 1; back <= 3 && (apr_size_t)back <= len; back++) {
             apr_size_t start = len - (apr_size_t)back;
 

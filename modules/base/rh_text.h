@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_text.h
- * @brief Text as protocols see it: ASCII, tokens, lists, UTF-8, and a buffer that grows.
+ * @brief Text of protocols: ASCII, tokens, lists, UTF-8, and a growable buffer.
  *
  * ASCII here means ASCII in every locale, and takes plain chars, signed or not. Nothing here keeps
  * state; results are in the pool that is given.
@@ -66,7 +66,7 @@ static inline char rh_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/** The value of a hexadecimal digit of either case; -1: it is not one. */
+/** Return the value of a hexadecimal digit of either case; -1: it is not one. */
 static inline int rh_hex_value(char c)
 {
     if (rh_is_digit(c)) {
@@ -86,25 +86,25 @@ void rh_lower_text(char *text);
 
 /* ---- runs of bytes ---- */
 
-/** The run of a NUL-terminated text. */
+/** Return a NUL-terminated text as a run of bytes. */
 rh_bytes_t rh_bytes_of(const char *text);
 
 /** True for a token (RFC 9110 section 5.6.2): a method, the name of a field. */
 bool rh_is_token(rh_bytes_t text);
 
-/** True if both are the same bytes. */
+/** True if both have the same bytes. */
 bool rh_bytes_equal(rh_bytes_t a, rh_bytes_t b);
 
-/** True if it is this word, in any case. */
+/** True if the bytes are this word, in any case. */
 bool rh_equals_word(rh_bytes_t text, const char *word);
 
-/** The index of a word among `count` words, of which any may be NULL; -1: it is not among them. */
+/** Return the index of a word among `count` words, any of which may be NULL; -1: none is equal. */
 int rh_word_index(const char *const *words, int count, const char *word);
 
 /** True if `word` is one of the words of `list`, which spaces separate. */
 bool rh_has_word(const char *list, const char *word);
 
-/** Without the blanks around it. */
+/** Return the bytes without the blanks around them. */
 rh_bytes_t rh_trimmed(rh_bytes_t text);
 
 /**
@@ -113,20 +113,20 @@ rh_bytes_t rh_trimmed(rh_bytes_t text);
  */
 bool rh_list_next(rh_bytes_t *list, rh_bytes_t *item);
 
-/** The number that 1 to 18 digits stand for; -1: it is anything else. */
+/** Return the number that 1 to 18 digits stand for; -1: they are anything else. */
 apr_int64_t rh_number_of(rh_bytes_t text);
 
 /* ---- UTF-8 ---- */
 
-/** Bytes of the UTF-8 sequence at `at`, which is before `end`; 0: it is malformed (RFC 3629
- * section 4). */
+/** Return the length of the UTF-8 sequence at `at`, which is before `end`; 0: it is malformed (RFC
+ * 3629 section 4). */
 apr_size_t rh_utf8_length(const unsigned char *at, const unsigned char *end);
 
 /** True if the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool rh_utf8_valid(const char *data, apr_size_t len);
 
 /**
- * The first `max` bytes as well-formed UTF-8 without NUL: what is malformed, or a NUL, becomes
+ * Return the first `max` bytes as well-formed UTF-8 without NUL: malformed bytes and NULs become
  * U+FFFD.
  */
 const char *rh_utf8_clean(apr_pool_t *pool, const char *data, apr_size_t len, apr_size_t max);
@@ -140,14 +140,14 @@ typedef struct rh_buffer_t {
     apr_size_t len, size;
 } rh_buffer_t;
 
-/** Copy what is there into memory with room for `more` bytes. A part of rh_buffer_reserve, and
- * returns what that does. */
+/** Move the content to memory with room for `more` bytes. Part of rh_buffer_reserve, whose result
+ * it returns. */
 char *rh_buffer_grow(rh_buffer_t *buffer, apr_size_t more);
 
 /**
- * Make room for `more` bytes after those that are there. Sizes double, so that all the memory that
+ * Make room for `more` bytes after the content. Sizes double, so that all the memory that
  * a buffer ever took is at most four times what it holds, or twice its first size.
- * @return where they go; the caller adds to `len` what it wrote
+ * @return their position; the caller adds the number of bytes written to `len`
  */
 static inline char *rh_buffer_reserve(rh_buffer_t *buffer, apr_size_t more)
 {

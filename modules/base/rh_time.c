@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_time.h"
 
-/** The longest duration that is taken: 100 years. */
+/** The maximum duration that is accepted: 100 years. */
 #define MAX_DURATION ((apr_int64_t)100 * 365 * 86400 * APR_USEC_PER_SEC)
 
-/** The last microsecond of the year 9999: what four digits can say. */
+/** The last microsecond of the year 9999, the last with four digits. */
 #define MAX_TIME (APR_INT64_C(253402300800) * APR_USEC_PER_SEC - 1)
 
 const char *rh_time_format(apr_pool_t *pool, apr_time_t time)
@@ -19,7 +19,7 @@ const char *rh_time_format(apr_pool_t *pool, apr_time_t time)
                         exploded.tm_sec, exploded.tm_usec / 1000);
 }
 
-/** Read exactly `count` digits; false when there are others. Moves *at. */
+/** Read exactly `count` digits; false if there are fewer. Moves *at. */
 static bool digits(const char **at, const char *end, int count, int *value)
 {
     *value = 0;
@@ -49,7 +49,7 @@ static int month_days(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/** Fraction of a second as microseconds, further digits dropped; false without a digit. */
+/** Read a fraction of a second as microseconds, dropping further digits; false without a digit. */
 static bool fraction(const char **at, const char *end, int *usec)
 {
     int scale = 100000;
@@ -64,7 +64,7 @@ static bool fraction(const char **at, const char *end, int *usec)
     return *at > start;
 }
 
-/** Seconds east of UTC: "Z" or "+hh:mm". */
+/** Read an offset in seconds east of UTC: "Z" or "+hh:mm". */
 static bool offset(const char **at, const char *end, int *seconds)
 {
     int hours, minutes, sign;

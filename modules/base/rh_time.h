@@ -14,7 +14,7 @@
 /** A duration that never ends: `never`. */
 #define RH_NEVER ((apr_interval_time_t)-1)
 
-/** Text of a time (microseconds since the epoch), allocated in `pool`. */
+/** Format a time (microseconds since the epoch), in `pool`. */
 const char *rh_time_format(apr_pool_t *pool, apr_time_t time);
 
 /**
@@ -28,7 +28,8 @@ apr_status_t rh_time_parse(const char *text, apr_size_t len, apr_time_t *time);
  * Read a duration: digits and one of ms, s, m, h, d, w (a bare number: seconds), or `never`
  * where allowed.
  * @param duration receives microseconds, or RH_NEVER
- * @return APR_SUCCESS; APR_EINVAL for anything else, over 100 years, or `never` unallowed
+ * @return APR_SUCCESS; APR_EINVAL for anything else, over 100 years, or `never` where it is not
+ * allowed
  */
 apr_status_t rh_duration_parse(const char *text, apr_size_t len, bool allow_never,
                                apr_interval_time_t *duration);

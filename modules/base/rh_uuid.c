@@ -8,11 +8,11 @@
 /** Milliseconds and counter of the last UUID: (ms << 12) | counter. */
 static apr_uint64_t last_stamp;
 
-/** What is added to the time since this machine started to get the time of ids; 0: they follow this
+/** Difference between the time of ids and the time since this machine started; 0: ids follow this
  * host's clock. Atomic. */
 static apr_int64_t clock_base;
 
-/** Time since the machine started, in microseconds: no one can set it. */
+/** Return the time since the machine started, in microseconds; it can't be set. */
 static apr_time_t uptime(void)
 {
     struct timespec now = {0, 0};
@@ -36,12 +36,12 @@ apr_interval_time_t rh_uuid_follow_clock(apr_time_t now)
     if (follows == followed) {
         return 0;
     }
-    /* What came before may be far in the future: ids must not go on from there. */
+    /* Earlier ids may be far in the future, so new ones must not continue from them. */
     __atomic_store_n(&last_stamp, 0, __ATOMIC_RELAXED);
     return follows ? ahead : 0;
 }
 
-/** The next stamp: now, or one more than the last where the clock stands still or goes back. */
+/** Return the next stamp: now, or the last one plus one if the clock stands still or goes back. */
 static apr_uint64_t next_stamp(void)
 {
     apr_int64_t base = __atomic_load_n(&clock_base, __ATOMIC_RELAXED);
@@ -75,7 +75,7 @@ static void write_uuid(apr_uint64_t high, apr_uint64_t low, char *text)
     *text = '\0';
 }
 
-/** How many forks led to this process, since this module watches them. */
+/** Number of forks that led to this process, since this module watches them. */
 static unsigned int forks;
 
 static void count_fork(void)
@@ -88,14 +88,16 @@ static void watch_forks(void)
     pthread_atfork(NULL, NULL, count_fork);
 }
 
-/** Random bits, fetched for several ids at once: a call of OpenSSL's costs as much as all else. */
+/** Random bits, fetched for several ids at once: a call to OpenSSL costs as much as everything
+ * else. */
 static bool random_bits(apr_uint64_t *bits)
 {
     static pthread_once_t watched = PTHREAD_ONCE_INIT;
     static __thread struct {
         apr_uint64_t bits[32];
         int left;
-        unsigned int forks; /**< when they were fetched: a child must not go on with its parent's */
+        unsigned int
+            forks; /**< number of forks when they were fetched: a child must not use its parent's */
     } store;
 
     if (store.left == 0 || store.forks != forks) {
@@ -115,7 +117,7 @@ void rh_uuid_make(char text[RH_UUID_LEN + 1])
     apr_uint64_t stamp = next_stamp(), low;
 
     if (!random_bits(&low)) {
-        /* An id must be unique, not secret: the address and the clock keep hosts apart. */
+        /* An id must be unique, not secret: the address and the clock make hosts differ. */
         low = stamp * 0x9e3779b97f4a7c15U ^ (apr_uint64_t)apr_time_now() ^
               (apr_uint64_t)(apr_uintptr_t)&low;
     }

@@ -27,7 +27,8 @@ static void add_quoted(rh_buffer_t *buffer, const char *value)
     rh_json_add_quoted(buffer, text, strlen(text));
 }
 
-/** The fields of a header section up to MAX_HEADER_BYTES; repeated ones are joined by ", ". */
+/** Return the fields of a header section, up to MAX_HEADER_BYTES; repeated ones are joined by ", ".
+ */
 static const apr_array_header_t *merge_fields(apr_pool_t *pool, const apr_table_t *headers)
 {
     const apr_array_header_t *fields = apr_table_elts(headers);

@@ -15,14 +15,14 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
                      apr_pool_t *pool);
 
 /**
- * What was sent, to where, and how long its parts took, as JSON object text in `pool`; NULL where
- * no request was made:
+ * Describe what was sent, to where, and how long its parts took, as JSON object text in `pool`;
+ * NULL if no request was made:
  *
  *   {"url","format","headers":{name: value},"address","times":{"resolve_ms","connect_ms","tls_ms",
  *    "first_byte_ms","total_ms"}}
  *
- * Values of secret header fields are masked. A time that the attempt had no such part for is left
- * out; the address is null where nothing was connected to, or by a proxy alone.
+ * Values of secret header fields are masked. The time of a part that the attempt did not have is
+ * left out; the address is null if no connection was made, or only by a proxy.
  */
 const char *rh_attempt_sent(apr_pool_t *pool, const rh_job_t *job, const rh_exchange_t *exchange);
 

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_attempt_log.h
- * @brief RestHooksLog: a line for each attempt, in the shape of an access log.
+ * @brief RestHooksLog: a line for each attempt, in the form of an access log.
  *
  * A format is text with letters after percent signs:
  *
@@ -13,13 +13,13 @@
  *
  * and `\t` for a tab, `\\` for a backslash. Missing values are logged as "-".
  *
- * Values come from others, so they are escaped: control bytes, bytes that are not ASCII, quotes and
+ * Values are not trusted, so they are escaped: control bytes, bytes that are not ASCII, quotes and
  * backslashes become \xhh, \" and \\, and outside of quotes a space becomes \x20. No value can make
- * a line or a field of its own. A value longer than RH_LOG_VALUE bytes is cut there.
+ * a line or a field of its own. A value longer than RH_LOG_VALUE bytes is truncated.
  *
  * Several complete lines go into one write of at most RH_LOG_WRITE bytes. A write of that size is
  * not divided in a pipe that several processes share (POSIX, "write": PIPE_BUF), nor in a file that
- * is open for appending. A pipe does not block: lines for which it has no room are dropped, counted
+ * is open for appending. A pipe does not block: lines that do not fit are dropped, counted
  * and reported.
  */
 #ifndef RH_ATTEMPT_LOG_H
@@ -27,9 +27,9 @@
 
 #include "rh_store.h"
 
-/** Bytes of one write, and so of one line with its end. */
+/** Maximum length of one write, and so of one line with its end, in bytes. */
 #define RH_LOG_WRITE 4096
-/** Bytes of one value, escaped. */
+/** Maximum length of one value, escaped, in bytes. */
 #define RH_LOG_VALUE 1200
 /** The format of a RestHooksLog that does not name one. */
 #define RH_LOG_FORMAT "%t %h %T %y %e %d %s %n %c %m %b %o \"%x\""
@@ -48,7 +48,7 @@ typedef struct rh_log_entry_t {
     const char *host;
     const rh_job_t *job;
     const rh_attempt_t *attempt;
-    rh_settle_kind_t outcome;  /**< not RELEASE */
+    rh_settle_kind_t outcome;  /**< any kind except RELEASE */
     apr_size_t sent, answered; /**< lengths of the bodies */
 } rh_log_entry_t;
 

@@ -8,12 +8,12 @@
  *   concurrency  attempts in flight to it at most
  *   pause        nothing before a time that the target asked for (Retry-After)
  *   breaker      after RH_BREAKER_FAILURES failures in a row it opens: nothing for 1 s, then one
- *                probe; each failing probe doubles the wait, up to 60 s; an answer closes it.
- *                No answer, 5xx and 429 count as failures; any other answer shows a live target
- *   rate         a token bucket of rate_limit a second, with as many tokens at most, at least one
+ *                probe; each failing probe doubles the wait, up to 60 s; a response closes it. No
+ *                response, 5xx and 429 count as failures; any other response shows a live target
+ *   rate         a token bucket of rate_limit per second, which holds as many tokens, at least one
  *
  * A pause and an open breaker are reported to the store as well (rh_settle_t.pause), so that other
- * processes hold back and nothing is claimed only to be given back.
+ * processes hold back and no delivery is claimed only to be released.
  */
 #ifndef RH_ENDPOINT_H
 #define RH_ENDPOINT_H

@@ -5,7 +5,7 @@
  * (RestHooksHostConcurrency).
  *
  * A receiver may serve the subscriptions of many tenants, each within its own limits, and be
- * overrun by all of them together. So every attempt takes a slot of its host and port as well.
+ * overloaded by all of them together. So every attempt takes a slot of its host and port as well.
  * These are shared in the same way as a loop's slots are (rh_share.h): no class and no tenant can
  * take all of them, so one tenant's targets that hang at a large receiver do not keep others from
  * it.
@@ -13,7 +13,7 @@
  * One mutex guards the table and every count in it. A loop that finds no slot is remembered at the
  * host under that mutex, and woken by the next slot that is given back:
  *
- *   1  loop one looks: no slot is free
+ *   1  loop one checks: no slot is free
  *   2  loop two gives one back; no loop waits, so none is woken
  *   3  loop one waits, for ever
  *

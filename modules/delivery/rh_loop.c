@@ -24,7 +24,7 @@ struct rh_loop_t {
     rh_log_lines_t **lines;   /**< by site: log lines for the next flush; NULL: the site has no
                                    log */
     apr_uint32_t random;
-    rh_hops_last_t hops; /**< the field of the last attempt */
+    rh_hops_last_t hops; /**< the X-Hook-Hops field of the last attempt */
 };
 
 apr_status_t rh_loop_make(const rh_loop_config_t *config, rh_loop_t **result)
@@ -222,7 +222,8 @@ static void finish_attempt(rh_loop_t *loop, rh_work_t *work)
     apr_interval_time_t pause;
 
     if (work->endpoint->delivered_at >= work->added_at) {
-        work->job->failing_for = 0; /* The store did not know this when it handed out the job. */
+        work->job->failing_for =
+            0; /* The store did not know of this pause when it handed out the job. */
     }
     rh_retry_judge(&site->retry, work->job, &work->exchange, now, rh_random_next(&loop->random),
                    work->job->pool, settle);

@@ -3,7 +3,7 @@
 
 #include "rh_atomic.h"
 
-/** How long leases that ended are left alone after an outage. */
+/** How long expired leases are left alone after an outage. */
 #define SPARE_LEASES_FOR apr_time_from_sec(10)
 
 struct rh_outage_t {

@@ -1,7 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_outage.h
- * @brief Whether the database of one site can be reached, as its writers and its dispatcher see it.
+ * @brief Tracks whether the database of one site can be reached, as seen by its writers and its
+ * dispatcher.
  *
  * The first thread that meets an outage logs it, and the last one to recover logs its end. All
  * functions may be called from any thread.
@@ -27,7 +28,7 @@ void rh_outage_report(rh_outage_t *outage, int who, apr_status_t status);
 bool rh_outage_is_down(const rh_outage_t *outage, int who);
 
 /**
- * True for some time after an outage, and after rh_outage_begin. Leases that ended are then left
+ * True for some time after an outage, and after rh_outage_begin. Expired leases are then left
  * alone, because the process that held them may still have outcomes to settle.
  */
 bool rh_outage_spares_leases(rh_outage_t *outage, apr_time_t now);

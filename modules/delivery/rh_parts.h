@@ -1,16 +1,16 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_parts.h
- * @brief What the threads of one engine share; each of these guards itself.
+ * @brief What the threads of one engine share; each part does its own locking.
  *
- * The threads know one another as little as they can:
+ * The threads know as little of one another as possible:
  *
  *   writer (rh_intake.h)          commits, puts jobs into inboxes, wakes its dispatcher
  *   dispatcher (rh_dispatcher.h)  settles, claims, puts jobs into inboxes
  *   loop (rh_loop.h)              takes from its inbox, gives outcomes to their dispatcher
  *
  * so that includes and calls only go from loop and writer to dispatcher, and from all of them to
- * what is named here.
+ * the parts below.
  */
 #ifndef RH_PARTS_H
 #define RH_PARTS_H
@@ -22,7 +22,7 @@
 #include "rh_slot.h"
 #include "rh_spooler.h"
 
-/** A lease lasts this much longer than the longest attempt. */
+/** Margin of a lease beyond the longest attempt. */
 #define RH_LEASE_MARGIN apr_time_from_sec(30)
 /** Maximum sleep of any thread: a lost wake-up costs no more than this. */
 #define RH_MAX_SLEEP apr_time_from_sec(1)

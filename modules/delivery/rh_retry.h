@@ -18,7 +18,7 @@ typedef struct rh_retry_policy_t {
     apr_interval_time_t disable_after; /**< RH_NEVER: never */
 } rh_retry_policy_t;
 
-/** `wait` ± 20 %, from a random number of 32 bits. */
+/** Return `wait` ± 20 %, from a random number of 32 bits. */
 apr_interval_time_t rh_retry_jitter(apr_interval_time_t wait, apr_uint32_t random);
 
 /**

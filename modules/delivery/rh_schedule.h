@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_schedule.h
- * @brief Who is next: the jobs of one event loop, by endpoint. No clock, no input or output.
+ * @brief Chooses the next job of one event loop. It reads no clock, and does no input or output.
  *
  * Tenants take turns, and within a tenant its endpoints (rh_round.h). So that targets which hang
  * can't take every slot, nor one tenant with many of them, slots are shared by class and tenant
@@ -11,9 +11,9 @@
  *   of one endpoint                 rh_endpoint_room()
  *   of a class but the good one,
  *   and of a tenant in it           as many as it may have slots (rh_share.h)
- *   of one host that has no slots   as many as leave room for as many others
+ *   of one host that has no slots   half of the memory that other jobs leave
  *   of one tenant                   RH_TENANT_SHARE times the memory that it leaves free
- *   all                             what the engine lets into memory
+ *   all                             the engine's limit of jobs in memory
  *
  * Where such a share is used up, a job that could start takes the place of one that waits for its
  * own endpoint's slots.

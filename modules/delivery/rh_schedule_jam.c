@@ -153,7 +153,7 @@ rh_endpoint_t *rh_schedule_find_jammed(rh_schedule_t *schedule)
         rh_endpoint_t *endpoint = check_jam(schedule, jam);
 
         if (endpoint) {
-            /* Now: the jam may be freed when the endpoint leaves it. */
+            /* Do it now, because the jam may be freed when the endpoint leaves it. */
             rh_round_turn(&jam->round, endpoint->tenant);
             return endpoint;
         }

@@ -27,11 +27,9 @@ struct rh_schedule_t {
     rh_round_t crowded[RH_ENDPOINT_CLASSES]; /**< rounds, by the pool that is used
                                                   up */
     APR_RING_HEAD(rh_holder_head_t, rh_endpoint_t)
-    holders;            /**< number of endpoints for which
-                             jobs wait */
+    holders;            /**< endpoints with waiting jobs */
     rh_hosts_t *hosts;  /**< NULL: hosts are not limited */
-    int loop;           /**< number of this loop in that
-                             table */
+    int loop;           /**< the number of this loop in that table */
     apr_hash_t *jammed; /**< identity of a host -> rh_jam_t * */
     APR_RING_HEAD(rh_jam_head_t, rh_jam_t) jams;
     struct rh_work_head_t refused;

@@ -13,9 +13,9 @@
  *
  * and of each of these pools a tenant may hold at most RH_TENANT_SHARE times what it leaves free.
  * So a single tenant gets seven eighths of a pool, and however many tenants push, the next one
- * finds something free: with k of them, each holds 7/(1+7k) and 1/(1+7k) is left. What is held is
- * only given back when attempts end, which is up to the targets; a limit that is applied when a
- * slot is taken is therefore the only one that works.
+ * finds something free: with k of them, each holds 7/(1+7k) and 1/(1+7k) is left. Slots are only
+ * given back when attempts end, which depends on the targets; so a limit works only if it is
+ * applied when a slot is taken.
  */
 #ifndef RH_SHARE_H
 #define RH_SHARE_H
@@ -24,7 +24,7 @@
 
 /** Classes of endpoints, from the most to the least trusted with slots. */
 typedef enum {
-    RH_ENDPOINT_GOOD,     /**< its last attempt got a response, and soon */
+    RH_ENDPOINT_GOOD,     /**< its last attempt got a response, and quickly */
     RH_ENDPOINT_NEW,      /**< not tried yet in this process */
     RH_ENDPOINT_DOUBTFUL, /**< slow, or failed lately */
     RH_ENDPOINT_FAILING,  /**< fails slowly, or again and again */

@@ -1,16 +1,16 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_shutdown.h
- * @brief How an engine ends: each step waits for the one before.
+ * @brief Stops an engine: each step waits for the one before.
  *
  *   1  stopping: dispatchers claim no more; commits hand over nothing; loops give back what waits
  *   2  writers refuse new calls, commit what is queued, end
  *   3  loops finish what is in flight, cancel it at the deadline, end
  *   4  dispatchers settle what is left, end; each has its site's leases given back
  *
- * Threads are counted before they start, by what they still may do, and leave that count when they
- * won't do it again. A thread that waits for a count to reach zero reads the count first and then
- * the queue that the counted threads fill. They filled it before they left, so a queue that is
+ * Threads are counted before they start, by what they may still do, and leave that count when they
+ * will not do it again. A thread that waits for a count to reach zero reads the count first and
+ * then the queue that the counted threads fill. They filled it before they left, so a queue that is
  * empty after the count was zero stays empty. All functions may be called from any thread.
  */
 #ifndef RH_SHUTDOWN_H

@@ -20,7 +20,7 @@ typedef struct rh_spooler_t rh_spooler_t;
 /**
  * @param pool used by the spooler only; has an allocator of its own
  * @param folder RestHooksSpool
- * @param owner whose files
+ * @param owner names the files
  * @param metrics may be NULL
  */
 apr_status_t rh_spooler_make(apr_pool_t *pool, const char *folder, const rh_spool_owner_t *owner,

@@ -3,9 +3,9 @@
  * @file rh_turns.h
  * @brief Which keys are being committed, so that two writers keep the order of a key's events.
  *
- *   1  A of key k is taken by writer one, its commit begins
- *   2  B of k, which happened after A, would be taken by writer two and committed first
- *   3  a claim sees B alone: it is sent before A
+ *   1  writer one takes event A of key k, and begins to commit it
+ *   2  writer two takes event B of k, which happened after A, and commits it first
+ *   3  a claim sees only B, which is sent before A
  *
  * So a call with a key that is being committed stays in the queue, and so do later calls with any
  * of its keys. Keys are hashed to lock stripes; a collision only delays a commit briefly. The

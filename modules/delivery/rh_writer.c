@@ -72,8 +72,8 @@ static apr_status_t try_commit(batch_t *batch, rh_commit_t **items, int count)
 }
 
 /**
- * Commit items. When the store refuses them, halves are tried, so that what it can't take fails
- * alone; the depth is the logarithm of a batch's size.
+ * Commit items. When the store refuses them, it tries halves, so that only an event that it can't
+ * store fails; the depth is the logarithm of a batch's size.
  */
 static void commit_items(batch_t *batch, rh_commit_t **items, int count)
 {

@@ -45,7 +45,7 @@ static bool is_unreachable(apr_status_t status)
     return APR_STATUS_IS_EAGAIN(status) || APR_STATUS_IS_TIMEUP(status);
 }
 
-/** When any operation on the database last worked: since then it can be reached. */
+/** Return when any operation on the database last succeeded: then it was reachable. */
 static apr_time_t reached_at(const rh_metrics_t *metrics)
 {
     apr_time_t latest = 0;
@@ -58,7 +58,7 @@ static apr_time_t reached_at(const rh_metrics_t *metrics)
     return latest;
 }
 
-/** Why an operation on the database, or on the spool, failed. */
+/** Explain why an operation on the database, or on the spool, failed. */
 static const char *describe_status(rh_health_t operation, apr_status_t status, apr_pool_t *pool)
 {
     char text[120];

@@ -37,20 +37,20 @@ typedef struct rh_health_record_t {
     apr_int64_t bad_status;     /**< an apr_status_t, of bad_at */
 } rh_health_record_t;
 
-/** Note an operation's outcome. @param metrics may be NULL: then nothing is noted */
+/** Note an operation's outcome. @param metrics NULL: nothing is noted */
 void rh_health_note(const struct rh_metrics_t *metrics, rh_health_t operation, apr_status_t status);
 
-/** The name of an operation, as /health shows it. */
+/** Return the name of an operation, as /health shows it. */
 const char *rh_health_name(rh_health_t operation);
 
 /**
  * Judge an operation.
- * @return NULL: it works, or was not needed of late; otherwise what is wrong, in `pool`
+ * @return NULL: it works, or was not used recently; otherwise what is wrong, in `pool`
  */
 const char *rh_health_problem(const struct rh_metrics_t *metrics, rh_health_t operation,
                               apr_time_t now, apr_pool_t *pool);
 
-/** When an operation last worked; 0: never, or unknown. */
+/** Return when an operation last succeeded; 0: never, or unknown. */
 apr_time_t rh_health_good_at(const struct rh_metrics_t *metrics, rh_health_t operation);
 
 #endif

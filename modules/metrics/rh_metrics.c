@@ -22,7 +22,7 @@ static const apr_int64_t commit_bounds[] = {500,       MSEC(1),   MSEC(2),  MSEC
                                             MSEC(250), MSEC(500), SEC(1),   SEC(5)};
 static const apr_int64_t batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
 
-/** The table is as long as the enum: a row is a member of both. */
+/** A row of the table for each member of the enum, since one list makes both. */
 #define FAMILY_ROW(name, label, help) {name, label, help, NULL, RH_COUNT_COUNT},
 #define COUNTER_ROW(id, value) {NULL, NULL, NULL, value, RH_COUNT_##id},
 static const rh_counter_row_t counter_rows[] = {RH_COUNTERS(FAMILY_ROW, COUNTER_ROW)};

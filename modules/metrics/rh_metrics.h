@@ -10,7 +10,7 @@
  *
  *   counters    since the memory was made; never go back
  *   histograms  buckets with fixed bounds, not cumulative here; values in microseconds or pieces
- *   gauges      of one process each, so that they go with it, however it ends
+ *   gauges      of one process each, so that they end with it, however it ends
  */
 #ifndef RH_METRICS_H
 #define RH_METRICS_H
@@ -19,9 +19,9 @@
 
 /**
  * The counters of a host, by family: FAMILY(name, label, help) begins one, and each
- * COUNTER(id, value) after it is one of its counters, told apart by the label's value. A family of
- * one counter may have neither label nor value. The enum, /metrics and the totals of a family come
- * from here: a new counter is a row, the place that counts, and a line in docs/instruments.md.
+ * COUNTER(id, value) after it is one of its counters, distinguished by the label's value. A family
+ * of one counter may have neither label nor value. The enum, /metrics and the totals of a family
+ * come from here: a new counter is a row, the place that counts, and a line in docs/instruments.md.
  */
 #define RH_COUNTERS(FAMILY, COUNTER)                                                               \
     FAMILY("resthooks_deliveries", "outcome",                                                      \
@@ -119,7 +119,7 @@ typedef struct rh_counter_row_t {
 /** All rows of RH_COUNTERS, in order. */
 const rh_counter_row_t *rh_counter_rows(int *count);
 
-/** Name and help of a gauge; both static. @return NULL: it is not a family of its own */
+/** Return the name and help of a gauge; both static. @return NULL: it is not a family of its own */
 const char *rh_gauge_name(rh_gauge_t gauge, const char **help);
 
 /** Name, unit (NULL: none) and help of a histogram; all static. */
@@ -137,7 +137,7 @@ typedef struct rh_buckets_t {
     apr_uint64_t sum; /**< of the values */
 } rh_buckets_t;
 
-/** The backlog of a host's database when it was last counted (rh_metrics_backlog_set). */
+/** The backlog of a host's database at the last count (rh_metrics_backlog_set). */
 typedef struct rh_backlog_t {
     apr_int64_t pending;   /**< deliveries that are not settled */
     apr_int64_t due;       /**< of those, the ones that could be attempted now */
@@ -155,7 +155,7 @@ typedef struct rh_metrics_host_t {
     rh_health_record_t health[RH_HEALTH_COUNT];
 } rh_metrics_host_t;
 
-/** Where one process finds the numbers of one host. */
+/** The positions of one host's numbers, for one process. */
 typedef struct rh_metrics_t {
     rh_metrics_host_t *host;
     apr_uint64_t *events; /**< stored events: a row per type and one for all others, by source */
@@ -183,7 +183,7 @@ void rh_metrics_miss(const rh_metrics_t *metrics, int rule, int reason);
 /* ---- reading ---- */
 
 apr_uint64_t rh_metrics_read(const rh_metrics_t *metrics, rh_count_t counter);
-/** The sum of all counters of one counter's family. */
+/** Return the sum of all counters of one counter's family. */
 apr_uint64_t rh_metrics_read_family(const rh_metrics_t *metrics, rh_count_t counter);
 apr_uint64_t rh_metrics_read_event(const rh_metrics_t *metrics, int type, int source);
 apr_uint64_t rh_metrics_read_miss(const rh_metrics_t *metrics, int rule, int reason);
@@ -199,8 +199,8 @@ apr_uint64_t rh_metrics_read_histogram(const rh_metrics_t *metrics, rh_histogram
  */
 bool rh_metrics_backlog_read(const rh_metrics_t *metrics, apr_time_t now, rh_backlog_t *backlog);
 
-/** True if this process is to count the backlog now: at most once in five seconds for all processes
- * together. */
+/** True if this process should count the backlog now: at most once in five seconds for all
+ * processes together. */
 bool rh_metrics_backlog_due(const rh_metrics_t *metrics, apr_time_t now);
 
 void rh_metrics_backlog_set(const rh_metrics_t *metrics, const rh_backlog_t *backlog);

@@ -26,7 +26,8 @@ static void put(rh_openmetrics_t *out, const char *text)
     put_bytes(out, text, strlen(text));
 }
 
-/** What a quoted value, and with `quote` false the text of HELP, may not hold as it is. */
+/** Append text with escapes for the characters that a quoted value, or with `quote` false the text
+ * of HELP, cannot contain. */
 static void put_escaped(rh_openmetrics_t *out, const char *text, bool quote)
 {
     for (; *text; text++) {
@@ -49,7 +50,7 @@ static void put_number(rh_openmetrics_t *out, apr_int64_t number)
     put(out, text);
 }
 
-/** Microseconds as seconds, exactly: "0.0025", "1.0". */
+/** Append microseconds as seconds, exactly: "0.0025", "1.0". */
 static void put_seconds(rh_openmetrics_t *out, apr_int64_t value)
 {
     char text[40];
@@ -73,7 +74,7 @@ static void put_name(rh_openmetrics_t *out, const char *suffix)
     put(out, suffix);
 }
 
-/** The name that HELP and TYPE give. */
+/** Append the name that HELP and TYPE contain. */
 static void put_comment(rh_openmetrics_t *out, const char *what)
 {
     put(out, "# ");
@@ -140,7 +141,7 @@ void rh_openmetrics_seconds(rh_openmetrics_t *out, const char *const *labels, ap
     put(out, "\n");
 }
 
-/** The text of a bucket's bound: a floating-point number in its shortest form. */
+/** Append the text of a bucket's bound: a floating-point number in its shortest form. */
 static const char *bound_text(rh_openmetrics_t *out, apr_int64_t bound, bool seconds)
 {
     rh_openmetrics_t text;
@@ -195,7 +196,7 @@ rh_bytes_t rh_openmetrics_end(rh_openmetrics_t *out)
     return whole;
 }
 
-/** True if Accept names a media type, in whatever case and with whatever parameters. */
+/** True if Accept names a media type, in any case and with any parameters. */
 static bool accepts(const char *accept, const char *type)
 {
     apr_size_t len = strlen(type);

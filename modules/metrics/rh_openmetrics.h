@@ -30,7 +30,7 @@ typedef struct rh_openmetrics_t {
     const char *name; /**< of the family */
 } rh_openmetrics_t;
 
-/** An empty text, to grow in `pool`. */
+/** Make an empty text, which grows in `pool`. */
 void rh_openmetrics_begin(rh_openmetrics_t *out, apr_pool_t *pool, bool prometheus);
 
 /**
@@ -42,16 +42,16 @@ void rh_openmetrics_family(rh_openmetrics_t *out, const char *name, rh_family_t 
                            const char *unit, const char *help);
 
 /**
- * A sample of the family. Labels: pairs of name and value, their end marked by NULL. A value is any
- * UTF-8.
- * @param value not negative where the family is a counter
+ * Append a sample of the family. Labels: pairs of name and value, terminated by NULL. A value is
+ * any UTF-8.
+ * @param value not negative if the family is a counter
  */
 void rh_openmetrics_sample(rh_openmetrics_t *out, const char *const *labels, apr_int64_t value);
-/** The same, of a time or duration in microseconds, as seconds. */
+/** Append a sample that is a time or duration in microseconds, as seconds. */
 void rh_openmetrics_seconds(rh_openmetrics_t *out, const char *const *labels, apr_int64_t value);
 
 /**
- * All samples of one histogram.
+ * Append all samples of one histogram.
  * @param bounds of the buckets but the last; @param in values in each bucket, one more than bounds
  * @param seconds bounds and sum are microseconds
  */
@@ -59,7 +59,7 @@ void rh_openmetrics_histogram(rh_openmetrics_t *out, const char *const *labels,
                               const apr_int64_t *bounds, int count, const apr_uint64_t *in,
                               apr_uint64_t sum, bool seconds);
 
-/** The whole text. */
+/** Return the whole text. */
 rh_bytes_t rh_openmetrics_end(rh_openmetrics_t *out);
 
 /** True if a client wants the older format: Accept names it, and not the newer one. */

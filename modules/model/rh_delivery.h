@@ -50,7 +50,7 @@ bool rh_delivery_state_parse(const char *name, rh_delivery_state_t *state);
 /** One attempt: a POST of a delivery. */
 typedef struct rh_attempt_t {
     const char *id; /**< UUIDv7 */
-    int number;     /**< 1 for the delivery's first */
+    int number;     /**< number of the attempt; 1 for the delivery's first */
     apr_time_t started_at;
     apr_interval_time_t duration; /**< microseconds */
     int status_code;              /**< 0: no response */
@@ -77,7 +77,7 @@ typedef struct rh_delivery_t {
     /**
      * What a pending delivery waits for; NULL for others:
      * "attempt"       it is being attempted, or next in a host's memory
-     * "turn"          nothing; it is due
+     * "turn" for a claim: it is due
      * "schedule"      the time of its next attempt
      * "target"        its target, which asked for a pause, or fails and is being probed
      * "rate_limit"    its subscription's rate limit

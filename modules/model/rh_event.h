@@ -30,8 +30,8 @@ typedef struct rh_event_t {
     const char *traceparent; /**< NULL: none */
     apr_time_t time;
     rh_bytes_t data;       /**< one valid JSON text, kept byte for byte */
-    apr_size_t data_bytes; /**< read from a store: length of the whole data, of which lists
-                                contain only the beginning; otherwise 0 */
+    apr_size_t data_bytes; /**< read from a store: length of the whole data, if only its beginning
+                              was read, for a list; otherwise 0 */
     rh_bytes_t previous;   /**< RFC 7396 patch that turns the data into the earlier state: a JSON
                                 object; data NULL: unknown */
     const char *reason;    /**< why it is not sent, or why its data is incomplete ("truncated");
@@ -41,7 +41,7 @@ typedef struct rh_event_t {
     rh_event_source_t source;
 } rh_event_t;
 
-/** A copy of an event and of all that it points to, in `pool`. */
+/** Copy an event and everything that it points to, in `pool`. */
 rh_event_t *rh_event_copy(apr_pool_t *pool, const rh_event_t *event);
 
 const char *rh_event_source_name(rh_event_source_t source);

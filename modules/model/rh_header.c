@@ -45,8 +45,8 @@ bool rh_header_secret(const char *name)
 {
     static const char *const parts[] = {"auth",     "cookie", "credential", "key",
                                         "password", "secret", "token"};
-    /* What they begin with. The fields of each attempt are looked at, so most characters cost no
-     * call. */
+    /* First letters of the names below. Every field of each attempt is checked, and this avoids
+     * most calls. */
     static const apr_uint32_t firsts =
         LETTER('a') | LETTER('c') | LETTER('k') | LETTER('p') | LETTER('s') | LETTER('t');
 

@@ -4,15 +4,15 @@
  * @brief How many deliveries led to a request: the header field X-Hook-Hops, so that loops end.
  *
  * A target may be the API that is captured itself, or a service that calls it. Then a delivery
- * causes an event, whose delivery causes the next one, without end. As CDN-Loop does for caches
- * (RFC 8586), each POST says in a field of its own how often that has happened:
+ * causes an event, whose delivery causes the next one, without end. Like CDN-Loop for caches (RFC
+ * 8586), a header field of each POST says how often that has happened:
  *
  *   X-Hook-Hops: 2.9f86d081884c7d659a2feaa0c55ad015
  *
  * The value is the number and a truncated HMAC-SHA256 of it, under a key that the processes of one
  * database share. Without the key it can't be forged, so a client can neither get another client's
  * events dropped nor choose a number of its own. A target may repeat a value it received, or leave
- * the field out: the number only affects the request that carries it, so that harms only itself.
+ * the field out: the number only affects the request that carries it, so that it harms only itself.
  */
 #ifndef RH_HOPS_H
 #define RH_HOPS_H

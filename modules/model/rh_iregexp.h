@@ -3,8 +3,8 @@
  * @file rh_iregexp.h
  * @brief I-Regexp (RFC 9485) on PCRE2, bounded in time and memory.
  *
- * Outside of classes, ^ and $ are anchors, as the JSONPath compliance suite has it, though RFC 9485
- * makes them ordinary characters.
+ * Outside of classes, ^ and $ are anchors, as the JSONPath compliance suite requires, though RFC
+ * 9485 makes them ordinary characters.
  */
 #ifndef RH_IREGEXP_H
 #define RH_IREGEXP_H
@@ -18,12 +18,12 @@ typedef struct rh_iregexp_t rh_iregexp_t;
 
 /**
  * Compile a pattern. It is freed with `pool`. Threads may share it.
- * @return APR_EINVAL: it does not conform to RFC 9485, or is larger than this takes
+ * @return APR_EINVAL: it does not conform to RFC 9485, or is too large
  */
 apr_status_t rh_iregexp_compile(apr_pool_t *pool, rh_bytes_t pattern, rh_iregexp_t **regexp);
 
 /**
- * Compile a regular expression of ECMA-262, in so far as PCRE2 agrees with it: JSON Schema's
+ * Compile a regular expression of ECMA-262, as far as PCRE2 agrees with it: JSON Schema's
  * "pattern" (Core section 6.4). It can only match parts of texts. Pool, threads and errors as
  * above.
  */

@@ -41,7 +41,7 @@ apr_status_t rh_json_schema_compile(apr_pool_t *pool, const char *text, apr_size
 apr_status_t rh_json_schema_check(const rh_json_schema_t *schema, const rh_json_tree_t *tree,
                                   apr_pool_t *pool, const char **breach);
 
-/** What the samples so far have in common. */
+/** State of an inference: what the samples so far have in common. */
 typedef struct rh_json_inference_t rh_json_inference_t;
 
 /** Begin to infer a schema. Everything lives in `pool`. */

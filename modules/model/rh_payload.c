@@ -93,7 +93,7 @@ const char *rh_payload_changed(apr_pool_t *pool, const rh_event_t *event)
     return pointers.len ? apr_pstrmemdup(pool, pointers.text, pointers.len) : NULL;
 }
 
-/** Add the subscription's own fields. They were checked when it was stored. */
+/** Add the subscription's own fields. They were checked when the subscription was stored. */
 static void add_own_headers(apr_pool_t *pool, const char *text, apr_table_t *headers)
 {
     apr_size_t cursor = 0, len = text ? strlen(text) : 0;

@@ -60,7 +60,7 @@ static char *put_byte(char *at, unsigned int byte)
     return at;
 }
 
-/** An IPv4 address is written for each connection: inet_ntop's takes ten times as long. */
+/** An IPv4 address is written for each connection, and inet_ntop takes ten times as long. */
 static char *put_ipv4(char *at, const unsigned char *bytes)
 {
     at = put_byte(at, bytes[0]);

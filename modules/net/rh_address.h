@@ -38,7 +38,7 @@ const char *rh_address_write_port(const rh_address_t *address, apr_port_t port,
                                   char text[RH_ADDRESS_PORT_TEXT_BYTES]);
 
 /**
- * Fill an APR address with all that apr_socket_connect reads of it. It points into itself: a copy
+ * Fill an APR address with everything that apr_socket_connect reads. It points into itself: a copy
  * has to be filled again.
  * @param pool what the APR address names as its pool; nothing is allocated
  */

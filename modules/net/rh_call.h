@@ -1,13 +1,13 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_call.h
- * @brief One exchange on its way: a connection for it, the request, the response.
+ * @brief One exchange in progress: a connection, the request, the response.
  *
  *   (proxy: find an address for it) → dial → (CONNECT) → (TLS) → send and read → ended
  *
  * or send and read at once on an idle connection of the origin. If that one turns out to be closed
- * before a byte of a response came, all of it is done again, once, over a new connection: but only
- * if the closing shows soon, as the target's end of an idle connection does. A target that closes
+ * before a byte of a response came, everything is repeated once over a new connection, but only if
+ * the close is noticed soon, as when a target has ended an idle connection. A target that closes
  * later may have acted on the request.
  *
  * A proxy is given the address that was judged here (rh_proxy.h).
@@ -21,7 +21,7 @@
 #include "rh_proxy.h"
 #include "rh_transport.h"
 
-/** Maximum bytes of one read. */
+/** Maximum number of bytes of one read. */
 #define RH_READ_SIZE 32768
 
 typedef struct rh_call_t rh_call_t;

@@ -37,7 +37,7 @@ typedef struct rh_connection_t {
     bool via_address;               /**< the proxy was given `target`, an address, instead of a
                                          name */
     rh_address_t target;
-    /** What its exchanges say it goes to: "192.0.2.1:443"; "": the proxy finds the address. */
+    /** The address that its exchanges report: "192.0.2.1:443"; "": the proxy finds it. */
     char address[RH_EXCHANGE_ADDRESS_BYTES];
     rh_timer_t idle_timer;
     rh_tls_sink_t sink;

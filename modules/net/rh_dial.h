@@ -4,8 +4,9 @@
  * @brief From a host to a connected socket: resolve, consult the egress policy, connect.
  *
  * Addresses are tried one after the other, the next one 250 ms after the last or as soon as one
- * fails; the first to connect wins (RFC 8305 §5). The policy judges each right before it is
- * connected to, so no response of a name server leads to an address that the policy denies.
+ * fails; the first to connect wins (RFC 8305 §5). The policy judges each address directly before
+ * the connection is made, so no response of a name server leads to an address that the policy
+ * denies.
  */
 #ifndef RH_DIAL_H
 #define RH_DIAL_H

@@ -26,9 +26,9 @@ typedef struct forms_t {
 
 struct rh_egress_policy_t {
     apr_pool_t *pool;
-    apr_array_header_t *blocks[2]; /**< of block_t; deny, allow */
-    apr_array_header_t *hosts[2];  /**< of const char *, lower case; ".example.com" covers all
-                                        hosts below it */
+    apr_array_header_t *blocks[2]; /**< arrays of block_t: denied, allowed */
+    apr_array_header_t *hosts[2]; /**< arrays of const char *, lower case; ".example.com" covers all
+                                     hosts below it */
 };
 
 rh_egress_policy_t *rh_egress_make(apr_pool_t *pool)

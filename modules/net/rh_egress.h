@@ -8,8 +8,8 @@
  * reserved, unique-local, …) is denied, as are the addresses that clouds keep for their guests
  * (Azure's 168.63.129.16); addresses that embed IPv4 (IPv4-mapped ::ffff:0:0/96,
  * IPv4-compatible ::/96, NAT64 64:ff9b::/96 and 64:ff9b:1::/48, 6to4 2002::/16, Teredo 2001::/32)
- * are judged by the embedded address as well. Allow rules open what they name, deny rules close it;
- * a deny rule beats an allow rule.
+ * are judged by the embedded address as well. Allow rules allow what they name, deny rules deny it;
+ * a deny rule takes precedence.
  */
 #ifndef RH_EGRESS_H
 #define RH_EGRESS_H

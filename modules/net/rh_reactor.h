@@ -3,9 +3,9 @@
  * @file rh_reactor.h
  * @brief The events of one loop: sockets in a pollset, and timers.
  *
- * Used by one thread, except for the wakeup. Watches that are closed while events are handed out
- * are kept until all events have been, because an event may already have been fetched for a closed
- * watch. It is dropped: it must not reach the next user of the descriptor or of the memory.
+ * Used by one thread, except for the wakeup. Watches that are closed while events are delivered are
+ * kept until all have been, because an event may already have been fetched for a closed watch. It
+ * is dropped: it must not reach the next user of the descriptor or of the memory.
  */
 #ifndef RH_REACTOR_H
 #define RH_REACTOR_H
@@ -29,7 +29,7 @@ apr_status_t rh_reactor_make(apr_pool_t *pool, rh_reactor_t **reactor);
 
 rh_timers_t *rh_reactor_timers(rh_reactor_t *reactor);
 
-/** Return the set in which the loop's sockets are made. */
+/** Return the loop's set of sockets, in which its sockets are made. */
 rh_sockets_t *rh_reactor_sockets(rh_reactor_t *reactor);
 
 /** Fire the timers that are due. */

@@ -6,9 +6,9 @@
  * The hosts file and DNS, both families at once; where that takes more than a second, IPv4 alone is
  * asked for beside it, and serves until both have answered (RFC 8305 §3). Targets are absolute
  * names: search domains of resolv.conf are not tried. `localhost` and what is below it are
- * loopback, never asked for (RFC 6761 §6.3). Answers are kept as long as their TTL says, within 1 s
- * ... 5 min; that a name does not exist, 5 s; that no server answered, 2 s. One thread only, the
- * reactor's.
+ * loopback, never asked for (RFC 6761 §6.3). Responses are cached for their TTL, limited to 1 s ...
+ * 5 min; the absence of a name for 5 s, and the failure of all servers for 2 s. One thread only,
+ * the reactor's.
  */
 #ifndef RH_RESOLVER_H
 #define RH_RESOLVER_H

@@ -1,10 +1,10 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_transport.h
- * @brief Port: what the engine needs of the network. Tests implement a scripted one.
+ * @brief Port: what the engine needs from the network. Tests supply a scripted one.
  *
- * One transport serves one event-loop thread: all calls but wakeup come from that thread, and
- * so do the callbacks, from inside poll. Nothing here blocks but poll.
+ * One transport serves one event-loop thread: all calls except wakeup come from that thread, and
+ * so do the callbacks, from inside poll. Only poll blocks.
  */
 #ifndef RH_TRANSPORT_H
 #define RH_TRANSPORT_H
@@ -29,7 +29,7 @@ typedef enum {
 /** Size of "[address]:port", NUL included. */
 #define RH_EXCHANGE_ADDRESS_BYTES 56
 
-/** How long the parts of an exchange took, in microseconds; -1: it did not have the part. */
+/** Durations of the parts of an exchange, in microseconds; -1: it did not have that part. */
 typedef struct rh_exchange_times_t {
     apr_interval_time_t resolve;    /**< finding the addresses of the name */
     apr_interval_time_t connect;    /**< from then until the connection is established */
@@ -50,10 +50,10 @@ typedef struct rh_exchange_t {
     apr_interval_time_t timeout;         /**< limit for the whole exchange */
     apr_interval_time_t connect_timeout; /**< limit until the connection (and TLS) is established */
     const struct rh_net_config_t *net;   /**< of the virtual host */
-    apr_size_t most_answer; /**< maximum number of bytes of the response that are kept; 0:
-                                 RH_MAX_ANSWER */
-    const char *reuse_key;  /**< connections are reused within one key only: the subscription's
-                                 id, so that no client certificate or tenant is shared */
+    apr_size_t
+        most_answer; /**< maximum number of bytes of the response that are kept; 0: RH_MAX_ANSWER */
+    const char *reuse_key; /**< connections are reused within one key only: the subscription's
+                                id, so that no client certificate or tenant is shared */
 
     /* Filled in before `done`. */
     rh_exchange_result_t result;

@@ -1,14 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * Requests below the handler's Location belong to the API, whatever the files below DocumentRoot
- * and their .htaccess say.
+ * Requests below the handler's Location belong to the API, regardless of files below DocumentRoot
+ * and their .htaccess.
  *
  *   translate_name   recognise the request by its Location, keep ProxyPass away
- *   map_to_storage   no directory walk, so that no .htaccess counts; this also saves its system
- *                    calls. Only where the Location has a Require of its own: httpd then ignores
- *                    those of directories anyway. Elsewhere a directory may be what protects the
+ *   map_to_storage   skip the directory walk, so that no .htaccess applies; this also saves its
+ *                    system calls. Only where the Location has a Require of its own: httpd then
+ *                    ignores those of directories anyway. Otherwise a directory may protect the
  *                    API, and is walked
- *   fixups           for the latter: undo what per-directory rules made of the request
+ *   fixups           if it was walked, undo what per-directory rules changed in the request
  *
  * Location sections are merged after map_to_storage as for every request, and all hooks that check
  * access run.
@@ -28,8 +28,8 @@ static const char *claim_of(const request_rec *r)
 }
 
 /**
- * Recognise a request of the API. What ProxyPass maps goes to the backend, whatever its SetHandler
- * says; but a Location of the API below such a prefix is meant to be the API's. A host that is all
+ * Recognise a request of the API. Requests that ProxyPass maps go to the backend, whatever
+ * SetHandler says, except for a Location of the API below such a prefix. A host whose root is the
  * API still proxies what it maps.
  */
 static int claim_request(request_rec *r)

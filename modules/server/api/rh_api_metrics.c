@@ -78,7 +78,7 @@ static void put_events(scrape_t *scrape)
     }
 }
 
-/** Put what rules matched but did not capture, for the reasons that occurred. */
+/** Write how many requests rules matched but did not capture, for the reasons that occurred. */
 static void put_misses(scrape_t *scrape)
 {
     int i, rule, reason;
@@ -107,7 +107,7 @@ static void put_misses(scrape_t *scrape)
     }
 }
 
-/** Put the counters of one host and family. @param row the first one after the family's row */
+/** Write the counters of one host and family. @param row the first one after the family's row */
 static void put_host_counters(scrape_t *scrape, const rh_instruments_host_t *host,
                               const char *label, const rh_counter_row_t *row,
                               const rh_counter_row_t *end)
@@ -127,7 +127,7 @@ static void put_counters(scrape_t *scrape)
 
     for (; row < end; row++) {
         if (!row->name) {
-            continue; /* It was put together with its family. */
+            continue; /* It was written with its family. */
         }
         rh_openmetrics_family(&scrape->out, row->name, RH_FAMILY_COUNTER, NULL, row->help);
         for (int i = 0; i < scrape->instruments->hosts->nelts; i++) {
@@ -171,7 +171,7 @@ static void put_histogram(scrape_t *scrape, rh_histogram_t histogram)
     }
 }
 
-/** Put breakers: open ones, and those that let a probe through. */
+/** Write the numbers of breakers: open ones, and those that let a probe through. */
 static void put_breakers(scrape_t *scrape)
 {
     int i;
@@ -206,7 +206,7 @@ static void put_database(scrape_t *scrape)
     }
 }
 
-/** Put the backlogs of all hosts, as counted last. */
+/** Write the backlogs of all hosts, as counted last. */
 static void put_backlog(scrape_t *scrape)
 {
     static const struct {

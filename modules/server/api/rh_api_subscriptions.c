@@ -190,7 +190,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
             status = rh_store_subscription_update(api->store, *result, api->r->pool);
         }
         if (status == APR_SUCCESS) {
-            /* It may have become active, or unordered. */
+            /* The subscription may have become active, or unordered. */
             rh_server_wake(api->r);
             return OK;
         }

@@ -11,10 +11,10 @@
 #include "rh_inflate.h"
 #include "rh_json_tree.h"
 
-/** What is known of a body that may become an event's data. */
+/** How complete a body is that may become an event's data. */
 typedef enum {
     RH_BODY_ABSENT, /**< no body, or none that can be data: the event has only its key */
-    RH_BODY_CUT,    /**< too large, or it broke off: "truncated" */
+    RH_BODY_CUT,    /**< too large, or incomplete: "truncated" */
     RH_BODY_WHOLE
 } rh_body_state_t;
 
@@ -63,8 +63,8 @@ void rh_copy_append(rh_copy_t *copy, apr_pool_t *pool, const char *data, apr_siz
 rh_body_t rh_copy_body(const rh_copy_t *copy, bool complete, const char *content_encoding);
 /**
  * Undo the content coding and make the body JSON. Does so once; a WHOLE body can then be an event's
- * data. A byte order mark before JSON is skipped. Forms become objects; what is neither JSON nor
- * claims to be becomes an object with its content type (rh_form.h).
+ * data. A byte order mark before JSON is skipped. Forms become objects; a body that is not JSON and
+ * does not claim to be becomes an object with its content type (rh_form.h).
  */
 void rh_body_settle(const rh_body_use_t *use, rh_body_t *body);
 

@@ -7,21 +7,22 @@
  * One rh_capture_t belongs to one request of a client and lives in its pool. It is made in
  * translate_name, when a rule's methods and regex fit the URI as the client sent it, and is
  * found again by the requests that this one is internally redirected to (ErrorDocument, mod_dir).
- * It goes through these states, only forward, but for rh_capture_rewind:
+ * It goes through these states, only forward, except for rh_capture_rewind:
  *
- *   matched   translate_name .. the answer's first brigade. The input filter copies, the internal
- *             GET for `before` runs in fixups.
- *   holding   the final status fits a rule whose data needs the whole answer: brigades are set
+ *   matched   from translate_name to the response's first brigade. The input filter copies, the
+ *             internal GET for `before` runs in fixups.
+ *   holding   the final status fits a rule whose data needs the whole response: brigades are set
  *             aside, in the order and grouping in which they came, so that the filters below decide
- *             about Content-Length and chunks just as if we were not there. Not for ever: a stream
- *             is never held, and what comes RH_LONGEST_HOLD after the first byte ends it.
- *   done      events are committed (or their loss is logged), what was held went on, and the rest
- *             of the answer passes untouched. Nothing is ever captured twice.
+ *             about Content-Length and chunks as if the module were not there. This is limited: a
+ *             stream is never held, and data that arrives RH_LONGEST_HOLD after the first byte ends
+ *             it.
+ *   done      events are committed (or their loss is logged), held brigades were passed on, and the
+ *             rest of the response passes unchanged. Nothing is ever captured twice.
  *
- * Invariants: the end of a final answer never passes before its events are committed, and nothing
- * of it does unless the answer is too long to be held while only `after` is wanted; at most
- * RestHooksMaxData bytes of a body are held, and as many copied; nothing here changes r->status,
- * r->headers_out (but for X-Hook-Event-Id, where that is wanted) or a byte of the body.
+ * Invariants: the end of a final response is never passed on before its events are committed, and
+ * no earlier part is, unless the response is too long to be held and only `after` is needed; at
+ * most RestHooksMaxData bytes of a body are held, and as many copied; nothing here changes
+ * r->status, r->headers_out (except for X-Hook-Event-Id, if that is on) or a byte of the body.
  */
 #ifndef RH_CAPTURE_H
 #define RH_CAPTURE_H

@@ -15,7 +15,7 @@ static rh_bytes_t make_stand_in(apr_pool_t *pool, const char *key, bool truncate
     return (rh_bytes_t){text, strlen(text)};
 }
 
-/** What an item is judged by and its event is made of. */
+/** The inputs for judging an item and making its event. */
 typedef struct making_t {
     rh_capture_t *capture;
     request_rec *r; /**< the request that expressions evaluate */
@@ -191,8 +191,8 @@ static void expose_ids(const rh_capture_t *capture, request_rec *r, const rh_com
 }
 
 /**
- * Store captured events. They reach the store in this way alone. The client gets its response
- * whether or not this succeeds.
+ * Store captured events. This is the only way in which they reach the store. The client gets its
+ * response whether or not this succeeds.
  */
 static void store_events(const rh_capture_t *capture, request_rec *r, rh_commit_t *items, int count)
 {

@@ -19,12 +19,12 @@ struct rh_fetch_t {
     const char *uri;  /**< path and query, escaped */
     bool dressed;     /**< the sub-request has its own request line and fields */
     request_rec *get; /**< NULL while it is looked up */
-    bool broken;      /**< no more is wanted, or no more comes */
+    bool broken;      /**< no more is needed, or no more will come */
     bool late, stream;
     ap_filter_t output, input;
 };
 
-/** Even a GET that begins too late gets this long. */
+/** Minimum time-out, even of a GET that begins late. */
 #define MIN_WAIT apr_time_from_msec(10)
 
 static ap_filter_rec_t *gather_handle, *no_body_handle;
@@ -291,8 +291,8 @@ static bool hides_environment(const request_rec *get)
  *
  * Its filter chain ends in our filters instead of the client's. Filters that are merely added would
  * be removed when a cache serves the sub-request or when it is redirected internally, and the
- * response would then go to the client. Ours belong to no request, so no module takes them for its
- * own and removes them.
+ * response would then go to the client. Ours do not belong to a request, so no module mistakes them
+ * for its own and removes them.
  */
 static request_rec *look_up_get(rh_fetch_t *fetch, request_rec *r)
 {

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What the parts of capture know of a request: its capture, and its bodies. */
+/* The state of a request that all parts of capture use: its capture, and its bodies. */
 #include "rh_capture.h"
 
 #include <http_config.h>

@@ -263,7 +263,7 @@ request_rec *rh_capture_merged(const rh_capture_t *capture, request_rec *r)
     return judged;
 }
 
-/** Judge a match by what is known before the bodies are. @return false and *why */
+/** Judge a match before its bodies are read. @return false and *why */
 static bool judge_match(const rh_capture_t *capture, rh_match_t *match, request_rec *r,
                         rh_miss_t *why)
 {

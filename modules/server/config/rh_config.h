@@ -32,9 +32,9 @@ typedef struct rh_catalogue_type_t {
     bool captured;           /**< a rule of this host produces it */
 } rh_catalogue_type_t;
 
-/** Whether a database has the tables that this build needs (rh_gate.h). */
+/** Guards a database until it has the tables that this build needs (rh_gate.h). */
 struct rh_gate_t;
-/** What runs in one child process (rh_child.c). */
+/** The engine and the sites of one child process (rh_child.c). */
 struct rh_child_t;
 
 /** The value of a number that no directive has set; rh_server_config_finish gives the default. */
@@ -75,7 +75,7 @@ typedef struct rh_settings_t {
     apr_array_header_t *db_init; /**< overheard, too: DBDInitSQL, of const char *; NULL: none */
 } rh_settings_t;
 
-/** Per server: its settings, and what lives at run time. */
+/** The settings of a server, and its state at run time. */
 typedef struct rh_server_config_t {
     rh_settings_t settings;
 
@@ -140,7 +140,7 @@ const char *rh_server_config_finish(apr_pool_t *pool, apr_pool_t *scratch, serve
 /** True if both make deliveries in the same way, so that one site can serve both. */
 bool rh_server_config_same_site(const rh_server_config_t *a, const rh_server_config_t *b);
 
-/** The position of a type in the catalogue, settings.types; -1: it is not there. */
+/** Find the position of a type in the catalogue, settings.types; -1: it is not there. */
 int rh_catalogue_find(const rh_server_config_t *config, const char *type);
 
 static inline rh_server_config_t *rh_server_config(server_rec *server)

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What is certain about a rule's regular expression and expressions without running them. */
+/* Facts about a rule's regular expression and expressions that are certain without running them. */
 #include "rh_config_private.h"
 
 #include <apr_lib.h>

@@ -12,7 +12,7 @@
 #include <ap_expr.h>
 #include <ap_regex.h>
 
-/** Where the data of a captured event comes from: (id, word of data=, name in the log). */
+/** Sources of a captured event's data: (id, word of data=, name in the log). */
 #define RH_DATA_SOURCES(X)                                                                         \
     X(RESPONSE, "response", "response")                                                            \
     X(REQUEST, "request", "request")                                                               \

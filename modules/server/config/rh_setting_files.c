@@ -47,7 +47,7 @@ const rh_setting_kind_t rh_kind_file = {
 const rh_setting_kind_t rh_kind_key_file = {
     1, 1, parse_file, NULL, merge_key, rh_same_text, rh_pointer_is_set};
 
-/** A directory that is made at start where it does not exist. */
+/** A directory that is created at start if it does not exist. */
 static const char *parse_directory(cmd_parms *cmd, const rh_setting_t *setting, void *record,
                                    int argc, char *const argv[])
 {
@@ -116,7 +116,7 @@ static const char *parse_log(cmd_parms *cmd, const rh_setting_t *setting, void *
     return NULL;
 }
 
-/** A file and what is written there belong together. */
+/** A file and the format of its lines belong together. */
 static void merge_log(apr_pool_t *pool, const rh_setting_t *setting, void *merged, const void *base,
                       const void *add)
 {
@@ -165,7 +165,7 @@ static const char *parse_overheard_list(cmd_parms *cmd, const rh_setting_t *sett
     return rh_need_module(cmd, "mod_dbd");
 }
 
-/** As mod_dbd does it: those of the virtual host, then those of the server. */
+/** In mod_dbd's order: those of the virtual host, then those of the server. */
 static void merge_overheard_list(apr_pool_t *pool, const rh_setting_t *setting, void *merged,
                                  const void *base, const void *add)
 {

@@ -14,7 +14,7 @@ APLOG_USE_MODULE(resthooks);
 /** Maximum number of statuses of RestHooksGone. */
 #define MAX_GONE 32
 
-/* What kinds share. */
+/* Functions that several kinds share. */
 
 void rh_merge_pointer(apr_pool_t *pool, const rh_setting_t *setting, void *merged, const void *base,
                       const void *add)
@@ -66,7 +66,7 @@ static bool same_list(const rh_setting_t *setting, const void *a, const void *b)
                           RH_MEMBER(b, setting, const apr_array_header_t *));
 }
 
-/** What a virtual host says comes before what the server says. */
+/** A virtual host's elements come before the server's. */
 static void merge_own_first(apr_pool_t *pool, const rh_setting_t *setting, void *merged,
                             const void *base, const void *add)
 {
@@ -202,7 +202,7 @@ const rh_setting_kind_t rh_kind_duration = {1, 1, parse_duration, SCALAR_FUNCTIO
 const rh_setting_kind_t rh_kind_duration_or_never = {1, 1, parse_duration_or_never,
                                                      SCALAR_FUNCTIONS(wide)};
 
-/* Words: the first one is 1, the second one 0. */
+/* A choice of two words: the first one is 1, the second one 0. */
 
 static const char *read_word(cmd_parms *cmd, const rh_setting_t *setting, void *record,
                              const char *word, const char *set, const char *clear)
@@ -297,7 +297,7 @@ const rh_setting_kind_t rh_kind_waits = {
     1, MAX_WAITS, parse_waits, NULL, rh_merge_pointer, same_numbers, rh_pointer_is_set};
 const rh_setting_kind_t rh_kind_statuses = {
     1, MAX_GONE, parse_statuses, NULL, rh_merge_pointer, same_numbers, rh_pointer_is_set};
-/* What the server denies stays denied in every virtual host. */
+/* Addresses that the server denies are denied in every virtual host. */
 const rh_setting_kind_t rh_kind_addresses = {
     1, RH_ANY_NUMBER, parse_addresses, clear_list, merge_own_last, same_list, rh_pointer_is_set};
 /* Every rule that matches makes an event. RestHooksEvent reads its arguments itself. */

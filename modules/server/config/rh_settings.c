@@ -46,7 +46,7 @@ static apr_array_header_t *split_args(apr_pool_t *pool, const char *args)
     return words;
 }
 
-/** Every directive of the table. */
+/** The function of every directive in the table. */
 static const char *set_setting(cmd_parms *cmd, void *dir_config, const char *args)
 {
     const rh_setting_t *setting = cmd->info;
@@ -94,7 +94,7 @@ static const char *add_rule(cmd_parms *cmd, void *dir_config, const char *args)
 
 const command_rec rh_directives[] = {
     RH_SETTINGS(MAKE_DIRECTIVE, MAKE_RAW_DIRECTIVE)
-    /* Other modules' directives that are overheard. */
+    /* Directives of other modules that are overheard. */
     AP_INIT_TAKE1("SetHandler", rh_overhear_handler, NULL, OR_FILEINFO,
                   "the core's; resthooks: the API of mod_resthooks"),
     AP_INIT_RAW_ARGS("Require", rh_overhear_require, NULL, OR_AUTHCFG, "mod_authz_core's"),

@@ -21,7 +21,7 @@ typedef enum {
     RH_CONTEXT_DIRECTORY /**< these, Location and Directory: a member of rh_dir_config_t */
 } rh_context_t;
 
-/** What virtual hosts may have in common although they differ in a setting. */
+/** What virtual hosts can share although they differ in a setting. */
 typedef enum {
     RH_SHARE_SITE, /**< queue, dispatcher and network settings: deliveries do not depend on it */
     RH_SHARE_NET,  /**< the network settings alone (policy, TLS) */
@@ -33,7 +33,7 @@ typedef enum {
 
 typedef struct rh_setting_t rh_setting_t;
 
-/** What settings of one type have in common, and how many arguments they take. `record` is an
+/** The functions of all settings of one type, and the number of their arguments. `record` is an
  * rh_settings_t or rh_dir_config_t. */
 typedef struct rh_setting_kind_t {
     int min_args, max_args;
@@ -155,7 +155,7 @@ extern const rh_setting_kind_t rh_kind_flag, rh_kind_number, rh_kind_size, rh_ki
 #define RH_MEMBER(record, setting, type)                                                           \
     (*(type *)(void *)((char *)(uintptr_t)(record) + (setting)->offset))
 
-/** Kinds share these. Members that are pointers: NULL is not set. */
+/** Functions for members that are pointers; NULL: not set. */
 void rh_merge_pointer(apr_pool_t *pool, const rh_setting_t *setting, void *merged, const void *base,
                       const void *add);
 bool rh_same_text(const rh_setting_t *setting, const void *a, const void *b);

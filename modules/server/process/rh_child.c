@@ -4,12 +4,12 @@
  *
  *   child_init       sources, queues, sites, one engine for all of them
  *   child_stopping   flags only: it may run twice, on any thread, and requests may still come
- *   pre_cleanup      of pchild: joins the engine's threads, before any sub-pool of pchild
- * (mod_dbd's is one) goes
+ *   pre_cleanup      of pchild: joins the engine's threads, before any sub-pool of pchild (such as
+ *                    mod_dbd's) is destroyed
  *
  * What the engine's threads touch lives in root pools with allocators of their own: prefork's
- * pchild has none that threads may share. They go once all threads have ended, and are left to the
- * end of the process otherwise.
+ * pchild has none that threads may share. They are destroyed once all threads have ended, and
+ * otherwise left until the process ends.
  */
 #include "rh_gate.h"
 #include "rh_instruments.h"
@@ -27,7 +27,7 @@
 /** Number of prefork children that deliver: there may be hundreds, each with a connection. */
 #define PREFORK_DELIVERERS 4
 /**
- * How long a loop's connection may be idle and may live, and how long its TLS session is resumed.
+ * Maximum idle time and age of a loop's connection, and maximum age of a TLS session.
  */
 #define IDLE_TIMEOUT apr_time_from_sec(30)
 #define CONNECTION_LIFE apr_time_from_sec(300)
@@ -144,7 +144,8 @@ static apr_status_t make_sites(rh_child_t *child, apr_pool_t *pchild, apr_array_
         apr_status_t status;
 
         if (!config->settings.enabled || config->store) {
-            continue; /* Off, or the main server's record, which was handled already. */
+            continue; /* RestHooks is Off, or this is the main server's record, which was handled
+                         already. */
         }
         source = rh_dbd_source(pchild, server);
         if (!source) {

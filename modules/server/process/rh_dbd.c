@@ -3,9 +3,9 @@
  * The connections of mod_dbd's pool as a source, for requests.
  *
  * apr_reslist makes a connection while it holds the pool's lock, and a database that hangs at
- * connect keeps it there for connect_timeout: requests that came to the same lock would wait in one
- * row, each for all before it. So of one database's requests one at a time asks mod_dbd; the others
- * wait for it, but not longer than MAX_WAIT, and none asks right after a failure.
+ * connect keeps it there for connect_timeout: requests that need the same lock would then wait one
+ * after the other. So only one request per database asks mod_dbd at a time; the others wait for it,
+ * at most MAX_WAIT, and none asks directly after a failure.
  */
 #include "rh_server.h"
 

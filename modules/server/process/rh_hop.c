@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * Ends loops: a request that deliveries led to (rh_hops.h) makes events that count their hops, and
- * beyond RestHooksMaxHops events that are recorded but not sent.
+ * Ends loops: events of a request that deliveries led to (rh_hops.h) have a hop count, and beyond
+ * RestHooksMaxHops they are recorded but not sent.
  *
  * The key that signs the counts is stored in the database, so all hosts that share it have the same
  * one. If the database was unreachable at start, the parent made a key of its own.

@@ -21,7 +21,7 @@ APLOG_USE_MODULE(resthooks);
 /** Memory that is kept over restarts. */
 typedef struct kept_t {
     apr_pool_t *pool;  /**< holds this record and the memory */
-    const char *shape; /**< describes what it was made for */
+    const char *shape; /**< text that describes its layout */
     char *memory;
 } kept_t;
 
@@ -63,7 +63,8 @@ static apr_array_header_t *find_hosts(apr_pool_t *pool, server_rec *server)
         int i, same = 0;
 
         if (!config->settings.enabled || config->metrics) {
-            continue; /* Off, or a record that servers share and that was handled already. */
+            continue; /* RestHooks is Off, or servers share this record, which was handled already.
+                       */
         }
         host = apr_array_push(hosts);
         memset(host, 0, sizeof(*host));

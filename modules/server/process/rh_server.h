@@ -25,9 +25,9 @@ void rh_child_register(apr_pool_t *pool);
 void rh_hop_register(apr_pool_t *pool);
 /** The optional function of mod_resthooks.h. */
 void rh_publish_register(apr_pool_t *pool);
-/** Notices in the parent when a child ends (rh_instruments.h). */
+/** Frees a child's gauges, in the parent, when it ends (rh_instruments.h). */
 void rh_instruments_register(apr_pool_t *pool);
-/** A block on mod_status's page, if that module is loaded (rh_status.c). */
+/** A part of mod_status's page, if that module is loaded (rh_status.c). */
 void rh_status_register(apr_pool_t *pool);
 /** RestHooksLog: open_logs (rh_log_file.c). */
 void rh_log_file_register(apr_pool_t *pool);

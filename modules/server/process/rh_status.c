@@ -1,6 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* A block on mod_status's page, and in its ?auto: the most important numbers of
- * /metrics. */
+/* A part of mod_status's page and of its ?auto: the most important numbers of /metrics. */
 #include "rh_instruments.h"
 #include "rh_server.h"
 
@@ -9,7 +8,7 @@
 
 /** One number of a host. */
 typedef struct column_t {
-    const char *key, *title; /**< in ?auto, and on the page */
+    const char *key, *title; /**< names in ?auto, and on the page */
     apr_int64_t (*read)(const rh_instruments_host_t *host);
 } column_t;
 

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Checks events against the schemas of their types. Those that break one are sent all the same. */
+/* Checks events against the schemas of their types. Those that violate one are sent nevertheless.
+ */
 #include "rh_server.h"
 
 /** Prefix of the reason of an event that breaks its schema. */
