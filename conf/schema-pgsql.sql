@@ -176,6 +176,8 @@ CREATE TABLE resthooks.delivery (
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.delivery (tenant, subscription_id, id);
 CREATE INDEX ON resthooks.delivery (tenant, event_id);
+-- Few, among very many that were delivered.
+CREATE INDEX delivery_undelivered ON resthooks.delivery (tenant, id) WHERE state <> 'delivered';
 
 CREATE TABLE resthooks.attempt (
     tenant      text COLLATE "C" NOT NULL,

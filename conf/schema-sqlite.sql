@@ -116,6 +116,9 @@ CREATE TABLE resthooks_delivery (
 CREATE INDEX resthooks_delivery_subscription ON resthooks_delivery (tenant, subscription_id, id);
 CREATE INDEX resthooks_delivery_event ON resthooks_delivery (tenant, event_id);
 CREATE INDEX resthooks_delivery_age ON resthooks_delivery (id);
+-- Few, among very many that were delivered.
+CREATE INDEX resthooks_delivery_undelivered ON resthooks_delivery (tenant, id)
+WHERE state <> 'delivered';
 
 CREATE TABLE resthooks_attempt (
     tenant      text NOT NULL,

@@ -5,6 +5,8 @@ const TIMEOUT = 20000;
 /** How long subscriptions are cached, in ms; longer if there are enough to make loading slow. */
 const KNOWN_FOR = 10000, MANY_KNOWN_FOR = 120000;
 const PAGE = 500, MANY = 2000;
+/** How often the server is asked for one page, and length of a page that is long enough. */
+const MOST_SEARCHES = 10, LONG = 400000;
 /** Maximum number of subscriptions (the newest) whose names lists and pickers show. */
 export const MOST_KNOWN = 20000;
 const base = new URL(".", document.location.href.split("#")[0]);
@@ -47,7 +49,8 @@ async function problem(response) {
 
 /**
  * Make one call. Options: query, body, headers, signal.
- * @return {status, text, data, etag, next}: the parsed body, and the path of the next page
+ * @return {status, text, data, etag, next, since}: the parsed body, `before` of the next page, and
+ * the time back to which a list was searched, if the server says so
  */
 export async function call(method, path, options = {}) {
   const url = new URL(path, base);
@@ -98,10 +101,28 @@ export async function call(method, path, options = {}) {
     status: response.status, text, data: text ? JSON.parse(text) : null,
     etag: response.headers.get("ETag"), type: type.split(";")[0],
     next: link ? new URL(link[1], base).searchParams.get("before") : null,
+    since: (response.headers.get("X-Hook-Searched") || "").split("/")[0],
   };
 }
 
 export const get = (path, query, signal) => call("GET", path, { query, signal });
+
+/**
+ * A page of a list. The server ends one early when it has looked at enough; then what follows is
+ * requested as well, up to MOST_SEARCHES times. @return as of `call`; `text` is the array of all items
+ */
+export async function getPage(path, query, signal) {
+  let page = await get(path, query, signal);
+  for (let i = 1; i < MOST_SEARCHES && page.next && page.data.length < query.limit
+      && page.text.length < LONG; i += 1) {
+    const more = await get(path, { ...query, before: page.next,
+      limit: query.limit - page.data.length }, signal);
+    const between = page.data.length && more.data.length ? "," : "";
+    page = { ...more, data: [...page.data, ...more.data],
+      text: page.text.trim().slice(0, -1) + between + more.text.trim().slice(1) };
+  }
+  return page;
+}
 export const post = (path, body, signal) => call("POST", path, { body, signal });
 
 /** Data that seldom changes is requested once. */

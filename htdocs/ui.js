@@ -2,7 +2,7 @@
 /* Parts shared by the views: dialogs, messages, copying, code. */
 import { address } from "./api.js";
 import { button, fill, h, icon } from "./dom.js";
-import { number, size } from "./format.js";
+import { number, size, when } from "./format.js";
 import { parts, pretty } from "./json.js";
 
 /** Maximum number of a payload's characters on the page; "Copy" still copies all of them. */
@@ -112,6 +112,12 @@ export function verdict(kind, title, texts, ...actions) {
 export function empty(title, text, ...actions) {
   return h("div", { class: "empty" }, h("h2", null, title), h("p", null, text),
     actions.length > 0 && h("div", { class: "actions centre" }, actions));
+}
+
+/** Shown if what was searched of a list so far has none, and there is more to search. */
+export function notYet(what, { since }) {
+  return h("div", { class: "empty" }, h("h2", null, `No such ${what} so far`), h("p", null,
+    "None is like that", since && [" since ", when(since)], ". Older ones were not searched yet."));
 }
 
 /** Shown if loading failed, with a button to try again unless there is nothing to load. */

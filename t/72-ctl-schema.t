@@ -72,9 +72,10 @@ if DB == "pgsql":
                  "ALTER TABLE resthooks.hook RENAME TO subscription")
 else:
     database.sql("DROP VIEW resthooks_subscription_event")
+    database.sql("DROP INDEX resthooks_delivery_undelivered")
     database.sql("ALTER TABLE resthooks_subscription_pattern RENAME TO resthooks_subscription_event")
-database.sql("DROP INDEX resthooks.queue_due_at" if DB == "pgsql"
-             else "DROP INDEX resthooks_queue_due_at")
+database.sql("DROP INDEX resthooks.queue_due_at; DROP INDEX resthooks.delivery_undelivered"
+             if DB == "pgsql" else "DROP INDEX resthooks_queue_due_at")
 for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "previous"),
                       ("event", "reason"), ("event", "hops"), ("subscription", "options"),
                       ("queue", "last_status_code"),

@@ -19,6 +19,8 @@
 #define MAX_RESPONSE_BYTES (32 * 1024 * 1024)
 /** Maximum length of a typed password, in bytes. */
 #define MAX_PASSWORD_BYTES 256
+/** How often an empty page of a list is followed by the next one. */
+#define MAX_EMPTY_PAGES 20
 
 /* ---- login ---- */
 
@@ -332,11 +334,40 @@ int ctl_call(ctl_t *ctl, const char *method, const char *path, struct json_objec
     return CTL_DONE;
 }
 
+/** Return `before` of the next page; NULL: this is the last one. */
+static const char *next_page(ctl_t *ctl, const ctl_answer_t *answer)
+{
+    const char *link = apr_table_get(answer->headers, "Link");
+    const char *before = link ? strstr(link, "before=") : NULL;
+
+    return before ? apr_pstrmemdup(ctl->pool, before + 7, strcspn(before + 7, "&>")) : NULL;
+}
+
+/**
+ * Get a page of a list. The server ends one when it has looked at enough; an empty one is followed
+ * by the next, up to MAX_EMPTY_PAGES times.
+ */
+static int get_page(ctl_t *ctl, const char *path, ctl_answer_t *answer)
+{
+    int status = ctl_call(ctl, "GET", path, NULL, answer);
+    const char *next;
+
+    for (int i = 0;
+         i < MAX_EMPTY_PAGES && status == CTL_DONE &&
+         json_object_is_type(answer->json, json_type_array) &&
+         json_object_array_length(answer->json) == 0 && (next = next_page(ctl, answer)) != NULL;
+         i++) {
+        status = ctl_call(ctl, "GET", ctl_query(ctl, path, "before", next), NULL, answer);
+    }
+    return status;
+}
+
 int ctl_list(ctl_t *ctl, const char *path, const ctl_column_t *columns,
              void (*prepare)(ctl_t *, struct json_object *))
 {
     ctl_answer_t answer;
-    int status = ctl_call(ctl, "GET", path, NULL, &answer);
+    int status = get_page(ctl, path, &answer);
+    const char *next;
     apr_size_t count;
 
     if (status != CTL_DONE) {
@@ -350,17 +381,17 @@ int ctl_list(ctl_t *ctl, const char *path, const ctl_column_t *columns,
         return ctl_refused(ctl, &answer);
     }
     count = json_object_array_length(answer.json);
+    next = next_page(ctl, &answer);
     if (count == 0) {
-        puts("none");
-        return CTL_DONE;
-    }
-    if (prepare) {
+        puts(next ? "none so far" : "none");
+    } else if (prepare) {
         prepare(ctl, answer.json);
     }
-    ctl_print_table(ctl, answer.json, columns);
-    if (apr_table_get(answer.headers, "Link")) {
-        printf("There are more: --before %s\n",
-               ctl_text(ctl->pool, json_object_array_get_idx(answer.json, count - 1), "id"));
+    if (count > 0) {
+        ctl_print_table(ctl, answer.json, columns);
+    }
+    if (next) {
+        printf(count > 0 ? "There are more: --before %s\n" : "Older ones: --before %s\n", next);
     }
     return CTL_DONE;
 }

@@ -1,13 +1,13 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The log of deliveries, updated as they happen, with filters. */
-import { get, once, subscriptions, subscriptionsById } from "../api.js";
+import { getPage, once, subscriptions, subscriptionsById } from "../api.js";
 import { nameThem } from "../picker.js";
 import { button, fill, h, select } from "../dom.js";
 import { clock, plural } from "../format.js";
 import { link } from "../link.js";
 import { asked, timeFilter } from "../ranges.js";
 import { remember } from "../trail.js";
-import { empty, loading } from "../ui.js";
+import { empty, loading, notYet } from "../ui.js";
 import { deliveryHeads, deliveryRow } from "./rows.js";
 
 const PAGE = 50;
@@ -65,7 +65,10 @@ function filters(query, ask) {
     any && button("Clear", () => ask({}), { icon: "cross", class: "quiet small" }));
 }
 
-function nothing(filtered, ask, { from, to }) {
+function nothing(filtered, ask, { from, to }, answer) {
+  if (answer.next) {
+    return notYet("deliveries", answer);
+  }
   return filtered ? empty("No such deliveries", from && to && Date.parse(from) >= Date.parse(to)
     ? "The time ends before it begins." : "None is like that.",
     button("Clear the filters", () => ask({})))
@@ -115,7 +118,8 @@ export async function deliveries({ root, query, signal, ask }) {
       }
     }
     fill(above);
-    fill(body, answer.data.length ? [above, table] : nothing(filtered || before, ask, query));
+    fill(body, answer.data.length ? [above, table]
+      : nothing(filtered || before, ask, query, answer));
     const fresh = answer.data.filter((one) => !ids.has(one.id));
     if (!first && fresh.length) {
       note.textContent = `${fresh.length} new at ${clock(new Date().toISOString())}`;
@@ -123,7 +127,7 @@ export async function deliveries({ root, query, signal, ask }) {
     answer.data.forEach((one) => ids.add(one.id));
     remember("deliveries", link("/deliveries", query), answer.data.map(({ id }) => id));
     fill(foot, before && button("Newest", () => ask({ ...query, before: "" }), { icon: "back" }),
-      answer.next && button("Older", () => {
+      answer.next && button(answer.data.length ? "Older" : "Search further", () => {
         ask({ ...query, before: answer.next });
         window.scrollTo(0, 0);
       }, { icon: "next" }));
@@ -133,7 +137,7 @@ export async function deliveries({ root, query, signal, ask }) {
   let pointed = 0;
   table.addEventListener("pointermove", () => { pointed = Date.now(); });
   const load = async (first, ready) => {
-    const answer = await get("deliveries", { ...filter, ...asked(query), before, limit: PAGE },
+    const answer = await getPage("deliveries", { ...filter, ...asked(query), before, limit: PAGE },
       signal);
     await ready;
     if (answer.text === shown || signal.aborted) {

@@ -1,13 +1,13 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* The log of events: what happened, and which subscriptions got it. */
-import { get, once } from "../api.js";
+import { get, getPage, once } from "../api.js";
 import { button, fill, h, select } from "../dom.js";
 import { badge, cut, number, when } from "../format.js";
 import { items, member, readable } from "../json.js";
 import { link } from "../link.js";
 import { asked, timeFilter } from "../ranges.js";
 import { remember } from "../trail.js";
-import { empty, loading } from "../ui.js";
+import { empty, loading, notYet } from "../ui.js";
 import { heads } from "./rows.js";
 
 const PAGE = 50;
@@ -80,7 +80,7 @@ export async function events({ root, query, signal, ask }) {
     button("Refresh", () => ask(query), { icon: "replay" }))),
   h("div", { class: "filters" }, type, timeFilter(filter, ask),
     any && button("Clear", () => ask({}), { icon: "cross", class: "quiet small" })), note, body, foot);
-  const answer = await get("events", { type: query.type, ...asked(query), before, limit: PAGE },
+  const answer = await getPage("events", { type: query.type, ...asked(query), before, limit: PAGE },
     signal);
   const raws = answer.text.length < MOST_PREVIEWED
     ? items(answer.text).map((text) => member(text, "data")) : [];
@@ -88,6 +88,8 @@ export async function events({ root, query, signal, ask }) {
     fill(body, h("div", { class: "list" },
       heads("is-events", ["Event", "Data", "Subscriptions", "Source", ["Time"]]),
       h("ul", { "aria-label": "Events" }, answer.data.map((one, i) => row(one, raws[i])))));
+  } else if (answer.next) {
+    fill(body, notYet("events", answer));
   } else if (any || before) {
     fill(body, empty("No such events", "None is like that.",
       button("Clear the filters", () => ask({}))));
@@ -98,7 +100,7 @@ export async function events({ root, query, signal, ask }) {
   }
   remember("events", link("/events", query));
   fill(foot, before && button("Newest", () => ask(filter), { icon: "back" }),
-    answer.next && button("Older", () => {
+    answer.next && button(answer.data.length ? "Older" : "Search further", () => {
       ask({ ...filter, before: answer.next });
       window.scrollTo(0, 0);
     }, { icon: "next" }));

@@ -159,11 +159,15 @@ typedef struct rh_event_filter_t {
     apr_time_t from, to; /**< microseconds */
 } rh_event_filter_t;
 
-/** Rows are rh_event_t *, with RH_EVENT_PREVIEW characters of data where `data_bytes` is larger
- * than that. */
+/**
+ * Rows are rh_event_t *, with RH_EVENT_PREVIEW characters of data where `data_bytes` is larger than
+ * that.
+ * @param stopped may be NULL; receives the id where a page ended for having looked at enough, so
+ * that there may be more rows below that id: `before` of the next page. NULL: it did not
+ */
 apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant,
                                  const rh_event_filter_t *filter, const rh_page_t *page,
-                                 apr_pool_t *pool, apr_array_header_t **rows);
+                                 apr_pool_t *pool, apr_array_header_t **rows, const char **stopped);
 
 /** Filter of a list of deliveries; zero or NULL members do not restrict. */
 typedef struct rh_delivery_filter_t {
@@ -176,10 +180,11 @@ typedef struct rh_delivery_filter_t {
     apr_time_t from, to;
 } rh_delivery_filter_t;
 
-/** Rows are rh_delivery_t *, without data and attempts. */
+/** Rows are rh_delivery_t *, without data and attempts. @param stopped as of rh_store_event_list */
 apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
-                                    apr_pool_t *pool, apr_array_header_t **rows);
+                                    apr_pool_t *pool, apr_array_header_t **rows,
+                                    const char **stopped);
 
 /** Count the deliveries that match a filter. */
 apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,

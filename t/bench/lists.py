@@ -38,7 +38,8 @@ FROM generate_series(1::bigint, {events}) n;
 INSERT INTO resthooks.event (tenant, id, type, key, time, source, data)
 SELECT 'acme', id, type, (n % 1000)::text, ms, CASE n % 100 WHEN 0 THEN 'publish' ELSE 'capture' END,
        '{{"id":' || n || ',"name":"Ada Lovelace ' || n || '"}}' FROM made;
-CREATE TABLE sent AS SELECT id_at(m.ms) AS id, m.id AS event_id, s.id AS subscription_id, m.type,
+CREATE TABLE sent AS SELECT (left(m.id::text, 18) || right(gen_random_uuid()::text, 18))::uuid AS id,
+    m.id AS event_id, s.id AS subscription_id, m.type,
     m.ms, (m.n + s.n) % 100 = 0 AS failed
 FROM made m CROSS JOIN (SELECT id, row_number() OVER () AS n FROM resthooks.hook) s;
 INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,

@@ -29,7 +29,8 @@ apr_array_header_t *list_deliveries(const char *event, const char *subscription,
     rh_page_t page = {500, NULL};
     apr_array_header_t *rows = NULL;
 
-    if (rh_store_delivery_list(store, now.tenant, &filter, &page, pool, &rows) != APR_SUCCESS) {
+    if (rh_store_delivery_list(store, now.tenant, &filter, &page, pool, &rows, NULL) !=
+        APR_SUCCESS) {
         check(false, "deliveries can be listed");
         rows = apr_array_make(pool, 1, sizeof(rh_delivery_t *));
     }
@@ -110,7 +111,8 @@ int check_all(void)
     apr_array_header_t *deliveries = list_deliveries(NULL, NULL, -1), *events = NULL;
     int attempts = 0;
 
-    check(rh_store_event_list(store, now.tenant, &filter, &page, pool, &events) == APR_SUCCESS &&
+    check(rh_store_event_list(store, now.tenant, &filter, &page, pool, &events, NULL) ==
+                  APR_SUCCESS &&
               events->nelts == 0,
           "no event is without its deliveries");
     for (int i = 0; i < deliveries->nelts; i++) {

@@ -307,7 +307,7 @@ static void test_hand_over(void)
         rh_page_t page = {10, NULL};
         apr_array_header_t *rows;
 
-        rh_store_delivery_list(store, "hand", &filter, &page, pool, &rows);
+        rh_store_delivery_list(store, "hand", &filter, &page, pool, &rows, NULL);
         is_int(rows->nelts, 1, "but cancelled");
     }
     drop_jobs(jobs);
@@ -494,9 +494,11 @@ static void test_again(void)
     succeeded(rh_store_subscription_delete(store, "again", one->id, 0, pool), "unsubscribed");
     check_state(JOB(jobs, 0), RH_DELIVERY_CANCELLED, "cancels what is pending");
     drop_jobs(jobs);
-    rh_store_event_list(store, "again", &(rh_event_filter_t){.from = began}, &page, pool, &rows);
+    rh_store_event_list(store, "again", &(rh_event_filter_t){.from = began}, &page, pool, &rows,
+                        NULL);
     is_int(rows->nelts, 4, "the log of events stays");
-    rh_store_event_list(store, "again", &(rh_event_filter_t){.type = "a.b"}, &page, pool, &rows);
+    rh_store_event_list(store, "again", &(rh_event_filter_t){.type = "a.b"}, &page, pool, &rows,
+                        NULL);
     is_int(rows->nelts, 2, "and can be asked for a type");
 }
 

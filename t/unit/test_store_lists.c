@@ -64,7 +64,8 @@ static const char *list_ids(const char *tenant, const rh_delivery_filter_t *filt
     apr_array_header_t *found;
 
     do {
-        if (rh_store_delivery_list(store, tenant, filter, &page, pool, &found) != APR_SUCCESS) {
+        if (rh_store_delivery_list(store, tenant, filter, &page, pool, &found, NULL) !=
+            APR_SUCCESS) {
             return "failed";
         }
         for (int i = 0; i < found->nelts; i++) {
@@ -148,7 +149,7 @@ static void test_rows(void)
     apr_array_header_t *found;
     int at = 0;
 
-    rh_store_delivery_list(store, "acme", &filter, &page, pool, &found);
+    rh_store_delivery_list(store, "acme", &filter, &page, pool, &found, NULL);
     for (int i = SHAPE_EVENTS - 1; i >= 0 && at < found->nelts; i--) {
         rh_delivery_t *one = NULL;
         const char *name = apr_psprintf(pool, "%s: shape %d", database, rows[i].shape);
@@ -196,7 +197,7 @@ static void test_unmatched(void)
     rh_page_t page = {100, NULL};
     apr_array_header_t *found;
 
-    rh_store_event_list(store, "acme", &filter, &page, pool, &found);
+    rh_store_event_list(store, "acme", &filter, &page, pool, &found, NULL);
     is_int(found->nelts, SHAPE_ROUNDS, "events without a delivery");
     for (int i = 0; i < found->nelts; i++) {
         is(APR_ARRAY_IDX(found, i, rh_event_t *)->id,

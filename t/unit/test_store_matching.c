@@ -23,7 +23,7 @@ static int count_deliveries(const char *tenant)
     rh_delivery_filter_t filter = {.state = -1};
     rh_page_t page = {100, NULL};
     apr_array_header_t *rows = NULL;
-    apr_status_t status = rh_store_delivery_list(store, tenant, &filter, &page, pool, &rows);
+    apr_status_t status = rh_store_delivery_list(store, tenant, &filter, &page, pool, &rows, NULL);
 
     return status == APR_SUCCESS ? rows->nelts : -1;
 }

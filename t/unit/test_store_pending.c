@@ -155,7 +155,7 @@ static void test_replay(void)
     is_int(count_deliveries(&tenant, one, RH_DELIVERY_PENDING), SHAPE_EVENTS,
            "each event has one delivery, which is pending");
     is_int(count_deliveries(&tenant, one, -1), SHAPE_EVENTS, "and no other");
-    rh_store_event_list(store, tenant.name, &filter, &page, pool, &events);
+    rh_store_event_list(store, tenant.name, &filter, &page, pool, &events, NULL);
     for (int i = 0; i < events->nelts; i++) {
         rh_delivery_filter_t of = {.event_id = APR_ARRAY_IDX(events, i, rh_event_t *)->id,
                                    .subscription_id = NULL,
@@ -163,7 +163,7 @@ static void test_replay(void)
         apr_array_header_t *found;
         int mine = 0;
 
-        rh_store_delivery_list(store, tenant.name, &of, &page, pool, &found);
+        rh_store_delivery_list(store, tenant.name, &of, &page, pool, &found, NULL);
         for (int n = 0; n < found->nelts; n++) {
             mine += strcmp(APR_ARRAY_IDX(found, n, rh_delivery_t *)->subscription_id, one) == 0;
         }
@@ -197,7 +197,7 @@ static void test_bulk(void)
     rh_store_job_get(store, tenant.name, job.id, pool, &done);
     is(done->state, "done", "it comes to its end");
     is_int(done->done, expected, "with all of them");
-    rh_store_delivery_list(store, tenant.name, &filter, &page, pool, &found);
+    rh_store_delivery_list(store, tenant.name, &filter, &page, pool, &found, NULL);
     for (int i = 0; i < found->nelts; i++) {
         is(APR_ARRAY_IDX(found, i, rh_delivery_t *)->waiting_for, "turn", "each is due");
     }

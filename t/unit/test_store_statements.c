@@ -173,7 +173,13 @@ static const expectation_t expectations[] = {
     {"pgsql", RH_SQL_delivery_list_subscription, "Index Scan using queue_newest on queue q"},
     {"pgsql", RH_SQL_delivery_list_event, "using delivery_past_tenant_event_id_idx on"},
     {"pgsql", RH_SQL_delivery_list_event, "using queue_pkey on queue q"},
-    {"pgsql", RH_SQL_delivery_list_searched, "Index Scan using queue_newest on queue q"},
+    {"pgsql", RH_SQL_delivery_list_undelivered, "Index Scan using queue_newest on queue q"},
+    {"pgsql", RH_SQL_delivery_stop, "Index Only Scan Backward using delivery_past_pkey on"},
+    {"pgsql", RH_SQL_delivery_stop, "Index Scan using queue_newest on queue q"},
+    {"pgsql", RH_SQL_delivery_stop_subscription, "Index Scan using queue_due on queue q"},
+    {"pgsql", RH_SQL_delivery_stop_subscription, "Index Scan using queue_newest on queue q"},
+    {"pgsql", RH_SQL_event_stop, "Index Scan Backward using event_past_pkey on event_past"},
+    {"pgsql", RH_SQL_event_stop_type, "Backward using event_past_tenant_type_id_idx on event_past"},
     {"pgsql", RH_SQL_delivery_count, "queue_newest on queue q"},
     {"pgsql", RH_SQL_event_list_filtered, "using queue_pkey on queue q"},
     {"pgsql", RH_SQL_replay_missing, "using queue_pkey on queue q"},
@@ -211,7 +217,18 @@ static const expectation_t expectations[] = {
     {"sqlite3", RH_SQL_delivery_list_subscription, "SEARCH q USING INDEX resthooks_queue_due"},
     {"sqlite3", RH_SQL_delivery_list_subscription, QUEUE_BY_KEY},
     {"sqlite3", RH_SQL_delivery_list_event, QUEUE_BY_KEY},
-    {"sqlite3", RH_SQL_delivery_list_searched, QUEUE_BY_KEY},
+    {"sqlite3", RH_SQL_delivery_list_undelivered, QUEUE_BY_KEY},
+    {"sqlite3", RH_SQL_delivery_list_undelivered, "INDEX resthooks_delivery_undelivered (tenant=?"},
+    {"sqlite3", RH_SQL_delivery_stop, "SEARCH l USING PRIMARY KEY (tenant=? AND id>? AND id<?)"},
+    {"sqlite3", RH_SQL_delivery_stop, QUEUE_BY_KEY},
+    {"sqlite3", RH_SQL_delivery_stop_undelivered, "INDEX resthooks_delivery_undelivered (tenant=?"},
+    {"sqlite3", RH_SQL_delivery_stop_subscription, "SEARCH q USING INDEX resthooks_queue_due"},
+    {"sqlite3", RH_SQL_delivery_stop_subscription,
+     "INDEX resthooks_delivery_subscription (tenant=? AND subscription_id=? AND id>?"},
+    {"sqlite3", RH_SQL_event_stop, "(tenant=? AND id>? AND id<?)"},
+    {"sqlite3", RH_SQL_event_stop_type, "resthooks_event_type (tenant=? AND type=? AND id>?"},
+    {"sqlite3", RH_SQL_event_list_type_filtered,
+     "resthooks_event_type (tenant=? AND type=? AND id>?"},
     {"sqlite3", RH_SQL_delivery_count, QUEUE_BY_KEY},
     {"sqlite3", RH_SQL_event_list_filtered, QUEUE_BY_KEY},
     {"sqlite3", RH_SQL_replay_missing, QUEUE_BY_KEY},
@@ -243,6 +260,31 @@ static void test_plans(rh_db_t *db, const char *when)
         if (!ok(strstr(plan, expectation->part) != NULL, "%s, %s: %s is run so: %s",
                 expectation->driver, when, db->dialect->statements[expectation->name].label,
                 expectation->part)) {
+            printf("# %s\n", plan);
+        }
+    }
+}
+
+/** Few rows of the log are not delivered ones; they have an index. */
+#define DELIVER_MANY                                                                               \
+    "INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state)"          \
+    " SELECT 't', ('018f0000-0000-7000-9000-' || lpad(n::text, 12, '0'))::uuid,"                   \
+    " gen_random_uuid(), gen_random_uuid(), 'a.b',"                                                \
+    " CASE WHEN n % 100 = 0 THEN 'failed' ELSE 'delivered' END"                                    \
+    " FROM generate_series(1, 5000) AS n; ANALYZE resthooks.delivery"
+
+static void test_undelivered(rh_db_t *db)
+{
+    const rh_sql_name_t names[] = {RH_SQL_delivery_list_undelivered,
+                                   RH_SQL_delivery_stop_undelivered};
+
+    rh_db_script(db, DELIVER_MANY, pool);
+    for (int i = 0; i < (int)RH_COUNT_OF(names); i++) {
+        const char *plan = plan_of(db, names[i]);
+
+        if (!ok(strstr(plan, "Backward using delivery_past_tenant_id_idx on delivery_past") != NULL,
+                "pgsql, among many delivered ones: %s has its own index",
+                db->dialect->statements[names[i]].label)) {
             printf("# %s\n", plan);
         }
     }
@@ -282,6 +324,7 @@ static void run(const char *driver, const char *params)
     if (strcmp(driver, "pgsql") == 0) {
         rh_db_script(db, EMPTY_QUEUE, pool);
         test_plans(db, "statistics of a queue that was empty");
+        test_undelivered(db);
     }
     source->release(source, db, false);
 }

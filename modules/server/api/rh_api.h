@@ -108,11 +108,11 @@ int rh_api_text(rh_api_t *api, int status, const char *type, const char *text, a
 
 /**
  * Respond with a page of a list: a bare array of at most page->limit - 1 items, with a Link to the
- * next page if there are more.
+ * next page if there are more, or may be.
  * @param array its reference is taken over
- * @param last_id id of the last item shown
+ * @param next id below which the next page begins; NULL: this is the last one
  */
-int rh_api_list(rh_api_t *api, struct json_object *array, const char *last_id, bool more);
+int rh_api_list(rh_api_t *api, struct json_object *array, const char *next);
 
 /** Respond with api->problem. */
 int rh_api_problem(rh_api_t *api);
@@ -214,7 +214,18 @@ extern const char rh_openapi_json[];
  */
 bool rh_api_read_search(rh_api_t *api, rh_search_t *search);
 
-/** Limit the period that is searched, and name it in the response. */
-void rh_api_bound_search(rh_api_t *api, apr_time_t *from, apr_time_t *to);
+/** Whether any of them is set. */
+bool rh_api_is_search(const rh_search_t *search);
+
+/** Limit the period that is searched. */
+void rh_api_bound_search(apr_time_t *from, apr_time_t *to);
+
+/**
+ * Name the period that a page has searched in the response.
+ * @param from @param to of the filter
+ * @param next of rh_api_list: where the page ended
+ */
+void rh_api_name_searched(rh_api_t *api, const rh_page_t *page, apr_time_t from, apr_time_t to,
+                          const char *next);
 
 #endif

@@ -31,10 +31,10 @@ int rh_api_json(rh_api_t *api, int status, struct json_object *tree)
 }
 
 /** Return the query of the next page: the current one with another `before`. */
-static const char *next_query(rh_api_t *api, const char *last_id)
+static const char *next_query(rh_api_t *api, const char *before)
 {
     const apr_array_header_t *entries = apr_table_elts(api->query);
-    const char *query = apr_pstrcat(api->r->pool, "before=", last_id, NULL);
+    const char *query = apr_pstrcat(api->r->pool, "before=", before, NULL);
 
     for (int i = 0; i < entries->nelts; i++) {
         const apr_table_entry_t *entry = &APR_ARRAY_IDX(entries, i, apr_table_entry_t);
@@ -47,13 +47,13 @@ static const char *next_query(rh_api_t *api, const char *last_id)
     return query;
 }
 
-int rh_api_list(rh_api_t *api, struct json_object *array, const char *last_id, bool more)
+int rh_api_list(rh_api_t *api, struct json_object *array, const char *next)
 {
-    if (more && last_id) {
+    if (next) {
         const char *path = ap_escape_uri(api->r->pool, api->r->uri);
 
         apr_table_setn(api->r->headers_out, "Link",
-                       apr_pstrcat(api->r->pool, "<", path, "?", next_query(api, last_id),
+                       apr_pstrcat(api->r->pool, "<", path, "?", next_query(api, next),
                                    ">; rel=\"next\"", NULL));
     }
     return rh_api_json(api, HTTP_OK, array);

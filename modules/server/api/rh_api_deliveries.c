@@ -29,27 +29,33 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
 
 int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
 {
-    const rh_delivery_t *last = NULL;
+    const char *stopped, *next;
     struct json_object *array;
     apr_array_header_t *rows;
     apr_status_t status;
     rh_page_t page = rh_api_page(api);
-    int i;
 
     rh_api_read_delivery_filter(api, filter);
     if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);
     }
-    status = rh_store_delivery_list(api->store, api->tenant, filter, &page, api->r->pool, &rows);
+    status = rh_store_delivery_list(api->store, api->tenant, filter, &page, api->r->pool, &rows,
+                                    &stopped);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }
     array = json_object_new_array();
-    for (i = 0; i < rows->nelts && i < page.limit - 1; i++) {
-        last = APR_ARRAY_IDX(rows, i, rh_delivery_t *);
-        json_object_array_add(array, rh_delivery_json(last, api->r->pool));
+    next = stopped;
+    for (int i = 0; i < rows->nelts && i < page.limit - 1; i++) {
+        const rh_delivery_t *row = APR_ARRAY_IDX(rows, i, rh_delivery_t *);
+
+        json_object_array_add(array, rh_delivery_json(row, api->r->pool));
+        next = rows->nelts == page.limit ? row->id : stopped;
     }
-    return rh_api_list(api, array, last ? last->id : NULL, rows->nelts == page.limit);
+    if (stopped || rh_api_is_search(&filter->search)) {
+        rh_api_name_searched(api, &page, filter->from, filter->to, next);
+    }
+    return rh_api_list(api, array, next);
 }
 
 int rh_api_deliveries_list(rh_api_t *api)

@@ -56,7 +56,8 @@ static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct jso
     apr_status_t status;
     int i;
 
-    status = rh_store_delivery_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows);
+    status =
+        rh_store_delivery_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows, NULL);
     if (status != APR_SUCCESS) {
         return status;
     }
@@ -92,7 +93,7 @@ static void read_event_filter(rh_api_t *api, rh_event_filter_t *filter)
         rh_problem_set(api->problem, 400, "The parameter unmatched must be true or false.");
     }
     if (rh_api_read_search(api, &filter->search) || filter->unmatched) {
-        rh_api_bound_search(api, &filter->from, &filter->to);
+        rh_api_bound_search(&filter->from, &filter->to);
     }
 }
 
@@ -100,7 +101,7 @@ int rh_api_events_list(rh_api_t *api)
 {
     rh_page_t page = rh_api_page(api);
     rh_event_filter_t filter = {0};
-    const rh_event_t *last = NULL;
+    const char *stopped, *next;
     struct json_object *array;
     apr_array_header_t *rows;
     apr_status_t status;
@@ -111,26 +112,30 @@ int rh_api_events_list(rh_api_t *api)
     if (rh_problem_is(api->problem)) {
         return rh_api_problem(api);
     }
-    status = rh_store_event_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows);
+    status =
+        rh_store_event_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows, &stopped);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }
     array = rh_json_own(api->r->pool, json_object_new_array());
     for (i = 0; i < rows->nelts && i < page.limit - 1 && bytes < MAX_PAGE_BYTES; i++) {
+        const rh_event_t *row = APR_ARRAY_IDX(rows, i, rh_event_t *);
         struct json_object *tree;
 
-        last = APR_ARRAY_IDX(rows, i, rh_event_t *);
-        status = full_json(api, last, &tree);
+        status = full_json(api, row, &tree);
         if (status != APR_SUCCESS) {
             return rh_api_store_error(api, status);
         }
         json_object_array_add(array, tree);
         bytes +=
-            last->data.len + last->previous.len + EVENT_BYTES +
+            row->data.len + row->previous.len + EVENT_BYTES +
             DELIVERY_BYTES * json_object_array_length(json_object_object_get(tree, "deliveries"));
     }
-    return rh_api_list(api, json_object_get(array), last ? last->id : NULL,
-                       rows->nelts == page.limit || i < rows->nelts);
+    next = i < rows->nelts ? APR_ARRAY_IDX(rows, i - 1, rh_event_t *)->id : stopped;
+    if (stopped || filter.unmatched || rh_api_is_search(&filter.search)) {
+        rh_api_name_searched(api, &page, filter.from, filter.to, next);
+    }
+    return rh_api_list(api, json_object_get(array), next);
 }
 
 int rh_api_event_get(rh_api_t *api)

@@ -85,7 +85,7 @@ int rh_api_jobs_list(rh_api_t *api)
         last = APR_ARRAY_IDX(rows, i, rh_store_job_t *);
         json_object_array_add(array, rh_api_job_json(last, api->r->pool));
     }
-    return rh_api_list(api, array, last ? last->id : NULL, rows->nelts == page.limit);
+    return rh_api_list(api, array, last && rows->nelts == page.limit ? last->id : NULL);
 }
 
 /** Respond with a job in its current state. */

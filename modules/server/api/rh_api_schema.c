@@ -43,7 +43,8 @@ static int answer_inferred(rh_api_t *api)
     apr_status_t status;
     const char *text;
 
-    status = rh_store_event_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows);
+    status =
+        rh_store_event_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows, NULL);
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);
     }

@@ -29,6 +29,11 @@ static const char *read_sources(rh_api_t *api, const char *source)
     return NULL;
 }
 
+bool rh_api_is_search(const rh_search_t *search)
+{
+    return search->key || search->sources || search->text;
+}
+
 bool rh_api_read_search(rh_api_t *api, rh_search_t *search)
 {
     const char *source = apr_table_get(api->query, "source");
@@ -37,10 +42,10 @@ bool rh_api_read_search(rh_api_t *api, rh_search_t *search)
     search->key = apr_table_get(api->query, "key");
     search->sources = source ? read_sources(api, source) : NULL;
     search->text = text && *text ? text : NULL;
-    return search->key || search->sources || search->text;
+    return rh_api_is_search(search);
 }
 
-void rh_api_bound_search(rh_api_t *api, apr_time_t *from, apr_time_t *to)
+void rh_api_bound_search(apr_time_t *from, apr_time_t *to)
 {
     apr_time_t now = apr_time_now();
 
@@ -50,9 +55,18 @@ void rh_api_bound_search(rh_api_t *api, apr_time_t *from, apr_time_t *to)
     if (*from < *to - MAX_SEARCH) {
         *from = *to - MAX_SEARCH;
     }
-    apr_table_setn(api->r->headers_out, "X-Hook-Searched",
-                   apr_pstrcat(api->r->pool, rh_time_format(api->r->pool, *from), "/",
-                               rh_time_format(api->r->pool, *to), NULL));
+}
+
+void rh_api_name_searched(rh_api_t *api, const rh_page_t *page, apr_time_t from, apr_time_t to,
+                          const char *next)
+{
+    apr_time_t until = to > 0 ? to : apr_time_now();
+    apr_time_t before = page->before ? rh_uuid_time(page->before) : until;
+
+    apr_table_setn(
+        api->r->headers_out, "X-Hook-Searched",
+        apr_pstrcat(api->r->pool, rh_time_format(api->r->pool, next ? rh_uuid_time(next) : from),
+                    "/", rh_time_format(api->r->pool, before < until ? before : until), NULL));
 }
 
 /** Read the parameter `status` of a list: a code, a class such as 5xx, or none. */
@@ -103,6 +117,6 @@ void rh_api_read_delivery_filter(rh_api_t *api, rh_delivery_filter_t *filter)
         rh_problem_set(api->problem, 400, "The parameter event must be an event type.");
     }
     if (rh_api_read_search(api, &filter->search)) {
-        rh_api_bound_search(api, &filter->from, &filter->to);
+        rh_api_bound_search(&filter->from, &filter->to);
     }
 }

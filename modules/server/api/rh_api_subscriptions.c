@@ -111,7 +111,7 @@ int rh_api_subscriptions_list(rh_api_t *api)
         last = APR_ARRAY_IDX(rows, i, rh_subscription_t *);
         json_object_array_add(array, rh_subscription_json(last, false, api->r->pool));
     }
-    return rh_api_list(api, array, last ? last->id : NULL, rows->nelts == page.limit);
+    return rh_api_list(api, array, last && rows->nelts == page.limit ? last->id : NULL);
 }
 
 int rh_api_subscriptions_create(rh_api_t *api)

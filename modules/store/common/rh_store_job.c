@@ -221,6 +221,7 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_ge
 {
     rh_delivery_filter_t filter = {0};
     rh_page_t page = {REDELIVER_CHUNK, row->cursor};
+    const char *stopped;
     apr_array_header_t *rows;
     apr_status_t status;
 
@@ -234,7 +235,7 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_ge
     filter.search.text = spec_text(spec, "text");
     filter.from = spec_number(spec, "from");
     filter.to = spec_number(spec, "to");
-    status = rh_store_delivery_rows(db, row->tenant, &filter, &page, pool, &rows);
+    status = rh_store_delivery_rows(db, row->tenant, &filter, &page, pool, &rows, &stopped);
     for (int i = 0; i < rows->nelts && status == APR_SUCCESS; i++) {
         chunk->cursor = RH_ROW(delivery_list, rows, i)->id;
         status = rh_store_send_again(db, row->tenant, chunk->cursor, pool);
@@ -242,7 +243,10 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_ge
         /* Of a subscription that is not active, or past retention by now: not one that is sent. */
         status = status == APR_NOTFOUND || status == APR_EEXIST ? APR_SUCCESS : status;
     }
-    chunk->running = rows->nelts == REDELIVER_CHUNK;
+    chunk->running = rows->nelts == REDELIVER_CHUNK || stopped;
+    if (rows->nelts < REDELIVER_CHUNK && stopped) {
+        chunk->cursor = stopped;
+    }
     return status;
 }
 

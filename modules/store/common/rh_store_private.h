@@ -16,6 +16,17 @@
 /** Number of pending deliveries of a subscription that a list collects and sorts. */
 #define RH_FEW_PENDING 1000
 
+/**
+ * Most that a page of a list looks at where no index leads to its rows: rows of the log or of the
+ * queue; deliveries whose events are looked up; events; those whose deliveries are looked for; and
+ * size of the data in which a text is looked for.
+ */
+#define RH_MOST_FILTERED 10000
+#define RH_MOST_LOOKED_UP 2500
+#define RH_MOST_SEARCHED 5000
+#define RH_MOST_UNMATCHED 2000
+#define RH_MOST_SEARCHED_BYTES 1000000
+
 struct rh_store_t {
     rh_db_source_t *source;
 };
@@ -38,10 +49,18 @@ apr_status_t rh_store_fetch(rh_db_source_t *source, const rh_query_t *query, apr
 apr_status_t rh_store_change(rh_db_source_t *source, const rh_query_t *query, apr_pool_t *pool,
                              int *affected);
 
-/** Rows of a list of deliveries, as `delivery_list` returns them. */
+/** Rows of a list of deliveries, as `delivery_list` returns them. @param stopped as of
+ * rh_store_delivery_list */
 apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
-                                    apr_pool_t *pool, apr_array_header_t **rows);
+                                    apr_pool_t *pool, apr_array_header_t **rows,
+                                    const char **stopped);
+
+/** Whether there are conditions on events. */
+bool rh_store_is_search(const rh_search_t *search);
+
+/** The source of an event by its name, NULL: unknown. */
+rh_event_source_t rh_store_read_source(const char *name);
 
 /** Make one delivery due now, in a transaction. @return as rh_store_redeliver */
 apr_status_t rh_store_send_again(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool);

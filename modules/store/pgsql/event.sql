@@ -27,12 +27,44 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
 -- returns: as event_get
 :event_page AND e.type = :type ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
 
+-- fragment: event_filter
+-- Each condition holds where its parameter is NULL. Of the events that have a delivery, nearly all have
+-- it in the queue or, with an id that begins as theirs, in the log.
+:event_search AND (:unmatched IS NULL OR (
+  NOT EXISTS (SELECT 1 FROM resthooks.queue q WHERE :queue_of_event OFFSET 0)
+  AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant AND d.event_id IS NOT DISTINCT FROM e.id
+  AND d.id >= (left(e.id::text, 18) || '-0000-000000000000')::uuid
+  AND d.id <= (left(e.id::text, 18) || '-ffff-ffffffffffff')::uuid OFFSET 0)
+  AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant
+  AND d.event_id = e.id OFFSET 0)));
+
 -- name: event_list_filtered
--- Each condition holds where its parameter is NULL. The span of ids bounds what is read.
+-- The range of ids bounds what is read.
 -- returns: as event_get
-:event_page AND (:type IS NULL OR e.type = :type)
- AND (:unmatched IS NULL OR (NOT EXISTS (SELECT 1 FROM resthooks.delivery d
-  WHERE d.tenant = e.tenant AND d.event_id = e.id OFFSET 0)
-  AND NOT EXISTS (SELECT 1 FROM resthooks.queue q WHERE :queue_of_event OFFSET 0)))
- AND :event_search
- ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
+:event_page AND :event_filter ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
+
+-- name: event_list_type_filtered
+-- returns: as event_get
+:event_page AND e.type = :type AND :event_filter ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
+
+-- fragment: event_sizes
+-- Where a text is looked for, data is read; its size bounds what is read, too.
+SELECT e.id, row_number() OVER newest AS place,
+ sum(CASE WHEN :text IS NULL THEN 0 ELSE octet_length(e.data) END) OVER newest AS bytes
+ FROM resthooks.event e WHERE e.tenant = :tenant AND e.id >= :lowest::uuid AND e.id < :end::uuid;
+
+-- fragment: event_stop_among
+WINDOW newest AS (ORDER BY e.id DESC ROWS UNBOUNDED PRECEDING)
+ ORDER BY e.id DESC LIMIT CAST(:rows AS integer) + 1) AS s
+ WHERE s.place > CAST(:rows AS integer) OR s.bytes > CAST(:bytes AS bigint)
+ ORDER BY s.id DESC LIMIT 1;
+
+-- name: event_stop
+-- The id at which a page has to end that no index leads to: `rows` rows, or `bytes` of data, down
+-- from the end of its range. No row: its range has less.
+-- returns: id
+SELECT s.id FROM (:event_sizes :event_stop_among;
+
+-- name: event_stop_type
+-- returns: as event_stop
+SELECT s.id FROM (:event_sizes AND e.type = :type :event_stop_among;

@@ -52,6 +52,7 @@ ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at
 ALTER TABLE resthooks.queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
 UPDATE resthooks.queue q SET last_status_code = d.last_status_code FROM resthooks.delivery d
  WHERE q.attempt_count > 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
+CREATE INDEX delivery_undelivered ON resthooks.delivery (tenant, id) WHERE state <> 'delivered';
 CREATE INDEX queue_newest ON resthooks.queue (tenant, delivery_id DESC NULLS LAST)
  WHERE event_id IS NOT NULL;
 UPDATE resthooks.schema_version SET version = 4, installed_at = now();

@@ -14,10 +14,14 @@ SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type, l.state, l.attempt
  l.last_status_code, NULL AS lease, NULL AS due_at FROM resthooks_delivery l;
 
 -- fragment: ended_page
-l.id >= :lowest AND l.id < :end
- AND (:type IS NULL OR l.type = :type) AND (:state IS NULL OR l.state = :state)
+l.id >= :lowest AND l.id < :end AND (:state IS NULL OR :state <> 'pending')
+ AND l.state <> 'pending' AND (:state IS NULL OR l.state = :state)
+ AND (:type IS NULL OR l.type = :type)
  AND l.last_status_code >= CAST(:status_from AS integer)
- AND l.last_status_code < CAST(:status_end AS integer);
+ AND l.last_status_code < CAST(:status_end AS integer)
+ AND (:subscription_id IS NULL OR +l.subscription_id = :subscription_id)
+ AND (coalesce(:key, :sources, :text) IS NULL OR EXISTS (SELECT 1 FROM resthooks_event e
+  WHERE e.tenant = l.tenant AND e.id = l.event_id AND :event_search));
 
 -- fragment: is_ended
 NOT EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = l.tenant AND w.delivery_id = l.id);
@@ -32,9 +36,11 @@ CROSS JOIN resthooks_event e ON e.tenant = q.tenant AND e.id = q.event_id;
 
 -- fragment: pending_page
 q.delivery_id >= :lowest AND q.delivery_id < :end
- AND (:type IS NULL OR e.type = :type) AND (:state IS NULL OR :state = 'pending')
+ AND (:state IS NULL OR :state = 'pending') AND (:type IS NULL OR e.type = :type)
  AND q.last_status_code >= CAST(:status_from AS integer)
- AND q.last_status_code < CAST(:status_end AS integer);
+ AND q.last_status_code < CAST(:status_end AS integer)
+ AND (:subscription_id IS NULL OR +q.subscription_id = :subscription_id)
+ AND :event_search;
 
 -- fragment: newest_pending
 ORDER BY q.delivery_id DESC LIMIT CAST(:limit AS integer);
@@ -68,34 +74,87 @@ LEFT JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscript
  AND (:sources IS NULL OR e.source IN (SELECT value FROM json_each(:sources)))
  AND (:text IS NULL OR instr(lower(e.data), lower(:text)) > 0);
 
+-- fragment: newest_of_tenant
+-- The queue's part of a page, whose subscription may be any.
+UNION ALL SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
+   WHERE q.tenant = :tenant AND :pending_page :newest_pending)
+  ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
+
 -- name: delivery_list
 -- returns: id, tenant, event_id, subscription_id, type, state, attempt_count, last_status_code,
 --   next_attempt_at, waiting_for, format, target_url, base_url, key, time, source, traceparent
 SELECT :delivery_columns FROM (
   SELECT * FROM (:ended_rows WHERE l.tenant = :tenant AND :ended_page AND :is_ended :newest_ended)
-  UNION ALL
-  SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
-   WHERE q.tenant = :tenant AND :pending_page :newest_pending)
-  ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
+  :newest_of_tenant;
+
+-- name: delivery_list_undelivered
+-- Likewise, where conditions leave no delivered ones.
+-- returns: as delivery_list
+SELECT :delivery_columns FROM (
+  SELECT * FROM (:ended_rows INDEXED BY resthooks_delivery_undelivered WHERE l.tenant = :tenant
+   AND l.state <> 'delivered' AND :ended_page AND :is_ended :newest_ended)
+  :newest_of_tenant;
+
+-- fragment: few_pending
+-- Deliveries of a subscription in the queue, and one more than are few.
+few AS MATERIALIZED (SELECT q.* FROM resthooks_queue q INDEXED BY resthooks_queue_due
+ WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id LIMIT :RH_FEW_PENDING + 1);
+
+-- fragment: are_few
+(SELECT count(*) FROM few) <= :RH_FEW_PENDING;
 
 -- name: delivery_list_subscription
--- Those of the queue are collected by the subscription's index where they are few, else looked for
--- among the tenant's.
+-- Where its pending deliveries are not few, they are looked for among the tenant's.
 -- returns: as delivery_list
-WITH few AS MATERIALIZED (SELECT q.* FROM resthooks_queue q INDEXED BY resthooks_queue_due
- WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id LIMIT :RH_FEW_PENDING + 1)
- SELECT :delivery_columns FROM (
+WITH :few_pending SELECT :delivery_columns FROM (
   SELECT * FROM (:ended_rows INDEXED BY resthooks_delivery_subscription
    WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id
    AND :ended_page AND :is_ended :newest_ended)
   UNION ALL
   SELECT * FROM (:pending_rows FROM few q :event_of_pending
-   WHERE (SELECT count(*) FROM few) <= :RH_FEW_PENDING AND :pending_page :newest_pending)
+   WHERE :are_few AND :pending_page :newest_pending)
   UNION ALL
   SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
-   WHERE (SELECT count(*) FROM few) > :RH_FEW_PENDING AND q.tenant = :tenant
-   AND +q.subscription_id = :subscription_id AND :pending_page :newest_pending)
+   WHERE NOT :are_few AND q.tenant = :tenant AND :pending_page :newest_pending)
   ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
+
+-- fragment: ended_range
+l.id >= :lowest AND l.id < :end AND (:state IS NULL OR :state <> 'pending')
+ ORDER BY l.id DESC LIMIT 1 OFFSET CAST(:rows AS integer);
+
+-- fragment: pending_range
+q.delivery_id >= :lowest AND q.delivery_id < :end AND (:state IS NULL OR :state = 'pending')
+ ORDER BY q.delivery_id DESC LIMIT 1 OFFSET CAST(:rows AS integer);
+
+-- name: delivery_stop
+-- The id at which a page has to end that no index leads to: `rows` rows of the log or of the queue
+-- down from the end of its range. No row: its range has less.
+-- returns: id
+SELECT s.id FROM (
+  SELECT * FROM (SELECT l.id FROM resthooks_delivery l WHERE l.tenant = :tenant AND :ended_range)
+  UNION ALL SELECT * FROM (SELECT q.delivery_id FROM resthooks_queue q
+   WHERE q.tenant = :tenant AND :pending_range)) AS s
+ ORDER BY s.id DESC LIMIT 1;
+
+-- name: delivery_stop_undelivered
+-- returns: as delivery_stop
+SELECT s.id FROM (
+  SELECT * FROM (SELECT l.id FROM resthooks_delivery l INDEXED BY resthooks_delivery_undelivered
+   WHERE l.tenant = :tenant AND l.state <> 'delivered' AND :ended_range)
+  UNION ALL SELECT * FROM (SELECT q.delivery_id FROM resthooks_queue q
+   WHERE q.tenant = :tenant AND :pending_range)) AS s
+ ORDER BY s.id DESC LIMIT 1;
+
+-- name: delivery_stop_subscription
+-- Without other conditions (`filtered` NULL), the log's index leads to all of a subscription.
+-- returns: as delivery_stop
+WITH :few_pending SELECT s.id FROM (
+  SELECT * FROM (SELECT l.id FROM resthooks_delivery l INDEXED BY resthooks_delivery_subscription
+   WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id AND :filtered IS NOT NULL
+   AND :ended_range)
+  UNION ALL SELECT * FROM (SELECT q.delivery_id FROM resthooks_queue q
+   WHERE NOT :are_few AND q.tenant = :tenant AND :pending_range)) AS s
+ ORDER BY s.id DESC LIMIT 1;
 
 -- fragment: queue_of_event
 -- A delivery's id begins as its event's does; one that does not has a row in the log.
@@ -132,35 +191,12 @@ SELECT :delivery_columns FROM (
   ORDER BY CAST(o.id AS text) DESC LIMIT CAST(:limit AS integer)) AS d
  :delivery_tables ORDER BY CAST(d.id AS text) DESC;
 
--- fragment: event_of_ended
-LEFT JOIN resthooks_event e ON e.tenant = l.tenant AND e.id = l.event_id;
-
--- name: delivery_list_searched
--- The span of ids bounds what is read.
--- returns: as delivery_list
-SELECT :delivery_columns FROM (
-  SELECT * FROM (:ended_rows :event_of_ended WHERE l.tenant = :tenant AND :ended_page
-   AND (:subscription_id IS NULL OR +l.subscription_id = :subscription_id)
-   AND :event_search AND :is_ended :newest_ended)
-  UNION ALL
-  SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
-   WHERE q.tenant = :tenant AND :pending_page
-   AND (:subscription_id IS NULL OR +q.subscription_id = :subscription_id)
-   AND :event_search :newest_pending)
-  ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
-
 -- name: delivery_count
 -- A row of the log that is not pending is not in the queue.
 -- returns: count
-SELECT (SELECT count(*) FROM resthooks_delivery l WHERE l.tenant = :tenant AND :ended_page
-  AND (:subscription_id IS NULL OR +l.subscription_id = :subscription_id)
-  AND (coalesce(:key, :sources, :text) IS NULL OR EXISTS (SELECT 1 FROM resthooks_event e
-   WHERE e.tenant = l.tenant AND e.id = l.event_id AND :event_search))
-  AND (l.state <> 'pending' OR :is_ended))
+SELECT (SELECT count(*) FROM resthooks_delivery l WHERE l.tenant = :tenant AND :ended_page)
  + (SELECT count(*) FROM resthooks_queue q :event_of_pending
-  WHERE q.tenant = :tenant AND :pending_page
-  AND (:subscription_id IS NULL OR +q.subscription_id = :subscription_id)
-  AND :event_search) AS count;
+  WHERE q.tenant = :tenant AND :pending_page) AS count;
 
 -- name: delivery_get
 -- returns: as delivery_list, data

@@ -60,4 +60,6 @@ ALTER TABLE resthooks_subscription_event RENAME TO resthooks_subscription_patter
 CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
  p."database is locked until this host has mod_resthooks 0.2" AS subscription_id, p.position
  FROM resthooks_subscription_pattern p;
+CREATE INDEX resthooks_delivery_undelivered ON resthooks_delivery (tenant, id)
+WHERE state <> 'delivered';
 UPDATE resthooks_schema_version SET version = 4;
