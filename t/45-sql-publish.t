@@ -48,7 +48,7 @@ is_(api.get("/events").json[0]["key"], "k", "the key is stored")
 for what, call in (
         ("data that is not JSON", "'acme', 'payroll.closed', '{oops'"),
         ("no tenant", "'', 'payroll.closed', '{}'"),
-        ("a type that is none", "a type that is not valid")):
+        ("a type that is not valid", "'acme', 'Payroll Closed', '{}'")):
     try:
         database.sql(f"SELECT resthooks.publish({call})")
         ok(False, f"{what} is refused")

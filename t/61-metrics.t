@@ -102,11 +102,11 @@ if promtool:
                           capture_output=True, check=False)
     is_((done.returncode, done.stdout + done.stderr), (0, ""), "promtool has no complaints")
 else:
-    skip("promtool has nothing to say of it", "promtool has no complaints")
+    skip("promtool has no complaints", "promtool is not installed")
 try:
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
 except ImportError:
-    skip("Prometheus' own reader takes it", "Prometheus' own reader accepts it")
+    skip("Prometheus' own reader accepts it", "python3-prometheus-client is not installed")
 else:
     families = {f.name: f.type for f in text_string_to_metric_families(answer.text)}
     is_(families, {n: kind for n, (kind, _, _) in empty.families.items()},

@@ -79,7 +79,7 @@ if shutil.which("groff"):
                           check=False)
     is_(done.stderr, "", "groff finds no fault")
 else:
-    skip("groff finds nothing wrong with the man page", "groff finds no fault in the man page")
+    skip("groff finds no fault in the man page", "it is not installed")
 
 # The completion
 
@@ -136,5 +136,5 @@ if os.path.exists(LIBRARY):
     is_(complete("resthooksctl --url https://api.example.com:8443/hooks replay --dr", LIBRARY),
         {"--dry-run"}, "URLs are not commands, with bash-completion")
 else:
-    skip("completion: URLs are no commands", "completion: URLs are not commands")
+    skip("completion: URLs are not commands", "bash-completion is not installed")
 done_testing()
