@@ -97,7 +97,7 @@ for name, script in (("eof", lambda e: False), ("reset", reset)):
     path = f"{BASE}/response/{name}"
     backend.on(path, script)
     is_([raw(port, "POST", path, BODY).status for port in (captured.port, plain.port)], [502, 502],
-        f"{name} instead of an answer is a 502")
+        f"{name} instead of a response is a 502")
     found = seen()
     is_([event[0] for event in found], ["seen.failure"], "a rule for failures captures it")
     like(found[0][1].decode(), r'^\{"content_type":"text/html; charset=iso-8859-1","text":".*502 Proxy',
@@ -126,7 +126,7 @@ for kind in KINDS:
     leave(path, 0)
     found = wait_until(seen)
     is_(found, [("seen." + kind, {"response": b'"a234567" ', "request": BODY}.get(kind, b"[]"))],
-        f"{kind}: a client that doesn't wait is no reason to lose the event")
+        f"{kind}: an event is not lost because its client does not wait")
     path = f"{BASE}/{kind}/upload"
     backend.on(path, pieces(HEAD + b"Content-Length: 2\r\n\r\n{}"))
     with socket.create_connection(("127.0.0.1", captured.port), 20) as sock:

@@ -107,7 +107,7 @@ refused("null", "null", "")
 
 # Bodies
 for body, status, name in (
-        (b"", 400, "no body"), (b"{", 400, "truncated JSON"), (b"{}x", 400, "something behind"),
+        (b"", 400, "no body"), (b"{", 400, "truncated JSON"), (b"{}x", 400, "something after it"),
         (b"{'a':1}", 400, "single quotes"), (b'{"a":1,}', 400, "a trailing comma"),
         (b'{"target_url":"https://example.com/\xff"}', 400, "invalid UTF-8"),
         (b'{"target_url":"https://example.com/\x00"}', 400, "a NUL byte"),

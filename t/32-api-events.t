@@ -50,7 +50,7 @@ ok('"previous":' + before in row.text,
    "the log has the earlier state, byte for byte") or diag(row.text)
 for wrong in ("[1]", '"x"', "1"):
     answer = app.post("/events", '{"type":"invoice.paid","data":1,"previous":%s}' % wrong)
-    is_((answer.status, answer.json["errors"][0]["field"]), (422, "previous"), f"{wrong} is no patch")
+    is_((answer.status, answer.json["errors"][0]["field"]), (422, "previous"), f"{wrong} is not a patch")
 
 # Idempotency
 first = app.post("/events", {"type": "invoice.paid", "data": {"n": 1}, "id": "once"}).json["id"]

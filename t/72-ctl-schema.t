@@ -160,7 +160,7 @@ if DB == "pgsql":
        "a login that is refused gets the reason, without the password") or diag(done)
 else:
     with open(os.path.join(folder, "text"), "w", encoding="utf-8") as file:
-        file.write("this is no database\n" * 100)
+        file.write("this is not a database\n" * 100)
     done = Ctl("--db", f"sqlite3:{folder}/text")("schema", "upgrade")
     ok(done.status == 1 and "not a database" in done.err,
        "a file that is not a database is refused") \

@@ -71,7 +71,7 @@ int main(int argc, char **argv)
         rh_client_global_init(root) != APR_SUCCESS ||
         rh_net_config_init(&net, root, &error) != APR_SUCCESS ||
         rh_client_make(root, &limits, NULL, &transport) != APR_SUCCESS) {
-        fputs("posts: the client cannot be made\n", stderr);
+        fputs("posts: cannot create the client\n", stderr);
         return 1;
     }
     for (int i = 0; i < atoi(argv[2]); i++) {

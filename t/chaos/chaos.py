@@ -6,7 +6,7 @@
     t/chaos/chaos.py [--seconds N] [--seed N] [--db pgsql|sqlite3] [--variant V]
 
 On PostgreSQL two httpd share a database, one of them through a relay that can be cut; on SQLite
-there is one. Clients change employees through the proxy and publish, each at one host. Meanwhile
+there is one. Clients change employees through the proxy and publish, each at one host. During that
 children and whole servers are killed, restarted gracefully, PostgreSQL crashes, goes away, or
 can't be reached from one host, or doesn't answer it; some targets misbehave all the time.
 

@@ -17,7 +17,7 @@ VARIANTS = {
     "german": "lc_messages de_DE.UTF-8 and a role that may not change it; locks and cancelled "
               "statements",
     "repeatable-read": "default_transaction_isolation repeatable read",
-    "pgbouncer-session": "both hosts behind PgBouncer, which is killed, too",
+    "pgbouncer-session": "both hosts through PgBouncer, which is killed, too",
     "pgbouncer-transaction": "likewise, in transaction mode",
     "reconfigured": "virtual hosts come and go while the database is away",
 }

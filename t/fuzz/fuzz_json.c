@@ -18,12 +18,12 @@ static void demand(bool condition)
 /** Spans lie in the text, in order; each value is JSON by itself and each name a string. */
 static void walk(apr_pool_t *pool, const char *text, apr_size_t len)
 {
-    const char *behind = text;
+    const char *previous_end = text;
     apr_size_t cursor = 0;
     rh_json_span_t span;
 
     while (rh_json_next(text, len, &cursor, &span)) {
-        demand(span.value.data >= behind && span.value.data + span.value.len <= text + len);
+        demand(span.value.data >= previous_end && span.value.data + span.value.len <= text + len);
         demand(rh_json_check(span.value.data, span.value.len, NULL) == APR_SUCCESS);
         if (span.name.data) {
             rh_bytes_t quoted = {span.name.data - 1, span.name.len + 2};
@@ -43,7 +43,7 @@ static void walk(apr_pool_t *pool, const char *text, apr_size_t len)
             }
         }
         walk(pool, span.value.data, span.value.len);
-        behind = span.value.data + span.value.len;
+        previous_end = span.value.data + span.value.len;
     }
 }
 

@@ -5,7 +5,7 @@
     /status/410?retry-after=2      that status; with Retry-After
     /sequence/500,503,200          the next of these for each request of the path, the last for ever
     /slow?s=3                      200 after some seconds
-    /drip?s=0.5                    200, a byte each so many seconds
+    /drip?s=0.5                    200, a byte per interval
     /never                         reads, never answers
     /redirect?to=URL               302
     /chunked                       200 in chunks with extensions and trailers

@@ -19,12 +19,12 @@ async function session(page) {
   const other = await page.context().newPage();
   await other.goto(base);
   ok(await until(async () => await page.locator("#alerts .alert").count() === 0),
-    "after a login in another tab the page goes on by itself");
+    "after a login in another tab the page continues by itself");
   await other.close();
   await page.getByRole("button", { name: "Subscribe" }).click();
   await page.getByRole("button", { name: "Done" }).click();
   await page.getByRole("heading", { name: "Typed before the session ended" }).waitFor();
-  ok(true, "with what was typed");
+  ok(true, "what was typed is kept");
 }
 
 /** Responses that are not the API's. */
@@ -34,12 +34,12 @@ async function answers(page) {
     body: "<h1>Login</h1>" }));
   await page.goto(`${base}#/deliveries`);
   await page.getByText("Your session has ended.").first().waitFor();
-  ok(true, "a login page instead of an answer is an ended session");
+  ok(true, "a login page instead of a response means that the session ended");
   await page.unroute(list);
   await page.getByRole("button", { name: "Try again" }).first().click();
   await page.getByRole("heading", { name: "No deliveries yet" }).or(page.locator(".row")).first()
     .waitFor();
-  ok(true, "and is over with the next good answer");
+  ok(true, "the next valid response ends that");
   let asked = 0;
   await page.route(list, (route) => {
     asked += 1;
@@ -47,12 +47,12 @@ async function answers(page) {
   });
   await page.getByText("Your session has ended.").first().waitFor();
   await page.waitForTimeout(7000);
-  is(asked, 1, "a live list does not ask for the password again and again");
+  is(asked, 1, "a live list does not ask for the password repeatedly");
   await page.unroute(list);
   await page.getByRole("button", { name: "Try again" }).first().click();
   await page.waitForResponse(/deliveries\?/);
   ok(await until(async () => await page.locator(".live-note").textContent() === ""),
-    "it goes on after the next login");
+    "it continues after the next login");
   await page.route(list, (route) => route.abort("failed"));
   await page.goto(`${base}#/deliveries?state=failed`);
   await page.getByText("The server can't be reached.").waitFor();
@@ -66,7 +66,7 @@ async function answers(page) {
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("heading", { name: "No such deliveries" }).or(page.locator(".row")).first()
     .waitFor();
-  ok(true, "what can't be loaded says why, and is tried again");
+  ok(true, "a view that can't be loaded says why, and can be retried");
 }
 
 async function keyboard(page) {
@@ -85,7 +85,7 @@ async function keyboard(page) {
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Unsubscribe" }).waitFor();
   ok(await until(() => at(() => document.activeElement.tagName === "H1")),
-    "a new view begins at its heading");
+    "a new view has the focus on its heading");
   for (let i = 0; i < 12; i += 1) {
     if (await at(() => document.activeElement.textContent === "Unsubscribe")) {
       break;
@@ -95,18 +95,19 @@ async function keyboard(page) {
   await page.keyboard.press("Enter");
   await page.locator("dialog").waitFor();
   ok(await at(() => document.querySelector("dialog").contains(document.activeElement)),
-    "a dialog takes the focus");
+    "a dialog gets the focus");
   await page.keyboard.press("Escape");
   ok(await until(async () => await page.locator("dialog").count() === 0), "Escape closes it");
   ok(await until(() => at(() => document.activeElement.textContent === "Unsubscribe")),
-    "and the focus comes back");
+    "then the focus returns");
   const chart = page.getByRole("group", { name: /^Last 24 hours/ });
   await chart.focus();
   await page.keyboard.press("End");
-  ok(/deliver/.test(await chart.locator("[aria-live]").textContent()), "keys read a chart aloud");
+  ok(/deliver/.test(await chart.locator("[aria-live]").textContent()),
+    "a chart can be read by keyboard");
   await page.keyboard.press("/");
   is(await at(() => document.activeElement.getAttribute("aria-label")), "Find by id",
-    "a slash goes to the search");
+    "a slash moves the focus to the search");
 }
 
 /** Every id that a log or a receiver shows leads to its view. */
@@ -120,7 +121,7 @@ async function find(page) {
   await search.fill("00000000-0000-7000-8000-000000000000");
   await search.press("Enter");
   ok(await until(() => search.evaluate((input) => input.validationMessage.includes("No delivery"))),
-    "an unknown one is told");
+    "an unknown id is reported");
 }
 
 export async function faults() {

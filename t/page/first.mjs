@@ -9,15 +9,15 @@ const EXACT = "12345678901234567890.10";
 async function subscribe(page) {
   await page.goto(base);
   await page.getByRole("heading", { name: "Get told when something happens" }).waitFor();
-  ok(true, "an empty page says what subscriptions are for");
+  ok(true, "a page without subscriptions explains them");
   await page.getByRole("button", { name: "New subscription" }).last().click();
   await page.getByLabel("Target URL").fill("ftp://example.com/x");
   await page.getByText("Only https:// targets can be reached.").waitFor();
-  ok(true, "a wrong URL is told while it is typed");
+  ok(true, "an invalid URL is reported while it is typed");
   await page.getByRole("button", { name: "Subscribe" }).click();
-  is(await page.locator("#target").getAttribute("aria-invalid"), "true", "and not sent");
+  is(await page.locator("#target").getAttribute("aria-invalid"), "true", "it is not sent");
   is(await page.evaluate(() => document.activeElement.id), "target",
-    "the focus goes to what is wrong");
+    "the focus moves to the invalid field");
   await page.getByLabel("Target URL").fill(world.story);
   await page.getByRole("button", { name: "Subscribe" }).click();
   await page.getByText("Choose at least one.").waitFor();
@@ -29,9 +29,9 @@ async function subscribe(page) {
   const sample = page.getByLabel("Sample of employee.created", { exact: true }).last();
   await page.getByRole("radio", { name: "Envelope" }).check();
   await page.locator(".sample", { hasText: "\"timestamp\"" }).waitFor();
-  ok(true, "the sample payload stands beside it, in the format that is chosen");
+  ok(true, "the sample payload is shown beside it, in the chosen format");
   await page.getByRole("radio", { name: "Array" }).check();
-  ok((await sample.textContent()).startsWith("["), "and follows the choice");
+  ok((await sample.textContent()).startsWith("["), "the sample follows the choice");
   await page.getByText("Headers, order and pace").click();
   await page.getByRole("button", { name: "Add a header" }).click();
   await page.getByLabel("Header name").fill("webhook-id");
@@ -39,8 +39,8 @@ async function subscribe(page) {
   await page.getByRole("button", { name: "Subscribe" }).click();
   await page.locator("#headers-error:not(:empty)").waitFor();
   ok((await page.locator("#headers-error").textContent()).includes("webhook-id"),
-    "what the server refuses is shown at its field");
-  is(await page.getByLabel("Target URL").inputValue(), world.story, "nothing that was typed is lost");
+    "an error from the server is shown at its field");
+  is(await page.getByLabel("Target URL").inputValue(), world.story, "typed values are kept");
   await page.getByLabel("Header name").fill("X-Token");
   await page.getByRole("button", { name: "Subscribe" }).click();
   const secret = await page.locator("dialog pre").textContent();
@@ -63,18 +63,18 @@ async function resend(page) {
     .waitFor();
   ok(true, "the delivery says that it did not arrive, and why");
   await page.getByText("Its own log says why.").first().waitFor();
-  ok(true, "and what to do about it");
-  is(await page.locator(".timeline > .is-bad").count(), 2, "with each attempt");
+  ok(true, "it says what to do about it");
+  is(await page.locator(".timeline > .is-bad").count(), 2, "it shows each attempt");
   ok((await page.locator(".timeline").textContent()).includes("Traceback: the first one"),
-    "and what the target answered");
+    "it shows the target's response");
   const payload = await page.getByLabel("Payload").textContent();
   ok(payload.includes(MARKUP), "markup in a payload stays text");
-  is(await page.locator("img").count(), 0, "and makes no elements");
+  is(await page.locator("img").count(), 0, "it makes no elements");
   ok(payload.includes(`"salary": ${EXACT}`), "numbers are shown to the digit");
-  ok(payload.includes("München"), "and escaped letters as letters");
+  ok(payload.includes("München"), "escaped letters are shown as letters");
   await page.getByRole("button", { name: "As sent" }).click();
   ok((await page.getByLabel("Payload").textContent()).includes("M\\u00fcnchen"),
-    "but for what was sent, byte for byte");
+    "the payload that was sent can be shown byte for byte");
   await page.getByRole("button", { name: "Send again" }).click();
   await page.getByRole("heading", { name: "Delivered at attempt 3" }).waitFor();
   is(await page.locator(".timeline > .is-good").count(), 1, "sent again, it arrives");
@@ -87,7 +87,8 @@ async function resend(page) {
 async function change(page, secret) {
   const id = page.url().split("/").pop();
   await page.getByRole("button", { name: "Show the secret" }).click();
-  is(await page.locator(".secret-line pre").textContent(), secret, "the secret is shown when asked for");
+  is(await page.locator(".secret-line pre").textContent(), secret,
+    "the secret is shown on request");
   await page.getByRole("button", { name: "Replay" }).click();
   await page.getByLabel("Send", { exact: true }).selectOption("any");
   await page.getByText("1 delivery will be sent again.").waitFor();
@@ -95,17 +96,19 @@ async function change(page, secret) {
   await page.locator("dialog").getByRole("button", { name: "Send again" }).click();
   await page.getByText("1 queued").waitFor();
   ok(await until(async () =>
-    (await api("GET", `subscriptions/${id}/deliveries`))[0].attempt_count === 4), "then it is sent");
+    (await api("GET", `subscriptions/${id}/deliveries`))[0].attempt_count === 4),
+      "then it is sent");
   await page.getByRole("button", { name: "Rotate secret" }).click();
   await page.getByRole("button", { name: "Make a new secret" }).click();
   await page.getByText("This is the new secret.").waitFor();
   ok(await page.locator("dialog pre").textContent() !== secret, "the secret can be rotated");
   await page.getByRole("button", { name: "Done" }).click();
   await page.getByText("two sign, the old one until").waitFor();
-  ok(true, "until when two secrets sign is shown");
+  ok(true, "the end of the overlap of two secrets is shown");
   await page.getByRole("button", { name: "End it now" }).click();
   await page.getByText("one signs", { exact: true }).waitFor();
-  is((await api("GET", `subscriptions/${id}`)).old_secret_expires_at ?? null, null, "which can be ended");
+  is((await api("GET", `subscriptions/${id}`)).old_secret_expires_at ?? null, null,
+    "the overlap can be ended");
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("heading", { name: "Paused" }).waitFor();
   await page.getByRole("button", { name: "Revive" }).click();
@@ -114,7 +117,7 @@ async function change(page, secret) {
   await page.getByRole("button", { name: "Send test" }).click();
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await page.locator(".timeline > .is-good").waitFor();
-  ok(true, "a test is followed to its answer");
+  ok(true, "a test shows its response");
   await page.goto(`${base}#/subscriptions/${id}/edit`);
   await page.getByLabel("Description").fill("Payroll");
   await page.getByRole("checkbox", { name: "In order" }).check();
@@ -135,15 +138,15 @@ async function change(page, secret) {
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByText("Someone else has changed this subscription").waitFor();
   is(await page.getByLabel("Description").inputValue(), "Changed by hand",
-    "two people's changes don't overwrite each other");
+    "concurrent changes don't overwrite each other");
   await page.goto(`${base}#/subscriptions/${id}`);
   await page.getByRole("button", { name: "Unsubscribe" }).click();
   await page.locator("dialog").getByRole("button", { name: "Cancel" }).click();
-  is((await api("GET", `subscriptions/${id}`)).id, id, "unsubscribing asks first");
+  is((await api("GET", `subscriptions/${id}`)).id, id, "unsubscribing asks for confirmation");
   await page.getByRole("button", { name: "Unsubscribe" }).click();
   await page.locator("dialog").getByRole("button", { name: "Unsubscribe" }).click();
   await page.getByRole("heading", { name: "Get told when something happens" }).waitFor();
-  ok(true, "and then does it");
+  ok(true, "then it is done");
 }
 
 export async function first() {

@@ -68,11 +68,11 @@ export async function receive() {
     ok(/^HTTP\/1\.1 204/m.test(answer), "the sample for curl signs, the one for Node.js verifies",
       answer + said());
     ok(/^HTTP\/1\.1 400/m.test(await curl("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
-      "and refuses what another secret has signed");
+      "it refuses a signature by another secret");
     ok(await until(() => said().includes("employee.created")), "it says what arrived", said());
     await page.getByRole("button", { name: "Send test" }).click();
     await page.getByRole("heading", { name: "Delivered at once" }).waitFor();
-    ok(true, "it takes what this server sends");
+    ok(true, "it accepts a delivery of this server");
   });
   const taken = { Python: ["python3", files.Python],
     PHP: ["php", "-S", `127.0.0.1:${PORT}`, files.PHP] };
@@ -80,12 +80,13 @@ export async function receive() {
     await page.goto(`${base}#/subscriptions/${id}`);
     await during(command, { PORT, SECRET }, async (said) => {
       ok(/ 204 /.test(await curl(SECRET)), `the sample for ${language} verifies`, said());
-      ok(/ 400 /.test(await curl("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")), "and refuses, too");
+      ok(/ 400 /.test(await curl("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")),
+        "it refuses invalid ones, too");
       await page.getByRole("button", { name: "Send test" }).click();
       await page.getByRole("heading", { name: "Delivered at once" }).waitFor();
-      ok(true, "it takes what this server sends");
+      ok(true, "it accepts a delivery of this server");
     });
   }
-  is(await api("DELETE", `subscriptions/${id}`), null, "the samples' subscription ends");
+  is(await api("DELETE", `subscriptions/${id}`), null, "the samples' subscription is deleted");
   await page.context().close();
 }

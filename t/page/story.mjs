@@ -18,5 +18,5 @@ await receive();
 await faults();
 await why();
 await views();
-is(errors, [], "the console holds no error, and the policy stopped nothing");
+is(errors, [], "the console has no error, and the policy blocked nothing");
 await close();

@@ -14,7 +14,8 @@ async function fill() {
     ["long", long, { events: ["*"], format: "cloudevents", headers: { "X-Token": "t0k3n" } }],
     ["gone", world.gone, { events: ["employee.deleted"], description: "Benefits portal" }],
     ["paused", `${world.good}?paused`, { active: false, description: "Zapier: new joiners" }]]) {
-    made[name] = await api("POST", "subscriptions", { target_url, events: ["employee.*"], ...more });
+    made[name] = await api("POST",
+      "subscriptions", { target_url, events: ["employee.*"], ...more });
   }
   for (let i = 0; i < 40; i += 1) {
     await publish(TYPES[i % 3], { id: i, name: "Ada Lovelace", email: "ada@example.com",
@@ -45,7 +46,7 @@ async function changed() {
     [...row.cells].map((cell) => cell.textContent.replace(/\s+/g, "")).join(" "))), [
     'name "AdaLovelace" "AdaKing"', 'home.city "London" "Ockham"', 'phone "1815" none',
     "salary none 12345678901234567890"],
-  "an event with its previous data tells what changed, side by side, to the digit");
+  "an event with previous data shows what changed, side by side, to the digit");
   await page.context().close();
   return one;
 }
@@ -63,7 +64,8 @@ async function pictures({ made, failed }) {
     ["events", "#/events"], ["event", `#/events/${failed.event_id}`],
     ["event-changes", `#/events/${difference.id}`],
     ["event-unmatched", `#/events/${alone.id}`], ["charts", "#/charts"]];
-  const past = world.history ? [["day-subscriptions", "#/subscriptions"], ["day-charts", "#/charts"],
+  const past = world.history ? [["day-subscriptions", "#/subscriptions"], ["day-charts",
+    "#/charts"],
     ["day-subscription", `#/subscriptions/${world.history.failing}`]] : [];
   mkdirSync(world.screenshots, { recursive: true });
   for (const [name, colorScheme, width] of [["light", "light", 1280], ["dark", "dark", 1280],
@@ -96,22 +98,23 @@ async function charts() {
   await page.locator(".tile").first().waitFor();
   is([await tile("Delivered"), await tile("Failed")],
     [String(world.history.delivered), String(world.history.failed)], "the numbers of a day add up");
-  ok(await page.locator("rect.fill-delivered").count() > 60, "with a bar for each quarter of an hour");
+  ok(await page.locator("rect.fill-delivered").count() > 60,
+    "there is a bar for each quarter of an hour");
   is(await page.locator(".row.is-shares .row-link").first().textContent(), "Legacy ERP",
-    "the subscription that fails most is named first");
+    "the subscription with most failures comes first");
   const box = await page.locator(".chart-box").first().boundingBox();
   await page.mouse.move(box.x + box.width - 60, box.y + 80);
   await page.locator(".chart-tip", { hasText: "delivered" }).first().waitFor();
-  ok(true, "the pointer reads a bar");
+  ok(true, "pointing at a bar shows its values");
   await page.mouse.click(box.x + box.width - 60, box.y + 80);
   await page.locator(".row.is-deliveries").first().waitFor();
-  ok(/from=.*to=/.test(page.url()), "and a click shows its deliveries");
+  ok(/from=.*to=/.test(page.url()), "a click shows its deliveries");
   await page.goto(`${base}#/subscriptions/${world.history.failing}`);
   await page.getByRole("link", { name: "All charts" }).click();
   await page.getByRole("heading", { name: "How long the targets took to answer" }).waitFor();
   ok(await until(async () => await page.getByLabel("Subscription")
     .evaluate((list) => list.selectedOptions[0].textContent) === "Legacy ERP"),
-  "a subscription leads to its charts");
+  "a subscription links to its charts");
   await page.goto(`${base}#/charts?range=1h`);
   await page.getByRole("button", { name: "7 days" }).click();
   await page.getByRole("button", { name: "7 days", pressed: true }).waitFor();
@@ -139,7 +142,7 @@ async function many() {
   took("older ones are shown");
   await page.goto(`${base}#/deliveries?state=failed`);
   await until(async () => await rows.count() === world.many.failed);
-  is(await rows.count(), world.many.failed, "of 100,000 deliveries: the few that failed are found");
+  is(await rows.count(), world.many.failed, "of 100,000 deliveries the few that failed are found");
   took("by their state");
   await page.goto(`${base}#/subscriptions`);
   await page.locator(".row.is-subscriptions").first().waitFor();
@@ -148,7 +151,8 @@ async function many() {
   const tile = async (name) => page.locator(".tile", { hasText: name }).locator("dd").textContent();
   await page.locator(".tile").first().waitFor();
   is([await tile("Delivered"), await tile("Failed")].map((text) => text.replace(/[ ,]/g, "")),
-    [String(world.many.delivered), String(world.many.failed)], "of 100,000 deliveries: the numbers");
+    [String(world.many.delivered), String(world.many.failed)],
+      "of 100,000 deliveries: the numbers");
   took("the charts are shown");
   await page.context().close();
 }
@@ -164,15 +168,15 @@ async function branches() {
     .includes("Branch")), "and have their names in the list");
   await page.goto(`${base}#/subscriptions?find=branch`);
   await page.getByText("100 of 2,500 are shown").waitFor();
-  ok(true, "what is found and not shown is told");
+  ok(true, "the number of hidden results is shown");
   await page.goto(`${base}#/events`);
   await page.locator(".row.is-events .row-link").first().click();
   await page.getByRole("heading", { name: "100 of its deliveries" }).waitFor();
   is(await page.getByRole("heading", { name: "Not sent to" }).count(), 0,
-    "nobody is said to have got nothing where not all deliveries are known");
+    "no subscription is listed as not sent to while some deliveries are unknown");
   await page.getByRole("link", { name: "All deliveries of that time" }).click();
   await page.locator(".row.is-deliveries").first().waitFor();
-  ok(true, "all of them are a click away");
+  ok(true, "all of them can be shown by a click");
   await page.context().close();
 }
 
@@ -190,11 +194,12 @@ async function administrator() {
   const link = await open({ extraHTTPHeaders: { "X-Tenant": "root", "X-Role": "admin" } });
   await link.goto(page.url());
   await link.locator(".row.is-subscriptions", { hasText: "Legacy ERP" }).waitFor();
-  ok(/\?tenant=acme#/.test(page.url()), "whose name is in the address, for another administrator");
+  ok(/\?tenant=acme#/.test(page.url()),
+    "the tenant's name is in the address, so that it can be shared");
   await link.context().close();
   for (const [name, heading, headers] of [
     ["one without webhooks of their own is asked whose", "Whose webhooks?", { "X-Role": "admin" }],
-    ["anybody else is told whom to ask", "This login has no webhooks", {}]]) {
+    ["other logins learn what to ask for", "This login has no webhooks", {}]]) {
     const nobody = await open({ extraHTTPHeaders: headers });
     await nobody.goto(`${base}#/events`);
     await nobody.getByRole("heading", { name: heading }).waitFor();
@@ -212,14 +217,14 @@ async function filters({ made, failed }) {
   await page.getByRole("button", { name: "Failed", exact: true }).click();
   await page.locator(".row .badge.is-failed").first().waitFor();
   ok(await until(async () => await page.locator(".row .badge:not(.is-failed)").count() === 0),
-    "a filter leaves what is like that");
-  ok(page.url().includes("state=failed"), "and is in the address");
+    "a filter shows only matching deliveries");
+  ok(page.url().includes("state=failed"), "the filter is in the address");
   await rows.first().locator("a").click();
   await page.getByRole("heading", { name: /^Not delivered/ }).waitFor();
   await page.reload();
   await page.locator("a.back").click();
   await rows.first().waitFor();
-  ok(page.url().includes("state=failed"), "the way back leads to the list as it was");
+  ok(page.url().includes("state=failed"), "the link back leads to the list with its filter");
   await page.goto(`${base}#/deliveries?subscription=${made.long.id}`);
   await rows.first().waitFor();
   await page.evaluate(() => window.scrollTo(0, 700));
@@ -227,21 +232,22 @@ async function filters({ made, failed }) {
   await page.getByText("Delivery", { exact: true }).waitFor();
   await page.goBack();
   ok(await until(async () => await page.evaluate(() => window.scrollY) === 700),
-    "and back in the browser leads to where it was scrolled to");
+    "the browser's back button restores the scroll position");
   await page.goto(`${base}#/deliveries?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z`);
   await page.getByText("The time ends before it begins.").waitFor();
-  ok(true, "a time that can't be is told");
+  ok(true, "an impossible time is reported");
   await page.goto(`${base}#/deliveries`);
   await page.getByLabel("Last answer").fill("5xx");
   await page.getByLabel("Last answer").press("Enter");
   ok(await until(async () => await rows.first().locator(".code").textContent() === "500"),
-    "so is one by status code");
+    "deliveries can be filtered by status code");
   await page.getByLabel("Last answer").fill("what");
   await page.getByLabel("Last answer").press("Enter");
   is(await page.getByLabel("Last answer").getAttribute("aria-invalid"), "true",
-    "a wrong one is told");
+    "an invalid one is reported");
   await page.goto(`${base}#/deliveries?subscription=${made.long.id}&range=1h`);
-  ok(await until(async () => await rows.count() > 30), "by subscription and time");
+  ok(await until(async () => await rows.count() > 30),
+    "they can be filtered by subscription and time");
   await page.goto(`${base}#/deliveries`);
   await page.getByRole("button", { name: "Older" }).click();
   await page.getByRole("button", { name: "Newest" }).waitFor();
@@ -254,7 +260,7 @@ async function filters({ made, failed }) {
   await publish("employee.updated", { id: 99 });
   await page.getByRole("button", { name: "1 new delivery" }).click();
   ok(await until(async () => await rows.first().getAttribute("data-id") !== before),
-    "what is new waits above while the list is read");
+    "new rows wait above while the list is being read");
   const top = await rows.first().getAttribute("data-id");
   await page.evaluate(() => {
     const list = document.querySelector("ul[aria-label=Deliveries]");
@@ -266,10 +272,10 @@ async function filters({ made, failed }) {
     `deliveries?subscription=${made.long.id}&limit=1`))[0].id !== top);
   await page.waitForResponse(/deliveries\?/);
   await page.waitForResponse(/deliveries\?/);
-  is(await rows.first().getAttribute("data-id"), top, "rows stay where they are under the pointer");
+  is(await rows.first().getAttribute("data-id"), top, "rows do not move under the pointer");
   await page.evaluate(() => clearInterval(globalThis.moving));
   ok(await until(async () => await rows.first().getAttribute("data-id") !== top),
-    "until it rests");
+    "they do once it rests");
   await page.getByRole("button", { name: /^Live/ }).click();
   await page.getByRole("button", { name: /^Paused/ }).waitFor();
   ok(true, "the live list can be paused");
@@ -277,21 +283,21 @@ async function filters({ made, failed }) {
   await page.goto(`${base}#/events/${(await api("GET", "events?type=lonely.event"))[0].id}`);
   await page.getByRole("heading", { name: "No subscription matched" }).waitFor();
   await page.getByText("without this type").waitFor();
-  ok(true, "an event that concerned nobody says so, and why");
+  ok(true, "an event without deliveries says so, and why");
   await page.goto(`${base}#/charts?range=1h`);
   await page.locator(".tile", { hasText: "Success rate" }).waitFor();
   const bars = await page.locator("rect.fill-delivered").count();
   ok(bars > 0 && await page.locator(".row.is-shares").count() >= 3,
-    "charts show what was delivered, and by whom", `${bars} bars`);
+    "charts show deliveries, and their subscriptions", `${bars} bars`);
   await page.goto(`${base}#/subscriptions`);
   await page.getByText(/subscriptions need attention/).waitFor();
   await page.getByLabel("Find a subscription").fill("payROLL");
   ok(await until(async () => await page.locator(".row.is-subscriptions").count() === 1),
-    "a subscription is found by its description");
+    "a subscription can be found by its description");
   await page.getByRole("button", { name: "Not active" }).click();
   await page.getByRole("heading", { name: "No such subscription" }).waitFor();
   is(await page.getByLabel("Find a subscription").inputValue(), "payROLL",
-    "among those of the state that is asked for");
+    "among those of the chosen state");
 
   const other = await open({ tenant: "nobody-yet" });
   await other.goto(`${base}#/events`);
@@ -299,7 +305,7 @@ async function filters({ made, failed }) {
   ok(true, "another tenant sees nothing of it");
   await other.goto(`${base}#/deliveries/${failed.id}`);
   await other.getByRole("heading", { name: "There is nothing here" }).waitFor();
-  ok(true, "nor by the address");
+  ok(true, "it sees nothing through the address either");
   await page.context().close();
   await other.context().close();
 }

@@ -28,7 +28,7 @@ export async function why() {
   await mine("POST", "events", { type: "employee.created", data: { id: 1 } }, "app");
   const count = Object.keys(made).length;
   ok(await until(async () => (await mine("GET", "deliveries?state=failed")).length === count),
-    "every target fails in its own way");
+    "every target fails for its own reason");
   const page = await open({ tenant: TENANT, timezoneId: "Europe/Berlin" });
   const verdict = page.locator(".verdict");
   for (const [name, [, what, todo]] of Object.entries(world.failures)) {
@@ -40,34 +40,35 @@ export async function why() {
       && new RegExp(todo).test(text), `${name}: the delivery says why, and what to do`, text);
   }
   ok((await verdict.textContent()).includes("not tried again by itself"),
-    "and that nothing more happens by itself");
+    "it says that no further attempt will be made");
   const said = await page.evaluate(async (texts) => {
     const { explain } = await import("./ui/explain.js");
     return texts.map((error) => explain({ status_code: null, error }).what);
   }, TEXTS.map(([error]) => error));
-  is(TEXTS.filter(([, what], i) => !said[i].includes(what)), [], "as do time-outs and refusals");
+  is(TEXTS.filter(([, what], i) => !said[i].includes(what)), [],
+    "time-outs and refusals are explained, too");
 
   const request = page.locator(".panel", { has: page.getByRole("heading", { name: "Request" }) });
-  ok(!(await page.content()).includes(TOKEN), "a header that opens doors is not on the page");
+  ok(!(await page.content()).includes(TOKEN), "a header with credentials is not on the page");
   ok((await request.textContent()).includes("Authorization********"),
-    "nor can it be asked for: the API masks it");
+    "it can't be shown either, because the API masks it");
 
   await page.goto(`${base}#/subscriptions/${made.expired}`);
   await verdict.getByText("certificate has expired.").waitFor();
-  ok(true, "a subscription whose target gives no answer says why");
+  ok(true, "a subscription whose target does not respond says why");
   ok(/, \d\d:\d\d:\d\d CES?T/.test(await page.locator(".facts").textContent()),
     "times are the reader's, with their zone", await page.locator(".facts").textContent());
   await page.getByRole("button", { name: "Show the secret" }).click();
   await page.getByRole("button", { name: "Hide" }).click();
   ok(!(await page.content()).includes("whsec_P") && await page.getByRole("button",
     { name: "Show the secret" }).evaluate((button) => button === document.activeElement),
-  "a secret that was shown can be hidden");
+  "a shown secret can be hidden");
   for (const name of Object.keys(made).filter((one) => !/expired|reset/.test(one))) {
     await mine("DELETE", `subscriptions/${made[name]}`);
   }
   await page.goto(`${base}#/subscriptions`);
   await page.reload();
   await page.locator(".attention").getByText("certificate has expired.").waitFor();
-  ok(true, "so does the list of what needs attention");
+  ok(true, "so does the list of problems");
   await page.context().close();
 }

@@ -282,7 +282,7 @@ tally_t count_up(world_t *world)
 
 bool wait_for(world_t *world, const int *number, int least)
 {
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
     int now;
 
     for (;;) {
@@ -298,7 +298,7 @@ bool wait_for(world_t *world, const int *number, int least)
 
 bool wait_delivered(world_t *world, int count)
 {
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
 
     while (count_up(world).delivered < count && apr_time_now() < until) {
         usleep(5000);

@@ -24,7 +24,7 @@
 #define MAX_EVENTS 20000
 
 /** Upper bound of every wait, also on a busy machine. */
-#define PATIENCE apr_time_from_sec(120)
+#define MAX_WAIT apr_time_from_sec(120)
 #define MSEC(number) apr_time_from_msec(number)
 
 /** Operations of the store that can be made to fail. */

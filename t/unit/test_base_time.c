@@ -262,7 +262,7 @@ static void uuids_of_another_clock(void)
            "the clocks agree again");
     ok(id_is_ahead(apr_time_now()) >= -1 && id_is_ahead(apr_time_now()) <= 1,
        "ids follow this host's clock again");
-    ok(rh_uuid_follow_clock(apr_time_now() + day) <= 60 - day, "a clock that is behind is noticed");
+    ok(rh_uuid_follow_clock(apr_time_now() + day) <= 60 - day, "a clock that is late is noticed");
     ok(id_is_ahead(apr_time_now() + day) >= -60, "ids are ahead of it");
     rh_uuid_follow_clock(apr_time_now());
 }

@@ -176,7 +176,7 @@ static void test_unsettleable(void)
 static void test_starvation(void)
 {
     world_t *world = make_world(3);
-    int flood, behind;
+    int flood, before;
 
     world->config.concurrency = 16;
     for (int i = 0; i < 3; i++) {
@@ -191,9 +191,9 @@ static void test_starvation(void)
     ok(flood < 8000, "they are made before those (%d of them)", flood);
     commit_events(world, "sub-2", 20, SOON);
     ok(wait_for(world, &world->subscriptions[2].delivered, 20), "so are new ones");
-    behind = get(world, &world->subscriptions[0].delivered);
-    ok(behind < 10000, "those continue (%d)", behind);
-    ok(wait_for(world, &world->subscriptions[0].delivered, behind + 100), "and on");
+    before = get(world, &world->subscriptions[0].delivered);
+    ok(before < 10000, "those continue (%d)", before);
+    ok(wait_for(world, &world->subscriptions[0].delivered, before + 100), "and on");
     is_int(count_up(world).sent_most, 1, "none is sent twice");
     end_quietly(world);
 }

@@ -34,7 +34,7 @@ static void *commit_call(void *data)
         }
     }
     call->status = rh_engine_commit(call->world->engine, &call->world->site, items, call->count,
-                                    PATIENCE, pool);
+                                    MAX_WAIT, pool);
     apr_pool_destroy(pool);
     return NULL;
 }
@@ -42,7 +42,7 @@ static void *commit_call(void *data)
 /** Begin a call, and wait until the engine has it. */
 static void begin(call_t *call, int queued)
 {
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
 
     pthread_create(&call->thread, NULL, commit_call, call);
     while (rh_engine_queued(call->world->engine) < queued && apr_time_now() < until) {
@@ -53,7 +53,7 @@ static void begin(call_t *call, int queued)
 /** Wait until a commit hangs. */
 static bool is_held(world_t *world)
 {
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
     bool holding = false;
 
     while (!holding && apr_time_now() < until) {
@@ -111,14 +111,14 @@ static void test_turns(void)
     first = position_of(world, small.first);
     second = position_of(world, next.first);
     ok(first > 0 && first <= 256 + 1,
-       "a tenant's event is in the next commit, behind %d of another (%d)", CALLS * EACH, first);
+       "a tenant's event is in the next commit, after %d of another (%d)", CALLS * EACH, first);
     ok(second > first, "the next event of its key is not stored before it");
     ok(stored && small.status == APR_SUCCESS && next.status == APR_SUCCESS,
        "every call is stored, although many waited");
     ok(position_of(world, late.first) > position_of(world, many[CALLS - 1].first),
        "a call that would fit does not overtake one of its key that does not");
     is_int(world->stored, CALLS * EACH + 4, "each event is stored once");
-    rh_engine_stop(world->engine, PATIENCE);
+    rh_engine_stop(world->engine, MAX_WAIT);
     is_int(world->warnings, 0, "no warning was logged");
     end_world(world);
 }

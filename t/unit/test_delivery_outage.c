@@ -52,7 +52,7 @@ static bool in_order(world_t *world)
 /** Wait until the log has a number of lines with a tag. */
 static bool wait_logged(world_t *world, const char *tag, int count)
 {
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
 
     while (logged(world, tag) < count && apr_time_now() < until) {
         usleep(5000);
@@ -186,7 +186,7 @@ static void test_full_spool(void)
 static void test_slot_of_a_stopping_process(void)
 {
     world_t *world = make_world(1);
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
     int slot = RH_NO_SLOT;
 
     world->config.deliverers = 1;
@@ -397,7 +397,7 @@ static void test_hanging_stop(void)
     ok(wait_for(world, &world->in_flight, 4), "targets hang");
     begin = apr_time_now();
     rh_engine_stop(world->engine, MSEC(300));
-    ok(apr_time_now() - begin < PATIENCE, "hanging attempts do not delay the end of the process");
+    ok(apr_time_now() - begin < MAX_WAIT, "hanging attempts do not delay the end of the process");
     tally = count_up(world);
     ok(tally.delivered == 0 && tally.pending == 40 && tally.leased == 0,
        "the cancelled delivery is pending, and its lease was released");
@@ -425,7 +425,7 @@ static void test_stop_in_an_outage(void)
     set_down(world, DOWN_ALL);
     begin = apr_time_now();
     rh_engine_stop(world->engine, MSEC(300));
-    ok(apr_time_now() - begin < PATIENCE, "an outage does not delay the end of the process");
+    ok(apr_time_now() - begin < MAX_WAIT, "an outage does not delay the end of the process");
     is_int(world->in_flight, 0, "no attempt is left");
     is_int(world->released, 0, "leases then end by themselves");
     end_world(world);

@@ -15,7 +15,7 @@
 #define MAX_STORED 4096
 #define LEASE 4711
 /** Upper bound of every wait, also on a busy machine. */
-#define PATIENCE apr_time_from_sec(300)
+#define MAX_WAIT apr_time_from_sec(300)
 
 static char folder[] = "/tmp/rh-spooler-XXXXXX";
 static apr_pool_t *pool; /**< pool of the running test */
@@ -404,7 +404,7 @@ static void test_adoption(void)
 {
     process_t first = begin_process(), second = begin_process(), third;
     database_t *database = make_database();
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
     int stored;
 
     append(first.spooler, 0, 4, NULL);
@@ -534,7 +534,7 @@ static void test_threads(void)
 {
     process_t process = begin_process();
     database_t *database = make_database();
-    apr_time_t until = apr_time_now() + PATIENCE;
+    apr_time_t until = apr_time_now() + MAX_WAIT;
     pthread_t threads[WRITERS];
     writer_t writers[WRITERS];
     int next[WRITERS] = {0}, stored;

@@ -235,7 +235,7 @@ static void bad_fields(void)
     is(complaints(apply(&subscription, RH_READ_REPLACE, &rules, "{}")),
        "target_url: is required;events: is required;", "also to replace");
     is(complaints(apply(&subscription, RH_READ_CREATE, &rules, "null")), ": must be a JSON object;",
-       "null is no subscription");
+       "null is not a subscription");
     is(complaints(apply(&subscription, RH_READ_CREATE, &rules, "[]")), ": must be a JSON object;",
        "nor is an array");
 }
@@ -306,7 +306,7 @@ static void header_fields(void)
        "null is none on creation");
     is(with(&rules, "\"headers\":[]"), "headers: must be an object of strings;",
        "headers are an object");
-    is(with(&rules, "\"headers\":null"), "", "null is no headers");
+    is(with(&rules, "\"headers\":null"), "", "null means no headers");
 }
 
 static void changing(void)

@@ -90,7 +90,7 @@ static void against_a_list(void)
     for (int i = 0; i < TIMERS; i++) {
         disarm(&entries[i]);
     }
-    ok(!rh_timers_first(&timers), "none is left");
+    ok(!rh_timers_first(&timers), "no timer is left");
 }
 
 static void again(void *baton)
@@ -110,15 +110,15 @@ static void from_within(void)
     entries[1].timer.fire = fired;
     entries[1].timer.baton = &entries[1];
     rh_timers_disarm(&timers, &entries[1].timer);
-    ok(true, "one that never was armed can be disarmed");
+    ok(true, "a timer that was never armed can be disarmed");
     arm(&entries[0], 5);
     arm(&entries[1], 5);
     arm(&entries[1], 6);
     rh_timers_fire(&timers, 7);
-    is_int(entries[0].fired, 1, "one that arms itself again fires once a time");
-    is_int(entries[1].fired, 0, "and can disarm another that was due too");
+    is_int(entries[0].fired, 1, "a timer that arms itself again fires once each time");
+    is_int(entries[1].fired, 0, "it can disarm another that was due too");
     rh_timers_fire(&timers, 15);
-    is_int(entries[0].fired, 2, "and fires again when that is due");
+    is_int(entries[0].fired, 2, "it fires again when it is due");
     disarm(&entries[0]);
 }
 
@@ -133,7 +133,7 @@ int main(void)
     }
     against_a_list();
     from_within();
-    ok(rh_monotonic_now() >= before, "the clock doesn't go back");
+    ok(rh_monotonic_now() >= before, "the clock does not go back");
     apr_terminate();
     return done_testing();
 }

@@ -16,7 +16,7 @@
 #include <signal.h>
 
 #define TIMEOUT apr_time_from_sec(10)
-/** How long the server that floods does so, where nobody closes. */
+/** Maximum duration of the flood from the flooding server. */
 #define FLOOD apr_time_from_sec(8)
 
 static apr_pool_t *pool, *loop_pool;
@@ -165,7 +165,7 @@ static void make_net(rh_net_config_t *net, const char *ca_file, const char *cert
     net->policy = policy;
     net->tls_ca_file = ca_file;
     net->tls_certificate = certificate;
-    ok(rh_net_config_init(net, pool, &error) == APR_SUCCESS, "settings are taken%s%s",
+    ok(rh_net_config_init(net, pool, &error) == APR_SUCCESS, "settings are accepted%s%s",
        error ? ": " : "", error ? error : "");
 }
 
@@ -200,17 +200,17 @@ static void verification(const identity_t *authority, const identity_t *good)
         is_int(exchange->result, errors[i] ? RH_EXCHANGE_TLS : RH_EXCHANGE_OK,
                apr_psprintf(pool, "a certificate %s", names[i]));
         is(exchange->error, errors[i], "  why");
-        is_int(net_count(server.requests), errors[i] ? 0 : 1, "  what the target has seen");
+        is_int(net_count(server.requests), errors[i] ? 0 : 1, "  the target got the request");
         if (!errors[i]) {
             exchange = post(&net, url_of("127.0.0.1", &server, "/chunked"), "key");
             ok(exchange->answer.len == 11 && memcmp(exchange->answer.data, "hello world", 11) == 0,
-               "  also in a record for each byte");
+               "  also in records of one byte");
             exchange = post(&net, url_of("127.0.0.1", &server, "/abrupt"), "key");
-            is_int(exchange->status_code, 200, "  or up to an end without a goodbye");
+            is_int(exchange->status_code, 200, "  or up to an end without close_notify");
             exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
-            is_int(exchange->status_code, 200, "  by name as well");
+            is_int(exchange->status_code, 200, "  also by name");
             exchange = post(&net, url_of("a.localhost", &server, "/ok"), "key");
-            is(exchange->error, errors[1], "  but not by another name");
+            is(exchange->error, errors[1], "  not by another name");
         }
         apr_pool_destroy(loop_pool);
         net_server_stop(&server);
@@ -221,7 +221,7 @@ static void verification(const identity_t *authority, const identity_t *good)
     discard(&stranger);
 }
 
-/** A server that has HTTP/2 alone. */
+/** A server that speaks only HTTP/2. */
 static int select_nothing(SSL *tls, const unsigned char **selected, unsigned char *len,
                           const unsigned char *offered, unsigned int offered_len, void *baton)
 {
@@ -247,10 +247,10 @@ static void refusals(const identity_t *authority, const identity_t *good)
     open_client();
     exchange = post(&net, url_of("localhost", &server, "/ok"), "key");
     is(exchange->error, "TLS: the certificate has no subjectAltName",
-       "a name that stands in the subject alone is not trusted");
+       "a name that is only in the subject is not trusted");
     exchange = post(&net, url_of("127.0.0.1", &server, "/ok"), "key");
-    is(exchange->error, "TLS: the certificate has no subjectAltName", "nor is it for an address");
-    is_int(net_count(server.requests), 0, "the target has seen nothing");
+    is(exchange->error, "TLS: the certificate has no subjectAltName", "neither is an address");
+    is_int(net_count(server.requests), 0, "the target got nothing");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
@@ -271,7 +271,7 @@ static void refusals(const identity_t *authority, const identity_t *good)
     open_client();
     exchange = post(&net, url_of("localhost", &server, "/http2"), "key");
     is(exchange->error, "not a valid answer: it is HTTP/2; HTTP/1.1 is needed",
-       "so is one that just begins to speak it");
+       "so is one that begins to speak it");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
@@ -290,10 +290,10 @@ static void client_certificate(const identity_t *authority, const identity_t *go
     net_server_start(&server, context);
     open_client();
     exchange = post(&with, url_of("127.0.0.1", &server, "/ok"), "key");
-    is_int(exchange->status_code, 200, "a client's certificate is shown");
+    is_int(exchange->status_code, 200, "a client certificate is sent");
     exchange = post(&without, url_of("127.0.0.1", &server, "/ok"), "key");
     ok(exchange->result == RH_EXCHANGE_TLS || exchange->result == RH_EXCHANGE_RESET,
-       "a host without one does not profit from it (%s)", exchange->error);
+       "a host without one does not use it (%s)", exchange->error);
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
@@ -314,24 +314,24 @@ static void resumption(const identity_t *authority, const identity_t *good, int 
     for (int i = 0; i < 4; i++) {
         is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200, name);
     }
-    is_int(net_count(server.connections), 4, "  each time a new connection");
-    is_int(net_count(server.resumed), 3, "  that resumes the session of the one before");
+    is_int(net_count(server.connections), 4, "  each time on a new connection");
+    is_int(net_count(server.resumed), 3, "  which resumes the session of the one before");
     post(&net, url_of("127.0.0.1", &server, "/close"), "another");
     post(&net, url_of("localhost", &server, "/close"), "key");
-    is_int(net_count(server.resumed), 3, "  but of no other key or host");
+    is_int(net_count(server.resumed), 3, "  but not of another key or host");
     for (int i = 0; i < 3; i++) {
         post(&net, url_of("127.0.0.1", &server, "/ok"), "key");
     }
-    is_int(net_count(server.connections), 7, "  connections are used again");
+    is_int(net_count(server.connections), 7, "  connections are reused");
     post(&net, url_of("127.0.0.1", &server, "/once"), "key");
     is_int(post(&net, url_of("127.0.0.1", &server, "/once"), "key")->status_code, 200,
-           "  one that is closed under a request: sent again");
+           "  if one is closed under a request, that is sent again");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
 }
 
-/** However often it was resumed. */
+/** The age of a verification counts, however often the session was resumed. */
 static void end_of_resumption(const identity_t *authority, const identity_t *good)
 {
     SSL_CTX *context = server_context(good, NULL);
@@ -350,13 +350,13 @@ static void end_of_resumption(const identity_t *authority, const identity_t *goo
         usleep(100000);
         whole = net_count(server.connections) - net_count(server.resumed);
     } while (whole < 2 && rh_monotonic_now() - began < apr_time_from_sec(20));
-    is_int(whole, 2, "after a while the certificate is looked at again");
+    is_int(whole, 2, "after a while the certificate is verified again");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
 }
 
-/** Cut off whoever comes with a ticket. */
+/** Cut off clients that send a ticket. */
 static int cut_off(SSL *tls, int *alert, void *baton)
 {
     const unsigned char *ticket;
@@ -385,9 +385,9 @@ static void failing_resumption(const identity_t *authority, const identity_t *go
     is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200,
            "a session is made");
     is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->result, RH_EXCHANGE_TLS,
-           "that the server can't resume");
+           "the server can't resume it");
     is_int(post(&net, url_of("127.0.0.1", &server, "/close"), "key")->status_code, 200,
-           "it is not tried again");
+           "it is not offered again");
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
@@ -403,7 +403,7 @@ static void old_protocol(const identity_t *authority, const identity_t *good)
     SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
     SSL_CTX_set_cipher_list(context, "DEFAULT:@SECLEVEL=0");
     make_net(&net, authority->file, NULL);
-    is_int(SSL_CTX_get_min_proto_version(net.tls), TLS1_2_VERSION, "TLS 1.2 is the least");
+    is_int(SSL_CTX_get_min_proto_version(net.tls), TLS1_2_VERSION, "TLS 1.2 is accepted");
     net_server_start(&server, context);
     open_client();
     is_int(post(&net, url_of("127.0.0.1", &server, "/ok"), "key")->result, RH_EXCHANGE_TLS,
@@ -413,7 +413,7 @@ static void old_protocol(const identity_t *authority, const identity_t *good)
     SSL_CTX_free(context);
 }
 
-/** What one call of OpenSSL may read. */
+/** Bounds of what one call of OpenSSL may read. */
 static void shares(void)
 {
     BIO_METHOD *method = rh_wire_method();
@@ -430,41 +430,42 @@ static void shares(void)
     apr_os_sock_put(&near, &ends[0], pool);
     apr_socket_timeout_set(near, 0);
     bio = rh_wire_open(method, near);
-    ok(BIO_read(bio, bytes, 10) < 0 && BIO_should_read(bio), "where nothing came, there is a wait");
+    ok(BIO_read(bio, bytes, 10) < 0 && BIO_should_read(bio), "without data, the call asks to wait");
     is_int(write(ends[1], bytes, sizeof(bytes)), sizeof(bytes), "a lot comes");
     while ((got = BIO_read(bio, bytes, 10000)) > 0) {
         total += got;
     }
-    ok(BIO_should_read(bio) && rh_wire_spent(bio), "but a share of it is read");
+    ok(BIO_should_read(bio) && rh_wire_spent(bio), "only a share of it is read");
     rh_wire_begin(bio);
     while ((got = BIO_read(bio, bytes, 10000)) > 0) {
         total += got;
     }
-    is_int(total, sizeof(bytes), "the next call reads on");
-    ok(!rh_wire_spent(bio), "and has more to read");
+    is_int(total, sizeof(bytes), "the next call continues");
+    ok(!rh_wire_spent(bio), "it still has more to read");
     is_int(write(ends[1], bytes, 1000), 1000, "something comes");
     rh_wire_begin(bio);
     while (BIO_read(bio, bytes, 1) > 0) {
         count++;
     }
     ok(count > 10 && count < 100 && rh_wire_spent(bio), "one call makes %d reads", count);
-    is_int(BIO_write(bio, bytes, 5), 5, "what is written has no share");
+    is_int(BIO_write(bio, bytes, 5), 5, "writing is not limited");
     close(ends[1]);
     rh_wire_begin(bio);
     is_int(BIO_read(bio, bytes, sizeof(bytes)), 1000 - count, "the rest is read");
-    ok(BIO_read(bio, bytes, 1) <= 0 && !BIO_should_retry(bio), "and then the end is seen");
-    ok(BIO_write(bio, bytes, 5) < 0 && !BIO_should_retry(bio), "which kills nobody who writes");
-    ok(APR_STATUS_IS_EPIPE(rh_wire_status(bio)), "and has its reason");
+    ok(BIO_read(bio, bytes, 1) <= 0 && !BIO_should_retry(bio), "then the end is noticed");
+    ok(BIO_write(bio, bytes, 5) < 0 && !BIO_should_retry(bio),
+       "writing after it does not kill the process");
+    ok(APR_STATUS_IS_EPIPE(rh_wire_status(bio)), "it has its reason");
     BIO_free(bio);
     BIO_meth_free(method);
     close(ends[0]);
 }
 
-/* ---- a server that says nothing but "say hello", as fast as it can ---- */
+/* ---- a server that sends HelloRequests as fast as it can ---- */
 
 static void *flood(void *listener)
 {
-    /* HelloRequest (RFC 5246 §7.4.1.1), a record each: a client passes over them. */
+    /* HelloRequest (RFC 5246 §7.4.1.1), one per record: a client ignores them. */
     static const unsigned char record[] = {22, 3, 3, 0, 4, 0, 0, 0, 0};
     int descriptor = accept(*(int *)listener, NULL, NULL);
     apr_time_t until = apr_time_now() + FLOOD;
@@ -504,7 +505,7 @@ static void flooded(const identity_t *authority)
     close(server.listener);
 }
 
-/** An answer of many records that are all there takes turns with what else the loop does. */
+/** Reading a response of many records that have all arrived takes turns with other work. */
 static void turns(const identity_t *authority, const identity_t *good)
 {
     SSL_CTX *context = server_context(good, NULL);
@@ -526,14 +527,14 @@ static void turns(const identity_t *authority, const identity_t *good)
     for (; running; polls++) {
         transport->poll(transport, TIMEOUT);
     }
-    is_int((long long)exchange->answer.len, 300, "an answer of 300 records is read");
+    is_int((long long)exchange->answer.len, 300, "a response of 300 records is read");
     ok(polls >= 10, "in many turns (%d)", polls);
     apr_pool_destroy(loop_pool);
     net_server_stop(&server);
     SSL_CTX_free(context);
 }
 
-/** The complaint about a file must name it. */
+/** The error about a file must name it. */
 static void refuses(rh_net_config_t *net, const char *file, const char *name)
 {
     const char *error = "";
@@ -563,7 +564,7 @@ int main(void)
 {
     identity_t authority, good;
 
-    /* APR writes with SIGPIPE. */
+    /* APR's writes may raise SIGPIPE. */
     signal(SIGPIPE, SIG_IGN);
     apr_initialize();
     apr_pool_create(&pool, NULL);

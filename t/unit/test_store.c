@@ -452,7 +452,7 @@ static void test_again(void)
     succeeded(rh_store_redeliver(store, "again", failed, pool), "its tenant can");
     jobs = claim_jobs(5, SEC(30), NULL);
     ok(jobs->nelts == 1 && JOB(jobs, 0)->attempt_count == 1 && JOB(jobs, 0)->tries == 0,
-       "%s: with its schedule begun anew", database);
+       "%s: its schedule begins again", database);
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_FAILED, 500);
     settle_one(&settle);
     drop_jobs(jobs);

@@ -35,7 +35,7 @@ static void check(int pending, int due, bool old, const char *name)
     }
 }
 
-/** Whether each job tells that it was due at least so long ago, and not much longer. */
+/** True if each job was due at least that long ago, and not much longer. */
 static bool all_late(const apr_array_header_t *jobs, apr_interval_time_t at_least)
 {
     for (int i = 0; i < jobs->nelts; i++) {
@@ -119,7 +119,7 @@ static void run_all(const char *driver, const char *params)
     for (int i = 0; i < jobs->nelts; i++) {
         rh_job_destroy(APR_ARRAY_IDX(jobs, i, rh_job_t *));
     }
-    check(9, 0, false, "what is worked on is pending, and what is behind it");
+    check(9, 0, false, "jobs in progress are pending, and so are those that wait for them");
     rh_store_subscription_delete(store, "acme", paused->id, 0, pool);
     check(5, 0, false, "what is cancelled is not");
     test_pause(5);

@@ -225,11 +225,11 @@ static void test_resent_in_flight(void)
     commit(&event, 1, 0);
     job = claim_this(event, "the last attempt is being made");
     ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS,
-       "%s: meanwhile somebody sends it again", database);
+       "%s: it is redelivered at the same time", database);
     is_int(claim_jobs(NULL)->nelts, 0, "which has to wait for that attempt");
     settle(job, RH_SETTLE_FAILED);
     job = claim_this(event, "it fails, and another is due at once");
-    ok(job->tries == 0 && job->attempt_count == 1, "%s: with its schedule begun anew", database);
+    ok(job->tries == 0 && job->attempt_count == 1, "%s: its schedule begins again", database);
     settle(job, RH_SETTLE_FAILED);
     is_int(claim_jobs(NULL)->nelts, 0, "it fails for good");
     ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS, "%s: once more",
@@ -237,7 +237,8 @@ static void test_resent_in_flight(void)
     job = claim_this(event, "it is attempted");
     rh_store_redeliver(store, "flight", job->delivery_id, pool);
     settle(job, RH_SETTLE_DELIVERED);
-    is_int(claim_jobs(NULL)->nelts, 0, "what was delivered meanwhile is not sent again");
+    is_int(claim_jobs(NULL)->nelts, 0,
+           "a delivery that was made in the meantime is not sent again");
 }
 
 static void test_another_target(void)

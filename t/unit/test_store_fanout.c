@@ -161,7 +161,7 @@ static void test_counts(void)
        "%s: a chunk makes more", database);
     commit(event, 0, &waiting);
     ok(open_expansions() == 1 && deliveries_of(event) == RH_COMMIT_FANOUT + RH_EXPAND_CHUNK,
-       "%s: an event that is committed again meanwhile is not expanded again", database);
+       "%s: an event that is committed again during that is not expanded again", database);
     ok(expand(1) && open_expansions() == 1, "%s: another process goes on", database);
     ok(expand(1) && open_expansions() == 0 && !expand(1), "%s: to the end", database);
     ok(deliveries_of(event) == WIDE && receivers_of(event) == WIDE,

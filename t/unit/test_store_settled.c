@@ -116,7 +116,8 @@ static void test_resent_in_flight(void)
     job = claim_one(LEASE);
     rh_store_redeliver(store, "flight", job->delivery_id, pool);
     settle_one(make_outcome(job, RH_SETTLE_DELIVERED, 200));
-    has_rows(job->delivery_id, "what was delivered meanwhile is not sent again", 0, 1, 2);
+    has_rows(job->delivery_id, "a delivery that was made in the meantime is not sent again", 0, 1,
+             2);
     job = send_one("flight");
     rh_store_redeliver(store, "flight", job->delivery_id, pool);
     settle_one(make_outcome(job, RH_SETTLE_DELIVERED, 200));
@@ -174,7 +175,7 @@ static void test_cancelled(void)
     shows(leased, RH_DELIVERY_CANCELLED, 0, 0);
 
     settle_one(make_outcome(leased, RH_SETTLE_DELIVERED, 200));
-    has_rows(leased->delivery_id, "cancelled meanwhile", 0, 1, 1);
+    has_rows(leased->delivery_id, "cancelled in the meantime", 0, 1, 1);
     shows(leased, RH_DELIVERY_DELIVERED, 1, 200);
 }
 

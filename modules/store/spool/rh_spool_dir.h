@@ -50,7 +50,7 @@ apr_status_t rh_spool_usage(const char *folder, const rh_spool_owner_t *owner, a
                             rh_spool_usage_t *usage);
 
 /**
- * Find files that wait for a database which is none of `owners`.
+ * Find files that wait for a database that is not one of `owners`.
  * @param owners of const rh_spool_owner_t *; @param names receives const char *, in `pool`
  */
 apr_status_t rh_spool_orphans(const char *folder, const apr_array_header_t *owners,
