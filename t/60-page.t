@@ -100,7 +100,7 @@ def branches(api, database):
                  " secret, base_url, created_at, updated_at) SELECT x.tenant, u.id,"
                  " x.target_url || u.n, json_object('description', 'Branch ' || u.n), x.secret,"
                  " x.base_url, u.at, u.at FROM u, resthooks_subscription x WHERE " + head.format("id"))
-    for table, columns in (("event", "pattern, position"), ("stat", "delivered")):
+    for table, columns in (("pattern", "pattern, position"), ("stat", "delivered")):
         database.sql(rows + f"INSERT INTO resthooks_subscription_{table} (tenant, subscription_id,"
                      f" {columns}) SELECT x.tenant, u.id, {columns} FROM u,"
                      f" resthooks_subscription_{table} x WHERE " + head.format("subscription_id"))

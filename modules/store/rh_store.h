@@ -172,7 +172,6 @@ apr_status_t rh_store_event_list(rh_store_t *store, const char *tenant,
 /** Filter of a list of deliveries; zero or NULL members do not restrict. */
 typedef struct rh_delivery_filter_t {
     const char *subscription_id;
-    const char *event_id;
     const char *type;
     int state;                   /**< rh_delivery_state_t, -1: all */
     int status_from, status_end; /**< last status code from … to below; 0: no response */
@@ -185,6 +184,15 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
                                     const rh_delivery_filter_t *filter, const rh_page_t *page,
                                     apr_pool_t *pool, apr_array_header_t **rows,
                                     const char **stopped);
+
+/**
+ * Read the deliveries of some events, at most `limit` of each.
+ * @param ids const char *
+ * @param rows receives rh_delivery_t *: those of the first event, newest first, then the next one's
+ */
+apr_status_t rh_store_event_deliveries(rh_store_t *store, const char *tenant,
+                                       const apr_array_header_t *ids, int limit, apr_pool_t *pool,
+                                       apr_array_header_t **rows);
 
 /** Count the deliveries that match a filter. */
 apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,

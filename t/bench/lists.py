@@ -76,7 +76,8 @@ def queries(subscription):
                   f"subscription={subscription}", f"subscription={subscription}&state=failed",
                   f"subscription={subscription}&state=cancelled",
                   f"subscription={subscription}&status=404",
-                  f"event=employee.deleted&state=failed&{day}"]
+                  f"event=employee.deleted&state=failed&{day}", "key=7", "key=none", f"q=none&{day}",
+                  f"subscription={subscription}&source=sql"]
     events = ["", "type=employee.deleted", "type=no.such", "key=7", "key=none", "source=publish",
               "source=sql", "unmatched=true", day, f"q=Lovelace&{day}", f"q=none&{day}",
               f"type=employee.updated&key=1&{day}"]

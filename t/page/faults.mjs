@@ -69,6 +69,31 @@ async function answers(page) {
   ok(true, "a view that can't be loaded says why, and can be retried");
 }
 
+/** Pages that ended early, without a row. */
+async function short(page) {
+  const list = "**/hooks/deliveries?**";
+  const empty = { status: 200, contentType: "application/json", body: "[]", headers: {
+    Link: '</hooks/deliveries?before=ffffffff-ffff-7fff-bfff-ffffffffffff>; rel="next"',
+    "X-Hook-Searched": "2026-01-02T03:04:05.678Z/2026-02-01T00:00:00.000Z" } };
+  let asked = 0;
+  await page.route(list, (route) => {
+    asked += 1;
+    return asked < 4 ? route.fulfill(empty) : route.continue();
+  });
+  await page.goto(`${base}#/deliveries?status=none`);
+  await page.getByRole("heading", { name: "No such deliveries" }).or(page.locator(".row")).first()
+    .waitFor();
+  ok(asked >= 4 && await page.getByText("so far").count() === 0,
+    "where a page of a list ends early, the next ones are asked for");
+  await page.unroute(list);
+  await page.route(list, (route) => route.fulfill(empty));
+  await page.goto(`${base}#/deliveries?status=504`);
+  await page.getByRole("heading", { name: "No such deliveries so far" }).waitFor();
+  ok(await page.getByRole("button", { name: "Search further" }).isVisible(),
+    "in the end a person may go on");
+  await page.unroute(list);
+}
+
 async function keyboard(page) {
   const at = (code) => page.evaluate(code);
   await page.goto("about:blank");
@@ -128,6 +153,7 @@ export async function faults() {
   const page = await open();
   await session(page);
   await answers(page);
+  await short(page);
   await keyboard(page);
   await find(page);
   await page.context().close();

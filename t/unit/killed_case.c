@@ -24,17 +24,27 @@ void check(bool condition, const char *what)
 
 apr_array_header_t *list_deliveries(const char *event, const char *subscription, int state)
 {
-    rh_delivery_filter_t filter = {
-        .event_id = event, .subscription_id = subscription, .state = state};
-    rh_page_t page = {500, NULL};
-    apr_array_header_t *rows = NULL;
+    const rh_delivery_filter_t all = {.state = -1};
+    const rh_page_t page = {500, NULL};
+    apr_array_header_t *ids = apr_array_make(pool, 1, sizeof(const char *)), *rows = NULL;
+    apr_array_header_t *some = apr_array_make(pool, 1, sizeof(rh_delivery_t *));
 
-    if (rh_store_delivery_list(store, now.tenant, &filter, &page, pool, &rows, NULL) !=
+    APR_ARRAY_PUSH(ids, const char *) = event;
+    if ((event ? rh_store_event_deliveries(store, now.tenant, ids, 500, pool, &rows)
+               : rh_store_delivery_list(store, now.tenant, &all, &page, pool, &rows, NULL)) !=
         APR_SUCCESS) {
         check(false, "deliveries can be listed");
-        rows = apr_array_make(pool, 1, sizeof(rh_delivery_t *));
+        return some;
     }
-    return rows;
+    for (int i = 0; i < rows->nelts; i++) {
+        rh_delivery_t *row = APR_ARRAY_IDX(rows, i, rh_delivery_t *);
+
+        if ((state < 0 || (int)row->state == state) &&
+            (!subscription || strcmp(row->subscription_id, subscription) == 0)) {
+            APR_ARRAY_PUSH(some, rh_delivery_t *) = row;
+        }
+    }
+    return some;
 }
 
 int count_deliveries(const char *event, const char *subscription, int state)

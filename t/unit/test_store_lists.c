@@ -30,7 +30,6 @@ static bool fits(const shaped_t *row, const rh_delivery_filter_t *filter)
     return row->shape != SHAPE_NONE &&
            (!filter->subscription_id ||
             strcmp(filter->subscription_id, row->subscription_id) == 0) &&
-           (!filter->event_id || strcmp(filter->event_id, row->event_id) == 0) &&
            (!filter->type || strcmp(filter->type, row->type) == 0) &&
            (filter->state < 0 || filter->state == (int)row->state) &&
            row->status >= filter->status_from && row->status < end &&
@@ -86,10 +85,8 @@ static void check_filter(const case_t *one)
         is(list_ids("acme", &one->filter, limit), ids,
            apr_psprintf(pool, "%s: %s, by pages of %d", database, one->name, limit));
     }
-    if (!one->filter.event_id) {
-        rh_store_delivery_count(store, "acme", &one->filter, pool, &counted);
-        is_int(counted, expected, apr_psprintf(pool, "%s: %s, counted", database, one->name));
-    }
+    rh_store_delivery_count(store, "acme", &one->filter, pool, &counted);
+    is_int(counted, expected, apr_psprintf(pool, "%s: %s, counted", database, one->name));
 }
 
 static void test_filters(void)
@@ -107,10 +104,6 @@ static void test_filters(void)
         {"404", {.state = -1, .status_from = 404, .status_end = 405}},
         {"no response", {.state = -1, .status_end = 1}},
         {"of a subscription", {.state = -1, .subscription_id = two[1]}},
-        {"of an event in the queue", {.state = -1, .event_id = rows[SHAPE_QUEUED].event_id}},
-        {"of an event in both", {.state = -1, .event_id = rows[SHAPE_AGAIN].event_id}},
-        {"of an event in the log", {.state = -1, .event_id = rows[SHAPE_FAILED].event_id}},
-        {"of an event without any", {.state = -1, .event_id = rows[SHAPE_NONE].event_id}},
         {"of a key", {.state = -1, .search = {.key = "k1"}}},
         {"of a source", {.state = -1, .search = {.sources = "[\"publish\"]"}}},
         {"with a text", {.state = -1, .search = {.text = "needle"}}},
@@ -169,6 +162,30 @@ static void test_rows(void)
         }
     }
     is_int(at, SHAPE_EVENTS - SHAPE_ROUNDS, "that is all");
+}
+
+/** Events with their deliveries, in the order in which they were asked for. */
+static void test_events(void)
+{
+    const int order[] = {SHAPE_FAILED, SHAPE_QUEUED,    SHAPE_NONE,     SHAPE_AGAIN,
+                         SHAPE_COUNT,  SHAPE_DELIVERED, SHAPE_CANCELLED};
+    apr_array_header_t *ids = apr_array_make(pool, 8, sizeof(const char *)), *found = NULL;
+    int at = 0;
+
+    for (int i = 0; i < (int)RH_COUNT_OF(order); i++) {
+        APR_ARRAY_PUSH(ids, const char *) = rows[order[i]].event_id;
+    }
+    rh_store_event_deliveries(store, "acme", ids, 10, pool, &found);
+    for (int i = 0; i < (int)RH_COUNT_OF(order); i++) {
+        const shaped_t *row = &rows[order[i]];
+
+        if (row->shape != SHAPE_NONE && at < found->nelts) {
+            check_row(row, APR_ARRAY_IDX(found, at++, rh_delivery_t *), "an event's delivery");
+            is(APR_ARRAY_IDX(found, at - 1, rh_delivery_t *)->id, row->id, "is this one");
+        }
+    }
+    is_int(at, (int)RH_COUNT_OF(order) - 1, "of all events that have one");
+    is_int(found->nelts, at, "and of no others");
 }
 
 static void test_only_attempt(void)
@@ -238,6 +255,7 @@ static void test_many(void)
     rh_delivery_filter_t filter = {.state = -1};
     const char *number =
         strcmp(database, "pgsql") == 0 ? "lpad(n::text, 12, '0'))::uuid" : "printf('%012d', n))";
+    apr_array_header_t *events = apr_array_make(pool, 1, sizeof(const char *)), *found;
     const char *ids;
 
     run_script(source[1],
@@ -261,6 +279,13 @@ static void test_many(void)
     filter.subscription_id = few->id;
     is(list_ids("many", &filter, 2), ids + (MANY - 3) * (RH_UUID_LEN + 1),
        "and the few of the other");
+    APR_ARRAY_PUSH(events, const char *) = "018f0000-0001-7000-8000-000000000000";
+    rh_store_event_deliveries(store, "many", events, 7, pool, &found);
+    is_int(found->nelts, 7, "an event has no more deliveries than are asked for");
+    for (int i = 0; i < found->nelts; i++) {
+        is(APR_ARRAY_IDX(found, i, rh_delivery_t *)->id,
+           apr_pstrmemdup(pool, ids + i * (RH_UUID_LEN + 1), RH_UUID_LEN), "the newest ones");
+    }
 }
 
 static void run(const char *driver, const char *params)
@@ -277,6 +302,7 @@ static void run(const char *driver, const char *params)
     rows = store_shapes(source[1], "acme", two);
     test_filters();
     test_rows();
+    test_events();
     test_only_attempt();
     test_unmatched();
     test_stats();

@@ -10,8 +10,11 @@
 /** Maximum number of deliveries shown per event. */
 #define MAX_DELIVERIES 100
 
+/** Number of events whose deliveries are read first. */
+#define FIRST_EVENTS 4
+
 /** Approximate maximum size of a page of the list; the next page continues. */
-#define MAX_PAGE_BYTES (1024 * 1024)
+#define MAX_PAGE_BYTES (256 * 1024)
 /** Approximate size of an event without its data, and of each of its deliveries. */
 #define EVENT_BYTES 500
 #define DELIVERY_BYTES 450
@@ -46,27 +49,52 @@ static struct json_object *event_json(const rh_event_t *event, apr_pool_t *pool)
     return tree;
 }
 
-/** Make the JSON of an event with its deliveries; the caller's reference. */
-static apr_status_t full_json(rh_api_t *api, const rh_event_t *event, struct json_object **tree)
-{
-    rh_delivery_filter_t filter = {.event_id = event->id, .state = -1};
-    rh_page_t page = {MAX_DELIVERIES, NULL};
-    struct json_object *deliveries;
-    apr_array_header_t *rows;
-    apr_status_t status;
-    int i;
+/** Events whose JSON is made, in their order. */
+typedef struct showing_t {
+    rh_api_t *api;
+    const apr_array_header_t *events;
+    apr_array_header_t *deliveries; /**< of those that were read last */
+    int read;                       /**< number of events whose deliveries were read */
+    int at;                         /**< next of the deliveries */
+} showing_t;
 
-    status =
-        rh_store_delivery_list(api->store, api->tenant, &filter, &page, api->r->pool, &rows, NULL);
+/** Read the deliveries of the next events: of more each time, as the page may end early. */
+static apr_status_t read_more(showing_t *showing)
+{
+    apr_pool_t *pool = showing->api->r->pool;
+    int end = showing->read + FIRST_EVENTS + showing->read;
+    apr_array_header_t *ids = apr_array_make(pool, FIRST_EVENTS, sizeof(const char *));
+
+    while (showing->read < end && showing->read < showing->events->nelts) {
+        APR_ARRAY_PUSH(ids, const char *) =
+            APR_ARRAY_IDX(showing->events, showing->read, rh_event_t *)->id;
+        showing->read++;
+    }
+    showing->at = 0;
+    return rh_store_event_deliveries(showing->api->store, showing->api->tenant, ids, MAX_DELIVERIES,
+                                     pool, &showing->deliveries);
+}
+
+/** Make the JSON of the i-th event with its deliveries; the caller's reference. */
+static apr_status_t full_json(showing_t *showing, int i, struct json_object **tree)
+{
+    const rh_event_t *event = APR_ARRAY_IDX(showing->events, i, rh_event_t *);
+    apr_status_t status = i == showing->read ? read_more(showing) : APR_SUCCESS;
+    struct json_object *deliveries;
+
     if (status != APR_SUCCESS) {
         return status;
     }
     deliveries = json_object_new_array();
-    for (i = 0; i < rows->nelts; i++) {
-        json_object_array_add(
-            deliveries, rh_delivery_json(APR_ARRAY_IDX(rows, i, rh_delivery_t *), api->r->pool));
+    for (; showing->at < showing->deliveries->nelts; showing->at++) {
+        const rh_delivery_t *row = APR_ARRAY_IDX(showing->deliveries, showing->at, rh_delivery_t *);
+
+        if (strcmp(row->event.id, event->id) != 0) {
+            break;
+        }
+        json_object_array_add(deliveries, rh_delivery_json(row, showing->api->r->pool));
     }
-    *tree = event_json(event, api->r->pool);
+    *tree = event_json(event, showing->api->r->pool);
     json_object_object_add(*tree, "deliveries", deliveries);
     return APR_SUCCESS;
 }
@@ -101,6 +129,7 @@ int rh_api_events_list(rh_api_t *api)
 {
     rh_page_t page = rh_api_page(api);
     rh_event_filter_t filter = {0};
+    showing_t showing = {.api = api};
     const char *stopped, *next;
     struct json_object *array;
     apr_array_header_t *rows;
@@ -118,11 +147,12 @@ int rh_api_events_list(rh_api_t *api)
         return rh_api_store_error(api, status);
     }
     array = rh_json_own(api->r->pool, json_object_new_array());
+    showing.events = rows;
     for (i = 0; i < rows->nelts && i < page.limit - 1 && bytes < MAX_PAGE_BYTES; i++) {
         const rh_event_t *row = APR_ARRAY_IDX(rows, i, rh_event_t *);
         struct json_object *tree;
 
-        status = full_json(api, row, &tree);
+        status = full_json(&showing, i, &tree);
         if (status != APR_SUCCESS) {
             return rh_api_store_error(api, status);
         }
@@ -140,16 +170,18 @@ int rh_api_events_list(rh_api_t *api)
 
 int rh_api_event_get(rh_api_t *api)
 {
+    apr_array_header_t *one = apr_array_make(api->r->pool, 1, sizeof(rh_event_t *));
+    showing_t showing = {.api = api, .events = one};
     struct json_object *tree;
-    rh_event_t *event;
     apr_status_t status;
 
     if (!rh_api_uuid_parameter(api)) {
         return rh_api_problem(api);
     }
-    status = rh_store_event_get(api->store, api->tenant, api->parameter, api->r->pool, &event);
+    status = rh_store_event_get(api->store, api->tenant, api->parameter, api->r->pool,
+                                apr_array_push(one));
     if (status == APR_SUCCESS) {
-        status = full_json(api, event, &tree);
+        status = full_json(&showing, 0, &tree);
     }
     return status == APR_SUCCESS ? rh_api_json(api, HTTP_OK, tree)
                                  : rh_api_store_error(api, status);

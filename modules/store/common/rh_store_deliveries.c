@@ -5,6 +5,7 @@
  * A page of a list takes about as long whatever is in the tables: where conditions have no index,
  * what is looked at is bounded, and the page says where it stopped.
  */
+#include "rh_rows.h"
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
@@ -33,6 +34,17 @@ static rh_delivery_t *read_delivery(const rh_delivery_list_row_t *row, apr_pool_
     delivery->event.traceparent = rh_db_text(row->traceparent);
     delivery->created_at = rh_uuid_time(delivery->id);
     return delivery;
+}
+
+static apr_array_header_t *read_deliveries(const apr_array_header_t *rows, apr_pool_t *pool)
+{
+    apr_array_header_t *deliveries = apr_array_make(pool, rows->nelts + 1, sizeof(rh_delivery_t *));
+
+    for (int i = 0; i < rows->nelts; i++) {
+        APR_ARRAY_PUSH(deliveries, rh_delivery_t *) =
+            read_delivery(RH_ROW(delivery_list, rows, i), pool);
+    }
+    return deliveries;
 }
 
 /** What a filter's conditions are to a statement. */
@@ -134,14 +146,6 @@ apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
 
     *stopped = NULL;
     *rows = apr_array_make(pool, 1, sizeof(const char **));
-    if (filter->event_id) {
-        return rh_db_fetch(
-            db,
-            RH_QUERY(delivery_list_event, .limit = limit, .event_id = filter->event_id,
-                     .tenant = tenant, .type = filter->type, .state = is.state, .lowest = is.lowest,
-                     .end = is.end, .status_from = is.status_from, .status_end = is.status_end),
-            pool, rows);
-    }
     status = find_stop(db, tenant, filter, &is, pool, rows);
     if (status == APR_SUCCESS && (*rows)->nelts > 0) {
         *stopped = is.lowest = RH_ROW(delivery_stop, *rows, 0)->id;
@@ -177,15 +181,28 @@ apr_status_t rh_store_delivery_list(rh_store_t *store, const char *tenant,
     if (status != APR_SUCCESS) {
         return status;
     }
-    *deliveries = apr_array_make(pool, listing.rows->nelts + 1, sizeof(rh_delivery_t *));
-    for (int i = 0; i < listing.rows->nelts; i++) {
-        APR_ARRAY_PUSH(*deliveries, rh_delivery_t *) =
-            read_delivery(RH_ROW(delivery_list, listing.rows, i), pool);
-    }
+    *deliveries = read_deliveries(listing.rows, pool);
     if (stopped) {
         *stopped = listing.stopped;
     }
     return APR_SUCCESS;
+}
+
+apr_status_t rh_store_event_deliveries(rh_store_t *store, const char *tenant,
+                                       const apr_array_header_t *ids, int limit, apr_pool_t *pool,
+                                       apr_array_header_t **deliveries)
+{
+    apr_array_header_t *rows;
+    apr_status_t status = rh_store_fetch(store->source,
+                                         RH_QUERY(delivery_list_events, .tenant = tenant,
+                                                  .events = rh_rows_strings(pool, ids),
+                                                  .limit = rh_store_number(pool, limit)),
+                                         pool, &rows);
+
+    if (status == APR_SUCCESS) {
+        *deliveries = read_deliveries(rows, pool);
+    }
+    return status;
 }
 
 apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,

@@ -21,10 +21,10 @@
  * queue; deliveries whose events are looked up; events; those whose deliveries are looked for; and
  * size of the data in which a text is looked for.
  */
-#define RH_MOST_FILTERED 10000
+#define RH_MOST_FILTERED 5000
 #define RH_MOST_LOOKED_UP 2500
 #define RH_MOST_SEARCHED 5000
-#define RH_MOST_UNMATCHED 2000
+#define RH_MOST_UNMATCHED 1000
 #define RH_MOST_SEARCHED_BYTES 1000000
 
 struct rh_store_t {

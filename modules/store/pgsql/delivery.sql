@@ -184,21 +184,19 @@ SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type,
 NOT EXISTS (SELECT 1 FROM resthooks.delivery l WHERE l.tenant = q.tenant
  AND l.id = q.delivery_id OFFSET 0);
 
--- name: delivery_list_event
--- The few of one event are sorted: going through all by id would take longer.
+-- name: delivery_list_events
+-- The newest deliveries of each of some events, in their order. The few of one event are sorted.
 -- returns: as delivery_list
-SELECT :delivery_columns FROM (
-  :logged_rows WHERE l.tenant = :tenant AND l.event_id = :event_id::uuid
-   AND l.id >= (left(:event_id, 14) || '0000-0000-000000000000')::uuid
+SELECT :delivery_columns FROM json_array_elements_text(:events::json) WITH ORDINALITY AS i(id, n)
+ CROSS JOIN LATERAL (SELECT o.* FROM (
+  :logged_rows WHERE l.tenant = :tenant AND l.event_id = i.id::uuid
+   AND l.id >= (left(i.id, 14) || '0000-0000-000000000000')::uuid
   UNION ALL
   :pending_rows FROM (SELECT x.tenant, x.id, x.type FROM resthooks.event x WHERE x.tenant = :tenant
-   AND x.id = :event_id::uuid LIMIT 1) AS e CROSS JOIN LATERAL (SELECT q.*
-   FROM resthooks.queue q WHERE :queue_of_event OFFSET 0) AS q WHERE :not_logged) AS d
- :delivery_tables WHERE d.id >= :lowest::uuid AND d.id < :end::uuid
- AND (:type IS NULL OR d.type = :type) AND (:state IS NULL OR d.state = :state)
- AND d.last_status_code >= CAST(:status_from AS integer)
- AND d.last_status_code < CAST(:status_end AS integer)
- ORDER BY CAST(d.id AS text) DESC LIMIT CAST(:limit AS integer);
+   AND x.id = i.id::uuid LIMIT 1) AS e CROSS JOIN LATERAL (SELECT q.*
+   FROM resthooks.queue q WHERE :queue_of_event OFFSET 0) AS q WHERE :not_logged) AS o
+  ORDER BY CAST(o.id AS text) DESC LIMIT CAST(:limit AS integer)) AS d
+ :delivery_tables ORDER BY i.n, d.id DESC;
 
 -- name: delivery_count
 -- A row of the log that is not pending is not in the queue.

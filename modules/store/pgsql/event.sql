@@ -28,13 +28,9 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
 :event_page AND e.type = :type ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
 
 -- fragment: event_filter
--- Each condition holds where its parameter is NULL. Of the events that have a delivery, nearly all have
--- it in the queue or, with an id that begins as theirs, in the log.
+-- Each condition holds where its parameter is NULL.
 :event_search AND (:unmatched IS NULL OR (
   NOT EXISTS (SELECT 1 FROM resthooks.queue q WHERE :queue_of_event OFFSET 0)
-  AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant AND d.event_id IS NOT DISTINCT FROM e.id
-  AND d.id >= (left(e.id::text, 18) || '-0000-000000000000')::uuid
-  AND d.id <= (left(e.id::text, 18) || '-ffff-ffffffffffff')::uuid OFFSET 0)
   AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant
   AND d.event_id = e.id OFFSET 0)));
 

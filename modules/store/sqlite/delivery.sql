@@ -175,21 +175,19 @@ LEFT JOIN resthooks_queue w ON w.tenant = l.tenant AND w.delivery_id = l.id;
 -- fragment: not_logged
 NOT EXISTS (SELECT 1 FROM resthooks_delivery l WHERE l.tenant = q.tenant AND l.id = q.delivery_id);
 
--- name: delivery_list_event
--- The few of one event are sorted: going through all by id would take longer.
+-- name: delivery_list_events
+-- The newest deliveries of each of some events, in their order. The few of one event are sorted.
 -- returns: as delivery_list
-SELECT :delivery_columns FROM (
-  SELECT * FROM (:logged_rows FROM resthooks_delivery l INDEXED BY resthooks_delivery_event
-   :queue_of_logged WHERE l.tenant = :tenant AND l.event_id = :event_id
+SELECT :delivery_columns FROM (SELECT o.*, row_number() OVER (PARTITION BY o.n
+  ORDER BY o.id DESC) AS place FROM (
+  :logged_rows, i.key AS n FROM json_each(:events) AS i
+   CROSS JOIN resthooks_delivery l INDEXED BY resthooks_delivery_event
+   ON l.tenant = :tenant AND l.event_id = i.value :queue_of_logged
   UNION ALL
-  :pending_rows FROM resthooks_event e CROSS JOIN resthooks_queue q ON :queue_of_event
-   WHERE e.tenant = :tenant AND e.id = :event_id AND :not_logged) AS o
-  WHERE o.id >= :lowest AND o.id < :end
-  AND (:type IS NULL OR o.type = :type) AND (:state IS NULL OR o.state = :state)
-  AND o.last_status_code >= CAST(:status_from AS integer)
-  AND o.last_status_code < CAST(:status_end AS integer)
-  ORDER BY CAST(o.id AS text) DESC LIMIT CAST(:limit AS integer)) AS d
- :delivery_tables ORDER BY CAST(d.id AS text) DESC;
+  :pending_rows, i.key AS n FROM json_each(:events) AS i
+   CROSS JOIN resthooks_event e ON e.tenant = :tenant AND e.id = i.value
+   CROSS JOIN resthooks_queue q ON :queue_of_event WHERE :not_logged) AS o) AS d
+ :delivery_tables WHERE d.place <= CAST(:limit AS integer) ORDER BY d.n, d.id DESC;
 
 -- name: delivery_count
 -- A row of the log that is not pending is not in the queue.
