@@ -103,7 +103,7 @@ static void test_deliveries(const char *mine, const char *others)
     check("a few are found at once", (rh_delivery_filter_t){.state = -1, .type = "x.y"}, 2 * OLD, 1,
           1);
     fill_deliveries("delivery", "0003", MANY, others, "a.b");
-    check("old ones of a type behind many of the log",
+    check("old ones of a type after many of the log",
           (rh_delivery_filter_t){.state = -1, .type = "x.y"}, 2 * OLD, 2, 2);
     check("old ones of a key", (rh_delivery_filter_t){.state = -1, .search = {.key = "0001"}}, OLD,
           MANY / RH_MOST_LOOKED_UP + 1, 3);
@@ -121,7 +121,7 @@ static void test_deliveries(const char *mine, const char *others)
     check("nothing is pending but this", (rh_delivery_filter_t){.state = RH_DELIVERY_PENDING}, OLD,
           1, 1);
     fill_deliveries("queue", "0004", MANY, others, "a.b");
-    check("old ones of a type behind many of the queue",
+    check("old ones of a type after many of the queue",
           (rh_delivery_filter_t){.state = -1, .type = "x.y"}, 2 * OLD, 4, 3);
     check("the same, pending", (rh_delivery_filter_t){.state = RH_DELIVERY_PENDING, .type = "x.y"},
           OLD, 2, 2);
