@@ -105,6 +105,7 @@ apr_time_t rh_schedule_wake_at(const rh_schedule_t *schedule);
 
 int rh_schedule_in_flight(const rh_schedule_t *schedule);
 int rh_schedule_waiting(const rh_schedule_t *schedule);
+/** For tests: return the number of endpoints that are remembered. */
 int rh_schedule_endpoints(const rh_schedule_t *schedule);
 
 /** True if a job was refused for lack of room since the last call. */

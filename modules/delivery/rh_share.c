@@ -1,7 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_share.h"
 
-int rh_share_of(int slots, rh_endpoint_class_t class)
+/** Return how many of `slots` the classes from `class` on may hold together; at least 1. */
+static int share_of(int slots, rh_endpoint_class_t class)
 {
     static const int eighths[RH_ENDPOINT_CLASSES] = {
         [RH_ENDPOINT_GOOD] = 8,
@@ -30,7 +31,7 @@ int rh_share_missing(const rh_usage_t *all, const rh_usage_t *own, int slots,
     int i;
 
     for (i = class; i >= RH_ENDPOINT_GOOD; i--) {
-        int left = rh_share_of(slots, i) - rh_share_held(all, i);
+        int left = share_of(slots, i) - rh_share_held(all, i);
 
         if (left <= 0 || (own && rh_share_held(own, i) >= RH_TENANT_SHARE * left)) {
             return i;

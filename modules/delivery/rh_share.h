@@ -42,9 +42,6 @@ typedef struct rh_usage_t {
 /** Result of rh_share_missing if a slot may be taken. */
 #define RH_SHARE_FREE (-1)
 
-/** Return how many of `slots` the classes from `class` on may hold together; at least 1. */
-int rh_share_of(int slots, rh_endpoint_class_t class);
-
 /** Return how many slots the classes from `class` on hold together. */
 int rh_share_held(const rh_usage_t *usage, rh_endpoint_class_t class);
 

@@ -91,7 +91,4 @@ unsigned int rh_schema_type(rh_bytes_t name);
 /** The type "integer", which is not a separate kind of value. */
 #define RH_SCHEMA_INTEGER (1U << 16)
 
-/** A node's child by its name; RH_JSON_NO_NODE: none. */
-int rh_schema_member(const rh_json_tree_t *tree, int object, const char *name);
-
 #endif

@@ -26,16 +26,11 @@ static const rh_json_node_t *value_node(const rh_schema_check_t *check, int node
     return &check->tree->nodes[node];
 }
 
-int rh_schema_member(const rh_json_tree_t *tree, int object, const char *name)
+static int sibling(const rh_schema_check_t *check, int object, const char *name)
 {
     rh_bytes_t bytes = {name, strlen(name)};
 
-    return rh_json_tree_member(tree, object, bytes);
-}
-
-static int sibling(const rh_schema_check_t *check, int object, const char *name)
-{
-    return rh_schema_member(check->schema->tree, object, name);
+    return rh_json_tree_member(check->schema->tree, object, bytes);
 }
 
 /* ---- any value ---- */

@@ -126,9 +126,6 @@ void rh_api_store_problem(rh_api_t *api, apr_status_t status);
 /** Respond with the problem for an error status of the store. */
 int rh_api_store_error(rh_api_t *api, apr_status_t status);
 
-/** Respond with 412, because If-Match does not match. */
-int rh_api_precondition_failed(rh_api_t *api);
-
 /** Changes a subscription that was read. May set api->problem instead. */
 typedef void rh_api_change_t(rh_api_t *api, rh_subscription_t *subscription, void *baton);
 
@@ -163,15 +160,6 @@ const rh_catalogue_type_t *rh_api_find_type(const rh_server_config_t *config, co
 
 /** Return a type's sample: the catalogue's, or a generic one that has only an id. */
 rh_bytes_t rh_api_sample(const rh_server_config_t *config, const char *type);
-
-/** Respond with a delivery in its current state. */
-int rh_api_answer_delivery(rh_api_t *api, int status, const char *id);
-
-/**
- * Respond with a page of deliveries. `filter` has what the caller asks for; state, type, from and
- * to are read from the query.
- */
-int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter);
 
 /**
  * Read the parameters of a list of deliveries: state, event, status, from, to, subscription. An

@@ -13,7 +13,8 @@
 /** Type of a test event if the subscription names no known type. */
 #define TEST_TYPE "webhook.test"
 
-int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
+/** Respond with a delivery in its current state. */
+static int send_delivery(rh_api_t *api, int status, const char *id)
 {
     rh_delivery_t *delivery;
     apr_status_t rv = rh_store_delivery_get(api->store, api->tenant, id, api->r->pool, &delivery);
@@ -27,7 +28,9 @@ int rh_api_answer_delivery(rh_api_t *api, int status, const char *id)
     return rh_api_json(api, status, rh_delivery_json(delivery, api->r->pool));
 }
 
-int rh_api_answer_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
+/** Respond with a page of deliveries. `filter` has what the caller asks for; state, type, from and
+ * to are read from the query. */
+static int send_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
 {
     const char *stopped, *next;
     struct json_object *array;
@@ -62,7 +65,7 @@ int rh_api_deliveries_list(rh_api_t *api)
 {
     rh_delivery_filter_t filter = {0};
 
-    return rh_api_answer_deliveries(api, &filter);
+    return send_deliveries(api, &filter);
 }
 
 int rh_api_subscription_deliveries(rh_api_t *api)
@@ -74,12 +77,12 @@ int rh_api_subscription_deliveries(rh_api_t *api)
         return rh_api_problem(api);
     }
     filter.subscription_id = api->parameter;
-    return rh_api_answer_deliveries(api, &filter);
+    return send_deliveries(api, &filter);
 }
 
 int rh_api_delivery_get(rh_api_t *api)
 {
-    return rh_api_uuid_parameter(api) ? rh_api_answer_delivery(api, HTTP_OK, api->parameter)
+    return rh_api_uuid_parameter(api) ? send_delivery(api, HTTP_OK, api->parameter)
                                       : rh_api_problem(api);
 }
 
@@ -90,7 +93,7 @@ static int accepted(rh_api_t *api, const char *id)
 
     rh_server_wake(api->r);
     apr_table_setn(api->r->headers_out, "Location", rh_api_url(api, path));
-    return rh_api_answer_delivery(api, HTTP_ACCEPTED, id);
+    return send_delivery(api, HTTP_ACCEPTED, id);
 }
 
 int rh_api_delivery_redeliver(rh_api_t *api)

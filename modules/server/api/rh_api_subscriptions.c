@@ -162,7 +162,8 @@ int rh_api_subscription_get(rh_api_t *api)
                                                         : rh_api_problem(api);
 }
 
-int rh_api_precondition_failed(rh_api_t *api)
+/** Respond with 412, because If-Match does not match. */
+static int send_mismatch(rh_api_t *api)
 {
     return rh_api_error(api, 412, "The subscription was changed since; read it again.");
 }
@@ -180,7 +181,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
                                                         api->r->pool, result);
 
         if (status == APR_SUCCESS && !rh_api_if_match(api, (*result)->revision)) {
-            return rh_api_precondition_failed(api);
+            return send_mismatch(api);
         }
         if (status == APR_SUCCESS) {
             change(api, *result, baton);
@@ -198,7 +199,7 @@ int rh_api_subscription_change(rh_api_t *api, rh_api_change_t *change, void *bat
             return rh_api_store_error(api, status);
         }
         if (rh_api_has_if_match(api)) {
-            return rh_api_precondition_failed(api);
+            return send_mismatch(api);
         }
     }
     return rh_api_error(api, 409, "The subscription is being modified concurrently; try again.");
@@ -260,7 +261,7 @@ int rh_api_subscription_delete(rh_api_t *api)
         status = rh_store_subscription_get(api->store, api->tenant, api->parameter, api->r->pool,
                                            &subscription);
         if (status == APR_SUCCESS && !rh_api_if_match(api, subscription->revision)) {
-            return rh_api_precondition_failed(api);
+            return send_mismatch(api);
         }
         revision = status == APR_SUCCESS ? subscription->revision : 0;
     }
@@ -269,7 +270,7 @@ int rh_api_subscription_delete(rh_api_t *api)
                                               api->r->pool);
     }
     if (status == APR_EEXIST) {
-        return rh_api_precondition_failed(api);
+        return send_mismatch(api);
     }
     if (status != APR_SUCCESS) {
         return rh_api_store_error(api, status);

@@ -199,13 +199,6 @@ apr_status_t rh_capture_input(ap_filter_t *f, apr_bucket_brigade *brigade, ap_in
 
 /* rh_capture_fetch.c */
 void rh_capture_fetch_register(void);
-/**
- * GET a URI of this virtual host as a sub-request of r, with r's credentials but without its body,
- * range and conditions.
- * @param uri path and query, escaped
- * @param body receives the response; ABSENT unless it was a 2xx
- */
-void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh_body_t *body);
 /** Return path and query of the request; NULL: it has none. */
 const char *rh_capture_self(const rh_capture_t *capture);
 /** Return path and query of a Location on this virtual host, in r->pool; NULL: it is elsewhere. */

@@ -376,7 +376,13 @@ static const char *resolve_uri(const rh_capture_t *capture, const char *uri)
     return apr_pstrcat(pool, path, query, NULL);
 }
 
-void rh_capture_fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh_body_t *body)
+/**
+ * GET a URI of this virtual host as a sub-request of r, with r's credentials but without its body,
+ * range and conditions.
+ * @param uri path and query, escaped
+ * @param body receives the response; ABSENT unless it was a 2xx
+ */
+static void fetch(rh_capture_t *capture, request_rec *r, const char *uri, rh_body_t *body)
 {
     rh_fetch_t *fetch = apr_pcalloc(capture->r->pool, sizeof(*fetch));
     ap_conn_keepalive_e keepalive = r->connection->keepalive;
@@ -441,7 +447,7 @@ rh_resource_t *rh_capture_resource(rh_capture_t *capture, request_rec *r, int wh
     }
     resource = apr_pcalloc(capture->r->pool, sizeof(*resource));
     resource->uri = uri;
-    rh_capture_fetch(capture, r, uri, &resource->body);
+    fetch(capture, r, uri, &resource->body);
     APR_ARRAY_PUSH(*list, rh_resource_t *) = resource;
     return resource;
 }
