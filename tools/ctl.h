@@ -55,6 +55,7 @@ typedef enum {
     CTL_SAVE,
     CTL_COUNT,
     CTL_DB,
+    CTL_PLAN,
     CTL_PATHS,
     CTL_PREFIX,
     CTL_OBSERVE,

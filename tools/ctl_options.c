@@ -52,6 +52,7 @@ static const option_t options[CTL_OPTIONS] = {
     [CTL_SAVE] = {"save", "DIR", false, "write files there: requests; samples and schemas"},
     [CTL_COUNT] = {"count", "N", false, "exit after this many requests"},
     [CTL_DB] = {"db", "DRIVER:PARAMS", false, "pgsql:conninfo, or sqlite3:/path/of/file"},
+    [CTL_PLAN] = {"plan", NULL, false, "print what would be done, and change nothing"},
     [CTL_PATHS] = {"paths", NULL, false, "print where the nodes are, not what they hold"},
     [CTL_PREFIX] = {"prefix", "PATH", false, "before every path, as httpd sees it: /v1"},
     [CTL_OBSERVE] = {"observe", NULL, false, "rules that only record what they would capture"},

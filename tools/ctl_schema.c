@@ -88,10 +88,51 @@ static int look_at_file(ctl_t *ctl, const char *file, bool upgrade)
     return CTL_DONE;
 }
 
+/** Print the steps of an upgrade, and for how long the tables would be locked. */
+static int print_plan(ctl_t *ctl, const rh_schema_plan_t *plan)
+{
+    static const char *const phases[] = {
+        "First, while all hosts work:", "Then, with the tables locked:",
+        "Afterwards, in chunks, while all hosts work:"};
+    apr_interval_time_t locked = 0;
+    int last = -1;
+
+    if (plan->version == 0) {
+        printf("The tables do not exist: they would be made, of version %d.\n", RH_SCHEMA_VERSION);
+    } else if (plan->version >= RH_SCHEMA_VERSION) {
+        printf("The tables are of version %d: nothing would be done.\n", plan->version);
+    } else {
+        printf("The tables are of version %d: they would be brought to version %d.\n",
+               plan->version, RH_SCHEMA_VERSION);
+    }
+    for (int i = 0; i < plan->steps->nelts; i++) {
+        const rh_schema_step_t *step = &APR_ARRAY_IDX(plan->steps, i, rh_schema_step_t);
+
+        if ((int)step->phase != last) {
+            printf("%s\n", phases[step->phase]);
+            last = (int)step->phase;
+        }
+        if (step->rows >= 0) {
+            printf("  %s [rows: %" APR_INT64_T_FMT "]\n", step->text, step->rows);
+        } else {
+            printf("  %s\n", step->text);
+        }
+        locked += step->phase == RH_SCHEMA_SWITCH ? step->duration : 0;
+    }
+    if (plan->steps->nelts > 0) {
+        printf("The tables would be locked for about %.1f s.\n",
+               (double)locked / (double)APR_USEC_PER_SEC + 0.1);
+    }
+    printf("Nothing was changed.\n");
+    (void)ctl;
+    return CTL_DONE;
+}
+
 static int ensure(ctl_t *ctl, bool upgrade)
 {
     account_t account = {ctl, NULL, NULL};
     rh_log_t log = {write_log, &account, RH_LOG_NOTICE};
+    bool planned = upgrade && ctl_option(ctl, CTL_PLAN);
     const char *params = "", *problem = NULL;
     const rh_dialect_t *dialect = NULL;
     rh_db_source_t *source;
@@ -99,7 +140,7 @@ static int ensure(ctl_t *ctl, bool upgrade)
     int status = read_db(ctl, &dialect, &params);
 
     if (status == CTL_DONE && dialect && dialect->file_suffixes) {
-        status = look_at_file(ctl, params, upgrade);
+        status = look_at_file(ctl, params, upgrade && !planned);
     }
     if (status != CTL_DONE || !dialect) {
         return status;
@@ -109,6 +150,14 @@ static int ensure(ctl_t *ctl, bool upgrade)
     if (rh_db_source_dedicated(ctl->pool, dialect->driver, params, &log, &source) != APR_SUCCESS) {
         return ctl_fail(ctl, "APR has no driver for %s here (Debian: libaprutil1-dbd-%s)",
                         dialect->driver, dialect->driver);
+    }
+    if (planned) {
+        rh_schema_plan_t plan;
+
+        made = rh_schema_plan(source, ctl->pool, &plan);
+        return made == APR_SUCCESS ? print_plan(ctl, &plan)
+                                   : ctl_fail(ctl, "no connection to the database: %s",
+                                              account.reason ? account.reason : "it fails");
     }
     made = rh_schema_ensure(source, upgrade, ctl->pool, &problem);
     if (APR_STATUS_IS_EAGAIN(made) && account.reason) {

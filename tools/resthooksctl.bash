@@ -29,7 +29,8 @@ _resthooksctl_options() {
     verify) echo '--secret --tolerance --json' ;;
     query) echo '--paths' ;;
     rules) echo '--prefix --observe --save' ;;
-    'schema check' | 'schema upgrade') echo '--db' ;;
+    'schema check') echo '--db' ;;
+    'schema upgrade') echo '--db --plan' ;;
     'schema print') ;;
     'spool list' | spool) echo '--json' ;;
     'spool '*) ;;

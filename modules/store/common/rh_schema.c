@@ -1,11 +1,9 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-#include "rh_schema.h"
+#include "rh_schema_private.h"
 
-#include "rh_store_private.h"
-
-/** What makes the tables of the next version: at n - 1, of version n. */
-static const rh_sql_name_t upgrades[RH_SCHEMA_VERSION - 1] = {RH_SQL_upgrade_2, RH_SQL_upgrade_3,
-                                                              RH_SQL_upgrade_4};
+/** How often an upgrade is tried whose tables are locked, and the pause after each try. */
+#define MAX_TRIES 5
+#define TRY_SPACING apr_time_from_sec(1)
 
 typedef struct ensure_t {
     bool upgrade;
@@ -13,32 +11,6 @@ typedef struct ensure_t {
     int before; /**< when made: the version that there was, 0: none */
     const char *problem;
 } ensure_t;
-
-/** Run a statement without parameters that is not prepared: tables may be missing that it names.
- * @param rows may be NULL */
-static apr_status_t run_plain(rh_db_t *db, rh_sql_name_t name, apr_pool_t *pool,
-                              apr_array_header_t **rows)
-{
-    const char *text = db->dialect->statements[name].text;
-
-    return text ? rh_db_query_rows(db, text, pool, rows) : APR_SUCCESS;
-}
-
-/** Read the version of the tables. @param version receives it; 0 if they do not exist */
-static apr_status_t read_version(rh_db_t *db, apr_pool_t *pool, int *version)
-{
-    apr_array_header_t *rows;
-    apr_status_t status = run_plain(db, RH_SQL_schema_exists, pool, &rows);
-
-    *version = 0;
-    if (status == APR_SUCCESS && rows->nelts > 0) {
-        status = run_plain(db, RH_SQL_schema_version, pool, &rows);
-        if (status == APR_SUCCESS && rows->nelts > 0) {
-            *version = (int)rh_db_number(RH_ROW(schema_version, rows, 0)->version);
-        }
-    }
-    return status;
-}
 
 /** Judge a version. @return APR_INCOMPLETE: the tables have to be made */
 static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
@@ -63,66 +35,24 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     return APR_INCOMPLETE;
 }
 
-/** Extract the statements of the whole schema that can be run again, to do so on an upgrade: those
- * that create or replace functions and views, and revoke rights. */
-static const char *replacing(const char *schema, apr_pool_t *pool)
-{
-    static const char begin[] = "CREATE OR REPLACE ", revoke[] = "REVOKE ";
-    apr_array_header_t *statements = apr_array_make(pool, 16, sizeof(const char *));
-    const char *line, *next, *start = NULL, *at;
-    bool quoted = false;
-
-    for (line = schema; *line; line = next) {
-        next = strchr(line, '\n');
-        next = next ? next + 1 : line + strlen(line);
-        if (!start && (strncmp(line, begin, sizeof(begin) - 1) == 0 ||
-                       strncmp(line, revoke, sizeof(revoke) - 1) == 0)) {
-            start = line;
-        }
-        for (at = strstr(line, "$$"); start && at && at < next; at = strstr(at + 2, "$$")) {
-            quoted = !quoted;
-        }
-        if (start && !quoted && next - line > 1 && next[-2] == ';') {
-            APR_ARRAY_PUSH(statements, const char *) =
-                apr_pstrmemdup(pool, start, (apr_size_t)(next - start));
-            start = NULL;
-        }
-    }
-    return apr_array_pstrcat(pool, statements, '\0');
-}
-
-/** Make the tables, or bring those of an earlier version up. */
-static apr_status_t run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
-{
-    apr_status_t status = APR_SUCCESS;
-
-    if (version == 0) {
-        return rh_db_script(db, db->dialect->schema, pool);
-    }
-    for (; version < RH_SCHEMA_VERSION && status == APR_SUCCESS; version++) {
-        status = rh_db_script(db, db->dialect->statements[upgrades[version - 1]].text, pool);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_script(db, replacing(db->dialect->schema, pool), pool);
-    }
-    return status;
-}
-
 /** In a transaction: look again behind the lock, then make them. */
 static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
-    apr_status_t status = run_plain(db, RH_SQL_schema_lock, pool, NULL);
+    apr_status_t status = rh_schema_query(db, RH_SQL_schema_lock, pool, NULL);
     int version;
 
     if (status == APR_SUCCESS) {
-        status = read_version(db, pool, &version);
+        status = rh_schema_read_version(db, pool, &version);
     }
     if (status == APR_SUCCESS) {
         status = judge(ensure, version, pool);
     }
     if (status == APR_INCOMPLETE) {
-        status = run_scripts(db, version, pool);
+        status = version > 0 ? rh_schema_lock(db, pool) : APR_SUCCESS;
+        if (status == APR_SUCCESS) {
+            status = rh_schema_run_scripts(db, version, pool);
+        }
         ensure->made = status == APR_SUCCESS;
         ensure->before = version;
     }
@@ -153,17 +83,59 @@ static apr_status_t check_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status != APR_SUCCESS) {
         return status;
     }
-    status = read_version(db, pool, &version);
+    status = rh_schema_read_version(db, pool, &version);
     if (status == APR_SUCCESS) {
         status = judge(ensure, version, pool);
+        ensure->before = version;
     } else {
         status = APR_EAGAIN;
     }
     if (status == APR_SUCCESS && ensure->upgrade) {
-        status = run_plain(db, RH_SQL_schema_reach, pool, NULL);
+        status = rh_schema_query(db, RH_SQL_schema_reach, pool, NULL);
     }
-    if (status != APR_SUCCESS && !ensure->problem) {
+    if (status != APR_SUCCESS && status != APR_INCOMPLETE && !ensure->problem) {
         ensure->problem = apr_pstrdup(pool, rh_db_session(db)->error);
+    }
+    return status;
+}
+
+/** Say which session is in the way of an upgrade. */
+static void note_holder(rh_db_source_t *source, ensure_t *ensure, apr_pool_t *pool)
+{
+    apr_array_header_t *rows;
+
+    ensure->problem = "the tables are in use: nothing was changed, try again later";
+    if (rh_store_fetch(source, RH_QUERY(lock_holder), pool, &rows) == APR_SUCCESS &&
+        rows->nelts > 0) {
+        const rh_lock_holder_row_t *row = RH_ROW(lock_holder, rows, 0);
+
+        ensure->problem = apr_psprintf(
+            pool,
+            "the tables are locked by process %s of the database (%s), whose transaction began"
+            " %s s ago: nothing was changed, try again when it has ended",
+            row->process, rh_db_text(row->program) ? row->program : "no name", row->seconds);
+    }
+}
+
+/** Make or upgrade the tables, several times while they are locked. */
+static apr_status_t make_patiently(rh_db_source_t *source, ensure_t *ensure, apr_pool_t *pool)
+{
+    int before = ensure->before;
+    apr_status_t status = APR_EAGAIN;
+
+    if (before > 0) {
+        rh_schema_prepare(source, pool);
+    }
+    for (int tries = 0; APR_STATUS_IS_EAGAIN(status) && tries < MAX_TRIES; tries++) {
+        ensure->problem = NULL;
+        status = rh_store_run(source, true, make_tables, ensure, pool);
+        if (APR_STATUS_IS_EAGAIN(status) && before > 0) {
+            note_holder(source, ensure, pool);
+            apr_sleep(TRY_SPACING);
+        }
+    }
+    if (status == APR_SUCCESS && ensure->made && before > 0) {
+        rh_schema_fill(source, pool);
     }
     return status;
 }
@@ -175,7 +147,7 @@ apr_status_t rh_schema_ensure(rh_db_source_t *source, bool upgrade, apr_pool_t *
     apr_status_t status = rh_store_run(source, false, check_tables, &ensure, pool);
 
     if (status == APR_INCOMPLETE) {
-        status = rh_store_run(source, true, make_tables, &ensure, pool);
+        status = make_patiently(source, &ensure, pool);
         if (status != APR_SUCCESS && !ensure.problem) {
             ensure.problem = "creating the tables failed; the line before this one says why";
         }

@@ -32,6 +32,23 @@ CREATE TABLE resthooks.job (tenant text COLLATE "C" NOT NULL, id uuid NOT NULL,
 CREATE INDEX job_running ON resthooks.job (updated_at) WHERE state = 'running';
 UPDATE resthooks.schema_version SET version = 3, installed_at = now();
 
+-- name: upgrade_4_before
+-- Statements to run one by one before the upgrade, while all hosts work: they make its indexes, which
+-- the upgrade then finds, after dropping those that an earlier try has left unfinished. The
+-- partitions' indexes have the names that PostgreSQL gives them.
+-- returns: statement
+SELECT s.statement FROM (SELECT 1 AS step, c.relname,
+ format('DROP INDEX CONCURRENTLY IF EXISTS resthooks.%I', c.relname) AS statement
+ FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+ WHERE NOT i.indisvalid AND c.relkind = 'i'
+ AND c.relnamespace = 'resthooks'::pg_catalog.regnamespace
+ UNION ALL SELECT 2, 'queue', 'CREATE INDEX CONCURRENTLY IF NOT EXISTS queue_newest'
+ ' ON resthooks.queue (tenant, delivery_id DESC NULLS LAST) WHERE event_id IS NOT NULL'
+ UNION ALL SELECT 3, c.relname, format('CREATE INDEX CONCURRENTLY IF NOT EXISTS %I ON'
+ ' resthooks.%I (tenant, id) WHERE state <> ''delivered''', c.relname || '_tenant_id_idx',
+ c.relname) FROM pg_catalog.pg_partition_tree('resthooks.delivery') t
+ JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf) AS s ORDER BY s.step, s.relname;
+
 -- script: upgrade_4
 -- A host of an earlier version that is still running must not take what this version queues: its
 -- statements would lose the outcome of a delivery that has no row in the log yet. So what they
@@ -50,9 +67,53 @@ ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at
  ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,
  ADD COLUMN error text, ADD COLUMN sent text;
 ALTER TABLE resthooks.queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
-UPDATE resthooks.queue q SET last_status_code = d.last_status_code FROM resthooks.delivery d
- WHERE q.attempt_count > 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
-CREATE INDEX delivery_undelivered ON resthooks.delivery (tenant, id) WHERE state <> 'delivered';
-CREATE INDEX queue_newest ON resthooks.queue (tenant, delivery_id DESC NULLS LAST)
+DO $$ DECLARE old name; BEGIN FOR old IN SELECT c.relname FROM pg_catalog.pg_index i
+ JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid AND c.relkind = 'i'
+ AND c.relnamespace = 'resthooks'::pg_catalog.regnamespace LOOP
+ EXECUTE format('DROP INDEX resthooks.%I', old); END LOOP; END $$;
+CREATE INDEX IF NOT EXISTS delivery_undelivered ON resthooks.delivery (tenant, id)
+ WHERE state <> 'delivered';
+CREATE INDEX IF NOT EXISTS queue_newest ON resthooks.queue (tenant, delivery_id DESC NULLS LAST)
  WHERE event_id IS NOT NULL;
 UPDATE resthooks.schema_version SET version = 4, installed_at = now();
+
+-- name: fill_4_end
+-- Of a chunk of the queue, which fill_4 goes through after the upgrade.
+-- returns: last
+SELECT max(c.delivery_id::text) AS last FROM (SELECT q.delivery_id FROM resthooks.queue q
+ WHERE q.delivery_id > :after::uuid ORDER BY q.delivery_id LIMIT 2000) AS c;
+
+-- name: fill_4
+-- Before version 4 the status of a pending delivery's last attempt was in the log alone. What is
+-- locked is being settled, which writes the status, too.
+UPDATE resthooks.queue q SET last_status_code = d.last_status_code
+ FROM (SELECT x.tenant, x.delivery_id FROM resthooks.queue x WHERE x.delivery_id > :after::uuid
+ AND x.delivery_id <= :last::uuid AND x.attempt_count > 0 AND x.last_status_code = 0
+ FOR UPDATE SKIP LOCKED) AS c JOIN resthooks.delivery d ON d.tenant = c.tenant
+ AND d.id = c.delivery_id WHERE q.delivery_id = ANY (ARRAY[c.delivery_id])
+ AND q.tenant IS NOT DISTINCT FROM c.tenant;
+
+-- script: upgrade_patience
+-- A statement that waits for a lock on a table keeps all later ones waiting, so it must not wait long.
+SET LOCAL lock_timeout = '300ms';
+SET LOCAL statement_timeout = '800ms';
+
+-- script: upgrade_lock
+-- Everything that an upgrade changes, at once, so that no statement is met halfway.
+LOCK TABLE resthooks.subscription, resthooks.queue, resthooks.event, resthooks.delivery,
+ resthooks.attempt IN ACCESS EXCLUSIVE MODE;
+
+-- script: upgrade_locked
+SET LOCAL statement_timeout = '300s';
+
+-- name: lock_holder
+-- The oldest transaction that has locked one of the tables.
+-- returns: process, program, seconds
+SELECT a.pid AS process, a.application_name AS program,
+ floor(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start,
+ a.state_change)))::bigint AS seconds FROM pg_catalog.pg_stat_activity a
+ WHERE a.pid <> pg_catalog.pg_backend_pid() AND EXISTS (SELECT 1 FROM pg_catalog.pg_locks l
+ JOIN pg_catalog.pg_class c ON c.oid = l.relation
+ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE l.pid = a.pid AND l.granted AND n.nspname = 'resthooks')
+ ORDER BY a.xact_start NULLS LAST LIMIT 1;

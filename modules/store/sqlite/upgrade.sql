@@ -54,8 +54,6 @@ ALTER TABLE resthooks_delivery ADD COLUMN answer text;
 ALTER TABLE resthooks_delivery ADD COLUMN error text;
 ALTER TABLE resthooks_delivery ADD COLUMN sent text;
 ALTER TABLE resthooks_queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
-UPDATE resthooks_queue AS q SET last_status_code = d.last_status_code FROM resthooks_delivery d
- WHERE q.attempt_count > 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
 ALTER TABLE resthooks_subscription_event RENAME TO resthooks_subscription_pattern;
 CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
  p."database is locked until this host has mod_resthooks 0.2" AS subscription_id, p.position
@@ -63,3 +61,15 @@ CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
 CREATE INDEX resthooks_delivery_undelivered ON resthooks_delivery (tenant, id)
 WHERE state <> 'delivered';
 UPDATE resthooks_schema_version SET version = 4;
+
+-- name: fill_4_end
+-- Of a chunk of the queue, which fill_4 goes through after the upgrade.
+-- returns: last
+SELECT max(c.delivery_id) AS last FROM (SELECT q.delivery_id FROM resthooks_queue q
+ WHERE q.delivery_id > :after ORDER BY q.delivery_id LIMIT 2000) AS c;
+
+-- name: fill_4
+-- Before version 4 the status of a pending delivery's last attempt was in the log alone.
+UPDATE resthooks_queue AS q SET last_status_code = d.last_status_code FROM resthooks_delivery d
+ WHERE q.delivery_id > :after AND q.delivery_id <= :last AND q.attempt_count > 0
+ AND q.last_status_code = 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
