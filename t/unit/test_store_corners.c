@@ -267,8 +267,11 @@ static void test_options(void)
     rh_subscription_t *one = subscribe("options", false, 0), *row = NULL;
     rh_event_t *event = new_event("options", "a.b", NULL);
 
-    run_sql("UPDATE @subscription SET options = '{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"}}'"
-            " WHERE tenant = 'options'");
+    run_sql(apr_psprintf(pool,
+                         "UPDATE @%s SET options ="
+                         " '{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"}}'"
+                         " WHERE tenant = 'options'",
+                         strcmp(database, "pgsql") == 0 ? "hook" : "subscription"));
     rh_store_subscription_get(store, "options", one->id, pool, &row);
     is(row->headers, "{\"X-A\":\"b\"}", "an option is read");
     row->description = "changed";
@@ -441,6 +444,8 @@ static void test_plans(void)
 static void test_partitions(void)
 {
     rh_event_t *event;
+    rh_delivery_t *row = NULL;
+    const rh_job_t *job;
     char old[RH_UUID_LEN + 1];
 
     subscribe("parts", false, 0);
@@ -449,12 +454,20 @@ static void test_partitions(void)
     is_int(commit(&event, 1, 5), 1,
            "partitions that housekeeping did not make are made by a commit");
     queue->release(queue, LEASE, pool);
+    settle(claim_this(event, "its delivery is claimed"), RH_SETTLE_DELIVERED);
     event = apr_pmemdup(pool, event, sizeof(*event));
     rh_uuid_floor(apr_time_now() - SEC(86400) * 60, old);
     old[RH_UUID_LEN - 1] = '7';
     event->id = old;
     run_sql(DROP_PARTITIONS("p.name LIKE '%past'"));
     is_int(commit(&event, 1, 5), 1, "an event that is older than all of them is stored");
+    queue->release(queue, LEASE, pool);
+    job = claim_this(event, "and its delivery is claimed");
+    run_sql(DROP_PARTITIONS("p.name = 'delivery_past'"));
+    settle(job, RH_SETTLE_DELIVERED);
+    ok(rh_store_delivery_get(store, "parts", job->delivery_id, pool, &row) == APR_SUCCESS &&
+           row->state == RH_DELIVERY_DELIVERED,
+       "%s: which is logged in a partition that the settle makes", database);
 
     run_sql("ALTER TABLE @idempotency RENAME TO elsewhere");
     run_sql(DROP_PARTITIONS("p.until_ms > @now_ms() + 3600000"));
