@@ -2,6 +2,7 @@
 #include "rh_uuid.h"
 
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -133,6 +134,28 @@ void rh_uuid_floor(apr_time_t time, char text[RH_UUID_LEN + 1])
         ms = 0;
     }
     write_uuid((apr_uint64_t)ms << 16 | 0x7000, 0x8000000000000000U, text);
+}
+
+static apr_uint64_t read_number(const unsigned char *bytes)
+{
+    apr_uint64_t number = 0;
+
+    for (int i = 0; i < 8; i++) {
+        number = number << 8 | bytes[i];
+    }
+    return number;
+}
+
+bool rh_uuid_digest(const char *data, apr_size_t len, char text[RH_UUID_LEN + 1])
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+
+    if (!SHA256((const unsigned char *)data, len, digest)) {
+        return false;
+    }
+    write_uuid((read_number(digest) & ~(apr_uint64_t)0xf000) | 0x8000,
+               (read_number(digest + 8) & 0x3fffffffffffffffU) | 0x8000000000000000U, text);
+    return true;
 }
 
 bool rh_uuid_valid(const char *text, apr_size_t len)

@@ -33,6 +33,10 @@ apr_interval_time_t rh_uuid_follow_clock(apr_time_t now);
 /** Return the smallest UUIDv7 of a time, for range queries by id. `time` in microseconds. */
 void rh_uuid_floor(apr_time_t time, char text[RH_UUID_LEN + 1]);
 
+/** Make the UUIDv8 (RFC 9562 §5.8) of a text: the beginning of its SHA-256. @return false if
+ * OpenSSL fails */
+bool rh_uuid_digest(const char *data, apr_size_t len, char text[RH_UUID_LEN + 1]);
+
 /** True for canonical text of any UUID in lower case. */
 bool rh_uuid_valid(const char *text, apr_size_t len);
 

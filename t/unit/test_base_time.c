@@ -230,6 +230,8 @@ static void uuids(void)
     rh_uuid_floor(-5, floor);
     is(floor, "00000000-0000-7000-8000-000000000000",
        "a time before the epoch counts as the epoch");
+    ok(rh_uuid_digest("", 0, floor), "a text has a UUID");
+    is(floor, "e3b0c442-98fc-8c14-9afb-f4c8996fb924", "which is the beginning of its SHA-256");
     ok(rh_uuid_valid("00000000-0000-0000-0000-000000000000", 36), "every version is accepted");
     for (apr_size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ok(!rh_uuid_valid(bad[i], strlen(bad[i])), "not a UUID: '%s'", bad[i]);
