@@ -171,6 +171,7 @@ CREATE TABLE resthooks.delivery (
     headers          text,
     answer           text,
     error            text,
+    template         uuid,
     sent             text,
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
@@ -191,10 +192,22 @@ CREATE TABLE resthooks.attempt (
     headers     text,
     answer      text,
     error       text,
-    sent        text,   -- JSON: url, headers, address, times; secrets masked
+    template    uuid,   -- of sent_template; null: sent is all of it
+    sent        text,   -- JSON: url, headers, address, times; secrets masked; or the template's values
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.attempt (tenant, delivery_id);
+
+-- What attempts have in common of what they sent, once per version of it. seen_at is noted once a day
+-- while it is in use.
+CREATE TABLE resthooks.sent_template (
+    tenant  text COLLATE "C" NOT NULL,
+    id      uuid NOT NULL,      -- a digest of the text
+    text    text NOT NULL,
+    seen_at bigint NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
+CREATE INDEX ON resthooks.sent_template (seen_at);
 
 -- One row: what resthooks.ensure_partitions was last asked for, and how far the partitions reach.
 CREATE TABLE resthooks.partitioning (

@@ -110,6 +110,7 @@ CREATE TABLE resthooks_delivery (
     headers          text,
     answer           text,
     error            text,
+    template         text,
     sent             text,
     PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
@@ -132,11 +133,23 @@ CREATE TABLE resthooks_attempt (
     headers     text,
     answer      text,
     error       text,
-    sent        text,   -- JSON: url, headers, address, times; secrets masked
+    template    text,   -- of sent_template; null: sent is all of it
+    sent        text,   -- JSON: url, headers, address, times; secrets masked; or the template's values
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX resthooks_attempt_delivery ON resthooks_attempt (tenant, delivery_id);
 CREATE INDEX resthooks_attempt_age ON resthooks_attempt (id);
+
+-- What attempts have in common of what they sent, once per version of it. seen_at is noted once a day
+-- while it is in use.
+CREATE TABLE resthooks_sent_template (
+    tenant  text NOT NULL,
+    id      text NOT NULL,      -- a digest of the text
+    text    text NOT NULL,
+    seen_at integer NOT NULL,
+    PRIMARY KEY (tenant, id)
+) WITHOUT ROWID;
+CREATE INDEX resthooks_sent_template_age ON resthooks_sent_template (seen_at);
 
 -- lease 0: due at due_at; > 0: being worked on until due_at; -1: parked behind another of its key.
 CREATE TABLE resthooks_queue (

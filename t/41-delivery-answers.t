@@ -121,8 +121,8 @@ ok(wait_until(lambda: sorted(d["state"] for d in patient.api().deliveries(subscr
               ["cancelled", "failed"]), "Gone cancels a delivery that waits for an hour at once")
 
 # The log shows what was sent at that time.
-table = "resthooks.attempt" if DB == "pgsql" else "resthooks_attempt"
-sent = json.loads(patient.database.sql(f"SELECT sent FROM {table} ORDER BY id LIMIT 1")[0][0])
+oldest = patient.api().deliveries(subscription["id"])[-1]
+sent = patient.api().get("/deliveries/" + oldest["id"]).json["attempts"][0]["sent"]
 is_((sent["url"], sent["format"], sent["address"]),
     (receiver.url + "/leaving?a=b", "array", f"127.0.0.1:{receiver.port}"),
     "an attempt's record has its target and format")

@@ -76,11 +76,13 @@ else:
     database.sql("ALTER TABLE resthooks_subscription_pattern RENAME TO resthooks_subscription_event")
 database.sql("DROP INDEX resthooks.queue_due_at; DROP INDEX resthooks.delivery_undelivered"
              if DB == "pgsql" else "DROP INDEX resthooks_queue_due_at")
-for table, column in (("attempt", "format"), ("attempt", "sent"), ("event", "previous"),
+for table, column in (("attempt", "format"), ("attempt", "template"), ("attempt", "sent"),
+                      ("event", "previous"),
                       ("event", "reason"), ("event", "hops"), ("subscription", "options"),
                       ("queue", "last_status_code"),
                       *(("delivery", name) for name in ("attempt_id", "started_at", "ms", "format",
-                                                        "headers", "answer", "error", "sent"))):
+                                                        "headers", "answer", "error", "template",
+                                                        "sent"))):
     database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
 database.sql(f"ALTER TABLE {prefix}subscription RENAME COLUMN in_order TO ordered")
 for column, default in (("description", ""), ("headers", "{}")):
@@ -92,7 +94,7 @@ for id, description, headers in ((PLAIN, "", "{}"), (OTHER, 'a "quoted" one', HE
     database.sql(f"INSERT INTO {prefix}subscription (tenant, id, target_url, description, headers,"
                  f" secret, base_url, created_at, updated_at) VALUES ('acme', '{id}', 'http://x/',"
                  f" '{description}', '{headers}', 'whsec_c2VjcmV0', 'http://x', 1, 1)")
-for table in ("setting", "job", "expansion"):
+for table in ("setting", "job", "expansion", "sent_template"):
     database.sql(f"DROP TABLE {prefix}{table}")
 if DB == "pgsql":
     database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"

@@ -4,20 +4,13 @@
 #include "rh_format.h"
 #include "rh_header.h"
 #include "rh_json.h"
+#include "rh_sent.h"
 #include "rh_uuid.h"
 
 /** Maximum total length of the names and values of a header section that the log keeps. */
 #define MAX_HEADER_BYTES 16384
 /** Maximum length of an attempt's error text, in bytes. */
 #define MAX_ERROR_BYTES 1000
-
-static const char *quoted(apr_pool_t *pool, const char *value)
-{
-    apr_size_t len = strlen(value);
-    const char *text = rh_utf8_clean(pool, value, len, len);
-
-    return rh_json_quote(pool, text, strlen(text));
-}
 
 static void add_quoted(rh_buffer_t *buffer, const char *value)
 {
@@ -47,11 +40,8 @@ static const apr_array_header_t *merge_fields(apr_pool_t *pool, const apr_table_
     return apr_table_elts(once);
 }
 
-/**
- * Format a header section as the text of a JSON object.
- * @param masked true: hide secret values
- */
-static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers, bool masked)
+/** Format a header section as the text of a JSON object. */
+static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers)
 {
     const apr_array_header_t *fields = merge_fields(pool, headers);
     rh_buffer_t text = {.pool = pool};
@@ -59,38 +49,83 @@ static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers, bo
     rh_buffer_add(&text, "{", 1);
     for (int i = 0; i < fields->nelts; i++) {
         const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
-        const char *value = masked && rh_header_secret(field->key) ? RH_HEADER_MASK : field->val;
 
         rh_buffer_add(&text, ",", i > 0);
         add_quoted(&text, field->key);
         rh_buffer_add(&text, ":", 1);
-        add_quoted(&text, value);
+        add_quoted(&text, field->val);
     }
     rh_buffer_add(&text, "}", sizeof("}"));
     return text.data;
 }
 
-/** Add a member to the times, unless the exchange had no such part. */
-static const char *time_text(apr_pool_t *pool, const char *name, apr_interval_time_t time)
+/** Add a request's header section, with secret values masked. */
+static void add_headers(rh_sent_t *sent, apr_pool_t *pool, const apr_table_t *headers)
 {
-    return time < 0 ? "" : apr_psprintf(pool, "\"%s_ms\":%.1f,", name, (double)time / 1000.0);
+    const apr_array_header_t *fields = merge_fields(pool, headers);
+
+    for (int i = 0; i < fields->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+
+        rh_sent_add(sent, i > 0 ? "," : "");
+        rh_sent_add_field(sent, field->key,
+                          rh_header_secret(field->key) ? RH_HEADER_MASK : field->val);
+    }
 }
 
-const char *rh_attempt_sent(apr_pool_t *pool, const rh_job_t *job, const rh_exchange_t *exchange)
+static void add_ms(rh_sent_t *sent, apr_pool_t *pool, apr_interval_time_t time)
 {
-    const rh_exchange_times_t *times = &exchange->times;
+    rh_sent_add_value(sent, apr_psprintf(pool, "%.1f", (double)time / 1000.0));
+}
+
+/** Add the times of an exchange's parts, without those that it did not have. */
+static void add_times(rh_sent_t *sent, apr_pool_t *pool, const rh_exchange_t *exchange)
+{
+    const struct {
+        const char *name;
+        apr_interval_time_t time;
+    } parts[] = {{"\"resolve_ms\":", exchange->times.resolve},
+                 {"\"connect_ms\":", exchange->times.connect},
+                 {"\"tls_ms\":", exchange->times.tls},
+                 {"\"first_byte_ms\":", exchange->times.first_byte}};
+
+    for (int i = 0; i < (int)RH_COUNT_OF(parts); i++) {
+        if (parts[i].time >= 0) {
+            rh_sent_add(sent, parts[i].name);
+            add_ms(sent, pool, parts[i].time);
+            rh_sent_add(sent, ",");
+        }
+    }
+    rh_sent_add(sent, "\"total_ms\":");
+    add_ms(sent, pool, exchange->duration);
+}
+
+void rh_attempt_describe(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
+                         apr_pool_t *pool)
+{
+    rh_sent_t sent;
 
     if (!exchange->headers) {
-        return NULL;
+        return;
     }
-    return apr_pstrcat(
-        pool, "{\"url\":", quoted(pool, exchange->url), ",\"format\":\"",
-        rh_format_name(job->format), "\",\"headers\":", headers_text(pool, exchange->headers, true),
-        ",\"address\":", *exchange->address ? quoted(pool, exchange->address) : "null",
-        ",\"times\":{", time_text(pool, "resolve", times->resolve),
-        time_text(pool, "connect", times->connect), time_text(pool, "tls", times->tls),
-        time_text(pool, "first_byte", times->first_byte),
-        apr_psprintf(pool, "\"total_ms\":%.1f}}", (double)exchange->duration / 1000.0), NULL);
+    rh_sent_begin(&sent, pool, &job->event);
+    rh_sent_add(&sent, "{\"url\":");
+    rh_sent_add_string(&sent, exchange->url);
+    rh_sent_add(&sent, ",\"format\":");
+    rh_sent_add_string(&sent, rh_format_name(job->format));
+    rh_sent_add(&sent, ",\"headers\":{");
+    add_headers(&sent, pool, exchange->headers);
+    rh_sent_add(&sent, "},\"address\":");
+    if (*exchange->address) {
+        rh_sent_add_value_string(&sent, exchange->address);
+    } else {
+        rh_sent_add(&sent, "null");
+    }
+    rh_sent_add(&sent, ",\"times\":{");
+    add_times(&sent, pool, exchange);
+    rh_sent_add(&sent, "}}");
+    attempt->template = rh_sent_template(&sent);
+    attempt->sent = rh_sent_values(&sent);
 }
 
 void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchange_t *exchange,
@@ -106,10 +141,11 @@ void rh_attempt_fill(rh_attempt_t *attempt, const rh_job_t *job, const rh_exchan
     attempt->duration = exchange->duration;
     attempt->status_code = exchange->status_code;
     attempt->headers =
-        exchange->answer_headers ? headers_text(pool, exchange->answer_headers, false) : NULL;
+        exchange->answer_headers ? headers_text(pool, exchange->answer_headers) : NULL;
     attempt->answer = NULL;
     attempt->error = NULL;
     attempt->format = job->format;
+    attempt->template = NULL;
     attempt->sent = NULL;
     if (exchange->answer.len > 0) {
         len = exchange->answer.len < RH_MAX_ANSWER ? exchange->answer.len : RH_MAX_ANSWER;

@@ -206,6 +206,7 @@ static void settle_one_by_one(rh_dispatcher_t *dispatcher, rh_settle_t *const *o
         if (status == APR_EGENERAL) {
             outcomes[i]->attempt.headers = NULL;
             outcomes[i]->attempt.answer = NULL;
+            outcomes[i]->attempt.template = NULL;
             outcomes[i]->attempt.sent = NULL;
             outcomes[i]->attempt.error = "the response could not be stored";
             status = settle_until_stored(dispatcher, &outcomes[i], 1, scratch);

@@ -239,7 +239,7 @@ static void finish_attempt(rh_loop_t *loop, rh_work_t *work)
     if (settle->kind != RH_SETTLE_RELEASE) {
         rh_attempt_fill(&settle->attempt, work->job, &work->exchange, work->job->pool);
         if (site->record_sent) {
-            settle->attempt.sent = rh_attempt_sent(work->job->pool, work->job, &work->exchange);
+            rh_attempt_describe(&settle->attempt, work->job, &work->exchange, work->job->pool);
         }
         count_attempt(work);
         log_attempt(loop, work);

@@ -59,8 +59,11 @@ typedef struct rh_attempt_t {
                                        NULL: none */
     const char *error;            /**< NULL, or "connect: connection refused" */
     rh_format_t format;           /**< format of the body that was sent */
+    const char *template;         /**< what the request has in common with others (rh_sent.h);
+                                       NULL: nothing, or it is put together with `sent` already */
     const char *sent; /**< JSON object text that describes the request: url, headers (secret
-                           values masked), format, address, times; NULL: unknown */
+                           values masked), format, address, times; with a template, its values
+                           alone; NULL: unknown */
 } rh_attempt_t;
 
 /** One row of the delivery log, as the API shows it. */

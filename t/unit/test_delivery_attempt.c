@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_attempt.h"
 
+#include "rh_sent.h"
+
 #include "tap.h"
 
 #include <apr_general.h>
@@ -24,12 +26,22 @@ static rh_exchange_t make_exchange(void)
     return exchange;
 }
 
+/** What the API shows of a description. */
+static const char *describe(const rh_job_t *job, const rh_exchange_t *exchange)
+{
+    rh_attempt_t attempt = {.id = NULL};
+
+    rh_attempt_describe(&attempt, job, exchange, pool);
+    return attempt.template ? rh_sent_join(pool, attempt.template, attempt.sent, &job->event)
+                            : attempt.sent;
+}
+
 static void test_sent(void)
 {
     rh_exchange_t exchange = make_exchange();
-    rh_job_t job = {.format = RH_FORMAT_ENVELOPE};
+    rh_job_t job = {.format = RH_FORMAT_ENVELOPE, .event = {.id = "019", .type = "a.b"}};
 
-    is(rh_attempt_sent(pool, &job, &exchange),
+    is(describe(&job, &exchange),
        "{\"url\":\"https://example.com/in?a=\\\"b\\\"\",\"format\":\"envelope\",\"headers\":{"
        "\"webhook-id\":\"019\",\"X-Token-For-You\":\"********\",\"authorization\":\"********\","
        "\"X-A\":\"1, 2\"},\"address\":null,\"times\":{\"first_byte_ms\":12.3,\"total_ms\":21.0}}",
@@ -37,14 +49,46 @@ static void test_sent(void)
     apr_cpystrn(exchange.address, "[2001:db8::1]:443", sizeof(exchange.address));
     exchange.times = (rh_exchange_times_t){0, 1049, 9999999, -1};
     apr_table_clear(exchange.headers);
-    is(rh_attempt_sent(pool, &job, &exchange),
+    is(describe(&job, &exchange),
        "{\"url\":\"https://example.com/in?a=\\\"b\\\"\",\"format\":\"envelope\",\"headers\":{},"
        "\"address\":\"[2001:db8::1]:443\",\"times\":{\"resolve_ms\":0.0,\"connect_ms\":1.0,"
        "\"tls_ms\":10000.0,\"total_ms\":21.0}}",
        "so are the address, and the duration of each part that took place");
     exchange.headers = NULL;
-    ok(rh_attempt_sent(pool, &job, &exchange) == NULL,
-       "a request that was not made has nothing recorded");
+    ok(describe(&job, &exchange) == NULL, "a request that was not made has nothing recorded");
+}
+
+/** Describe a usual attempt of an event. */
+static rh_attempt_t describe_usual(rh_job_t *job, const char *id, const char *timestamp,
+                                   apr_interval_time_t time)
+{
+    rh_exchange_t exchange = make_exchange();
+    rh_attempt_t attempt = {.id = NULL};
+
+    job->event.id = id;
+    apr_table_setn(exchange.headers, "webhook-id", id);
+    apr_table_setn(exchange.headers, "webhook-timestamp", timestamp);
+    apr_table_setn(exchange.headers, "webhook-signature", timestamp);
+    apr_table_setn(exchange.headers, "X-Hook-Event", job->event.type);
+    apr_cpystrn(exchange.address, timestamp, sizeof(exchange.address));
+    exchange.times = (rh_exchange_times_t){-1, -1, -1, time};
+    exchange.duration = time;
+    rh_attempt_describe(&attempt, job, &exchange, pool);
+    return attempt;
+}
+
+static void test_template(void)
+{
+    rh_job_t one = {.event = {.type = "a.b"}}, other = {.event = {.type = "c.d"}};
+    rh_attempt_t first = describe_usual(&one, "018", "1", 12345);
+    rh_attempt_t second = describe_usual(&other, "019", "2", 100);
+
+    is(second.template, first.template,
+       "attempts of one subscription have their template in common");
+    is(second.sent, "2\n2\n2\n0.1\n0.1", "an attempt has its own timestamp, address and times");
+    other.format = RH_FORMAT_SKINNY;
+    second = describe_usual(&other, "019", "2", 100);
+    ok(strcmp(second.template, first.template) != 0, "in another format, the template is another");
 }
 
 static void test_fill(void)
@@ -65,7 +109,8 @@ static void test_fill(void)
        "b\xEF\xBF\xBD",
        "the body of the response is shown as valid UTF-8");
     is(attempt.headers, "{\"Set-Cookie\":\"a=b\"}", "its header is recorded unchanged");
-    ok(attempt.sent == NULL, "the request is added by a log that stores it");
+    ok(attempt.sent == NULL && attempt.template == NULL,
+       "the request is added by a log that stores it");
 }
 
 int main(void)
@@ -73,6 +118,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     test_sent();
+    test_template();
     test_fill();
     apr_pool_destroy(pool);
     apr_terminate();

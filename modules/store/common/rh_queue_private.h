@@ -47,6 +47,15 @@ typedef struct rh_place_t {
 /** Tenants whose subscriptions a walk looks at in turns; of more, some begin again too early. */
 #define RH_TENANT_CURSORS 64
 
+/** Templates that a process remembers to have stored; of more, some are stored more often. */
+#define RH_KNOWN_TEMPLATES 512
+
+/** A template of what was sent that is in the database. */
+typedef struct rh_known_template_t {
+    char id[RH_UUID_LEN + 1];
+    apr_time_t stored_at; /**< 0: unused */
+} rh_known_template_t;
+
 typedef struct rh_queue_impl_t {
     rh_queue_t base;
     rh_db_source_t *source;
@@ -61,6 +70,7 @@ typedef struct rh_queue_impl_t {
     rh_place_t cursors[RH_TENANT_CURSORS]; /**< by hash of the tenant; empty tenant: unused */
     char last_tenant[RH_MAX_NAME + 1];     /**< got the last job of the last claim */
     char expanded[RH_MAX_NAME + 1];        /**< the tenant of the last expansion's chunk */
+    rh_known_template_t templates[RH_KNOWN_TEMPLATES]; /**< by their ids */
 } rh_queue_impl_t;
 
 /** Now, in milliseconds, of this host: SQLite's clock. */
@@ -132,6 +142,19 @@ bool rh_queue_goes_on(apr_status_t *first, apr_status_t status);
 
 /** Cancel the other deliveries of subscriptions that are gone. @param ended rows of `settle` */
 apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, apr_pool_t *pool);
+
+/**
+ * Name the templates of what was sent.
+ * @param ids receives the id of each outcome's template, NULL: it has none
+ * @param fresh receives ids of those that have to be stored first
+ * @return those as rows for template_keep; NULL: all are stored
+ */
+const char *rh_queue_template_rows(rh_queue_impl_t *queue, rh_settle_t *const *outcomes, int count,
+                                   const char **ids, apr_array_header_t *fresh, apr_pool_t *pool);
+/** Remember that templates are stored, or, if that failed, forget all: the database may be another
+ * one, or an older copy. */
+void rh_queue_templates_stored(rh_queue_impl_t *queue, const apr_array_header_t *fresh,
+                               apr_status_t status);
 
 /** The idempotency key of an event was seen: set what its item says of the first one. */
 apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *pool);

@@ -3,7 +3,9 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
-static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_pool_t *pool)
+/** @param templates ids of what was sent, as rh_queue_template_rows() gives them */
+static const char *outcomes_json(rh_settle_t *const *outcomes, int count,
+                                 const char *const *templates, apr_pool_t *pool)
 {
     rh_rows_t rows;
     int i;
@@ -34,7 +36,9 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count, apr_po
             rh_rows_text(&rows, "headers", attempt->headers);
             rh_rows_text(&rows, "answer", attempt->answer);
             rh_rows_text(&rows, "error", attempt->error);
-            rh_rows_optional(&rows, "sent", attempt->sent);
+            rh_rows_optional(&rows, "template", templates[i]);
+            rh_rows_optional(&rows, "sent",
+                             attempt->template && !templates[i] ? NULL : attempt->sent);
         }
     }
     return rh_rows_end(&rows);
@@ -55,17 +59,38 @@ apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, 
     return status;
 }
 
+/** What a settle stores. */
+typedef struct settling_t {
+    const char *outcomes;  /**< rows */
+    const char *templates; /**< rows; NULL: none */
+} settling_t;
+
 static apr_status_t settle_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
-    return db->dialect->queue->settle(db, baton, pool);
+    const settling_t *settling = baton;
+    apr_status_t status = APR_SUCCESS;
+
+    if (settling->templates) {
+        status =
+            rh_db_change(db, RH_QUERY(template_keep, .templates = settling->templates), pool, NULL);
+    }
+    return status == APR_SUCCESS ? db->dialect->queue->settle(db, settling->outcomes, pool)
+                                 : status;
 }
 
 apr_status_t rh_queue_settle(rh_queue_t *self, rh_settle_t *const *outcomes, int count,
                              apr_pool_t *scratch)
 {
     rh_queue_impl_t *queue = (rh_queue_impl_t *)self;
-    char *json = (char *)outcomes_json(outcomes, count, scratch);
+    const char **ids = apr_palloc(scratch, (apr_size_t)count * sizeof(*ids));
+    apr_array_header_t *fresh = apr_array_make(scratch, 4, sizeof(const char *));
+    settling_t settling;
+    apr_status_t status;
 
-    return rh_store_run(queue->source, queue->source->dialect->locks_writers, settle_work, json,
-                        scratch);
+    settling.templates = rh_queue_template_rows(queue, outcomes, count, ids, fresh, scratch);
+    settling.outcomes = outcomes_json(outcomes, count, ids, scratch);
+    status = rh_store_run(queue->source, queue->source->dialect->locks_writers, settle_work,
+                          &settling, scratch);
+    rh_queue_templates_stored(queue, fresh, status);
+    return status;
 }

@@ -6,6 +6,7 @@
  * what is looked at is bounded, and the page says where it stopped.
  */
 #include "rh_rows.h"
+#include "rh_sent.h"
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 
@@ -220,7 +221,20 @@ apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
     return status;
 }
 
-static rh_attempt_t *read_attempt(const rh_attempt_list_row_t *row, apr_pool_t *pool)
+/** What was sent, from its template and the values; rows from before version 4 have all of it. */
+static const char *read_sent(const rh_attempt_list_row_t *row, const rh_event_t *event,
+                             apr_pool_t *pool)
+{
+    const char *template = rh_db_text(row->template), *sent = rh_db_text(row->sent);
+
+    if (!rh_db_text(row->template_id)) {
+        return sent;
+    }
+    return template && sent ? rh_sent_join(pool, template, sent, event) : NULL;
+}
+
+static rh_attempt_t *read_attempt(const rh_attempt_list_row_t *row, const rh_event_t *event,
+                                  apr_pool_t *pool)
 {
     rh_attempt_t *attempt = apr_pcalloc(pool, sizeof(*attempt));
 
@@ -232,7 +246,7 @@ static rh_attempt_t *read_attempt(const rh_attempt_list_row_t *row, apr_pool_t *
     attempt->headers = rh_db_text(row->headers);
     attempt->answer = row->answer;
     attempt->error = rh_db_text(row->error);
-    attempt->sent = rh_db_text(row->sent);
+    attempt->sent = read_sent(row, event, pool);
     return attempt;
 }
 
@@ -293,7 +307,7 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
     delivery->attempts = apr_array_make(pool, get.attempts->nelts + 1, sizeof(rh_attempt_t *));
     for (int i = get.attempts->nelts - 1; i >= 0; i--) {
         APR_ARRAY_PUSH(delivery->attempts, rh_attempt_t *) =
-            read_attempt(RH_ROW(attempt_list, get.attempts, i), pool);
+            read_attempt(RH_ROW(attempt_list, get.attempts, i), &delivery->event, pool);
     }
     set_sent_url(delivery, pool);
     /* The last one: rows are newest first. Attempts of before version 2 don't tell. */

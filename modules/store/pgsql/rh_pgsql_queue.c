@@ -41,7 +41,11 @@ static apr_status_t remove_logs(rh_db_source_t *source, apr_interval_time_t rete
     if (!rh_queue_goes_on(&first, rh_store_fetch(source, RH_QUERY(partitions_make, .retention = ms),
                                                  scratch, &rows)) ||
         !rh_queue_goes_on(&first, rh_store_fetch(source, RH_QUERY(partitions_drop, .retention = ms),
-                                                 scratch, &rows))) {
+                                                 scratch, &rows)) ||
+        !rh_queue_goes_on(&first, rh_queue_remove_old(source,
+                                                      RH_QUERY(old_templates, .retention = ms,
+                                                               .limit = RH_QUEUE_CHUNK),
+                                                      scratch))) {
         return APR_EAGAIN;
     }
     return first;

@@ -29,7 +29,8 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  o AS MATERIALIZED (SELECT * FROM json_to_recordset(:outcomes::json) AS o(kind text, tenant text,
   id uuid, event_id uuid, subscription_id uuid, type text, lease bigint, delay bigint,
   pause bigint, reason text, attempt_id uuid, number integer, started_at bigint, ms bigint,
-  status_code integer, format text, headers text, answer text, error text, sent text)),
+  status_code integer, format text, headers text, answer text, error text, template uuid,
+  sent text)),
  locked AS MATERIALIZED (SELECT l.tenant, l.subscription_id FROM
   (SELECT DISTINCT o.tenant COLLATE "C" AS tenant, o.subscription_id FROM o
   WHERE o.kind <> 'release' OR o.pause > 0 ORDER BY 1, 2) AS k
@@ -58,8 +59,9 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   ORDER BY o.tenant COLLATE "C", o.id, o.kind, o.number DESC, o.attempt_id),
  appended AS (INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state,
   attempt_count, last_status_code, attempt_id, started_at, ms, format, headers, answer, error,
-  sent) SELECT e.tenant, e.id, e.event_id, e.subscription_id, e.type, e.state, e.number,
-  e.status_code, f.attempt_id, f.started_at, f.ms, f.format, f.headers, f.answer, f.error, f.sent
+  template, sent) SELECT e.tenant, e.id, e.event_id, e.subscription_id, e.type, e.state, e.number,
+  e.status_code, f.attempt_id, f.started_at, f.ms, f.format, f.headers, f.answer, f.error,
+  f.template, f.sent
   FROM ended e LEFT JOIN LATERAL (SELECT e.*) AS f ON e.kind = 'delivered' AND e.number = 1
   WHERE e.type IS NOT NULL
   ON CONFLICT DO NOTHING RETURNING tenant, id, subscription_id, state, attempt_id),
@@ -71,9 +73,9 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   AND o.id NOT IN (SELECT g.delivery_id FROM again g)),
  tried AS (INSERT INTO resthooks.attempt
   (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
-  error, sent)
+  error, template, sent)
   SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,
-  o.headers, o.answer, o.error, o.sent FROM ready, o WHERE o.kind <> 'release'
+  o.headers, o.answer, o.error, o.template, o.sent FROM ready, o WHERE o.kind <> 'release'
   AND o.attempt_id NOT IN (SELECT a.attempt_id FROM appended a WHERE a.attempt_id IS NOT NULL)
   AND o.attempt_id NOT IN (SELECT c.attempt_id FROM changed c WHERE c.has_attempt)
   ON CONFLICT DO NOTHING RETURNING id),

@@ -65,7 +65,11 @@ UPDATE resthooks.hook SET options = json_strip_nulls(json_build_object('descript
 ALTER TABLE resthooks.hook DROP COLUMN description, DROP COLUMN headers;
 ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at bigint,
  ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,
- ADD COLUMN error text, ADD COLUMN sent text;
+ ADD COLUMN error text, ADD COLUMN template uuid, ADD COLUMN sent text;
+ALTER TABLE resthooks.attempt ADD COLUMN template uuid;
+CREATE TABLE resthooks.sent_template (tenant text COLLATE "C" NOT NULL, id uuid NOT NULL,
+ text text NOT NULL, seen_at bigint NOT NULL, PRIMARY KEY (tenant, id));
+CREATE INDEX ON resthooks.sent_template (seen_at);
 ALTER TABLE resthooks.queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
 DO $$ DECLARE old name; BEGIN FOR old IN SELECT c.relname FROM pg_catalog.pg_index i
  JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid AND c.relkind = 'i'

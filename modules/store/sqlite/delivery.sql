@@ -206,12 +206,17 @@ SELECT :delivery_columns, e.data FROM (
 
 -- name: attempt_list
 -- The latest attempts of one delivery, newest first. The log of deliveries may have the first one.
--- returns: id, number, started_at, ms, status_code, headers, answer, error, format, sent
+-- returns: id, number, started_at, ms, status_code, headers, answer, error, format, template_id,
+--   template, sent
 SELECT a.id, a.number, a.started_at, a.ms, a.status_code, a.headers, a.answer, a.error, a.format,
- a.sent FROM resthooks_attempt a WHERE a.tenant = :tenant AND a.delivery_id = :delivery_id
+ a.template_id, (SELECT t.text FROM resthooks_sent_template t WHERE t.tenant = :tenant
+ AND t.id = a.template_id) AS template, a.sent FROM (
+ SELECT a.id, a.number, a.started_at, a.ms, a.status_code, a.headers, a.answer, a.error, a.format,
+ a.template AS template_id, a.sent FROM resthooks_attempt a WHERE a.tenant = :tenant
+ AND a.delivery_id = :delivery_id
  UNION ALL
  SELECT l.attempt_id, 1, l.started_at, l.ms, l.last_status_code, l.headers, l.answer, l.error,
- l.format, l.sent FROM resthooks_delivery l WHERE l.tenant = :tenant
+ l.format, l.template, l.sent FROM resthooks_delivery l WHERE l.tenant = :tenant
  AND l.id = :delivery_id AND l.attempt_id IS NOT NULL AND NOT EXISTS (SELECT 1
- FROM resthooks_attempt x WHERE x.tenant = l.tenant AND x.id = l.attempt_id)
- ORDER BY number DESC, started_at DESC LIMIT 100;
+ FROM resthooks_attempt x WHERE x.tenant = l.tenant AND x.id = l.attempt_id)) AS a
+ ORDER BY a.number DESC, a.started_at DESC LIMIT 100;

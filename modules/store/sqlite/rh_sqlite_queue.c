@@ -76,7 +76,9 @@ static apr_status_t remove_logs(rh_db_source_t *source, apr_interval_time_t rete
     const rh_query_t *const steps[] = {
         RH_QUERY(old_attempts, .kept = kept, .limit = RH_QUEUE_CHUNK),
         RH_QUERY(old_deliveries, .kept = kept, .limit = RH_QUEUE_CHUNK),
-        RH_QUERY(old_events, .kept = kept, .limit = RH_QUEUE_CHUNK)};
+        RH_QUERY(old_events, .kept = kept, .limit = RH_QUEUE_CHUNK),
+        RH_QUERY(old_templates, .limit = RH_QUEUE_CHUNK,
+                 .retention = rh_store_number(scratch, rh_store_ms(retention)))};
     apr_status_t first = APR_SUCCESS;
 
     rh_uuid_floor(apr_time_now() - retention, kept);

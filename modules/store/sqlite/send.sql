@@ -31,14 +31,15 @@ INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due
 -- fragment: only_attempt
 -- The attempt that a row of the log has in itself, as a row of its own.
 INSERT INTO resthooks_attempt (tenant, id, delivery_id, number, started_at, ms, status_code, format,
- headers, answer, error, sent) SELECT l.tenant, l.attempt_id, l.id, 1, l.started_at, l.ms,
- l.last_status_code, l.format, l.headers, l.answer, l.error, l.sent FROM resthooks_delivery l
- WHERE l.attempt_id IS NOT NULL;
+ headers, answer, error, template, sent) SELECT l.tenant, l.attempt_id, l.id, 1, l.started_at, l.ms,
+ l.last_status_code, l.format, l.headers, l.answer, l.error, l.template, l.sent
+ FROM resthooks_delivery l WHERE l.attempt_id IS NOT NULL;
 
 -- fragment: pending_again
 -- A delivery that is pending again will have more attempts: none is in its row of the log.
 UPDATE resthooks_delivery SET state = 'pending', attempt_id = NULL, started_at = NULL, ms = NULL,
- format = NULL, headers = NULL, answer = NULL, error = NULL, sent = NULL;
+ format = NULL, headers = NULL, answer = NULL, error = NULL, template = NULL,
+ sent = NULL;
 
 -- name: redeliver_attempt
 :only_attempt AND l.tenant = :tenant AND l.id = :delivery_id ON CONFLICT DO NOTHING;

@@ -13,7 +13,8 @@ value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,
  value ->> 'status_code' AS status_code, value ->> 'format' AS format,
  value ->> 'headers' AS headers,
  value ->> 'answer' AS answer, value ->> 'error' AS error,
- value ->> 'sent' AS sent, CASE WHEN value ->> 'kind' = 'delivered' AND value ->> 'number' = 1
+ value ->> 'template' AS template, value ->> 'sent' AS sent,
+ CASE WHEN value ->> 'kind' = 'delivered' AND value ->> 'number' = 1
  THEN value END AS first;
 
 -- name: settle_known
@@ -77,11 +78,13 @@ UPDATE resthooks_delivery AS d SET state = CASE WHEN o.kind = 'delivered' THEN '
 -- What has ended is logged; if its first attempt delivered it, with that attempt. The type is NULL
 -- where the event is past retention: then nothing is logged.
 INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
- last_status_code, attempt_id, started_at, ms, format, headers, answer, error, sent)
+ last_status_code, attempt_id, started_at, ms, format, headers, answer, error, template,
+ sent)
  SELECT o.tenant, o.id, o.event_id, o.subscription_id, o.type,
  CASE o.kind WHEN 'delivered' THEN 'delivered' ELSE 'failed' END, o.number, o.status_code,
  o.first ->> 'attempt_id', o.first ->> 'started_at', o.first ->> 'ms', o.first ->> 'format',
- o.first ->> 'headers', o.first ->> 'answer', o.first ->> 'error', o.first ->> 'sent'
+ o.first ->> 'headers', o.first ->> 'answer', o.first ->> 'error', o.first ->> 'template',
+ o.first ->> 'sent'
  FROM :outcome_rows WHERE o.kind <> 'release' AND o.type IS NOT NULL AND :leaves_queue
  ORDER BY o.kind, o.number DESC ON CONFLICT DO NOTHING;
 
@@ -89,9 +92,9 @@ INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, sta
 -- Attempts that are in no delivery's row.
 INSERT INTO resthooks_attempt
  (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
- error, sent)
+ error, template, sent)
  SELECT o.tenant, o.attempt_id, o.id, o.number, o.started_at, o.ms, o.status_code, o.format,
- o.headers, o.answer, o.error, o.sent FROM :outcome_rows WHERE o.kind <> 'release'
+ o.headers, o.answer, o.error, o.template, o.sent FROM :outcome_rows WHERE o.kind <> 'release'
  AND NOT EXISTS (SELECT 1 FROM resthooks_delivery d WHERE d.tenant = o.tenant AND d.id = o.id
  AND d.attempt_id = o.attempt_id);
 

@@ -52,7 +52,12 @@ ALTER TABLE resthooks_delivery ADD COLUMN format text;
 ALTER TABLE resthooks_delivery ADD COLUMN headers text;
 ALTER TABLE resthooks_delivery ADD COLUMN answer text;
 ALTER TABLE resthooks_delivery ADD COLUMN error text;
+ALTER TABLE resthooks_delivery ADD COLUMN template text;
 ALTER TABLE resthooks_delivery ADD COLUMN sent text;
+ALTER TABLE resthooks_attempt ADD COLUMN template text;
+CREATE TABLE resthooks_sent_template (tenant text NOT NULL, id text NOT NULL, text text NOT NULL,
+ seen_at integer NOT NULL, PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE INDEX resthooks_sent_template_age ON resthooks_sent_template (seen_at);
 ALTER TABLE resthooks_queue ADD COLUMN last_status_code integer NOT NULL DEFAULT 0;
 ALTER TABLE resthooks_subscription_event RENAME TO resthooks_subscription_pattern;
 CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
