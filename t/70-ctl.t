@@ -336,4 +336,24 @@ like(Ctl()("--version").out, r"^resthooksctl \d+\.\d+\.\d+\n$", "--version")
 done = Ctl()("deliveries", "list", "--help")
 ok(done.status == 0 and "--subscription ID" in done.out, "--help of a command")
 
+# A page of a list ends where the server has looked at enough.
+
+prefix = "resthooks." if DB == "pgsql" else "resthooks_"
+old, new = (("('018f0000-%s-7000-9000-' || lpad(n::text, 12, '0'))::uuid" if DB == "pgsql"
+             else "printf('018f0000-%s-7000-9000-%%012d', n)") % part for part in ("0001", "0002"))
+for id, count, kind in ((old, 1, "x.old"), (new, 5100, "x.new")):
+    httpd.database.sql(
+        f"INSERT INTO {prefix}delivery (tenant, id, event_id, subscription_id, type, state)"
+        " WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < "
+        f"{count}) SELECT 'globex', {id}, {id}, {id}, '{kind}', 'delivered' FROM s")
+login = {"Authorization": "Basic " + base64.b64encode(b"globex:other").decode()}
+answer = request("GET", url + "/deliveries?event=x.old", headers=login)
+is_(answer.json, [], "it may be empty")
+like(answer.headers["X-Hook-Searched"], r"^\S+Z/\S+Z$", "it says what was searched")
+answer = request("GET", httpd.url + answer.next, headers=login)
+is_(([d["type"] for d in answer.json], answer.next), (["x.old"], None), "the next one goes on")
+found = answer.json[0]["id"]
+like(globex("deliveries", "--event", "x.old").out, rf"\n{found} .*\n$", "resthooksctl goes on by itself")
+like(globex("deliveries", "--event", "x.new", "--limit", "2").out, r"\nThere are more: --before \S+\n$",
+     "and says where more are")
 done_testing()

@@ -56,13 +56,23 @@ typedef struct showing_t {
     apr_array_header_t *deliveries; /**< of those that were read last */
     int read;                       /**< number of events whose deliveries were read */
     int at;                         /**< next of the deliveries */
+    apr_size_t bytes;               /**< approximate size so far */
 } showing_t;
 
-/** Read the deliveries of the next events: of more each time, as the page may end early. */
+/** Estimate how many more events the page has room for, by those that it has. */
+static int estimate_room(const showing_t *showing)
+{
+    if (showing->read == 0) {
+        return FIRST_EVENTS;
+    }
+    return (int)((MAX_PAGE_BYTES - showing->bytes) / (showing->bytes / (apr_size_t)showing->read)) +
+           1;
+}
+
 static apr_status_t read_more(showing_t *showing)
 {
     apr_pool_t *pool = showing->api->r->pool;
-    int end = showing->read + FIRST_EVENTS + showing->read;
+    int end = showing->read + estimate_room(showing);
     apr_array_header_t *ids = apr_array_make(pool, FIRST_EVENTS, sizeof(const char *));
 
     while (showing->read < end && showing->read < showing->events->nelts) {
@@ -134,7 +144,6 @@ int rh_api_events_list(rh_api_t *api)
     struct json_object *array;
     apr_array_header_t *rows;
     apr_status_t status;
-    apr_size_t bytes = 0;
     int i;
 
     read_event_filter(api, &filter);
@@ -148,7 +157,7 @@ int rh_api_events_list(rh_api_t *api)
     }
     array = rh_json_own(api->r->pool, json_object_new_array());
     showing.events = rows;
-    for (i = 0; i < rows->nelts && i < page.limit - 1 && bytes < MAX_PAGE_BYTES; i++) {
+    for (i = 0; i < rows->nelts && i < page.limit - 1 && showing.bytes < MAX_PAGE_BYTES; i++) {
         const rh_event_t *row = APR_ARRAY_IDX(rows, i, rh_event_t *);
         struct json_object *tree;
 
@@ -157,7 +166,7 @@ int rh_api_events_list(rh_api_t *api)
             return rh_api_store_error(api, status);
         }
         json_object_array_add(array, tree);
-        bytes +=
+        showing.bytes +=
             row->data.len + row->previous.len + EVENT_BYTES +
             DELIVERY_BYTES * json_object_array_length(json_object_object_get(tree, "deliveries"));
     }
