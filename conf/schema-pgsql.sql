@@ -217,6 +217,44 @@ CREATE TABLE resthooks.partitioning (
 );
 INSERT INTO resthooks.partitioning (retention_ms, covered_until) VALUES (36000000, 0);
 
+-- ---- statistics ----
+
+-- What came of the deliveries that were made in an hour, and how long the attempts took that began in
+-- it: JSON, milliseconds of two digits with their number. The subscription with an id of zeros is
+-- the tenant's total. No index on what changes, and room in the pages: updates are HOT.
+CREATE TABLE resthooks.stat_hour (
+    tenant          text COLLATE "C" NOT NULL,
+    subscription_id uuid NOT NULL,
+    hour            bigint NOT NULL,     -- when it begins
+    delivered       bigint NOT NULL DEFAULT 0,
+    failed          bigint NOT NULL DEFAULT 0,
+    cancelled       bigint NOT NULL DEFAULT 0,
+    durations       text NOT NULL DEFAULT '{}',
+    PRIMARY KEY (tenant, subscription_id, hour)
+) WITH (fillfactor = 50);
+CREATE INDEX stat_hour_age ON resthooks.stat_hour (hour);
+
+-- What stat_hour does not have yet. A statement that ends deliveries, or makes ended ones pending
+-- again, only appends rows here, so it waits for no other; one process at a time moves them.
+CREATE TABLE resthooks.stat_change (
+    tenant          text COLLATE "C" NOT NULL,
+    subscription_id uuid NOT NULL,
+    hour            bigint NOT NULL,
+    delivered       integer NOT NULL,
+    failed          integer NOT NULL,
+    cancelled       integer NOT NULL,
+    attempts        integer NOT NULL,
+    ms              bigint NOT NULL      -- of each of the attempts
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+        autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+
+-- Add up two JSON objects of numbers.
+CREATE OR REPLACE FUNCTION resthooks.add_counts(a text, b text) RETURNS text LANGUAGE sql IMMUTABLE AS
+$$ SELECT coalesce(jsonb_object_agg(s.key, s.count)::text, '{}') FROM
+       (SELECT j.key, sum(j.value::bigint) AS count
+        FROM (SELECT * FROM json_each_text(a::json) UNION ALL SELECT * FROM json_each_text(b::json)) AS j
+        GROUP BY j.key) AS s $$;
+
 -- ---- the queue ----
 
 -- A row is a pending delivery. lease 0: due at due_at. lease > 0: somebody works on it until

@@ -151,6 +151,30 @@ CREATE TABLE resthooks_sent_template (
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_sent_template_age ON resthooks_sent_template (seen_at);
 
+-- See schema-pgsql.sql: hours as added up, and what is still to be added to them.
+CREATE TABLE resthooks_stat_hour (
+    tenant          text NOT NULL,
+    subscription_id text NOT NULL,       -- zeros: the tenant's total
+    hour            integer NOT NULL,    -- when it begins
+    delivered       integer NOT NULL DEFAULT 0,
+    failed          integer NOT NULL DEFAULT 0,
+    cancelled       integer NOT NULL DEFAULT 0,
+    durations       text NOT NULL DEFAULT '{}',
+    PRIMARY KEY (tenant, subscription_id, hour)
+) WITHOUT ROWID;
+CREATE INDEX resthooks_stat_hour_age ON resthooks_stat_hour (hour);
+
+CREATE TABLE resthooks_stat_change (
+    tenant          text NOT NULL,
+    subscription_id text NOT NULL,
+    hour            integer NOT NULL,
+    delivered       integer NOT NULL,
+    failed          integer NOT NULL,
+    cancelled       integer NOT NULL,
+    attempts        integer NOT NULL,
+    ms              integer NOT NULL     -- of each of the attempts
+);
+
 -- lease 0: due at due_at; > 0: being worked on until due_at; -1: parked behind another of its key.
 CREATE TABLE resthooks_queue (
     tenant          text NOT NULL,

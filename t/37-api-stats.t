@@ -74,6 +74,14 @@ is_([b["time"] for b in early["buckets"]],
     ["2020-01-01T00:00:00.000Z", "2020-01-01T01:00:00.000Z", "2020-01-01T02:00:00.000Z"],
     "buckets are consecutive, with empty ones")
 is_(total(early)["attempts"], 0, "in those, nothing happened")
+ragged = api.get("/stats?from=2020-01-01T00:20:00Z&to=2020-01-01T05:40:00Z&step=5400").json
+is_((ragged["from"], ragged["to"], ragged["step"], [b["time"][11:16] for b in ragged["buckets"]]),
+    ("2020-01-01T00:00:00.000Z", "2020-01-01T06:00:00.000Z", 7200, ["00:00", "02:00", "04:00"]),
+    "buckets from an hour on are whole hours")
+short = api.get("/stats?from=2020-01-01T00:20:00Z&to=2020-01-01T00:40:00Z&step=600").json
+is_((short["from"], short["to"], len(short["buckets"])),
+    ("2020-01-01T00:20:00.000Z", "2020-01-01T00:40:00.000Z", 2), "shorter ones are as asked for")
+is_(total(api.get("/stats?step=900").json), total(stats), "and count the same from the log")
 each = api.get("/stats/subscriptions?step=7200").json
 is_({row["id"]: (sum(row["delivered"]), sum(row["failed"])) for row in each["subscriptions"]},
     {fine["id"]: (7, 0), bad["id"]: (0, 0), worse["id"]: (0, 0), dead["id"]: (0, 0)},
@@ -98,4 +106,15 @@ is_(api.post(path, body).json, {"matching": 10}, "events that were never sent th
 is_(api.queued(api.post(path, {**body, "dry_run": False})), 10, "the replay sends that number")
 is_(api.post(path, {**body, "dry_run": "yes"}).status, 422, "dry_run must be true or false")
 is_(httpd.api("other").post(path, body).status, 404, "for another tenant the count is 0")
+
+# Hours are added up, and follow what is sent again.
+PREFIX = "resthooks." if DB == "pgsql" else "resthooks_"
+ok(wait_until(lambda: httpd.database.sql(f"SELECT count(*) FROM {PREFIX}stat_change")[0][0] in (0, "0"),
+              60), "what happened is added up")
+before = total(api.get("/stats?subscription=" + fine["id"]).json)
+receiver.on("/in", lambda received, number: (503,))
+api.post(f"/deliveries/{api.deliveries(fine['id'])[0]['id']}/redeliver")
+ok(wait_until(lambda: total(api.get("/stats?subscription=" + fine["id"]).json)
+              == {**before, "delivered": before["delivered"] - 1, "pending": before["pending"] + 1,
+                  "attempts": before["attempts"] + 1}), "one that is sent again is pending there")
 done_testing()

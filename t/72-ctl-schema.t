@@ -94,7 +94,7 @@ for id, description, headers in ((PLAIN, "", "{}"), (OTHER, 'a "quoted" one', HE
     database.sql(f"INSERT INTO {prefix}subscription (tenant, id, target_url, description, headers,"
                  f" secret, base_url, created_at, updated_at) VALUES ('acme', '{id}', 'http://x/',"
                  f" '{description}', '{headers}', 'whsec_c2VjcmV0', 'http://x', 1, 1)")
-for table in ("setting", "job", "expansion", "sent_template"):
+for table in ("setting", "job", "expansion", "sent_template", "stat_hour", "stat_change"):
     database.sql(f"DROP TABLE {prefix}{table}")
 if DB == "pgsql":
     database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"

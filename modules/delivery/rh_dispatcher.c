@@ -125,6 +125,9 @@ static void sleep_until_needed(rh_dispatcher_t *dispatcher, bool stopping)
         if (dispatcher->next_job < until) {
             until = dispatcher->next_job;
         }
+        if (dispatcher->next_add_up < until) {
+            until = dispatcher->next_add_up;
+        }
         if (dispatcher->parts->spooler &&
             (dispatcher->draining || rh_spooler_pending(dispatcher->parts->spooler)) &&
             dispatcher->next_drain < until) {
@@ -331,7 +334,7 @@ void rh_dispatcher_run(rh_dispatcher_t *dispatcher)
         follow_clock(dispatcher, now);
         if (!is_deliverer(dispatcher, now, scratch)) {
             dispatcher->next_claim = dispatcher->next_maintenance = now + RH_MAX_SLEEP;
-            dispatcher->next_job = now + RH_MAX_SLEEP;
+            dispatcher->next_job = dispatcher->next_add_up = now + RH_MAX_SLEEP;
         }
         if (now >= dispatcher->next_claim) {
             rh_dispatcher_claim(dispatcher, scratch);

@@ -78,6 +78,24 @@ static void work_job(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     }
 }
 
+/** Add some of what happened up into the statistics. */
+static void add_up(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
+{
+    rh_queue_t *queue = dispatcher->site->dispatch_queue;
+    bool more = false;
+
+    if (queue->add_up) {
+        apr_status_t status = queue->add_up(queue, scratch, &more);
+
+        rh_metrics_add(dispatcher->site->metrics, RH_COUNT_ERROR_HOUSEKEEPING,
+                       status != APR_SUCCESS);
+        more = more && status == APR_SUCCESS;
+    }
+    dispatcher->next_add_up =
+        apr_time_now() +
+        (more ? CHUNK_INTERVAL : rh_dispatcher_jitter(dispatcher, RH_ADD_UP_INTERVAL));
+}
+
 void rh_dispatcher_do_chores(rh_dispatcher_t *dispatcher, apr_time_t now, apr_pool_t *scratch)
 {
     if (dispatcher->parts->spooler && now >= dispatcher->next_drain) {
@@ -90,6 +108,10 @@ void rh_dispatcher_do_chores(rh_dispatcher_t *dispatcher, apr_time_t now, apr_po
     }
     if (now >= dispatcher->next_job || dispatcher->next_job > now + 2 * RH_JOB_INTERVAL) {
         work_job(dispatcher, scratch);
+        apr_pool_clear(scratch);
+    }
+    if (now >= dispatcher->next_add_up || dispatcher->next_add_up > now + 2 * RH_ADD_UP_INTERVAL) {
+        add_up(dispatcher, scratch);
         apr_pool_clear(scratch);
     }
     count_backlog(dispatcher, scratch);

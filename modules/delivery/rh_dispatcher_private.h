@@ -20,6 +20,8 @@
 #define RH_MAINTENANCE_INTERVAL apr_time_from_sec(60)
 /** Interval between checks for a job after none was found. */
 #define RH_JOB_INTERVAL apr_time_from_sec(10)
+/** Interval between the additions to the statistics. */
+#define RH_ADD_UP_INTERVAL apr_time_from_sec(10)
 
 struct rh_dispatcher_t {
     const rh_site_parts_t *parts;
@@ -33,7 +35,7 @@ struct rh_dispatcher_t {
     bool waiting; /**< a commit did not hand over all: claim, but not more often than pays */
 
     /* Only the dispatcher's thread uses the following. */
-    apr_time_t next_claim, next_maintenance, last_claim, next_job;
+    apr_time_t next_claim, next_maintenance, last_claim, next_job, next_add_up;
     apr_interval_time_t asked_interval; /**< interval between the claims that commits ask for */
     int per_subscription;
     bool starved; /**< the last claim could have returned more than fits into memory */

@@ -97,18 +97,24 @@ apr_status_t rh_store_subscription_delete(rh_store_t *store, const char *tenant,
  */
 #define RH_STATS_SUBSCRIPTIONS 500
 
-/** `count` buckets (1-RH_STATS_BUCKETS) of `step` microseconds each; the first begins at `from`. */
+/** Deliveries are counted by the hour as they end. */
+#define RH_STATS_HOUR apr_time_from_sec(3600)
+
+/** `count` buckets of `step` microseconds each; the first begins at `from`. */
 typedef struct rh_stats_range_t {
     apr_time_t from, to; /**< the last bucket may end early */
     apr_interval_time_t step;
     int count;
 } rh_stats_range_t;
 
+/** True if all buckets are whole hours: their numbers are there, and not counted in the logs. */
+bool rh_stats_whole_hours(const rh_stats_range_t *range);
+
 /** The numbers of one bucket. */
 typedef struct rh_stats_bucket_t {
     apr_int64_t deliveries[RH_DELIVERY_STATE_COUNT]; /**< deliveries created in it, by their current
                                     rh_delivery_state_t */
-    apr_int64_t attempts;                            /**< attempts begun in it */
+    apr_int64_t attempts;                            /**< attempts that ended in it */
     int p50, p90, p99; /**< durations of the attempts, in milliseconds with two digits;
                             -1: no attempts */
 } rh_stats_bucket_t;
@@ -120,8 +126,9 @@ typedef struct rh_stats_subscription_t {
 } rh_stats_subscription_t;
 
 /**
- * @param subscription_id NULL: of the whole tenant; else attempts count whose delivery was made
- * within the range, or as long before it as it lasts; @param buckets receives range->count
+ * At most 100,000 pending deliveries are counted. Where buckets are shorter than an hour, attempts
+ * count whose delivery was made within the range, or as long before it as it lasts.
+ * @param subscription_id NULL: of the whole tenant; @param buckets receives range->count
  */
 apr_status_t rh_store_stats(rh_store_t *store, const char *tenant, const char *subscription_id,
                             const rh_stats_range_t *range, apr_pool_t *pool,
@@ -378,6 +385,12 @@ struct rh_queue_t {
      * @param found receives whether there was a job
      */
     apr_status_t (*work_job)(rh_queue_t *self, apr_pool_t *scratch, bool *found);
+    /**
+     * Add some of what happened up into the statistics of hours, unless another process is doing
+     * so. NULL if the queue has no statistics.
+     * @param more receives whether there is more to add
+     */
+    apr_status_t (*add_up)(rh_queue_t *self, apr_pool_t *scratch, bool *more);
 };
 
 #endif

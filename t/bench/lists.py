@@ -40,15 +40,26 @@ SELECT 'acme', id, type, (n % 1000)::text, ms, CASE n % 100 WHEN 0 THEN 'publish
        '{{"id":' || n || ',"name":"Ada Lovelace ' || n || '"}}' FROM made;
 CREATE TABLE sent AS SELECT (left(m.id::text, 18) || right(gen_random_uuid()::text, 18))::uuid AS id,
     m.id AS event_id, s.id AS subscription_id, m.type,
-    m.ms, (m.n + s.n) % 100 = 0 AS failed
+    m.ms, (m.n + s.n) % 100 = 0 AS failed, CASE WHEN (m.n + s.n) % 100 = 0 THEN 3 ELSE 1 END AS tries,
+    CASE WHEN m.n % 10 = 0 THEN m.n % 90 * 10 + 100 ELSE 5 + (m.n * 7 + s.n) % 60 END AS took
 FROM made m CROSS JOIN (SELECT id, row_number() OVER () AS n FROM resthooks.hook) s;
 INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
+                                last_status_code, attempt_id, started_at, ms, format)
+SELECT 'acme', id, event_id, subscription_id, type, 'delivered', 1, 200, id_at(ms + 1), ms + 1, took,
+       'array' FROM sent WHERE NOT failed;
+INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
                                 last_status_code)
-SELECT 'acme', id, event_id, subscription_id, type, CASE WHEN failed THEN 'failed' ELSE 'delivered' END,
-       CASE WHEN failed THEN 3 ELSE 1 END, CASE WHEN failed THEN 503 ELSE 200 END FROM sent;
+SELECT 'acme', id, event_id, subscription_id, type, 'failed', 3, 503 FROM sent WHERE failed;
 INSERT INTO resthooks.attempt (tenant, id, delivery_id, number, started_at, ms, status_code)
-SELECT 'acme', id_at(ms + number), id, number, ms + number, 12, CASE WHEN failed THEN 503 ELSE 200 END
-FROM sent, generate_series(1, CASE WHEN failed THEN 3 ELSE 1 END) number;
+SELECT 'acme', id_at(ms + number), id, number, ms + number, took, 503
+FROM sent, generate_series(1, 3) number WHERE failed;
+INSERT INTO resthooks.stat_hour (tenant, subscription_id, hour, delivered, failed, durations)
+SELECT 'acme', g.id, g.hour, sum(g.delivered), sum(g.failed), jsonb_object_agg(g.took, g.attempts)::text
+FROM (SELECT coalesce(subscription_id, '00000000-0000-0000-0000-000000000000') AS id, hour, took,
+             count(*) FILTER (WHERE NOT failed) AS delivered, count(*) FILTER (WHERE failed) AS failed,
+             sum(tries) AS attempts
+      FROM (SELECT *, ms - ms % 3600000 AS hour FROM sent) AS s
+      GROUP BY GROUPING SETS ((hour, took), (subscription_id, hour, took))) AS g GROUP BY g.id, g.hour;
 DROP TABLE made, sent;
 """
 

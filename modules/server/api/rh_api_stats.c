@@ -12,19 +12,40 @@
 
 static const apr_time_t day = apr_time_from_sec(86400);
 
+/** The time when the hour ends, or begins. */
+static apr_time_t hours_up(apr_time_t time)
+{
+    return (time + RH_STATS_HOUR - 1) / RH_STATS_HOUR * RH_STATS_HOUR;
+}
+
+/** Divide the range into buckets. From a step of an hour on they are whole hours.
+ * @param usual the range is the usual day, which then has 24 hours */
+static void set_buckets(rh_stats_range_t *range, apr_interval_time_t step, bool usual)
+{
+    if (step >= RH_STATS_HOUR) {
+        step = hours_up(step);
+        range->to = hours_up(range->to);
+        range->from = usual ? range->to - day : range->from - range->from % RH_STATS_HOUR;
+    }
+    range->step = step;
+    range->count = (int)((range->to - range->from + step - 1) / step);
+}
+
 /** Read the parameters from, to and step. @return false after setting a problem */
 static bool read_range(rh_api_t *api, rh_stats_range_t *range)
 {
     const char *step = apr_table_get(api->query, "step");
     apr_int64_t seconds, whole;
+    bool usual;
 
     range->from = rh_api_time(api, "from");
     range->to = rh_api_time(api, "to");
     if (rh_problem_is(api->problem)) {
         return false;
     }
+    usual = range->from == 0;
     range->to = range->to ? range->to : apr_time_now();
-    range->from = range->from ? range->from : range->to - day;
+    range->from = usual ? range->to - day : range->from;
     if (range->from >= range->to || range->from < 0) {
         rh_problem_set(api->problem, 400, "The parameter from must be earlier than to.");
         return false;
@@ -50,8 +71,7 @@ static bool read_range(rh_api_t *api, rh_stats_range_t *range)
                        RH_STATS_BUCKETS);
         return false;
     }
-    range->step = apr_time_from_sec(seconds);
-    range->count = (int)((whole + seconds - 1) / seconds);
+    set_buckets(range, apr_time_from_sec(seconds), usual);
     return true;
 }
 

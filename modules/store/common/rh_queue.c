@@ -75,6 +75,12 @@ static apr_status_t maintain(rh_queue_t *self, apr_interval_time_t retention, ap
             rh_queue_remove_old(
                 source, RH_QUERY(old_keys, .retention = ms, .limit = RH_QUEUE_CHUNK), scratch));
     }
+    if (!APR_STATUS_IS_EAGAIN(first)) {
+        rh_queue_goes_on(
+            &first,
+            rh_queue_remove_old(
+                source, RH_QUERY(old_hours, .retention = ms, .limit = RH_QUEUE_CHUNK), scratch));
+    }
     if (first == APR_SUCCESS) {
         const char *before = rh_store_number(scratch, rh_store_ms(apr_time_now() - retention));
 
@@ -121,6 +127,7 @@ rh_queue_t *rh_queue_make(apr_pool_t *pool, rh_db_source_t *source)
     queue->base.backlog = count_backlog;
     queue->base.expand = rh_queue_expand;
     queue->base.work_job = rh_queue_work_job;
+    queue->base.add_up = rh_queue_add_up;
     queue->base.release = release_lease;
     queue->source = source;
     rh_uuid_floor(0, queue->walk.at.subscription);

@@ -196,6 +196,7 @@ apr_status_t rh_queue_jobs(rh_db_t *db, const apr_array_header_t *leased, apr_in
 
 apr_status_t rh_queue_expand(rh_queue_t *self, apr_pool_t *scratch, bool *found);
 apr_status_t rh_queue_work_job(rh_queue_t *self, apr_pool_t *scratch, bool *found);
+apr_status_t rh_queue_add_up(rh_queue_t *self, apr_pool_t *scratch, bool *more);
 apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,
                              const rh_claim_t *claim, apr_pool_t *scratch, apr_array_header_t *jobs,
                              int *waiting);

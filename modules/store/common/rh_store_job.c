@@ -179,6 +179,13 @@ static apr_status_t queue_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_ro
     }
     if (status == APR_SUCCESS) {
         status = rh_db_change(db,
+                              RH_QUERY(job_chunk_count, .tenant = row->tenant,
+                                       .lowest = row->cursor, .end = chunk->cursor,
+                                       .subscription_id = row->subscription_id, .states = states),
+                              pool, NULL);
+    }
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db,
                               RH_QUERY(job_chunk_pending, .tenant = row->tenant,
                                        .lowest = row->cursor, .end = chunk->cursor,
                                        .subscription_id = row->subscription_id, .states = states),
@@ -192,7 +199,9 @@ static apr_status_t replay_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_r
 {
     const char *end = spec_text(spec, "end");
     bool any = json_object_get_boolean(json_object_object_get(spec, "any"));
-    const char *states = any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
+    /* Those that are pending and not queued were made by this chunk. */
+    const char *states =
+        any ? "[\"failed\",\"delivered\",\"cancelled\",\"pending\"]" : "[\"failed\"]";
     apr_array_header_t *rows;
     apr_status_t status = rh_store_begin_send(db, row->tenant, row->subscription_id, pool);
 

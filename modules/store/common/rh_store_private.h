@@ -27,6 +27,9 @@
 #define RH_MOST_UNMATCHED 1000
 #define RH_MOST_SEARCHED_BYTES 1000000
 
+/** The setting that is there while the hours of a log are being counted; see rh_queue_stats.c. */
+#define RH_STATS_RECOUNT "stats_recount"
+
 struct rh_store_t {
     rh_db_source_t *source;
 };

@@ -44,6 +44,10 @@ static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
         status = rh_db_change(db, RH_QUERY(redeliver_attempt, .tenant = tenant, .delivery_id = id),
                               pool, NULL);
     }
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db, RH_QUERY(redeliver_count, .tenant = tenant, .delivery_id = id),
+                              pool, NULL);
+    }
     return status == APR_SUCCESS
                ? rh_db_change(db, RH_QUERY(redeliver_delivery, .tenant = tenant, .delivery_id = id),
                               pool, NULL)

@@ -44,6 +44,19 @@ UPDATE resthooks.delivery SET state = 'pending', attempt_id = NULL, started_at =
 -- name: redeliver_attempt
 :only_attempt AND l.tenant = :tenant AND l.id = :delivery_id::uuid ON CONFLICT DO NOTHING;
 
+-- fragment: counted_back
+-- Takes deliveries x out of the statistics, which have ended and are to be pending again.
+:stat_change SELECT c.tenant, c.subscription_id, c.ms / 3600000 * 3600000,
+ -count(*) FILTER (WHERE c.state = 'delivered'), -count(*) FILTER (WHERE c.state = 'failed'),
+ -count(*) FILTER (WHERE c.state = 'cancelled'), 0, 0
+ FROM (SELECT x.tenant, x.subscription_id, x.state, resthooks.uuid_ms(x.id) AS ms
+ FROM resthooks.delivery x WHERE x.state <> 'pending';
+
+-- name: redeliver_count
+-- Locks the row, so that no other statement changes its state before it is pending.
+:counted_back AND x.tenant = :tenant AND x.id = :delivery_id::uuid FOR UPDATE) AS c
+ GROUP BY 1, 2, 3;
+
 -- name: redeliver_delivery
 :pending_again WHERE tenant = :tenant AND id = :delivery_id::uuid;
 
@@ -69,9 +82,9 @@ FROM resthooks.hook s JOIN resthooks.event e ON e.tenant = s.tenant
  WHERE x.tenant = e.tenant AND x.event_id = e.id AND x.after_id < s.id AND x.until_id >= s.id);
 
 -- name: replay_missing
--- Makes deliveries of events that the subscription never got. They are cancelled until queued.
+-- Makes deliveries of events that the subscription never got. They are queued next.
 INSERT INTO resthooks.delivery (tenant, id, event_id, subscription_id, type, state)
- SELECT e.tenant, resthooks.uuidv7(), e.id, s.id, e.type, 'cancelled' :missing_deliveries
+ SELECT e.tenant, resthooks.uuidv7(), e.id, s.id, e.type, 'pending' :missing_deliveries
  ORDER BY e.id;
 
 -- name: replay_count_missing

@@ -1,6 +1,16 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- What came of attempts; and leases that end without one.
 
+-- fragment: stat_change
+INSERT INTO resthooks.stat_change (tenant, subscription_id, hour, delivered, failed, cancelled,
+ attempts, ms);
+
+-- fragment: state_counts
+-- How many more are delivered, failed and cancelled where c.state follows c.earlier_state.
+(c.state = 'delivered')::integer - (c.earlier_state = 'delivered')::integer,
+ (c.state = 'failed')::integer - (c.earlier_state = 'failed')::integer,
+ (c.state = 'cancelled')::integer - (c.earlier_state = 'cancelled')::integer;
+
 -- name: settle
 -- Outcomes of attempts. The rows of subscription_stat are locked first, in order; then:
 --
@@ -16,6 +26,7 @@
 --             row has this attempt. What is not in the log is leased by another host
 --   tried     inserts the attempts that are in no such row
 --   fresh     outcomes whose attempt was recorded here, now: only these are counted
+--   counted   appends what the statistics have to add: new attempts, and states that changed in the log
 --   wake      wakes the next of a key whose first was removed, or an older one that was sent again
 --             during the attempt; the final SELECT reads it, so that it runs
 --
@@ -64,7 +75,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   f.template, f.sent
   FROM ended e LEFT JOIN LATERAL (SELECT e.*) AS f ON e.kind = 'delivered' AND e.number = 1
   WHERE e.type IS NOT NULL
-  ON CONFLICT DO NOTHING RETURNING tenant, id, subscription_id, state, attempt_id),
+  ON CONFLICT DO NOTHING RETURNING tenant, id, subscription_id, state, attempt_id, ms),
  changed AS MATERIALIZED (SELECT o.tenant, o.id, o.subscription_id, o.attempt_id, e.state,
   l.earlier_state, l.has_attempt FROM o LEFT JOIN ended e ON e.attempt_id = o.attempt_id
   CROSS JOIN LATERAL resthooks.settle_logged(o.tenant, o.id, o.attempt_id, o.number,
@@ -82,6 +93,16 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  fresh AS MATERIALIZED (SELECT o.* FROM o JOIN (SELECT t.id FROM tried t
   UNION ALL SELECT a.attempt_id FROM appended a) AS r ON r.id = o.attempt_id
   UNION ALL SELECT o.* FROM ready, o WHERE o.kind = 'release'),
+ counted AS (:stat_change
+  SELECT a.tenant, a.subscription_id, a.at / 3600000 * 3600000, sum(a.delivered), sum(a.failed),
+  sum(a.cancelled), sum(a.attempts), :two_digits FROM (
+  SELECT f.tenant, f.subscription_id, resthooks.uuid_ms(f.attempt_id) AS at, 0 AS delivered,
+  0 AS failed, 0 AS cancelled, 1 AS attempts, f.ms FROM fresh f WHERE f.kind <> 'release'
+  UNION ALL SELECT c.tenant, c.subscription_id, resthooks.uuid_ms(c.id), :state_counts, 0,
+  coalesce(c.ms, 0) FROM (SELECT p.tenant, p.subscription_id, p.id, p.ms, p.state,
+  'pending' AS earlier_state FROM appended p UNION ALL SELECT h.tenant, h.subscription_id, h.id, 0,
+  h.state, h.earlier_state FROM changed h WHERE h.state <> h.earlier_state) AS c) AS a
+  GROUP BY a.tenant, a.subscription_id, 3, 8),
  stat AS (UPDATE resthooks.subscription_stat t SET delivered = t.delivered + s.delivered,
   failed = t.failed + s.failed,
   last_status_code = CASE WHEN s.last_at IS NULL THEN t.last_status_code ELSE s.code END,
@@ -135,11 +156,18 @@ WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queu
  WHERE r.type IS NOT NULL ON CONFLICT (tenant, id) DO UPDATE SET state = 'cancelled',
  attempt_count = greatest(d.attempt_count, excluded.attempt_count),
  last_status_code = CASE WHEN excluded.attempt_count > d.attempt_count
- THEN excluded.last_status_code ELSE d.last_status_code END WHERE d.state = 'pending'),
- changed AS MATERIALIZED (SELECT count(*) AS deliveries FROM typed r
- CROSS JOIN LATERAL resthooks.settle_logged(r.tenant, r.delivery_id, NULL, NULL, NULL, 'cancelled')
- WHERE r.type IS NULL)
- SELECT count(*) AS cancelled FROM removed CROSS JOIN changed;
+ THEN excluded.last_status_code ELSE d.last_status_code END WHERE d.state = 'pending'
+ RETURNING tenant, subscription_id, id),
+ changed AS MATERIALIZED (SELECT r.tenant, r.subscription_id, r.delivery_id AS id, l.earlier_state
+ FROM typed r CROSS JOIN LATERAL resthooks.settle_logged(r.tenant, r.delivery_id, NULL, NULL, NULL,
+ 'cancelled') AS l WHERE r.type IS NULL),
+ counted AS (:stat_change SELECT a.tenant, a.subscription_id, a.at / 3600000 * 3600000,
+ sum(a.delivered), sum(a.failed), sum(a.cancelled), 0, 0 FROM (SELECT c.tenant,
+ c.subscription_id, resthooks.uuid_ms(c.id) AS at, :state_counts FROM (SELECT tenant,
+ subscription_id, id, 'cancelled' AS state, 'pending' AS earlier_state FROM cancelled
+ UNION ALL SELECT tenant, subscription_id, id, 'cancelled', earlier_state FROM changed) AS c)
+ AS a (tenant, subscription_id, at, delivered, failed, cancelled) GROUP BY 1, 2, 3)
+ SELECT count(*) AS cancelled FROM removed;
 
 -- name: release
 -- Gives all leases of a process back, so that their deliveries are due now.

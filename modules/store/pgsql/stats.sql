@@ -1,71 +1,206 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Statistics of the logs in buckets of time. Ids sort by time, so a bucket is a range of ids and
--- each is read by a range of the index.
-
--- fragment: buckets
--- n is the number of the bucket, low its lowest id, high the id to end before.
-json_to_recordset(:ranges::json) AS b (n integer, low uuid, high uuid);
-
--- name: stats_states
--- Counts the deliveries of buckets by their state.
--- returns: n, state, count
-SELECT b.n, d.state, count(*) FROM :buckets CROSS JOIN resthooks.delivery d
- WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending'
- GROUP BY b.n, d.state
- UNION ALL SELECT b.n, 'pending', count(*) FROM :buckets CROSS JOIN resthooks.queue q
- WHERE :of_tenant AND q.delivery_id >= b.low AND q.delivery_id < b.high GROUP BY b.n;
-
--- name: stats_states_subscription
--- returns: as stats_states
-SELECT b.n, d.state, count(*) FROM :buckets CROSS JOIN resthooks.delivery d
- WHERE d.tenant = :tenant AND d.subscription_id = :subscription_id::uuid
- AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending' GROUP BY b.n, d.state
- UNION ALL SELECT b.n, 'pending', count(*) FROM :buckets CROSS JOIN resthooks.queue q
- WHERE :of_tenant AND q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid
- AND q.delivery_id >= b.low AND q.delivery_id < b.high GROUP BY b.n;
+-- Statistics in buckets of time: from hours that are added up (stat_hour), or, where buckets are
+-- shorter than an hour, from the logs.
 
 -- fragment: two_digits
 -- Rounds a duration to two digits, so there are at most some hundred values.
 CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
  WHEN a.ms < 10000 THEN a.ms / 100 * 100 ELSE a.ms / 1000 * 1000 END;
 
--- fragment: attempt_rows
--- An attempt is in a row of its own, or in its delivery's, and then as old as that.
-SELECT b.n, :two_digits AS rounded FROM :buckets CROSS JOIN resthooks.attempt a
- WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high;
+-- fragment: zero_id
+-- Stands for all subscriptions of a tenant.
+'00000000-0000-0000-0000-000000000000'::uuid;
 
--- fragment: only_attempt_rows
-SELECT b.n, :two_digits AS rounded FROM :buckets CROSS JOIN resthooks.delivery a
- WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high AND a.attempt_id IS NOT NULL;
+-- ---- from hours ----
+
+-- fragment: own_changes
+-- What an hour does not have yet. `first` and `last` are one subscription's id, or those of all.
+resthooks.stat_change c WHERE c.tenant = :tenant AND c.subscription_id >= :first::uuid
+ AND c.subscription_id <= :last::uuid
+ AND c.hour >= CAST(:from AS bigint) AND c.hour < CAST(:until AS bigint);
+
+-- fragment: own_pending
+-- The pending deliveries that were made between two ids: of many the newest.
+(SELECT q.subscription_id, resthooks.uuid_ms(q.delivery_id) AS ms FROM resthooks.queue q
+ WHERE :of_tenant AND CAST(q.subscription_id AS text) >= :first
+ AND CAST(q.subscription_id AS text) <= :last AND q.delivery_id >= :lowest::uuid
+ AND q.delivery_id < :end::uuid ORDER BY q.delivery_id DESC NULLS LAST LIMIT 100000) AS p;
+
+-- name: stats_hours
+-- Numbers of hours, to be added up: several rows may be of one hour. One statement reads them all,
+-- since a delivery that ends moves from the queue to the changes, and these to the hours.
+-- returns: hour, delivered, failed, cancelled, pending, durations
+SELECT h.hour, h.delivered, h.failed, h.cancelled, 0 AS pending, h.durations
+ FROM resthooks.stat_hour h WHERE h.tenant = :tenant AND h.subscription_id = :counted_id::uuid
+ AND h.hour >= CAST(:from AS bigint) AND h.hour < CAST(:until AS bigint)
+ UNION ALL SELECT c.hour, sum(c.delivered), sum(c.failed), sum(c.cancelled), 0,
+ json_build_object(c.ms, sum(c.attempts))::text FROM :own_changes GROUP BY c.hour, c.ms
+ UNION ALL SELECT p.ms / 3600000 * 3600000, 0, 0, 0, count(*), '{}' FROM :own_pending GROUP BY 1;
+
+-- name: stats_hours_subscriptions
+-- Numbers of each subscription's deliveries by bucket, in order. The subscriptions are found one
+-- after another, because there are many hours of each.
+-- returns: subscription_id, n, delivered, failed
+WITH RECURSIVE s(id) AS (SELECT CAST(:first AS uuid)
+ UNION ALL SELECT (SELECT x.subscription_id FROM resthooks.stat_hour x WHERE x.tenant = :tenant
+ AND x.subscription_id > s.id ORDER BY x.subscription_id LIMIT 1) FROM s WHERE s.id IS NOT NULL),
+ r AS (SELECT h.subscription_id, h.hour AS ms, h.delivered, h.failed FROM s
+ CROSS JOIN LATERAL (SELECT * FROM resthooks.stat_hour y WHERE y.tenant = :tenant
+ AND y.subscription_id = s.id AND s.id <> :zero_id AND y.hour >= CAST(:from AS bigint)
+ AND y.hour < CAST(:until AS bigint) OFFSET 0) AS h
+ UNION ALL SELECT c.subscription_id, c.hour, c.delivered, c.failed FROM :own_changes
+ UNION ALL SELECT p.subscription_id, p.ms, 0, 0 FROM :own_pending)
+ SELECT r.subscription_id, (r.ms - CAST(:from AS bigint)) / CAST(:step AS bigint) AS n,
+ sum(r.delivered) AS delivered, sum(r.failed) AS failed FROM r
+ GROUP BY r.subscription_id, n ORDER BY r.subscription_id, n LIMIT CAST(:limit AS integer);
+
+-- ---- from the logs ----
+
+-- fragment: buckets
+-- n is the number of the bucket, low its lowest id, high the id to end before. Ids sort by time, so
+-- a bucket is a range of ids and each is read by a range of the index.
+json_to_recordset(:ranges::json) AS b (n integer, low uuid, high uuid);
+
+-- fragment: ended_within
+-- Deliveries in buckets that are not in the queue; what is in the queue is pending.
+:buckets CROSS JOIN resthooks.delivery d
+ WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending';
+
+-- fragment: pending_states
+SELECT (p.ms - CAST(:from AS bigint)) / CAST(:step AS bigint), 'pending', count(*)
+ FROM :own_pending GROUP BY 1;
+
+-- name: stats_states
+-- Counts the deliveries of buckets by their state.
+-- returns: n, state, count
+SELECT b.n, d.state, count(*) FROM :ended_within GROUP BY b.n, d.state UNION ALL :pending_states;
+
+-- name: stats_states_subscription
+-- returns: as stats_states
+SELECT b.n, d.state, count(*) FROM :ended_within AND d.subscription_id = :first::uuid
+ GROUP BY b.n, d.state UNION ALL :pending_states;
+
+-- fragment: only_attempts
+-- Attempts that are in the rows of their deliveries, which were made since an earlier id.
+SELECT (resthooks.uuid_ms(a.attempt_id) - CAST(:from AS bigint)) / CAST(:step AS bigint),
+ :two_digits, count(*) FROM resthooks.delivery a WHERE a.tenant = :tenant
+ AND a.id >= :earliest::uuid AND a.id < :end::uuid AND a.attempt_id >= :lowest::uuid
+ AND a.attempt_id < :end::uuid;
 
 -- name: stats_durations
--- Counts attempts by their duration, milliseconds of two digits, in order.
+-- Counts attempts by their duration, milliseconds of two digits.
 -- returns: n, rounded, count
-SELECT r.n, r.rounded, count(*) AS count FROM (:attempt_rows UNION ALL :only_attempt_rows) AS r
- GROUP BY r.n, r.rounded ORDER BY r.n, r.rounded;
+SELECT b.n, :two_digits AS rounded, count(*) FROM :buckets CROSS JOIN resthooks.attempt a
+ WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high GROUP BY b.n, rounded
+ UNION ALL :only_attempts GROUP BY 1, 2;
 
 -- name: stats_durations_subscription
 -- Of one subscription's deliveries in a range of ids. They are collected first: looking up each
 -- attempt's delivery takes longer.
 -- returns: as stats_durations
 WITH mine AS MATERIALIZED (SELECT d.id FROM resthooks.delivery d WHERE d.tenant = :tenant
- AND d.subscription_id = :subscription_id::uuid AND d.id >= :lowest::uuid AND d.id < :end::uuid
- UNION ALL SELECT q.delivery_id FROM resthooks.queue q WHERE :of_tenant
- AND q.subscription_id IS NOT DISTINCT FROM :subscription_id::uuid
- AND q.delivery_id >= :lowest::uuid AND q.delivery_id < :end::uuid)
- SELECT r.n, r.rounded, count(*) AS count FROM (:attempt_rows
- AND a.delivery_id IN (SELECT id FROM mine) UNION ALL :only_attempt_rows
- AND a.subscription_id = :subscription_id::uuid) AS r
- GROUP BY r.n, r.rounded ORDER BY r.n, r.rounded;
+ AND d.subscription_id = :first::uuid AND d.id >= :earliest::uuid AND d.id < :end::uuid
+ UNION ALL SELECT q.delivery_id FROM resthooks.queue q WHERE q.tenant = :tenant
+ AND q.subscription_id = :first::uuid)
+ SELECT b.n, :two_digits AS rounded, count(*) FROM :buckets CROSS JOIN resthooks.attempt a
+ WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high
+ AND a.delivery_id IN (SELECT id FROM mine) GROUP BY b.n, rounded
+ UNION ALL :only_attempts AND a.subscription_id = :first::uuid GROUP BY 1, 2;
 
 -- name: stats_subscriptions
--- Counts the deliveries of buckets by subscription, in order; those that are pending count as
--- neither.
--- returns: subscription_id, n, delivered, failed
-SELECT r.subscription_id, r.n, sum(CASE r.state WHEN 'delivered' THEN 1 ELSE 0 END) AS delivered,
- sum(CASE r.state WHEN 'failed' THEN 1 ELSE 0 END) AS failed
- FROM (SELECT d.subscription_id, b.n, d.state FROM :buckets CROSS JOIN resthooks.delivery d
- WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high
- UNION ALL SELECT q.subscription_id, b.n, 'pending' FROM :buckets CROSS JOIN resthooks.queue q
- WHERE :of_tenant AND q.delivery_id >= b.low AND q.delivery_id < b.high) AS r
+-- Counts the deliveries of buckets by subscription, in order.
+-- returns: as stats_hours_subscriptions
+WITH r AS (SELECT d.subscription_id, b.n, d.state FROM :ended_within
+ UNION ALL SELECT p.subscription_id, (p.ms - CAST(:from AS bigint)) / CAST(:step AS bigint),
+ 'pending' FROM :own_pending)
+ SELECT r.subscription_id, r.n, sum(CASE r.state WHEN 'delivered' THEN 1 ELSE 0 END) AS delivered,
+ sum(CASE r.state WHEN 'failed' THEN 1 ELSE 0 END) AS failed FROM r
  GROUP BY r.subscription_id, r.n ORDER BY r.subscription_id, r.n LIMIT CAST(:limit AS integer);
+
+-- ---- adding up ----
+
+-- fragment: hour_sums
+-- Hours that the rows of `change` add up to, of subscriptions and of tenants.
+SELECT g.tenant, g.id AS subscription_id, g.hour, sum(g.delivered) AS delivered,
+ sum(g.failed) AS failed, sum(g.cancelled) AS cancelled, coalesce((jsonb_object_agg(g.ms, g.attempts)
+ FILTER (WHERE g.attempts <> 0))::text, '{}') AS durations
+ FROM (SELECT c.tenant, coalesce(c.subscription_id, :zero_id) AS id, c.hour, c.ms,
+ sum(c.delivered) AS delivered, sum(c.failed) AS failed, sum(c.cancelled) AS cancelled,
+ sum(c.attempts) AS attempts FROM change c
+ GROUP BY GROUPING SETS ((c.tenant, c.hour, c.ms), (c.tenant, c.subscription_id, c.hour, c.ms))) AS g
+ GROUP BY g.tenant, g.id, g.hour;
+
+-- name: stats_turn
+-- Takes the turn to add up until the end of the transaction; no row: another process has it.
+-- returns: turn
+SELECT 1 AS turn WHERE pg_try_advisory_xact_lock(hashtextextended('resthooks.stats', 0));
+
+-- name: stats_add_up
+-- Moves a limited number of changes into their hours.
+WITH change AS MATERIALIZED (SELECT c.ctid AS place, c.* FROM resthooks.stat_change c
+ LIMIT CAST(:limit AS integer)),
+ added AS (INSERT INTO resthooks.stat_hour AS h (tenant, subscription_id, hour, delivered, failed,
+ cancelled, durations) :hour_sums
+ ON CONFLICT (tenant, subscription_id, hour) DO UPDATE SET
+ delivered = h.delivered + excluded.delivered, failed = h.failed + excluded.failed,
+ cancelled = h.cancelled + excluded.cancelled,
+ durations = CASE WHEN excluded.durations = '{}' THEN h.durations
+ ELSE resthooks.add_counts(h.durations, excluded.durations) END)
+ DELETE FROM resthooks.stat_change WHERE ctid = ANY (ARRAY(SELECT change.place FROM change));
+
+-- nothing: stats_changes_remove
+-- They went with stats_add_up.
+
+-- name: old_hours
+-- Removes a limited number of the hours that ended before retention.
+DELETE FROM resthooks.stat_hour WHERE (tenant, subscription_id, hour) IN
+ (SELECT o.tenant, o.subscription_id, o.hour FROM resthooks.stat_hour o
+ WHERE o.hour < resthooks.now_ms() - :retention::bigint - 3600000
+ ORDER BY o.hour LIMIT :limit::integer FOR UPDATE SKIP LOCKED);
+
+-- ---- counting the log that an upgrade found ----
+
+-- name: stats_recount_tenant
+-- The next tenant that has deliveries.
+-- returns: tenant
+SELECT d.tenant FROM resthooks.delivery d WHERE d.tenant > :after ORDER BY d.tenant LIMIT 1;
+
+-- name: stats_recount_from
+-- The delivery where a chunk begins that ends before `end`; no row: the chunk has all older ones.
+-- returns: id
+SELECT d.id FROM resthooks.delivery d WHERE d.tenant = :tenant AND d.id < :end::uuid
+ ORDER BY d.id DESC LIMIT 1 OFFSET 5000;
+
+-- name: stats_recount
+-- Sets a tenant's hours to what the log has of them, less what is still to be added.
+WITH change AS MATERIALIZED (
+ SELECT d.tenant, d.subscription_id, t.ms / 3600000 * 3600000 AS hour,
+ CASE d.state WHEN 'delivered' THEN 1 ELSE 0 END AS delivered,
+ CASE d.state WHEN 'failed' THEN 1 ELSE 0 END AS failed,
+ CASE d.state WHEN 'cancelled' THEN 1 ELSE 0 END AS cancelled, 0 AS attempts, 0 AS ms
+ FROM resthooks.delivery d CROSS JOIN LATERAL (SELECT resthooks.uuid_ms(d.id) AS ms) AS t
+ WHERE d.tenant = :tenant AND d.id >= :lowest::uuid AND d.id < :end::uuid AND d.state <> 'pending'
+ UNION ALL SELECT a.tenant, coalesce(d.subscription_id, q.subscription_id),
+ t.ms / 3600000 * 3600000, 0, 0, 0, 1, :two_digits
+ FROM resthooks.attempt a CROSS JOIN LATERAL (SELECT resthooks.uuid_ms(a.id) AS ms) AS t
+ LEFT JOIN resthooks.delivery d ON d.tenant = a.tenant AND d.id = a.delivery_id
+ LEFT JOIN resthooks.queue q ON q.tenant = a.tenant AND q.delivery_id = a.delivery_id
+ WHERE a.tenant = :tenant AND a.id >= :lowest::uuid AND a.id < :end::uuid
+ AND coalesce(d.subscription_id, q.subscription_id) IS NOT NULL
+ UNION ALL SELECT a.tenant, a.subscription_id, t.ms / 3600000 * 3600000, 0, 0, 0, 1, :two_digits
+ FROM resthooks.delivery a CROSS JOIN LATERAL (SELECT resthooks.uuid_ms(a.attempt_id) AS ms) AS t
+ WHERE a.tenant = :tenant AND a.id >= :earliest::uuid AND a.id < :end::uuid
+ AND a.attempt_id >= :lowest::uuid AND a.attempt_id < :end::uuid
+ UNION ALL SELECT c.tenant, c.subscription_id, c.hour, -c.delivered, -c.failed, -c.cancelled,
+ -c.attempts, c.ms FROM resthooks.stat_change c WHERE c.tenant = :tenant
+ AND c.hour >= CAST(:from AS bigint) AND c.hour < CAST(:until AS bigint))
+ INSERT INTO resthooks.stat_hour (tenant, subscription_id, hour, delivered, failed,
+ cancelled, durations) :hour_sums
+ ON CONFLICT (tenant, subscription_id, hour) DO UPDATE SET delivered = excluded.delivered,
+ failed = excluded.failed, cancelled = excluded.cancelled, durations = excluded.durations;
+
+-- name: stats_recount_note
+UPDATE resthooks.setting SET value = :value WHERE name = 'stats_recount';
+
+-- name: stats_recount_end
+DELETE FROM resthooks.setting WHERE name = 'stats_recount';

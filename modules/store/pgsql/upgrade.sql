@@ -79,6 +79,18 @@ CREATE INDEX IF NOT EXISTS delivery_undelivered ON resthooks.delivery (tenant, i
  WHERE state <> 'delivered';
 CREATE INDEX IF NOT EXISTS queue_newest ON resthooks.queue (tenant, delivery_id DESC NULLS LAST)
  WHERE event_id IS NOT NULL;
+CREATE TABLE resthooks.stat_hour (tenant text COLLATE "C" NOT NULL, subscription_id uuid NOT NULL,
+ hour bigint NOT NULL, delivered bigint NOT NULL DEFAULT 0, failed bigint NOT NULL DEFAULT 0,
+ cancelled bigint NOT NULL DEFAULT 0, durations text NOT NULL DEFAULT '{}',
+ PRIMARY KEY (tenant, subscription_id, hour)) WITH (fillfactor = 50);
+CREATE INDEX stat_hour_age ON resthooks.stat_hour (hour);
+CREATE TABLE resthooks.stat_change (tenant text COLLATE "C" NOT NULL, subscription_id uuid NOT NULL,
+ hour bigint NOT NULL, delivered integer NOT NULL, failed integer NOT NULL,
+ cancelled integer NOT NULL, attempts integer NOT NULL, ms bigint NOT NULL)
+ WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+ autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
+INSERT INTO resthooks.setting (name, value) SELECT 'stats_recount', h.next || ' ' || h.next || ' '
+ FROM (SELECT (floor(extract(epoch FROM now()) / 3600)::bigint + 1) * 3600000 AS next) AS h;
 UPDATE resthooks.schema_version SET version = 4, installed_at = now();
 
 -- name: fill_4_end

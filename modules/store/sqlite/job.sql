@@ -72,5 +72,8 @@ INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due
 -- name: job_chunk_attempts
 :only_attempt AND :job_queued ON CONFLICT DO NOTHING;
 
+-- name: job_chunk_count
+:counted_back AND :job_queued) AS c GROUP BY 1, 2, 3;
+
 -- name: job_chunk_pending
 :pending_again WHERE :job_queued;

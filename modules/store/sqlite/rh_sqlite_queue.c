@@ -12,10 +12,16 @@ static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscrip
                            const char *limit, apr_pool_t *pool, int *cancelled)
 {
     apr_status_t status = rh_db_change(db,
-                                       RH_QUERY(cancel_delivery, .tenant = tenant,
+                                       RH_QUERY(cancel_count, .tenant = tenant,
                                                 .subscription_id = subscription_id, .limit = limit),
                                        pool, NULL);
 
+    if (status == APR_SUCCESS) {
+        status = rh_db_change(db,
+                              RH_QUERY(cancel_delivery, .tenant = tenant,
+                                       .subscription_id = subscription_id, .limit = limit),
+                              pool, NULL);
+    }
     if (status == APR_SUCCESS) {
         status = rh_db_change(db,
                               RH_QUERY(cancel_queue, .tenant = tenant,
@@ -52,6 +58,7 @@ static apr_status_t settle(rh_db_t *db, const char *outcomes, apr_pool_t *pool)
     const char *known = before ? before : "[]";
     const rh_query_t *const steps[] = {
         RH_QUERY(settle_stat, .outcomes = outcomes, .known = known),
+        RH_QUERY(settle_count, .outcomes = outcomes, .known = known),
         RH_QUERY(settle_again, .outcomes = outcomes, .known = known),
         RH_QUERY(settle_changed, .outcomes = outcomes, .known = known),
         RH_QUERY(settle_appended, .outcomes = outcomes, .known = known),

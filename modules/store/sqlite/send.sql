@@ -44,6 +44,16 @@ UPDATE resthooks_delivery SET state = 'pending', attempt_id = NULL, started_at =
 -- name: redeliver_attempt
 :only_attempt AND l.tenant = :tenant AND l.id = :delivery_id ON CONFLICT DO NOTHING;
 
+-- fragment: counted_back
+-- Takes deliveries x out of the statistics, which have ended and are to be pending again.
+:stat_change SELECT c.tenant, c.subscription_id, c.at / 3600000 * 3600000, -sum(c.state = 'delivered'),
+ -sum(c.state = 'failed'), -sum(c.state = 'cancelled'), 0, 0
+ FROM (SELECT x.tenant, x.subscription_id, x.state, :uuid_ms AS at FROM resthooks_delivery x
+ WHERE x.state <> 'pending';
+
+-- name: redeliver_count
+:counted_back AND x.tenant = :tenant AND x.id = :delivery_id) AS c GROUP BY 1, 2, 3;
+
 -- name: redeliver_delivery
 :pending_again WHERE tenant = :tenant AND id = :delivery_id;
 
@@ -65,11 +75,11 @@ FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant
  AND x.after_id < s.id AND x.until_id >= s.id);
 
 -- name: replay_missing
--- Makes deliveries of events that the subscription never got. They are cancelled until queued.
+-- Makes deliveries of events that the subscription never got. They are queued next.
 INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state)
  SELECT e.tenant, substr(e.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
  3) || '-' || lower(hex(randomblob(6))), e.id, s.id, e.type,
- 'cancelled' :missing_deliveries ORDER BY e.id;
+ 'pending' :missing_deliveries ORDER BY e.id;
 
 -- name: replay_count_missing
 -- returns: count

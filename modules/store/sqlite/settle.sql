@@ -52,6 +52,27 @@ UPDATE resthooks_subscription_stat AS t SET delivered = t.delivered + s.delivere
  FROM :outcome_rows GROUP BY o.tenant, o.subscription_id) AS s
  WHERE t.tenant = s.tenant AND t.subscription_id = s.subscription_id;
 
+-- fragment: stat_change
+INSERT INTO resthooks_stat_change (tenant, subscription_id, hour, delivered, failed, cancelled,
+ attempts, ms);
+
+-- name: settle_count
+-- What the statistics have to add: attempts, and states that are going to change in the log. Runs
+-- before the log and the queue are changed.
+:stat_change SELECT a.tenant, a.subscription_id, a.at / 3600000 * 3600000, sum(a.delivered),
+ sum(a.failed), sum(a.cancelled), sum(a.attempts), :two_digits FROM (
+ SELECT x.tenant, x.subscription_id, :uuid_ms AS at, 0 AS delivered, 0 AS failed, 0 AS cancelled,
+ 1 AS attempts, x.ms FROM (SELECT o.tenant, o.subscription_id, o.attempt_id AS id, o.ms
+  FROM :outcome_rows WHERE o.kind <> 'release') AS x
+ UNION ALL SELECT x.tenant, x.subscription_id, :uuid_ms, x.delivered - (x.earlier = 'delivered'),
+ 1 - x.delivered - (x.earlier = 'failed'), -(x.earlier = 'cancelled'), 0, x.ms
+ FROM (SELECT o.tenant, o.subscription_id, o.id, o.ms, max(o.kind = 'delivered') AS delivered,
+  coalesce(d.state, 'pending') AS earlier FROM :outcome_rows
+  LEFT JOIN resthooks_delivery d ON d.tenant = o.tenant AND d.id = o.id
+  WHERE o.kind <> 'release' AND coalesce(o.type, d.state) IS NOT NULL AND :leaves_queue
+  GROUP BY o.tenant, o.id) AS x) AS a
+ GROUP BY a.tenant, a.subscription_id, 3, 8;
+
 -- name: settle_again
 UPDATE resthooks_queue AS q SET lease = 0, due_at = :clock
  + CASE WHEN o.kind = 'release' OR q.tries >= 0 THEN o.delay ELSE 0 END,
@@ -146,6 +167,16 @@ INSERT INTO resthooks_delivery AS d (tenant, id, event_id, subscription_id, type
  attempt_count = max(d.attempt_count, excluded.attempt_count),
  last_status_code = CASE WHEN excluded.attempt_count > d.attempt_count
  THEN excluded.last_status_code ELSE d.last_status_code END WHERE d.state = 'pending';
+
+-- name: cancel_count
+-- Counts what cancel_delivery is going to log.
+:stat_change SELECT c.tenant, c.subscription_id, c.at / 3600000 * 3600000, 0, 0, count(*), 0, 0
+ FROM (SELECT x.tenant, x.subscription_id, :uuid_ms AS at FROM (SELECT q.tenant,
+ q.subscription_id, q.delivery_id AS id FROM resthooks_queue q
+ LEFT JOIN resthooks_delivery d ON d.tenant = q.tenant AND d.id = q.delivery_id
+ WHERE (q.tenant, q.delivery_id) IN :cancelled AND (d.state = 'pending' OR (d.id IS NULL
+ AND EXISTS (SELECT 1 FROM resthooks_event e WHERE e.tenant = q.tenant AND e.id = q.event_id))))
+ AS x) AS c GROUP BY 1, 2, 3;
 
 -- name: cancel_queue
 DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN :cancelled;

@@ -65,6 +65,16 @@ CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
  FROM resthooks_subscription_pattern p;
 CREATE INDEX resthooks_delivery_undelivered ON resthooks_delivery (tenant, id)
 WHERE state <> 'delivered';
+CREATE TABLE resthooks_stat_hour (tenant text NOT NULL, subscription_id text NOT NULL,
+ hour integer NOT NULL, delivered integer NOT NULL DEFAULT 0, failed integer NOT NULL DEFAULT 0,
+ cancelled integer NOT NULL DEFAULT 0, durations text NOT NULL DEFAULT '{}',
+ PRIMARY KEY (tenant, subscription_id, hour)) WITHOUT ROWID;
+CREATE INDEX resthooks_stat_hour_age ON resthooks_stat_hour (hour);
+CREATE TABLE resthooks_stat_change (tenant text NOT NULL, subscription_id text NOT NULL,
+ hour integer NOT NULL, delivered integer NOT NULL, failed integer NOT NULL,
+ cancelled integer NOT NULL, attempts integer NOT NULL, ms integer NOT NULL);
+INSERT INTO resthooks_setting (name, value) SELECT 'stats_recount', h.next || ' ' || h.next || ' '
+ FROM (SELECT (CAST(strftime('%s', 'now') AS integer) / 3600 + 1) * 3600000 AS next) AS h;
 UPDATE resthooks_schema_version SET version = 4;
 
 -- name: fill_4_end
