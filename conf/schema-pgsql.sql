@@ -91,8 +91,9 @@ CREATE TABLE resthooks.hook (
 
 -- For hosts of versions before 0.2 that are still running after an upgrade: what commits, claims or
 -- sends again reads `ordered`, so it fails, and they keep their events until they are upgraded, too.
--- What they settle does not. Version 0.1 goes by the words "the database system is".
-CREATE OR REPLACE FUNCTION resthooks.refuse_earlier() RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+-- What settles does not; the function is STABLE, so that reading other columns does not call it.
+-- Version 0.1 goes by the words "the database system is".
+CREATE OR REPLACE FUNCTION resthooks.refuse_earlier() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RAISE object_not_in_prerequisite_state USING MESSAGE = 'the database system is used by a later'
         ' mod_resthooks, for which this host has to be upgraded; until then its events wait';

@@ -180,6 +180,42 @@ def check_sent(api, version):
         "one that was sent again has its first attempt, too")
 
 
+def run_sql(database, text):
+    """The message of the error that a statement of an earlier version gets; None if it works."""
+    try:
+        if DB == "pgsql":
+            database.sql("\\set VERBOSITY verbose\n" + text)
+        else:
+            database.sql(text)
+        return None
+    except (RuntimeError, sqlite3.Error) as error:
+        return str(error)
+
+
+def check_earlier(database):
+    """A host of an earlier version that still runs spools its events: 0.1 after these words alone."""
+    event = PREFIX + "subscription_event"
+    subscription = PREFIX + "subscription"
+    commit = (f"SELECT t.subscription_id, NOT s.ordered FROM {event} t JOIN {subscription} s"
+              " ON s.tenant = t.tenant AND s.id = t.subscription_id WHERE t.tenant = 'acme'")
+    claim = (f"SELECT s.state, CASE WHEN s.ordered THEN 1 ELSE 0 END FROM {subscription} s"
+             f" WHERE s.tenant = 'acme' AND s.id = '{ALL}'")
+    settle = (f"UPDATE {subscription} AS s SET state = 'gone', state_reason = 'x', updated_at = 1,"
+              f" revision = s.revision + 1 WHERE s.tenant = 'acme' AND s.id = '{ALL}'"
+              " AND s.state = 'active' RETURNING tenant, id, state")
+    if DB == "pgsql":
+        like(run_sql(database, commit), "55000: the database system is used by a later",
+             "an earlier host's commit fails as if the database was out of reach")
+        like(run_sql(database, claim), "55000: the database system is", "so do its claims")
+    else:
+        like(run_sql(database, commit), "database is locked until this host has",
+             "an earlier host's commit fails as if the database was out of reach")
+        like(run_sql(database, claim), "no such column: s.ordered", "its claims fail, too")
+    is_(run_sql(database, settle), None, "it can still settle")
+    is_(database.sql(f"SELECT state FROM {subscription} WHERE id = '{ALL}'"), [["gone"]],
+        "which has its effect")
+
+
 for version in (1, 2, 3):
     receiver.clear()
     tables = Tables(version)
@@ -206,6 +242,7 @@ for version in (1, 2, 3):
                                                             "data": {}})
     is_((answer.status, answer.json["ids"]), (202, [make_id(1)]), "a key of old is still known")
     httpd.stop()
+    check_earlier(tables.database)
 
 # Tables that are locked.
 
