@@ -62,9 +62,9 @@ static void test_values(void)
     rh_sent_add(&sent, "b");
     rh_sent_add_value(&sent, "");
     is(join(&sent), "a1b", "values may be empty, the first and the last too");
-    ok(rh_sent_join(pool, "\nv\nv", "1", &event) == NULL, "too few values are no description");
-    ok(rh_sent_join(pool, "a\nx", "1", &event) == NULL, "nor is a gap of an unknown kind");
-    ok(rh_sent_join(pool, "a\n", "1", &event) == NULL, "nor a template that was cut");
+    ok(rh_sent_join(pool, "\nv\nv", "1", &event) == NULL, "a description needs all its values");
+    ok(rh_sent_join(pool, "a\nx", "1", &event) == NULL, "and gaps of known kinds");
+    ok(rh_sent_join(pool, "a\n", "1", &event) == NULL, "and a whole template");
 }
 
 int main(void)
