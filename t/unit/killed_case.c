@@ -114,6 +114,30 @@ static void check_counters(const rh_subscription_t *target)
 }
 
 /** Check that events have deliveries, deliveries their attempts, and both are counted. */
+/** Check the statistics of this hour and the ones beside it. */
+static void check_statistics(int attempts)
+{
+    const apr_interval_time_t hour = apr_time_from_sec(3600);
+    rh_stats_range_t range = {.step = hour, .count = 3};
+    rh_stats_bucket_t *buckets = NULL;
+    apr_int64_t delivered = 0, failed = 0, begun = 0;
+
+    range.from = (apr_time_now() / hour - 1) * hour;
+    range.to = range.from + range.count * hour;
+    if (rh_store_stats(store, now.tenant, NULL, &range, pool, &buckets) != APR_SUCCESS) {
+        check(false, "there are statistics");
+        return;
+    }
+    for (int i = 0; i < range.count; i++) {
+        delivered += buckets[i].deliveries[RH_DELIVERY_DELIVERED];
+        failed += buckets[i].deliveries[RH_DELIVERY_FAILED];
+        begun += buckets[i].attempts;
+    }
+    check(delivered == count_deliveries(NULL, NULL, RH_DELIVERY_DELIVERED) &&
+              failed == count_deliveries(NULL, NULL, RH_DELIVERY_FAILED) && begun == attempts,
+          "the statistics of hours have each outcome and each attempt once");
+}
+
 int check_all(void)
 {
     rh_event_filter_t filter = {.unmatched = true};
@@ -131,6 +155,7 @@ int check_all(void)
     for (int i = 0; i < (int)RH_COUNT_OF(now.target) && now.target[i]; i++) {
         check_counters(now.target[i]);
     }
+    check_statistics(attempts);
     return attempts;
 }
 
