@@ -5,8 +5,8 @@
 usage: bench.py [--quick] [--only NAME,...] BUILD-FOLDER
 
 The build folder holds .libs/mod_resthooks.so, t/bench/sink, t/bench/claim and t/bench/posts;
-bench.json is written there. The exit status is 1 if a part failed or, without --only, a figure is missing; a
-figure that was measured and is not reached does not change it.
+bench.json is written there. The exit status is 1 if a part failed or, without --only, a figure is
+missing; a measured figure below the required one does not change it.
 """
 
 import argparse

@@ -73,10 +73,10 @@ def busy():
 
 
 class Load:
-    """How much of the processors others took between its making and end().
+    """Measures how much of the processors others used between its creation and end().
 
-    `roots`: the processes that are the benchmark's, besides this one; everything below them is,
-    too. What is not theirs is somebody else's, the kernel's own threads included.
+    `roots`: the processes of the benchmark, besides this one, with everything below them. All other
+    processes count as others', including the kernel's threads.
     """
 
     def __init__(self, roots=()):

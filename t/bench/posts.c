@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * POSTs by the module's HTTP client, as its event loops make them: for counting what one takes
- * (t/bench/client.py runs it in callgrind).
+ * Makes POSTs by the module's HTTP client, as its event loops do, to count their instructions
+ * (t/bench/instructions.py runs it in callgrind).
  *
  * usage: posts URL COUNT kept|new    over one connection, or over a new one each
  */

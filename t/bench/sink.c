@@ -1,17 +1,16 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * What the benchmark's traffic ends at: target of the deliveries and backend behind the proxy. One
+ * The other end of the benchmark's traffic: target of the deliveries, and backend of the proxy. One
  * thread, one epoll, keep-alive, bodies with a Content-Length of at most 1 MiB.
  *
- *   /hang…       never answered
- *   /note…       200; the webhook-id and the time at which the request's first byte was there are
- *                kept
+ *   /hang…       no response
+ *   /note…       200; keeps the webhook-id, and the time when the request's first byte arrived
  *   /employers…  201 with the JSON of an employee
  *   GET /notes   the kept lines "webhook-id microseconds", which are then forgotten
- *   GET /count   how many requests were answered or left hanging, and how many connections are open
- *   else         200 without a body
+ *   GET /count   the numbers of requests, with or without a response, and of open connections
+ *   others       200 without a body
  *
- * usage: sink FILE    listens on a free port of loopback, which goes to the file
+ * usage: sink FILE    listens on a free port of loopback, and writes its number to the file
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: locales pgbouncer
-"""Faults at random under load, and a ledger of what was promised and what came of it.
+"""Random faults under load, and a ledger of what was acknowledged and what arrived.
 
     t/chaos/chaos.py [--seconds N] [--seed N] [--db pgsql|sqlite3] [--variant V]
 
-On PostgreSQL two httpd share a database, one of them through a relay that can be cut; on SQLite
-there is one. Clients change employees through the proxy and publish, each at one host. During that
-children and whole servers are killed, restarted gracefully, PostgreSQL crashes, goes away, or
-can't be reached from one host, or doesn't answer it; some targets misbehave all the time.
+On PostgreSQL two httpd share a database, one of them through a relay that can be interrupted; on
+SQLite there is one httpd. Clients change employees through the proxy and publish, each at one host.
+During that, children and whole servers are killed or restarted gracefully, and PostgreSQL crashes,
+stops, or can't be reached from one host, or does not respond to it. Some targets always misbehave.
 
-At the end every event that was acknowledged must have arrived at every good target or be `failed`;
-what arrived twice must have been on its way when something was killed; and each key must be in
-order where that was asked for.
+At the end every acknowledged event must have arrived at every good target or be `failed`; an event
+that arrived twice must have been in flight when a process was killed; and events of a key must be
+in order for ordered subscriptions.
 """
 
 import argparse
@@ -27,9 +27,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 sys.path.insert(0, HERE)
 
 parser = argparse.ArgumentParser(description="Faults at random under load.")
-parser.add_argument("--seconds", type=float, default=30, help="of faults and load")
+parser.add_argument("--seconds", type=float, default=30, help="duration of faults and load")
 parser.add_argument("--seed", type=int, default=None)
-parser.add_argument("--variant", default="plain", help="of PostgreSQL; \"list\" shows them")
+parser.add_argument("--variant", default="plain", help="variant of PostgreSQL; \"list\" shows them")
 parser.add_argument("--db", choices=("pgsql", "sqlite3"), default=os.environ.get("RH_DB", "pgsql"))
 options = parser.parse_args()
 os.environ["RH_DB"] = options.db

@@ -1,6 +1,6 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 """installed.py PACKAGE NEWER-PACKAGE: install, use, upgrade, remove and purge the package on this
-machine, as TAP. For a copy of a machine (enter.sh), or one that nobody needs. Ends with 77 where
+machine, as TAP. For a copy of a machine (enter.sh), or one that may be changed. Ends with 77 if
 apache2 can't be installed."""
 
 import os

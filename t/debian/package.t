@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 # Packages: dpkg-dev debhelper lintian fakeroot
-"""The Debian package: it is built from a clean copy, lintian finds nothing, httpd runs on what is in
-it, and it is installed, used, upgraded and purged on a copy of this machine.
+"""The Debian package is built from a clean copy, lintian finds no fault, httpd runs with its files,
+and it is installed, used, upgraded and purged on a copy of this machine.
 
-The last needs root, and mount namespaces with overlayfs. Where there are none, RH_INSTALL=1 allows it
-to be done to this machine itself: one that nobody needs."""
+The last part needs root, and mount namespaces with overlayfs. Without them, RH_INSTALL=1 allows it
+on this machine itself, if that may be changed."""
 
 import os
 import sys

@@ -2,8 +2,8 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
 """A receiver of webhooks: prints each POST that arrives, its signature verified.
 
-With --folder, the number of the port is in `port` there, and what was printed of the first,
-second ... POST in `1`, `2`, ...
+With --folder, it writes the port's number to the file `port` in that directory, and what it prints
+of the first, second ... POST to `1`, `2`, ...
 """
 
 import argparse

@@ -1,8 +1,9 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""What looks at httpd while a test runs, and makes it slow: each by its environment variable.
+"""Checkers under which httpd runs, slowly, in a test. Each has an environment variable.
 
-RH_LIBASAN   ASan's library, for a module that was built with it and UBSan; heap_pools.c may follow, behind a colon
-RH_LIBTSAN   TSan's library, likewise: data races
+RH_LIBASAN   ASan's library, for a module that was built with it and UBSan; the library of
+             heap_pools.c may follow after a colon
+RH_LIBTSAN   TSan's library, likewise, which finds data races
 RH_MEMCHECK  httpd runs in valgrind's memcheck, with this library (heap_pools.c)
 """
 

@@ -86,13 +86,13 @@ def find_module():
 class Vhost:
     """One virtual host on a port of its own.
 
-    rules     directives of the virtual host that say what is an event ("" for none)
+    rules     directives of the virtual host that make events ("" for none)
     backend   what is proxied: an object with a url (t/demo/hr_api.py), or a URL
     extra     more directives of the virtual host
     location  directives of the API's Location, instead of the harness' own
     database  a Pgsql or Sqlite; by default a fresh one of $RH_DB's kind; False: none
     retry     waits of RestHooksRetry; None: the module's default
-    targets   directives about targets; "" for the module's default policy
+    targets   directives that allow targets; "" for the module's default policy
     enabled   False: no RestHooks at all
     protected True: the API's Location gets a Require, unless it has one; without, httpd warns
     """
@@ -294,9 +294,9 @@ class Httpd:
     def stop(self, number=signal.SIGTERM, timeout=60):
         """Stop (SIGWINCH: gracefully). True if it ended in time.
 
-        Mpm_event may crash when it is told to stop at once in the very moment in which one of its
-        threads closes a client's connection (it looks at the sockets of its threads without a
-        lock), with or without modules: so this waits until they are closed.
+        Mpm_event, with or without modules, may crash if it has to stop at once at the moment when
+        one of its threads closes a client's connection, because it reads the sockets of its
+        threads without a lock. So this waits until the connections are closed.
         """
         if self.process is None or self.process.poll() is not None:
             return True

@@ -13,14 +13,14 @@ from client import request
 class Load:
     """Workers that change one employee each through the proxy, or publish about one key each.
 
-    urls       of httpd hosts; a worker takes the next one for each call
-    rate       calls a second, all workers together
+    urls       URLs of httpd hosts; a worker takes the next one for each call
+    rate       calls per second, of all workers together
     publish    True: POST /hooks/events instead of PATCH through the proxy
-    type       of published events
+    type       type of published events
 
-    `acknowledged` are the (key, number) whose client was answered 200 or 202; `doubtful` those of
-    which it can't know: the call broke off, or was refused. Numbers of a key ascend in the order
-    in which they happened. A worker makes one call at a time.
+    `acknowledged` are the (key, number) whose client got 200 or 202; `doubtful` are those whose
+    call was interrupted or refused, so that the event may exist or not. Numbers of a key ascend in
+    the order in which the events happened. A worker makes one call at a time.
     """
 
     def __init__(self, urls, workers=4, rate=40, publish=False, type="load.made", tenant="acme",

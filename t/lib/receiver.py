@@ -1,12 +1,12 @@
 # Licensed under the Apache License, Version 2.0: see LICENSE.
-"""A target of deliveries that behaves as its path says, well or badly.
+"""A target of deliveries whose path chooses its behaviour, good or bad.
 
     /ok...                         200
     /status/410?retry-after=2      that status; with Retry-After
-    /sequence/500,503,200          the next of these for each request of the path, the last for ever
+    /sequence/500,503,200          one of these per request of the path, the last one repeatedly
     /slow?s=3                      200 after some seconds
     /drip?s=0.5                    200, a byte per interval
-    /never                         reads, never answers
+    /never                         reads, never responds
     /redirect?to=URL               302
     /chunked                       200 in chunks with extensions and trailers
     /huge?mb=20                    200 with a large body
@@ -14,9 +14,9 @@
     /headerbomb                    200 with headers without end
     /garbage                       bytes that are not HTTP
     /conflict                      two different Content-Length
-    /eof                           closes instead of answering
-    /reset                         resets the connection instead of answering
-    /halfclose                     half of an answer, then FIN
+    /eof                           closes without a response
+    /reset                         resets the connection without a response
+    /halfclose                     half of a response, then FIN
     /continue                      100 Continue twice, then 200
     /close                         200 with Connection: close
     /http10                        200 as HTTP/1.0, the body ended by the close

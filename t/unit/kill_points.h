@@ -14,16 +14,16 @@
 #include "rh_store_open.h"
 
 typedef enum kill_point_t {
-    KILL_AFTER_STATEMENT, /**< the database has answered */
-    KILL_AFTER_SENDING    /**< libpq has sent a statement or a part of it, and has read no answer */
+    KILL_AFTER_STATEMENT, /**< the database has responded */
+    KILL_AFTER_SENDING /**< libpq has sent a statement or a part of it, and has read no response */
 } kill_point_t;
 
-/** The work: a status that matters to the parent alone. */
+/** The work. Its status matters only to the parent. */
 typedef apr_status_t killed_work_t(rh_store_t *store, rh_queue_t *queue);
 
 /**
  * Fork; the child connects, does the work, and is killed at the n-th point, counted from the work's
- * beginning. The database has noticed its end when this returns.
+ * beginning. When this returns, the database has noticed the child's end.
  * @param watcher a connection to the same database
  * @return true: it was killed; false: the work has fewer points
  */

@@ -9,11 +9,11 @@
 #include "kill_points.h"
 #include "store_databases.h"
 
-/** The token of all leases, and a time that no test lasts. */
+/** The token of all leases, and a duration that exceeds any test. */
 #define LEASE 4711
 #define LONG apr_time_from_sec(600)
 
-/** What the work of a case is about: the same in the child and, afterwards, in the test. */
+/** The rows of a case: the same in the child and, afterwards, in the test. */
 typedef struct killed_case_t {
     const char *name, *tenant;
     rh_subscription_t *target[4];
