@@ -31,11 +31,6 @@ RECURSION = {
         "a schema has keywords, a keyword has schemas",
     ("modules/store/common", "modules/store/pgsql", "modules/store/sqlite"):
         "rh_dialect.c lists the databases, whose functions use what is common",
-    ("modules/store/common/rh_db.c", "modules/store/common/rh_db_session.c"):
-        "setting up a session runs a statement on it",
-    ("modules/store/common/rh_queue.c", "modules/store/common/rh_queue_choose.c",
-     "modules/store/common/rh_queue_claim.c", "modules/store/common/rh_queue_settle.c"):
-        "a claim cancels what has no subscription any more",
 }
 
 

@@ -2,31 +2,6 @@
 /* What a connection carries with it, and its transactions. */
 #include "rh_db_private.h"
 
-#define SESSION_KEY "rh_db_session"
-
-rh_db_session_t *rh_db_session(rh_db_t *db)
-{
-    rh_db_session_t *session;
-    void *found = NULL;
-
-    apr_pool_userdata_get(&found, SESSION_KEY, db->pool);
-    if (found) {
-        return found;
-    }
-    session = apr_pcalloc(db->pool, sizeof(*session));
-    session->connector = db->dialect->connector;
-    session->lock = -1;
-    session->error = "no message";
-    apr_pool_create(&session->error_pool, db->pool);
-    /* A driver may finalize statements when it closes, after subpools have gone. */
-    session->statements = db->pool;
-    if (db->dialect->forgets) {
-        apr_pool_create(&session->statements, db->pool);
-    }
-    apr_pool_userdata_setn(session, SESSION_KEY, NULL, db->pool);
-    return session;
-}
-
 void rh_db_forget_statements(rh_db_t *db, rh_db_session_t *session)
 {
     apr_hash_clear(db->prepared);

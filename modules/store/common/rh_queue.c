@@ -3,28 +3,8 @@
 
 #include <stdlib.h>
 
-/** Deliveries that are cancelled at a time. */
-#define CANCEL_CHUNK "2000"
 /** How many times housekeeping removes RH_QUEUE_CHUNK rows in one call. */
 #define MAX_CHUNKS 25
-
-const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later)
-{
-    return rh_store_number(pool, rh_store_ms_up(apr_time_now() + later));
-}
-
-apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
-                             apr_pool_t *pool, bool *more)
-{
-    int cancelled = 0;
-    apr_status_t status =
-        db->dialect->queue->cancel(db, tenant, subscription_id, CANCEL_CHUNK, pool, &cancelled);
-
-    if (more) {
-        *more = cancelled >= atoi(CANCEL_CHUNK);
-    }
-    return status;
-}
 
 /** A statement with its arguments, for rh_store_run. */
 typedef struct call_t {

@@ -73,8 +73,11 @@ typedef struct rh_queue_impl_t {
     rh_known_template_t templates[RH_KNOWN_TEMPLATES]; /**< by their ids */
 } rh_queue_impl_t;
 
-/** Now, in milliseconds, of this host: SQLite's clock. */
-const char *rh_queue_now(apr_pool_t *pool, apr_interval_time_t later);
+/** Return this host's time, which is SQLite's, plus `later`, in milliseconds, as text. */
+static inline const char *rh_queue_now(apr_pool_t *scratch, apr_interval_time_t later)
+{
+    return rh_store_number(scratch, rh_store_ms_up(apr_time_now() + later));
+}
 
 /**
  * Take some deliveries of a subscription out of the queue and cancel them. On SQLite, in a

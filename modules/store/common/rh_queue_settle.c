@@ -1,7 +1,13 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /* Outcomes of attempts, in one commit. */
 #include "rh_queue_private.h"
+
 #include "rh_rows.h"
+
+#include <stdlib.h>
+
+/** Number of deliveries that are cancelled at a time. */
+#define CANCEL_CHUNK "2000"
 
 /** @param templates ids of what was sent, as rh_queue_template_rows() gives them */
 static const char *outcomes_json(rh_settle_t *const *outcomes, int count,
@@ -42,6 +48,19 @@ static const char *outcomes_json(rh_settle_t *const *outcomes, int count,
         }
     }
     return rh_rows_end(&rows);
+}
+
+apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
+                             apr_pool_t *pool, bool *more)
+{
+    int cancelled = 0;
+    apr_status_t status =
+        db->dialect->queue->cancel(db, tenant, subscription_id, CANCEL_CHUNK, pool, &cancelled);
+
+    if (more) {
+        *more = cancelled >= atoi(CANCEL_CHUNK);
+    }
+    return status;
 }
 
 /** What is more than a chunk, or is not reached, is cancelled by a claim. */
