@@ -30,7 +30,7 @@ WORDS = {
     r"\b(one|once|twice) an? (connection|process|request|row)\b": "per",
     r"\b(answers?|rows?|lines?|calls?|places?) of before\b": "earlier ...",
     r"\bgood-?bye\b": "the end of the connection, close_notify",
-    r"\bthe (client|caller)'s answer\b|\b(an|no) answer (is|was|of|from|that)\b": "response",
+    r"\bthe (client|caller|target)'s answer\b|\b(an|no) answer (is|was|of|from|that)\b": "response",
     r"\b(is|are|was) told (of|about|once|likewise|apart)\b": "reported, logged",
     r"\bas good a one\b|\bof these alone\b|\bthe one who\b": "plain words",
 }
