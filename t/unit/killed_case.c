@@ -93,6 +93,9 @@ int check_delivery(const char *id)
         check(attempt->number == i + 1, "each number of an attempt is there once");
         check(i < row->attempts->nelts - 1 || attempt->status_code == row->last_status_code,
               "a delivery has the status of its last attempt");
+        check(attempt->sent &&
+                  strcmp(attempt->sent, apr_pstrcat(pool, "{\"", id, "\":1}", NULL)) == 0,
+              "an attempt has what was sent, which is stored before it");
     }
     return row->attempts->nelts;
 }
@@ -258,7 +261,8 @@ rh_settle_t *add_outcome(rh_settle_kind_t kind, const rh_job_t *job)
     settle->attempt.status_code = kind == RH_SETTLE_DELIVERED ? 200 : 500;
     settle->attempt.headers = "{}";
     settle->attempt.answer = "yes";
-    settle->attempt.sent = "{}";
+    settle->attempt.template = apr_pstrcat(pool, "{\"", job->delivery_id, "\":\nv}", NULL);
+    settle->attempt.sent = "1";
     now.outcome[now.outcomes++] = settle;
     return settle;
 }
