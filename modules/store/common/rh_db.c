@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** How often a statement is run at most: reconnecting, or preparing it again, may help. */
+/** Maximum number of runs of a statement: reconnecting, or preparing it again, may help. */
 #define MAX_RUNS 4
-/** The same error is logged again after this time; between, it is only info. */
+/** The same error is logged again after this time; until then it is logged as info. */
 #define REPEAT_INTERVAL apr_time_from_sec(10)
 /** Key of the record in the connection's pool. */
 #define SESSION_KEY "rh_db_session"
@@ -54,12 +54,12 @@ void rh_db_note_error(rh_db_t *db, rh_db_session_t *session, int rc, bool prepar
     line = apr_pstrdup(session->error_pool, message && *message ? message : "no message");
     session->error = line;
     session->connector->note_code(db, session, prepares);
-    /* What follows the first line may show the data of a row. */
+    /* The lines after the first may show the data of a row. */
     line[strcspn(line, "\r\n")] = '\0';
 }
 
-/** Copy all rows: the driver's strings go with its result. @param room columns that a row has at
- * least */
+/** Copy all rows: the driver's strings go with its result. @param room minimum number of columns of
+ * a row */
 static apr_array_header_t *copy_rows(rh_db_t *db, apr_dbd_results_t *results, int room,
                                      apr_pool_t *scratch, apr_pool_t *pool)
 {
@@ -119,7 +119,7 @@ apr_status_t rh_db_query(rh_db_t *db, const char *sql, apr_pool_t *pool)
 
 /**
  * A statement's text for PostgreSQL without PREPARE, in which the driver declares each parameter as
- * varchar: say so in the text, as the server cannot infer the type of `%s IS NULL`.
+ * varchar: the text must say so, because the server cannot infer the type of `%s IS NULL`.
  */
 static const char *declare_types(apr_pool_t *pool, const char *sql)
 {
@@ -133,7 +133,8 @@ static const char *declare_types(apr_pool_t *pool, const char *sql)
     return apr_pstrcat(pool, typed, sql, NULL);
 }
 
-/** The prepared form of a statement on this connection. @return the driver's code */
+/** Return a statement as it is prepared on this connection, preparing it if needed. @return the
+ * driver's code */
 static int get_prepared(rh_db_t *db, rh_db_session_t *session, const char *label, const char *sql,
                         apr_dbd_prepared_t **prepared)
 {
@@ -147,7 +148,7 @@ static int get_prepared(rh_db_t *db, rh_db_session_t *session, const char *label
     if (session->shared) {
         sql = declare_types(session->statements, sql);
     } else {
-        /* A name is never used twice, so that one the server still knows is not in the way. */
+        /* A name is never used twice, so that one that the server still knows does not collide. */
         name = apr_psprintf(session->statements, "%s_%u", label, ++session->serial);
     }
     rc = apr_dbd_prepare(db->driver, session->statements, db->handle, sql, name, prepared);
@@ -157,12 +158,12 @@ static int get_prepared(rh_db_t *db, rh_db_session_t *session, const char *label
     return rc;
 }
 
-/** A statement with its arguments, and where its outcome goes. */
+/** A statement with its arguments, and the receivers of its results. */
 typedef struct call_t {
     const char *label, *sql;
     int count;
     const char **args;
-    int columns;               /**< the minimum that a row has room for */
+    int columns;               /**< minimum number of columns of a row */
     apr_array_header_t **rows; /**< NULL: it returns none */
     int affected;
 } call_t;
@@ -218,7 +219,7 @@ static bool run_once(rh_db_t *db, rh_db_session_t *session, call_t *call, apr_po
     return false;
 }
 
-/** Log an error that a person should see, but not each of many in a row. */
+/** Log an error for the administrator, but only the first of many equal ones. */
 static void log_refusal(rh_db_t *db, rh_db_session_t *session, const char *what)
 {
     const char *code =
@@ -263,8 +264,8 @@ apr_status_t rh_db_report(rh_db_t *db, rh_db_session_t *session, const char *wha
 }
 
 /**
- * Create the partitions that a row needs, as housekeeping has not run for long or the row is older
- * than all of them. Only the statement failed, so it can be run again.
+ * Create the partitions that a row needs, because housekeeping has not run for long, or the row is
+ * older than all of them. Only the statement failed, so it can be run again.
  */
 static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *what,
                             apr_pool_t *pool)
@@ -278,7 +279,7 @@ static bool make_partitions(rh_db_t *db, rh_db_session_t *session, const char *w
     return run_once(db, session, &call, pool);
 }
 
-/** True if it makes sense to run a statement again at once, after having done what that needs. */
+/** True if a statement should be run again at once. What that requires has been done then. */
 static bool recover(rh_db_t *db, rh_db_session_t *session, const call_t *call, int runs,
                     apr_pool_t *pool)
 {

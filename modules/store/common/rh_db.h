@@ -5,7 +5,7 @@
  * retries.
  *
  * apr_dbd_transaction_start is never called: on PostgreSQL it dereferences NULL when BEGIN fails on
- * a dead connection. BEGIN and COMMIT are sent as queries, or all is one statement.
+ * a dead connection. BEGIN and COMMIT are sent as queries, or everything is one statement.
  */
 #ifndef RH_DB_H
 #define RH_DB_H
@@ -35,7 +35,7 @@ typedef struct rh_db_source_t rh_db_source_t;
 struct rh_db_source_t {
     /** Acquire a connection, valid as long as `pool`. @return APR_EAGAIN if none is available */
     apr_status_t (*acquire)(rh_db_source_t *self, apr_pool_t *pool, rh_db_t **db);
-    /** Give it back. `broken`: it must be opened again, or reset, before it is used again. */
+    /** Give it back. `broken`: it must be reopened or reset before its next use. */
     void (*release)(rh_db_source_t *self, rh_db_t *db, bool broken);
     const rh_dialect_t *dialect;
     const rh_log_t *log;
@@ -57,8 +57,8 @@ apr_status_t rh_db_source_dedicated(apr_pool_t *pool, const char *driver, const 
 void rh_db_source_set_init(rh_db_source_t *source, const apr_array_header_t *init);
 
 /**
- * See that the session behind a connection has every setting that the SQL rests on. Costs nothing
- * (PostgreSQL: one system call) while it is the session that was set up before.
+ * Make sure that the session of a connection has every setting that the SQL relies on. Costs
+ * nothing (PostgreSQL: one system call) if it is still the session that was set up.
  * @return APR_EAGAIN: the database cannot be used through this connection now
  */
 apr_status_t rh_db_prepare_session(rh_db_t *db, apr_pool_t *scratch);
@@ -76,8 +76,8 @@ struct rh_query_t;
  * not by name). After an error that a new session, or a second run, may help against, it is run
  * again: it must therefore be idempotent. Where the dialect has nothing to do for it, there are no
  * rows.
- * @return APR_EAGAIN: the database is out of reach, or cannot take the statement now, or not before
- *         it is repaired; APR_EGENERAL: it refuses the data, or for a reason that is not known
+ * @return APR_EAGAIN: the database is out of reach, or cannot run the statement now, or until it is
+ * repaired; APR_EGENERAL: it refuses the data, or for a reason that is not known
  * @param rows receives an array to read with RH_ROW, copied to `pool`; NULL is SQL's NULL
  */
 apr_status_t rh_db_fetch(rh_db_t *db, const struct rh_query_t *query, apr_pool_t *pool,

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/** Bytes of the digest that a file's name shows. */
+/** Number of bytes of the digest that a file's name contains. */
 #define NAME_BYTES 8
 
 const char *rh_db_identity(apr_pool_t *pool, const char *driver, const char *params)

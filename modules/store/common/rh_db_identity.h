@@ -3,17 +3,17 @@
  * @file rh_db_identity.h
  * @brief Which database connection parameters lead to, whatever else they say.
  *
- * Files that belong to a database are named by it. So what may change without its being another
- * database (password, user, time-outs, TLS, application name) must not count, and neither must the
- * order or the form (keywords or a URI) of the parameters. A host that gets another name is another
- * database as far as parameters can tell.
+ * Files that belong to a database are named by it. So parameters that may change for the same
+ * database (password, user, time-outs, TLS, application name) do not count, nor do the order or the
+ * form (keywords or a URI) of the parameters. A host that gets another name is another database as
+ * far as parameters can tell.
  */
 #ifndef RH_DB_IDENTITY_H
 #define RH_DB_IDENTITY_H
 
 #include <apr_pools.h>
 
-/** Length of what rh_db_file_name makes at most. */
+/** Maximum length of the result of rh_db_file_name. */
 #define RH_DB_FILE_NAME_LEN 40
 
 /**
@@ -23,7 +23,8 @@
  */
 const char *rh_db_identity(apr_pool_t *pool, const char *driver, const char *params);
 
-/** A name for its files: the driver, "-" and 16 hexadecimal digits of the identity's SHA-256. */
+/** Return a name for its files: the driver, "-" and 16 hexadecimal digits of the identity's
+ * SHA-256. */
 const char *rh_db_file_name(apr_pool_t *pool, const char *driver, const char *params);
 
 #endif

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_db_private.h
- * @brief The inside of the database wrapper: sessions, transactions, and what an error means.
+ * @brief Internals of the database wrapper: sessions, transactions, and the meaning of errors.
  */
 #ifndef RH_DB_PRIVATE_H
 #define RH_DB_PRIVATE_H
@@ -18,40 +18,40 @@
  * All others are APR_EAGAIN: the same statement can succeed later.
  */
 typedef enum rh_error_t {
-    RH_ERROR_REFUSED,   /**< the database does not take this */
-    RH_ERROR_PASSING,   /**< it cannot take this now: a lock, a full disk, a time-out */
-    RH_ERROR_CONFLICT,  /**< two transactions met; run this one again at once */
-    RH_ERROR_FAULTY,    /**< it cannot take anything like this until it is repaired: a table or a
-                           right is missing */
-    RH_ERROR_LOST,      /**< the connection, or its session on the server, is of no more use */
+    RH_ERROR_REFUSED,  /**< the database refuses this statement */
+    RH_ERROR_PASSING,  /**< it cannot run this now: a lock, a full disk, a time-out */
+    RH_ERROR_CONFLICT, /**< two transactions conflicted; run this one again at once */
+    RH_ERROR_FAULTY, /**< it cannot run any such statement until it is repaired: a table or a right
+                        is missing */
+    RH_ERROR_LOST,   /**< the connection, or its session on the server, is unusable */
     RH_ERROR_FORGOTTEN, /**< the session does not know the prepared statement any more */
     RH_ERROR_PARTITION  /**< a row has no partition */
 } rh_error_t;
 
 typedef struct rh_db_session_t rh_db_session_t;
 
-/** What is different about the connections of a database product. */
+/** What differs between the connections of database products. */
 typedef struct rh_connector_t {
-    /** True if the session is the one that `establish` has set up. Asks the server nothing. */
+    /** True if the session is the one that `establish` has set up. Does not query the server. */
     bool (*is_established)(rh_db_t *db, const rh_db_session_t *session);
     /**
-     * Set the session up: every setting that the SQL rests on. @return APR_EAGAIN: there is no
-     * usable session; session->error says why
+     * Set the session up, with every setting that the SQL relies on. @return APR_EAGAIN: there is
+     * no usable session; session->error says why
      */
     apr_status_t (*establish)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch);
-    /** See after a session that is set up, now and then. May be NULL. */
+    /** Check a session that is set up, from time to time. May be NULL. */
     void (*keep)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch);
-    /** Take the code of the error that a driver's call just returned into the session.
+    /** Record in the session the code of the error that a driver's call just returned.
      * @param prepares true if the call was to prepare a statement */
     void (*note_code)(rh_db_t *db, rh_db_session_t *session, bool prepares);
-    /** What the error means that was noted last. */
+    /** Return the meaning of the error that was noted last. */
     rh_error_t (*judge)(const rh_db_session_t *session);
     apr_status_t (*begin)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *pool);
     apr_status_t (*commit)(rh_db_t *db, rh_db_session_t *session, apr_pool_t *pool);
-    /** After the transaction's end, in whatever way it ended. */
+    /** Called after a transaction, however it ended. */
     void (*ended)(rh_db_session_t *session);
-    /** After RH_ERROR_FORGOTTEN: see that a statement is prepared again. @return false: it cannot
-     * be now */
+    /** After RH_ERROR_FORGOTTEN: make sure that a statement is prepared again. @return false: it
+     * cannot be now */
     bool (*remember)(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch);
     /** Run a script, as rh_db_query. */
     apr_status_t (*run_script)(rh_db_t *db, const char *sql, apr_pool_t *pool);
@@ -73,16 +73,15 @@ typedef struct rh_sqlite_library_t {
     int (*extended_errcode)(void *connection);
 } rh_sqlite_library_t;
 
-/** What lives as long as a connection. Used by the thread that has the connection. */
+/** State that lives as long as a connection. Used by the thread that has the connection. */
 struct rh_db_session_t {
     const rh_connector_t *connector;
-    bool established; /**< establish succeeded */
-    const apr_array_header_t
-        *init;              /**< SQL to run first in a new session, of const char *; or NULL */
-    bool init_ran;          /**< it was run in the session that the connection has */
-    apr_pool_t *statements; /**< what is prepared; cleared when the server has forgotten it */
-    unsigned serial;        /**< keeps the names of statements apart */
-    bool broken;            /**< the database cannot be reached through this connection */
+    bool established;               /**< establish succeeded */
+    const apr_array_header_t *init; /**< of const char *: SQL run first in a session, or NULL */
+    bool init_ran;                  /**< it was run in the session that the connection has */
+    apr_pool_t *statements;         /**< cleared when the server has forgotten what is prepared */
+    unsigned serial;                /**< counter that makes names of statements unique */
+    bool broken;                    /**< the database cannot be reached through this connection */
     bool in_transaction;
     const char *error; /**< the last message, on one line; lives until the next */
     apr_pool_t *error_pool;
@@ -92,7 +91,7 @@ struct rh_db_session_t {
     char told[RH_SQLSTATE_SIZE];  /**< the last code that was logged as an error */
     apr_time_t told_at;
 
-    /* PostgreSQL alone. */
+    /* Only PostgreSQL: */
     rh_pgsql_library_t pgsql;
     apr_uint64_t socket;  /**< identity of the socket, */
     int backend;          /**< and the server's process, of the session that was set up */
@@ -103,7 +102,7 @@ struct rh_db_session_t {
     const char *encoding; /**< server_encoding */
     apr_time_t clock_at;  /**< when the server's clock was last looked at */
 
-    /* SQLite alone. */
+    /* Only SQLite: */
     rh_sqlite_library_t sqlite;
     int lock;            /**< descriptor whose flock all writers take, -1: none */
     apr_time_t unlocked; /**< when it was last given back */
@@ -116,7 +115,7 @@ rh_db_session_t *rh_db_session(rh_db_t *db);
 void rh_db_note_error(rh_db_t *db, rh_db_session_t *session, int rc, bool prepares);
 
 /** Log the error that was noted last. @return APR_EGENERAL: `what` is refused; APR_EAGAIN: later it
- * may be taken, over another connection if session->broken is set now */
+ * may be taken, over another connection if session->broken is set */
 apr_status_t rh_db_report(rh_db_t *db, rh_db_session_t *session, const char *what);
 
 /** Run the session's init SQL, unless it has been run. @return APR_EAGAIN: a statement failed */
@@ -149,19 +148,20 @@ apr_status_t rh_db_begin(rh_db_t *db, apr_pool_t *pool);
 /** Commit when `status` is APR_SUCCESS, else roll back. @return status, or why the commit failed */
 apr_status_t rh_db_end(rh_db_t *db, apr_status_t status, apr_pool_t *pool);
 
-/** SQLSTATE within a verbose message of libpq, copied to `state`; "" if there is none. */
+/** Copy the SQLSTATE in a verbose message of libpq to `state`; "" if there is none. */
 void rh_pgsql_find_state(const char *message, char state[RH_SQLSTATE_SIZE]);
 
-/** What an SQLSTATE means; "" is a message of the client library itself. */
+/** Return the meaning of an SQLSTATE; "" stands for a message of the client library itself. */
 rh_error_t rh_pgsql_judge_state(const char *state);
 
-/** What an extended result code of SQLite means. @param preparing a statement was prepared */
+/** Return the meaning of an extended result code of SQLite. @param preparing a statement was
+ * prepared */
 rh_error_t rh_sqlite_judge_code(int code, bool preparing);
 
-/** A column's text, NULL for NULL and for "". */
+/** Return a column's text; NULL for NULL and for "". */
 const char *rh_db_text(const char *column);
 
-/** A column as a number, 0 for NULL. */
+/** Return a column as a number; 0 for NULL. */
 apr_int64_t rh_db_number(const char *column);
 
 #endif

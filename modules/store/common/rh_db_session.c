@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What a connection carries with it, and its transactions. */
+/* The session of a connection, and its transactions. */
 #include "rh_db_private.h"
 
 void rh_db_forget_statements(rh_db_t *db, rh_db_session_t *session)
@@ -25,7 +25,8 @@ apr_status_t rh_db_run_init(rh_db_t *db, rh_db_session_t *session, apr_pool_t *s
     for (int i = 0; session->init && !session->init_ran && i < session->init->nelts; i++) {
         const char *sql = APR_ARRAY_IDX(session->init, i, const char *);
 
-        /* A select: SQLite's driver takes a PRAGMA that returns a row for an error otherwise. */
+        /* Run it as a select, because SQLite's driver otherwise reports an error for a PRAGMA that
+         * returns a row. */
         if (rh_db_query_rows(db, sql, scratch, NULL) != APR_SUCCESS) {
             session->error =
                 apr_psprintf(session->error_pool, "DBDInitSQL: %s: %s", sql, session->error);

@@ -4,10 +4,10 @@
  * @brief Statements by name. They are written in modules/store/DIALECT/TOPIC.sql, from which
  * conf/embed-statements.awk makes rh_statements.h and a table per dialect.
  *
- * Of a statement, one struct has the parameters and one the columns as members, as
- * rh_event_get_args_t and rh_subscription_get_row_t. All are text: times are milliseconds,
- * lists of rows are JSON (rh_rows.h). A parameter that only one dialect's text has is set for every
- * dialect, so that callers need not know which one it is.
+ * Each statement has a struct of its parameters and one of its columns, such as rh_event_get_args_t
+ * and rh_subscription_get_row_t. All are text: times are milliseconds, lists of rows are JSON
+ * (rh_rows.h). A parameter that only one dialect's text has is set for every dialect, so that
+ * callers need not know which one it is.
  */
 #ifndef RH_QUERY_H
 #define RH_QUERY_H
@@ -19,8 +19,8 @@
 typedef struct rh_sql_t {
     const char *label; /**< its name */
     const char *text;  /**< with `%s` for each parameter; NULL: the dialect has nothing to do */
-    const unsigned short *order; /**< of each `%s`: the offset of its value in the arguments */
-    int parameters;              /**< how many times `%s` is there */
+    const unsigned short *order; /**< offset of each `%s`'s value in the arguments */
+    int parameters;              /**< number of `%s` */
     int columns;
     const char *returns; /**< names of the columns, separated by spaces */
 } rh_sql_t;
@@ -32,13 +32,13 @@ typedef struct rh_query_t {
 } rh_query_t;
 
 /**
- * A statement with its arguments, in the scope of the block that it stands in:
+ * A statement with its arguments, valid in the surrounding block:
  * `RH_QUERY(event_get, .tenant = tenant, .id = id)`. What is not named is SQL's NULL.
  */
 #define RH_QUERY(name, ...)                                                                        \
     (&(const rh_query_t){RH_SQL_##name, &(const rh_##name##_args_t){__VA_ARGS__}})
 
-/** The i-th row of a statement's, or of one that returns columns "as" that statement. */
+/** The i-th row of a statement, or of one whose columns are "as" that statement's. */
 #define RH_ROW(name, rows, i)                                                                      \
     ((const rh_##name##_row_t *)(const void *)APR_ARRAY_IDX(rows, i, const char **))
 

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Leases due deliveries and makes jobs of them. */
+/* Leases due deliveries, and makes jobs from them. */
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 

@@ -38,7 +38,7 @@
 #define RH_JOB_flag(member) job->member = rh_db_number(row->member) != 0;
 #define RH_JOB_format(member) rh_format_parse(row->member, &job->member);
 
-/** A subscription's, in the order of the queue's index. */
+/** The position of a subscription in the order of the queue's index. */
 typedef struct rh_place_t {
     char tenant[RH_MAX_NAME + 1];
     char subscription[RH_UUID_LEN + 1];
@@ -65,7 +65,7 @@ typedef struct rh_queue_impl_t {
         rh_place_t from; /**< the round is complete when the walk returns to this position */
         bool begun, wrapped;
         bool left_over;  /**< it found more that is to be cancelled than a claim cancels */
-        apr_time_t next; /**< there is one now and then, whatever is due */
+        apr_time_t next; /**< it is made from time to time, whatever is due */
     } walk;
     rh_place_t cursors[RH_TENANT_CURSORS]; /**< by hash of the tenant; empty tenant: unused */
     char last_tenant[RH_MAX_NAME + 1];     /**< got the last job of the last claim */
@@ -100,11 +100,11 @@ typedef struct rh_committing_t {
     const char *rows;         /**< the items as JSON */
     const char *targets;      /**< tenants, types and patterns as JSON */
     apr_time_t lease_until;   /**< of this host's clock */
-    apr_array_header_t *jobs; /**< receives rh_job_t * of what was leased */
-    int waiting;              /**< receives how many were left for a claim or to expand */
+    apr_array_header_t *jobs; /**< receives rh_job_t * of the leased deliveries */
+    int waiting;              /**< receives how many were left for a claim or an expansion */
 } rh_committing_t;
 
-/** A claim: what the dialects lease. */
+/** A claim: what the dialects lease, and the receivers of the results. */
 typedef struct rh_leasing_t {
     const rh_claim_t *claim;
     const apr_array_header_t *candidates; /**< of rh_candidate_t */
@@ -125,7 +125,8 @@ typedef struct rh_queue_steps_t {
     apr_status_t (*commit)(rh_db_t *db, rh_committing_t *commit, apr_pool_t *pool);
     /** Lease due deliveries of candidates. */
     apr_status_t (*lease)(rh_db_t *db, rh_leasing_t *leasing, apr_pool_t *pool);
-    /** Make room for the coming time, and remove the logs past retention. Takes connections itself.
+    /** Create partitions for the time to come, and remove logs past retention. Takes connections
+     * itself.
      */
     apr_status_t (*remove_logs)(rh_db_source_t *source, apr_interval_time_t retention,
                                 apr_pool_t *scratch);
@@ -166,7 +167,7 @@ apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *poo
 typedef struct rh_candidate_t {
     const char *tenant, *id;
     int most;
-    apr_int64_t pace; /**< milliseconds that its share takes; 0: no rate limit */
+    apr_int64_t pace; /**< milliseconds that its share takes by its rate limit; 0: no limit */
     bool ordered;
 } rh_candidate_t;
 

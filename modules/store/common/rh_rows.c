@@ -3,7 +3,7 @@
 
 #include "rh_json.h"
 
-/** First size of the text. */
+/** Initial size of the text. */
 #define FIRST_BYTES 2048
 
 static void put(rh_rows_t *rows, const char *text, apr_size_t len)

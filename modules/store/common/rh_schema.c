@@ -35,7 +35,7 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     return APR_INCOMPLETE;
 }
 
-/** In a transaction: look again behind the lock, then make them. */
+/** In a transaction: check again after the lock is taken, then create them. */
 static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
@@ -73,7 +73,7 @@ static apr_status_t check_encoding(rh_db_t *db, ensure_t *ensure, apr_pool_t *po
     return APR_EMISMATCH;
 }
 
-/** Reads; and lets the partitions reach as far as they have to, before any event comes. */
+/** Reads the version, and creates the partitions that are needed before the first event. */
 static apr_status_t check_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
@@ -99,7 +99,7 @@ static apr_status_t check_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
     return status;
 }
 
-/** Say which session is in the way of an upgrade. */
+/** Name the session that blocks an upgrade. */
 static void note_holder(rh_db_source_t *source, ensure_t *ensure, apr_pool_t *pool)
 {
     apr_array_header_t *rows;

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_pgsql.h
- * @brief What the files of the PostgreSQL dialect have for each other.
+ * @brief Functions shared by the files of the PostgreSQL dialect.
  */
 #ifndef RH_PGSQL_H
 #define RH_PGSQL_H
@@ -15,8 +15,8 @@ extern const rh_sql_t rh_pgsql_statements[RH_SQL_COUNT];
 extern const rh_connector_t rh_pgsql_connector;
 extern const rh_queue_steps_t rh_pgsql_queue;
 
-/** Put what every connection has before the administrator's own parameters, which can override
- * it: the last of a keyword counts. */
+/** Put the parameters that every connection has before the administrator's, which can override
+ * them: the last of a keyword counts. */
 const char *rh_pgsql_complete_params(apr_pool_t *pool, const char *params);
 
 /** Describe the database by host, port, name and service alone. */

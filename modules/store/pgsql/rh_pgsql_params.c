@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/** Every wait ends. Parameters of the administrator's come later, and the last one counts. */
+/** These bound every wait. The administrator's parameters come later, and the last one counts. */
 static const char *const every_param[] = {"connect_timeout=5",
                                           "keepalives=1",
                                           "keepalives_idle=10",
@@ -38,7 +38,7 @@ const char *rh_pgsql_complete_params(apr_pool_t *pool, const char *params)
                        params + len + (params[len] == '?'), NULL);
 }
 
-/** The value at `*at`: bare, or in single quotes; a backslash escapes (libpq, "Connection
+/** Read the value at `*at`, bare or in single quotes; a backslash escapes (libpq, "Connection
  * Strings"). Moves `*at` past it. */
 static const char *read_value(apr_pool_t *pool, const char **at)
 {
@@ -129,7 +129,7 @@ static void read_uri(apr_pool_t *pool, const char *params, apr_table_t *settings
     }
 }
 
-/** The value of a setting, in lower case for a host's name; "" where there is none. */
+/** Return the value of a setting, in lower case for a host name; "" if there is none. */
 static const char *setting(apr_pool_t *pool, const apr_table_t *settings, const char *name)
 {
     const char *value = apr_table_get(settings, name);

@@ -1,17 +1,17 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * Sessions of PostgreSQL: their settings, and what a pooler makes of them.
+ * Sessions of PostgreSQL: their settings, and the effects of a pooler.
  *
- * A connection of ours, or mod_dbd's, may lead to another session than the one that was set up:
- * apr_dbd_check_conn, which mod_dbd calls on its own account too, silently reconnects. So the
+ * A connection may lead to another session than the one that was set up:
+ * apr_dbd_check_conn, which mod_dbd also calls by itself, silently reconnects. So the
  * socket and the server's process are compared, which costs no round trip, before the session is
  * relied on.
  *
  * Behind a pooler (PgBouncer and its like) each transaction may run in another session on the
  * server though the connection stays. It is recognised by the number of the server's process: the
- * one that the client was told when it connected is the pooler's invention. There, nothing is
- * prepared by name, and the settings are part of each transaction. A SET of ours outside a
- * transaction would stay with a session that other programs share.
+ * one that the client got when it connected is made up by the pooler. There, nothing is prepared by
+ * name, and the settings are part of each transaction. A SET outside of a transaction would remain
+ * in a session that other programs share.
  */
 #include "rh_db_library.h"
 #include "rh_pgsql.h"
@@ -28,14 +28,14 @@
 /** Minimum time between two resets of a connection to a server that is read-only. */
 #define RESET_INTERVAL apr_time_from_sec(5)
 
-/** Interval between two looks at the server's clock. */
+/** Interval between two readings of the server's clock. */
 #define CLOCK_INTERVAL apr_time_from_sec(60)
 
-/** More losses of prepared statements than this, and the session is taken for shared. */
+/** Number of losses of prepared statements after which the session counts as shared. */
 #define MAX_FORGOTTEN 1
 
 /**
- * Settings that the SQL rests on, whatever the server, the database or the role has for defaults.
+ * Settings that the SQL relies on, whatever defaults the server, the database or the role has.
  * Plans must not depend on how full the tables were when statistics were taken: a queue that was
  * empty then may hold a million rows now. A bitmap of all that is due would be made for the first
  * few. `P` is "SET " or "SET LOCAL ".
@@ -64,7 +64,7 @@ static const char direct_begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED";
 static const char shared_begin[] =
     "BEGIN ISOLATION LEVEL READ COMMITTED; " SETTINGS("SET LOCAL ") CHOSEN("true");
 
-/** Find libpq's functions, which may be looked up before each connection: it is cheap. */
+/** Find libpq's functions. This is cheap, so it may be done before each connection. */
 static void find_library(rh_db_t *db, rh_db_session_t *session)
 {
     rh_pgsql_library_t *library = &session->pgsql;
@@ -104,10 +104,10 @@ static bool is_established(rh_db_t *db, const rh_db_session_t *session)
              identify_socket(library) == session->socket));
 }
 
-/** Milliseconds of the server's clock. */
+/** The server's clock in milliseconds. */
 #define CLOCK_SQL "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint"
 
-/** Ids take their time from the server's clock, where this host's is far from it. */
+/** Let ids use the server's clock if this host's differs much. */
 static void follow_clock(rh_db_t *db, rh_db_session_t *session, const char *ms)
 {
     apr_interval_time_t ahead = rh_uuid_follow_clock(rh_db_number(ms) * 1000);
@@ -135,8 +135,8 @@ static void update_clock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scra
     }
 }
 
-/** A session's answer to who it is: its process, "on" if it takes no changes, its encoding; and the
- * time. */
+/** What a session says of itself: its process, "on" if it is read-only, its encoding, and the time.
+ */
 static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const char ***row)
 {
     static const char sql[] = "SELECT pg_catalog.pg_backend_pid(),"
@@ -152,7 +152,7 @@ static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const char ***
 }
 
 /**
- * Find a session that takes changes: reconnects once if the connection is lost, or leads to a
+ * Find a session that can write: reconnects once if the connection is lost, or leads to a
  * server that is read-only, as another one of `host=` may not be.
  */
 static apr_status_t find_session(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch,
@@ -260,7 +260,7 @@ static void ended(rh_db_session_t *session)
     (void)session;
 }
 
-/** Another session than was known, or a pooler: see who it is. */
+/** It is another session than before, or a pooler: find out which. */
 static bool remember(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch)
 {
     (void)label;

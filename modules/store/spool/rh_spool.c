@@ -49,7 +49,7 @@ rh_spool_t *rh_spool_make(apr_pool_t *pool, const char *folder, const rh_spool_o
     spool->owner = owner;
     spool->log = log;
     spool->own.fd = spool->adopted.fd = -1;
-    /* The files' pools are below this one and go before its ordinary cleanups. */
+    /* The files' pools are below this one and are destroyed before its ordinary cleanups. */
     apr_pool_pre_cleanup_register(pool, spool, spool_cleanup);
     return spool;
 }
@@ -259,7 +259,8 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
         if (record == RH_RECORD_ERROR) {
             return status;
         }
-        /* Our own appends are whole: a file that ends early while events are pending was touched.
+        /* Appends of this process are complete, so a file that ends early while events are pending
+         * was modified.
          */
         if (record == RH_RECORD_DAMAGED || rh_spool_file_follows(file, pool) ||
             (file != &spool->adopted && rh_spool_pending(spool))) {
@@ -300,7 +301,7 @@ apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event)
         spool->refused = apr_pstrcat(spool->pool, spool->folder, "/", spool->owner->database, ".",
                                      id, RH_SPOOL_REFUSED, NULL);
     }
-    /* Opened for each event, because a person may have taken the file away. */
+    /* Opened for each event, because a person may have removed the file. */
     status = rh_spool_file_open(&file, spool->pool, spool->refused, O_RDWR | O_CREAT);
     if (status != APR_SUCCESS) {
         return status;

@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_spool.h
- * @brief Where events wait, fsynced, while the database can't be reached.
+ * @brief Keeps events, fsynced, while the database can't be reached.
  *
  * A process appends to a file of its own, `DATABASE.UUIDv7.spool`, under an exclusive flock that
  * ends with the process. A file that is not locked belongs to the first process of that database
@@ -9,8 +9,8 @@
  * rh_db_file_name makes of the connection's parameters, so virtual hosts may come, go and change
  * their order. Version 0.1 named files by the first virtual host that used the database.
  *
- * What the database refuses for good leaves for `DATABASE.UUIDv7.refused`, in the same form, for a
- * person: `resthooksctl spool`.
+ * Events that the database refuses permanently are moved to `DATABASE.UUIDv7.refused`, in the same
+ * format, for a person: `resthooksctl spool`.
  *
  * File: the eight bytes "RHSPOOL1", then records: length of the body (4 bytes, big endian), CRC-32
  * of the body (4 bytes, big endian; ISO-HDLC, as zlib's), body. Body: the fields id, tenant, type,
@@ -19,8 +19,8 @@
  * of version 0.1 end with data.
  *
  * How far a file was read is kept in memory only: after a crash it is read again from its
- * start, and the store drops events whose id it has. A torn last record was never acknowledged and
- * is passed over; a damaged file is set aside as `….damaged` for a person, and logged.
+ * start, and the store drops events whose id it has. An incomplete last record was never
+ * acknowledged and is skipped; a damaged file is set aside as `….damaged` for a person, and logged.
  *
  * One spool serves one thread.
  */
@@ -59,7 +59,7 @@ apr_status_t rh_spool_append(rh_spool_t *spool, const rh_event_t *const *events,
 bool rh_spool_pending(const rh_spool_t *spool);
 
 /**
- * True while a file of this database waits in the directory, of whatever process. Only reads the
+ * True while a file of this database, of any process, waits in the directory. Only reads the
  * directory, so any thread may call it.
  */
 bool rh_spool_waits(const rh_spool_t *spool, apr_pool_t *scratch);
@@ -89,14 +89,14 @@ apr_status_t rh_spool_refuse(rh_spool_t *spool, const rh_event_t *event);
 typedef void rh_spool_visit_t(void *baton, const rh_event_t *event, apr_pool_t *scratch);
 
 /**
- * Read all events of a file, of whatever suffix, without changing it.
+ * Read all events of a file, whatever its suffix, without changing it.
  * @param whole receives false when it ends in the middle of a record or is damaged there
  * @return APR_EINVAL: it is not a file of a spool
  */
 apr_status_t rh_spool_scan(const char *path, apr_pool_t *pool, rh_spool_visit_t *visit, void *baton,
                            bool *whole);
 
-/** Number of bytes that wait in this process's own file. */
+/** For tests: return the number of bytes that wait in this process's own file. */
 apr_off_t rh_spool_bytes(const rh_spool_t *spool);
 
 /**

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Longest prefix of a file of version 0.1. */
+/** Maximum length of a prefix of version 0.1. */
 #define FORMER_LEN 100
 
 static const char *const suffixes[] = {RH_SPOOL_SUFFIX, RH_SPOOL_REFUSED, RH_SPOOL_DAMAGED};
@@ -73,7 +73,7 @@ bool rh_spool_owns(const rh_spool_owner_t *owner, const char *prefix)
     return owner->any_former;
 }
 
-/** What is done with a file of a spool. */
+/** Called for each file of a spool. */
 typedef void visit_t(void *baton, const rh_spool_name_t *name, const apr_finfo_t *info);
 
 /** Visit every file of a spool in a directory. A directory that is missing is an empty one. */
@@ -99,16 +99,16 @@ static apr_status_t visit_files(const char *folder, apr_pool_t *scratch, visit_t
     return APR_SUCCESS;
 }
 
-/** By the UUIDv7 in the name, which tells when a file was made. */
+/** Compare by the UUIDv7 in the name, which has the time when a file was created. */
 static int compare_ages(const void *a, const void *b)
 {
     return strcmp(strchr(*(const char *const *)a, '.'), strchr(*(const char *const *)b, '.'));
 }
 
-/** Which files are collected. */
+/** Selects the files to collect. */
 typedef struct collection_t {
-    const rh_spool_owner_t *owner;    /**< only this one's; NULL: see `owners` */
-    const apr_array_header_t *owners; /**< those of none of these */
+    const rh_spool_owner_t *owner;    /**< only this owner's files; NULL: see `owners` */
+    const apr_array_header_t *owners; /**< files that none of these owns */
     apr_pool_t *pool;
     apr_array_header_t *names;
 } collection_t;
@@ -161,7 +161,7 @@ apr_status_t rh_spool_orphans(const char *folder, const apr_array_header_t *owne
     return collect_files(folder, &collection, names);
 }
 
-/** What is counted, and whose. */
+/** The counts, and the owner whose files are counted. */
 typedef struct counting_t {
     const rh_spool_owner_t *owner;
     rh_spool_usage_t *usage;

@@ -9,7 +9,7 @@
 
 #include "rh_spool.h"
 
-/** How files begin, and how their names end: those that wait, were refused, are damaged. */
+/** The beginning of every file, and the suffixes of waiting, refused and damaged ones. */
 #define RH_SPOOL_MAGIC "RHSPOOL1"
 #define RH_SPOOL_MAGIC_LEN 8
 #define RH_SPOOL_SUFFIX ".spool"

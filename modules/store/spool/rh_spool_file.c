@@ -135,7 +135,7 @@ rh_spool_record_t rh_spool_file_read(rh_spool_file_t *file, apr_pool_t *pool, rh
     left -= RH_SPOOL_HEAD;
     rh_spool_record_head(head, &len, &crc);
     if ((off_t)len > left) {
-        return RH_RECORD_END; /* torn by the end of the process that wrote it */
+        return RH_RECORD_END; /* incomplete because the process that wrote it ended */
     }
     if (len > RH_SPOOL_MAX_RECORD) {
         return RH_RECORD_DAMAGED;

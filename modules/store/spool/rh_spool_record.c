@@ -10,7 +10,7 @@
 
 #define NO_FIELD 0xffffffffU
 #define NUMBER_SIZE 24
-/** A number greater than the hops of any event. */
+/** A number above the hop count of any event. */
 #define MAX_HOPS 1000000
 
 enum {

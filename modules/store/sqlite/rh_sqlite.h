@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /**
  * @file rh_sqlite.h
- * @brief What the files of the SQLite dialect have for each other.
+ * @brief Functions shared by the files of the SQLite dialect.
  */
 #ifndef RH_SQLITE_H
 #define RH_SQLITE_H

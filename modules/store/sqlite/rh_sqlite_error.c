@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What SQLite's result codes mean (https://www.sqlite.org/rescode.html). */
+/* The meanings of SQLite's result codes (https://www.sqlite.org/rescode.html). */
 #include "rh_db_private.h"
 
 /** Result codes, as the file format and the library's interface fix them. */
@@ -55,8 +55,8 @@ rh_error_t rh_sqlite_judge_code(int code, bool preparing)
     case CODE_NOTADB:
         return RH_ERROR_FAULTY;
     case CODE_ERROR:
-        /* One code for a table that is missing, which only preparing finds, and for a function that
-         * does not like its data. */
+        /* One code stands for a missing table, which is only found while preparing, and for a
+         * function that rejects its data. */
         return preparing ? RH_ERROR_FAULTY : RH_ERROR_REFUSED;
     default:
         return RH_ERROR_REFUSED;

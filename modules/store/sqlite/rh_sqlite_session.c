@@ -41,7 +41,7 @@ static void open_lock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch
     }
     file = APR_ARRAY_IDX(rows, 0, const char **)[2];
     if (!file || !(slash = strrchr(file, '/'))) {
-        return; /* in memory: no other connection has it */
+        return; /* an in-memory database, which no other connection has */
     }
     file = apr_pstrmemdup(scratch, file, slash == file ? 1 : (apr_size_t)(slash - file));
     session->lock = open(file, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -71,10 +71,10 @@ static bool is_established(rh_db_t *db, const rh_db_session_t *session)
 
 static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch)
 {
-    /* The first waits for others that repair the file after a crash; the last is short for the
-     * reason told above. A commit writes whole pages, of each table and index the last ones: small
-     * pages are two thirds of the bytes. A file keeps the size that it was made with. The WAL goes
-     * into the file after 4 MiB. */
+    /* The first waits for other processes that repair the file after a crash; the last is short for
+     * the reason above. A commit writes whole pages, the last ones of each table and index: with
+     * small pages it writes two thirds of the bytes. A file keeps the page size that it was created
+     * with. The WAL goes into the file after 4 MiB. */
     static const char *const pragmas[] = {
         "PRAGMA busy_timeout = 3000",       "PRAGMA page_size = 2048",
         "PRAGMA wal_autocheckpoint = 2000", "PRAGMA journal_mode = WAL",
@@ -170,8 +170,8 @@ static bool remember(rh_db_t *db, rh_db_session_t *session, const char *label, a
     return true;
 }
 
-/** One statement after another: the driver goes on after an error in the middle, and stumbles over
- * space at the end. */
+/** Run the statements one by one: the driver continues after an error in the middle, and fails on
+ * white space at the end. */
 static apr_status_t run_script(rh_db_t *db, const char *sql, apr_pool_t *pool)
 {
     while (sql[strspn(sql, " \t\r\n")]) {
