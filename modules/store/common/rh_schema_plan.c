@@ -8,7 +8,7 @@
 /** Rows that are counted at most. */
 #define MAX_ROWS 1000000
 /** What a row costs on a slow machine, in microseconds. */
-#define ROW_COST 10
+#define ROW_COST 20
 
 typedef struct planning_t {
     rh_schema_plan_t *plan;
