@@ -22,8 +22,8 @@ function answer(one) {
 }
 
 /**
- * names: subscriptions by id. Options: fresh, and without: "target" or "event", where that is the
- * same in all rows.
+ * names: subscriptions by id. Options: `fresh` marks a new row; `without` names the column, "target"
+ * or "event", that is the same in all rows.
  */
 export function deliveryRow(one, names, { fresh, without } = {}) {
   const subscription = names.get(one.subscription_id);

@@ -29,8 +29,8 @@ typedef enum {
 typedef struct rh_shutdown_t rh_shutdown_t;
 
 /**
- * @param pool where it lives; it has a mutex
- * @param wake wakes every loop and dispatcher, because something they may wait for has happened
+ * @param pool has a mutex; the result lives in it
+ * @param wake wakes every loop and dispatcher, because a state that they may wait for has changed
  */
 apr_status_t rh_shutdown_make(apr_pool_t *pool, void (*wake)(void *baton), void *baton,
                               rh_shutdown_t **shutdown);

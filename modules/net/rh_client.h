@@ -23,7 +23,7 @@ typedef struct rh_net_config_t {
     const char *tls_certificate;             /**< PEM files, NULL: none */
     const char *tls_key;
     void *tls;                      /**< SSL_CTX *, made by rh_net_config_init */
-    const struct rh_proxy_t *proxy; /**< of egress_proxy, made by rh_net_config_init */
+    const struct rh_proxy_t *proxy; /**< made from egress_proxy by rh_net_config_init */
 } rh_net_config_t;
 
 /**

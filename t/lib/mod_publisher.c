@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
  * Another module, for t/24-publish-function.t: the handler "publisher" calls resthooks_publish with
- * what header fields say, and answers the status' name and the id.
+ * values from header fields, and responds with the status' name and the id.
  */
 #include "mod_resthooks.h"
 

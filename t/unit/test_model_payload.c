@@ -33,7 +33,7 @@ static void secrets(void)
         "WHSEC_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa",    /* 22 bytes */
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaQ",   /* 23 */
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwA", /* no whole byte */
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwA", /* not a whole number of bytes */
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw=",
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw====",
         "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGA=", /* half a padding */

@@ -143,7 +143,7 @@ static void prepare_expand(void)
 
 /* ---- settle ---- */
 
-/** A subscription for each that may become of it, with deliveries that are all leased. */
+/** A subscription for each possible outcome, with leased deliveries. */
 static void prepare_settle(void)
 {
     static const rh_settle_kind_t plain[] = {RH_SETTLE_DELIVERED, RH_SETTLE_DELIVERED,

@@ -154,7 +154,7 @@ apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
     return status == APR_SUCCESS ? fetch_page(db, tenant, filter, &is, limit, pool, rows) : status;
 }
 
-/** A page of a list of deliveries that is to be read. */
+/** A request for a page of a list of deliveries. */
 typedef struct listing_t {
     const char *tenant;
     const rh_delivery_filter_t *filter;

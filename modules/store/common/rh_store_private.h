@@ -69,8 +69,8 @@ rh_event_source_t rh_store_read_source(const char *name);
 apr_status_t rh_store_send_again(rh_db_t *db, const char *tenant, const char *id, apr_pool_t *pool);
 
 /**
- * Begin to send a range of events again to a subscription, in a transaction, which no other does at
- * the same time. @return APR_NOTFOUND, or APR_EEXIST: it is not active
+ * Begin to replay a range of events to a subscription, in a transaction, which only one caller does
+ * at a time. @return APR_NOTFOUND, or APR_EEXIST: it is not active
  */
 apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *subscription_id,
                                  apr_pool_t *pool);
