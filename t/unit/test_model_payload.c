@@ -306,26 +306,20 @@ static void jobs(void)
 
 static void deliveries(void)
 {
-    static const rh_attempt_t attempt = {"a1",
-                                         1,
-                                         APR_INT64_C(1769900399123456),
-                                         APR_INT64_C(1234567),
-                                         503,
-                                         "{\"Retry-After\":\"5\"}",
-                                         "busy\n\"x\"",
-                                         NULL,
-                                         RH_FORMAT_ARRAY,
-                                         NULL};
-    static const rh_attempt_t failure = {"a2",
-                                         2,
-                                         APR_INT64_C(1769900400000000),
-                                         999,
-                                         0,
-                                         NULL,
-                                         NULL,
-                                         "connect: connection refused",
-                                         RH_FORMAT_ARRAY,
-                                         NULL};
+    static const rh_attempt_t attempt = {.id = "a1",
+                                         .number = 1,
+                                         .started_at = APR_INT64_C(1769900399123456),
+                                         .duration = APR_INT64_C(1234567),
+                                         .status_code = 503,
+                                         .headers = "{\"Retry-After\":\"5\"}",
+                                         .answer = "busy\n\"x\"",
+                                         .format = RH_FORMAT_ARRAY};
+    static const rh_attempt_t failure = {.id = "a2",
+                                         .number = 2,
+                                         .started_at = APR_INT64_C(1769900400000000),
+                                         .duration = 999,
+                                         .error = "connect: connection refused",
+                                         .format = RH_FORMAT_ARRAY};
     rh_delivery_t delivery;
     rh_delivery_state_t state = RH_DELIVERY_PENDING;
     apr_size_t len;
