@@ -236,14 +236,17 @@ static void add_up_all(void)
     }
 }
 
-/** A subscription ends, and another takes its place. */
-static void replace_subscription(void)
+/** A subscription ends during attempts, which deliver what was cancelled by then; and another takes
+ * its place. */
+static void replace_subscription(apr_array_header_t *late)
 {
     int t = rand() % TENANTS, s = rand() % SUBSCRIPTIONS;
     rh_subscription_t *old = subscriptions[t][s];
+    apr_array_header_t *jobs = commit_some(queue, old->tenant, 10, 1);
     apr_int64_t queued;
 
     rh_store_subscription_delete(store, old->tenant, old->id, 0, pool);
+    settle_some(jobs, late);
     subscriptions[t][s] = subscribe_to(store, tenants[t], "*");
     replay_all(store, tenants[t], subscriptions[t][s]->id, rand() % 2 == 0, 0, pool, &queued);
 }
@@ -270,7 +273,7 @@ static void make_history(void)
 
             queue->add_up(queue, pool, &more);
         } else if (what == 38) {
-            replace_subscription();
+            replace_subscription(late);
         }
     }
 }
