@@ -12,7 +12,9 @@ from rhtest import *  # noqa: E402,F403
 
 receiver = Receiver()
 httpd = Httpd(rules='RestHooksEventType row.made "of some key"',
-              extra="RestHooksTenantRequests 64\nRestHooksDisableAfter never")
+              extra="RestHooksTenantRequests 64\nRestHooksDisableAfter never",
+              # SQLite's writer in here keeps all others waiting for a while.
+              expect=[r"RH0308: ", r"RH0309: "] if DB == "sqlite3" else [])
 api, app, other = httpd.api(), httpd.api(role="app"), httpd.api("other")
 good = api.subscribe(receiver.url + "/good", ["row.made"])
 bad = api.subscribe(receiver.url + "/bad", ["row.made"])
