@@ -146,7 +146,7 @@ static apr_status_t plan_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     apr_status_t status = rh_schema_read_version(db, pool, &version);
 
     planning->plan->version = version;
-    if (version == 0 || version >= RH_SCHEMA_VERSION || status != APR_SUCCESS) {
+    if (version < 1 || version >= RH_SCHEMA_VERSION || status != APR_SUCCESS) {
         return status;
     }
     status = add_before(db, planning, pool);
