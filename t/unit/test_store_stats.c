@@ -248,6 +248,7 @@ static void replace_subscription(apr_array_header_t *late)
     rh_store_subscription_delete(store, old->tenant, old->id, 0, pool);
     settle_some(jobs, late);
     subscriptions[t][s] = subscribe_to(store, tenants[t], "*");
+    s = rand() % SUBSCRIPTIONS;
     replay_all(store, tenants[t], subscriptions[t][s]->id, rand() % 2 == 0, 0, pool, &queued);
 }
 
