@@ -1,10 +1,10 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Which deliveries are due, and leases on them.
+-- Find due deliveries and lease them.
 
 -- name: claim_due
--- What has been due for the longest time, by subscription; mostly that is all that is due. The
--- rows of subscriptions are looked up by their key, one by one, also where nothing is known of the
--- tables. A last row without a tenant says that there are events to expand.
+-- Counts the deliveries that have been due longest, by subscription; usually these are all due
+-- deliveries. Subscriptions are looked up by key, one by one, even while the tables have no
+-- statistics. A last row without a tenant means that there are events to expand.
 -- returns: tenant, id, count, state, ordered, rate_limit, pause, failing
 WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  due AS MATERIALIZED (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q
@@ -24,11 +24,11 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   FROM resthooks.expansion);
 
 -- name: claim_candidates
--- Where more is due, subscriptions are found by walking the index from one to the next, so a
--- backlog costs no more than a single delivery. PostgreSQL reads the next one in a lateral query.
--- The comparison of subscription_id is always true; without it PostgreSQL can't tell that the
--- index by subscription has all rows. Due deliveries are counted up to the number that one claim
--- may take of one subscription.
+-- If more deliveries are due, subscriptions are found by walking the index from one to the next, so
+-- a backlog costs no more than a single delivery. A lateral query reads the next subscription. The
+-- comparison of subscription_id is always true; PostgreSQL needs it to see that the partial index
+-- by subscription contains all rows. Due deliveries are counted up to the number that one claim may
+-- take from one subscription.
 -- returns: as claim_due
 WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  step(tenant, id, n) AS ((SELECT q.tenant, q.subscription_id, 1 FROM resthooks.queue q
@@ -51,8 +51,8 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   AND t.subscription_id = step.id ORDER BY step.n;
 
 -- fragment: shares
--- The pace of a subscription with a rate limit is in a row that all hosts share: the claim that
--- gets this row takes the next share, and the others come later.
+-- All hosts share one row with the time of the next delivery of a rate-limited subscription. The
+-- claim that locks this row may deliver next; the other claims skip the subscription.
 clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at), candidate AS MATERIALIZED (SELECT *
  FROM json_to_recordset(:candidates::json) AS c(tenant text, id uuid, most integer,
  pace bigint)), share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace
@@ -67,8 +67,9 @@ c.pace = 0 OR EXISTS (SELECT 1 FROM share p WHERE p.tenant = c.tenant
  AND p.subscription_id = c.id);
 
 -- name: claim
--- Leases what is due of candidates; with `spare`, nothing whose lease ended. The comparison of the
--- tenant is of no use to any index: rows are looked up by their key, one by one.
+-- Leases due deliveries of the candidates; with `spare`, only those without an expired lease. The
+-- tenant is compared in a form that no index supports, so that rows are looked up by their key, one
+-- by one.
 -- returns: tenant, delivery_id, late
 WITH :shares, due AS MATERIALIZED (SELECT q.tenant, q.delivery_id, q.due_at
  FROM clock, candidate c CROSS JOIN LATERAL (SELECT x.tenant, x.delivery_id, x.due_at
@@ -81,8 +82,8 @@ WITH :shares, due AS MATERIALIZED (SELECT q.tenant, q.delivery_id, q.due_at
   clock.at - d.due_at AS late;
 
 -- name: claim_ordered
--- Likewise, of ordered subscriptions. The row of the queue is read as it was before the function
--- changed it.
+-- Does the same for ordered subscriptions. The subquery reads the queue's row as it was before the
+-- function changed it.
 -- returns: as claim
 WITH :shares SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_at
  FROM resthooks.queue q WHERE q.tenant = c.tenant AND q.delivery_id = o.delivery_id) AS late
@@ -91,9 +92,9 @@ WITH :shares SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_
  :lease::bigint, :lease_for::bigint, c.most) AS o;
 
 -- name: claim_jobs
--- All that a job needs, of leased deliveries. PostgreSQL is told to look the rows up by their key,
--- one by one: while it has no statistics of the queue (a new database, or one that crashed) it
--- would rather read all of a subscription's.
+-- Reads all that the jobs of leased deliveries need. The query makes PostgreSQL look the rows up by
+-- their key, one by one: without statistics of the queue (in a new database, or after a crash) it
+-- would read all rows of a subscription.
 -- returns: delivery_id, tenant, subscription_id, event_id, tries, attempt_count, target_url,
 --   options, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
 --   traceparent, time, data, previous, hops

@@ -1,21 +1,22 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Events are stored, with their deliveries.
--- The deliveries of an event are made with it only for RH_COMMIT_FANOUT subscriptions, the first
--- of those that want it; the others get theirs afterwards (expand.sql), so that what waits for a
--- commit does not wait for another tenant's thousand deliveries. As many are read of each pattern
--- and one more, which tells whether there are others.
+-- Store events and their deliveries. A commit makes an event's deliveries for at most
+-- RH_COMMIT_FANOUT subscriptions, the first of those that want it. The others get theirs afterwards
+-- (expand.sql), so that callers that wait for a commit do not wait for a thousand deliveries of
+-- another tenant. For each pattern one subscription more is read, which shows whether there are
+-- others.
 
 -- name: commit
--- Events with their deliveries, which are in the queue alone until they end; what was only observed
--- has none. Events that are there already (a repetition after a lost connection, a spool read again)
--- and those whose idempotency key was seen leave no trace: deliveries are made of `stored`, which
--- has what this statement inserted, whatever has become of an earlier one's deliveries.
--- A delivery's id is its event's, but for four digits that tell it from the event's others: so the
--- pending deliveries of an event are a range of the queue's key, and both are logged in partitions of
--- one time. Random ids would cost a seventh of this statement. Idempotency
--- keys are inserted in order, so two of these statements can't wait for each other.
--- Rows: deliveries that are leased; events whose key was seen, without a delivery; and one with n
--- -1 that tells how many deliveries were left to claim, and events to expand.
+-- Stores events and their deliveries. Until a delivery ends, it has a row only in the queue. Events
+-- that were only observed have no deliveries. An event that is stored already (a repetition after a
+-- lost connection, or a spool that is read again) or whose idempotency key is known has no effect:
+-- deliveries are made only for `stored`, the events that this statement inserted, because the
+-- deliveries of an earlier one may have ended since. A delivery has the id of its event except for
+-- four digits, which differ between the deliveries of one event. So the pending deliveries of an
+-- event are a range of the queue's key, and both are logged in partitions of the same time. Random
+-- ids would make this statement a seventh slower. Idempotency keys are inserted in order, so two of
+-- these statements do not deadlock on them. The rows are the leased deliveries; the events whose
+-- key was known, without a delivery; and one row with n = -1, which has the number of deliveries
+-- left to claim plus events to expand.
 -- returns: n, delivery_id, subscription_id, target_url, options, secret, old_secret, base_url,
 --   format, ordered, rate_limit, failing_for, waiting
 WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
@@ -78,6 +79,6 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   NULL, (SELECT count(*) FROM made m WHERE NOT m.leased) + (SELECT count(*) FROM expanding);
 
 -- name: idempotency_get
--- The event that has a key.
+-- Returns the event that has an idempotency key.
 -- returns: event_id
 SELECT event_id FROM resthooks.idempotency WHERE tenant = :tenant AND client_id = :client_id;

@@ -1,12 +1,13 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- The logs of deliveries and of their attempts.
+-- Read the logs of deliveries and of their attempts.
 --
--- A delivery is pending as long as it has a row in the queue; the log may have a row of it as well,
--- from when it ended before. So all deliveries are the rows of the queue and, of the log, those
--- that are not in the queue. A statement reads both halves, so that none is in neither or in both.
+-- A delivery is pending as long as it has a row in the queue. The log may also have a row of it,
+-- written when it ended earlier. So the deliveries are all rows of the queue, and those rows of the
+-- log that are not in the queue. One statement reads both parts, so that it neither misses a
+-- delivery nor returns it twice.
 
 -- fragment: ended_rows
--- The half of the log, `l`, as rows of deliveries.
+-- Deliveries from the log, `l`.
 SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type, l.state, l.attempt_count,
  l.last_status_code, NULL::bigint AS lease, NULL::bigint AS due_at FROM resthooks.delivery l;
 
@@ -21,12 +22,12 @@ l.id >= :lowest::uuid AND l.id < :end::uuid AND (:state IS NULL OR :state <> 'pe
   WHERE e.tenant = l.tenant AND e.id = l.event_id AND :event_search OFFSET 0));
 
 -- fragment: is_ended
--- OFFSET 0 keeps this a look-up for each row: a join might read all of the queue.
+-- OFFSET 0 keeps this a look-up per row; a join could read the whole queue.
 NOT EXISTS (SELECT 1 FROM resthooks.queue w WHERE w.delivery_id = l.id
  AND w.tenant = l.tenant OFFSET 0);
 
 -- fragment: pending_rows
--- The half of the queue, `q`, with the event, `e`. Events are looked up one by one.
+-- Deliveries from the queue, `q`, with their event, `e`. Events are looked up one by one.
 SELECT q.tenant, q.delivery_id AS id, q.event_id, q.subscription_id, e.type, 'pending' AS state,
  q.attempt_count, q.last_status_code, q.lease, q.due_at;
 
@@ -43,8 +44,8 @@ q.delivery_id >= :lowest::uuid AND q.delivery_id < :end::uuid
  AND :event_search;
 
 -- fragment: of_tenant
--- The comparison of event_id is always true; it and NULLS LAST make the index queue_newest the
--- only one that has the order, whatever the statistics of the queue are.
+-- The comparison of event_id is always true. Together with NULLS LAST it makes queue_newest the
+-- only index that has this order, whatever the statistics of the queue are.
 q.tenant = :tenant AND q.event_id >= '00000000-0000-0000-0000-000000000000';
 
 -- fragment: newest_pending
@@ -54,8 +55,8 @@ ORDER BY q.delivery_id DESC NULLS LAST LIMIT CAST(:limit AS integer);
 ORDER BY l.id DESC LIMIT CAST(:limit AS integer);
 
 -- fragment: delivery_columns
--- waiting_for is what a pending delivery waits for, in the words of rh_delivery.h. Only a delivery
--- that is not leased and is the first of its key has a time of its next attempt.
+-- waiting_for is what a pending delivery waits for, as a word of rh_delivery.h. The time of the
+-- next attempt is known only for a delivery that is not leased and is the first of its key.
 d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
  d.last_status_code,
  CASE WHEN d.lease = 0 THEN greatest(d.due_at, coalesce(t.paused_until, 0)) END AS next_attempt_at,
@@ -68,7 +69,7 @@ d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
  s.format, s.target_url, s.base_url, e.key, e.time, e.source, e.traceparent;
 
 -- fragment: delivery_tables
--- What belongs to the deliveries of a page, looked up one by one.
+-- Tables that complete the deliveries of a page, looked up one by one.
 LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = d.tenant
  AND x.id = d.subscription_id LIMIT 1) AS s ON true
  LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = d.tenant
@@ -77,8 +78,8 @@ LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = d.tenant
  AND x.id = d.event_id LIMIT 1) AS e ON true;
 
 -- fragment: event_search
--- Each condition holds where its parameter is NULL. Lower case of ASCII alone takes a third of the
--- time.
+-- A condition whose parameter is NULL is true. Converting only ASCII to lower case takes a third of
+-- the time.
 (:key IS NULL OR e.key = :key)
  AND (:sources IS NULL OR e.source IN (SELECT json_array_elements_text(:sources::json)))
  AND (:text IS NULL OR CASE WHEN octet_length(:text) = length(:text)
@@ -86,7 +87,7 @@ LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = d.tenant
  ELSE position(lower(:text) IN lower(e.data)) END > 0);
 
 -- fragment: newest_of_tenant
--- The queue's part of a page, whose subscription may be any.
+-- The queue's part of a page that is not limited to one subscription.
 UNION ALL (:pending_rows FROM resthooks.queue q :event_of_pending
   WHERE :of_tenant AND :pending_page :newest_pending)
   ORDER BY 2 DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
@@ -99,7 +100,7 @@ SELECT :delivery_columns FROM (
   :newest_of_tenant;
 
 -- name: delivery_list_undelivered
--- Likewise, where conditions leave no delivered ones.
+-- Does the same when the conditions exclude delivered ones.
 -- returns: as delivery_list
 SELECT :delivery_columns FROM (
   (:ended_rows WHERE l.tenant = :tenant AND l.state <> 'delivered' AND :ended_page AND :is_ended
@@ -107,8 +108,8 @@ SELECT :delivery_columns FROM (
   :newest_of_tenant;
 
 -- fragment: few_pending
--- Deliveries of a subscription in the queue, and one more than are few. No other index has the
--- order that they are collected in.
+-- The subscription's deliveries in the queue, up to one more than RH_FEW_PENDING, which shows that
+-- there are more. Only the index queue_due has the order in which they are collected.
 few AS MATERIALIZED (SELECT q.* FROM resthooks.queue q WHERE q.tenant = :tenant
  AND q.subscription_id = :subscription_id::uuid ORDER BY q.due_at LIMIT :RH_FEW_PENDING + 1);
 
@@ -116,7 +117,8 @@ few AS MATERIALIZED (SELECT q.* FROM resthooks.queue q WHERE q.tenant = :tenant
 (SELECT count(*) FROM few) <= :RH_FEW_PENDING;
 
 -- name: delivery_list_subscription
--- Where its pending deliveries are not few, they are looked for among the tenant's.
+-- Lists the deliveries of one subscription. If more than RH_FEW_PENDING are pending, they are
+-- searched for among those of the tenant, newest first.
 -- returns: as delivery_list
 WITH :few_pending SELECT :delivery_columns FROM (
   (:ended_rows WHERE l.tenant = :tenant AND l.subscription_id = :subscription_id::uuid
@@ -138,8 +140,8 @@ q.delivery_id >= :lowest::uuid AND q.delivery_id < :end::uuid
  ORDER BY q.delivery_id DESC NULLS LAST LIMIT 1 OFFSET CAST(:rows AS integer);
 
 -- name: delivery_stop
--- The id at which a page has to end that no index leads to: `rows` rows of the log or of the queue
--- down from the end of its range. No row: its range has less.
+-- Returns the id at which a page must end if no index finds its rows directly: `rows` rows of the
+-- log or of the queue below the end of its range. Returns no row if the range has fewer.
 -- returns: id
 SELECT s.id FROM (
   (SELECT l.id FROM resthooks.delivery l WHERE l.tenant = :tenant AND :ended_range)
@@ -155,7 +157,8 @@ SELECT s.id FROM (
  ORDER BY s.id DESC LIMIT 1;
 
 -- name: delivery_stop_subscription
--- Without other conditions (`filtered` NULL), the log's index leads to all of a subscription.
+-- Without other conditions (`filtered` is NULL), an index of the log finds all rows of the
+-- subscription, so that part needs no end.
 -- returns: as delivery_stop
 WITH :few_pending SELECT s.id FROM (
   (SELECT l.id FROM resthooks.delivery l WHERE l.tenant = :tenant
@@ -165,14 +168,15 @@ WITH :few_pending SELECT s.id FROM (
  ORDER BY s.id DESC LIMIT 1;
 
 -- fragment: queue_of_event
--- A delivery's id begins as its event's does; one that does not has a row in the log. Comparisons
--- that are of no use to an index leave the queue's key as the only one.
+-- A delivery's id begins with the same digits as its event's; a delivery whose id does not has a
+-- row in the log. The other columns are compared in a form that no index supports, so that only the
+-- queue's key can be used.
 q.tenant = e.tenant AND q.event_id IS NOT DISTINCT FROM e.id
  AND q.delivery_id >= (left(e.id::text, 18) || '-0000-000000000000')::uuid
  AND q.delivery_id <= (left(e.id::text, 18) || '-ffff-ffffffffffff')::uuid;
 
 -- fragment: logged_rows
--- A row of the log, `l`, as it is now: it may be in the queue again.
+-- A delivery from the log, `l`, in its current state: it may be in the queue again.
 SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type,
  CASE WHEN w.lease IS NULL THEN l.state ELSE 'pending' END AS state,
  coalesce(w.attempt_count, l.attempt_count) AS attempt_count,
@@ -185,7 +189,8 @@ NOT EXISTS (SELECT 1 FROM resthooks.delivery l WHERE l.tenant = q.tenant
  AND l.id = q.delivery_id OFFSET 0);
 
 -- name: delivery_list_events
--- The newest deliveries of each of some events, in their order. The few of one event are sorted.
+-- Lists the newest deliveries of each of the given events, in the order of the events. An event has
+-- few deliveries, so they are sorted.
 -- returns: as delivery_list
 SELECT :delivery_columns FROM json_array_elements_text(:events::json) WITH ORDINALITY AS i(id, n)
  CROSS JOIN LATERAL (SELECT o.* FROM (
@@ -199,7 +204,8 @@ SELECT :delivery_columns FROM json_array_elements_text(:events::json) WITH ORDIN
  :delivery_tables ORDER BY i.n, d.id DESC;
 
 -- name: delivery_count
--- A row of the log that is not pending is not in the queue.
+-- Counts both parts without comparing them: a row of the log that is not pending is not in the
+-- queue.
 -- returns: count
 SELECT (SELECT count(*) FROM resthooks.delivery l WHERE l.tenant = :tenant AND :ended_page)
  + (SELECT count(*) FROM resthooks.queue q :event_of_pending WHERE :of_tenant AND :pending_page)
@@ -214,7 +220,8 @@ SELECT :delivery_columns, e.data FROM (
    AND q.delivery_id = :id::uuid AND :not_logged) AS d :delivery_tables;
 
 -- name: attempt_list
--- The latest attempts of one delivery, newest first. The log of deliveries may have the first one.
+-- Lists the latest attempts of one delivery, newest first. The first attempt may be in the row of
+-- the delivery itself.
 -- returns: id, number, started_at, ms, status_code, headers, answer, error, format, template_id,
 --   template, sent
 SELECT a.id, a.number, a.started_at, a.ms, a.status_code, a.headers, a.answer, a.error, a.format,

@@ -1,9 +1,10 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Deliveries of events that many subscriptions want, a chunk at a time (rh_queue_expand.c).
+-- Make the deliveries of events that many subscriptions want, in chunks (rh_queue_expand.c).
 
 -- name: expand_next
--- The oldest open expansion of the first tenant after one: so ordered subscriptions wait for as
--- little as possible. Type NULL: the event is gone.
+-- Returns the oldest open expansion of the first tenant after :tenant. The oldest goes first, so
+-- that ordered subscriptions wait no longer than necessary. The type is NULL if the event was
+-- deleted.
 -- returns: tenant, event_id, after_id, until_id, created_at, type
 SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
  FROM resthooks.expansion x LEFT JOIN resthooks.event e ON e.tenant = x.tenant
@@ -11,7 +12,7 @@ SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
  ORDER BY x.tenant, x.event_id LIMIT 1 FOR UPDATE OF x SKIP LOCKED;
 
 -- name: expand_end
--- Where a chunk ends; no row: it is the last one.
+-- Returns the last subscription of a chunk, or no row if the chunk is the last one.
 -- returns: subscription_id
 SELECT DISTINCT e.subscription_id FROM json_array_elements_text(:patterns::json) AS p(pattern)
  CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
@@ -20,12 +21,12 @@ SELECT DISTINCT e.subscription_id FROM json_array_elements_text(:patterns::json)
  ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
 
 -- fragment: wants_it
--- A subscription that was changed after the event's commit is assumed to have been active then: if
--- it has been paused or disabled since, the delivery waits with its others.
+-- A subscription that was paused or disabled after the event's commit is assumed to have been
+-- active at the commit: it gets the delivery, which waits with its others.
 (s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
 
 -- name: expand
--- Makes a chunk's deliveries, in the queue.
+-- Inserts the deliveries of a chunk into the queue.
 WITH c AS MATERIALIZED (SELECT e.tenant, e.id AS event_id, e.key, c.created_at,
  resthooks.now_ms() AS at FROM (SELECT :event_id::uuid AS event_id,
  :created_at::bigint AS created_at, :tenant::text AS tenant) AS c

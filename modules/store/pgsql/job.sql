@@ -1,5 +1,5 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Jobs: replays and bulk redeliveries that run in chunks.
+-- Keep jobs, which are replays and bulk redeliveries that run in chunks.
 
 -- name: job_insert
 INSERT INTO resthooks.job (tenant, id, kind, subscription_id, filter, spec, cursor, created_by,
@@ -25,14 +25,14 @@ UPDATE resthooks.job SET state = 'cancelled', updated_at = CAST(:now AS bigint)
  WHERE tenant = :tenant AND id = :id::uuid AND state = 'running';
 
 -- name: job_next
--- The one that has waited for the longest time, so that they take turns. Its row is locked until
--- the chunk is committed with the cursor: a process that dies leaves the job as it was.
+-- Returns the job that has waited longest, so that jobs take turns. Its row stays locked until the
+-- chunk and the new cursor are committed: a process that dies leaves the job unchanged.
 -- returns: as job_get
 :job_columns FROM resthooks.job WHERE state = 'running'
  ORDER BY updated_at LIMIT 1 FOR UPDATE SKIP LOCKED;
 
 -- name: job_take
--- Likewise, of a job that is named.
+-- Does the same for the job with the given id.
 -- returns: as job_get
 :job_columns FROM resthooks.job WHERE tenant = :tenant AND id = :id::uuid
  AND state = 'running' FOR UPDATE SKIP LOCKED;
@@ -46,14 +46,15 @@ UPDATE resthooks.job SET done = done + CAST(:done AS bigint), cursor = :cursor::
 DELETE FROM resthooks.job WHERE state <> 'running' AND updated_at < CAST(:before AS bigint);
 
 -- name: job_chunk_end
--- Where the chunk of a replay ends that begins with the event `lowest`; no row: at the end.
+-- Returns the event at which a chunk of a replay ends that begins with the event `lowest`. Returns
+-- no row if the chunk is the last one.
 -- returns: id
 SELECT id FROM resthooks.event WHERE tenant = :tenant AND id >= :lowest::uuid
  AND id < :end::uuid ORDER BY id LIMIT 1 OFFSET 1000;
 
 -- fragment: job_chunk
--- Starts with the events of a chunk, which have few deliveries each: one subscription may have all
--- deliveries of the table.
+-- Starts from the events of a chunk, because each of them has few deliveries, while one
+-- subscription may own all deliveries of the table.
 FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = :tenant
  AND x.id >= :lowest::uuid AND x.id < :end::uuid) AS e CROSS JOIN LATERAL (SELECT y.*
  FROM resthooks.delivery y WHERE y.tenant = e.tenant AND y.event_id = e.id

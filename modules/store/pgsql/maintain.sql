@@ -1,5 +1,5 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Housekeeping, and what waits in the queue.
+-- Clean up, and count the waiting deliveries.
 
 -- name: partitions_make
 -- returns: made
@@ -10,25 +10,26 @@ SELECT resthooks.ensure_partitions(:retention::bigint) AS made;
 SELECT resthooks.drop_partitions(:retention::bigint) AS dropped;
 
 -- name: partitions_mend
--- Makes the partitions that a row found missing.
+-- Creates the partitions that an insert found missing.
 -- returns: made, made_past
 SELECT resthooks.ensure_partitions(NULL) AS made, resthooks.ensure_past() AS made_past;
 
 -- name: old_keys
--- Forgets the oldest idempotency keys past retention, a limited number.
+-- Removes a limited number of the oldest idempotency keys past retention.
 DELETE FROM resthooks.idempotency WHERE (tenant, client_id) IN
  (SELECT i.tenant, i.client_id FROM resthooks.idempotency i
  WHERE i.created_at < resthooks.now_ms() - :retention::bigint
  ORDER BY i.created_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED);
 
 -- fragment: live
--- A process could claim from this subscription: it is neither paused nor slowed down.
+-- True if a process could claim from the subscription: it is neither paused nor slowed down.
 s.state = 'active' AND coalesce(t.paused_until, 0) <= c.at;
 
 -- name: backlog
--- Counts what waits, up to a limit, and of that what is due and could be claimed; `oldest` is how
--- long the oldest of these has been due. The rows are read from an index alone: the comparison of
--- subscription_id is always true, but without it PostgreSQL can't tell that the index has all rows.
+-- Counts the pending deliveries, up to a limit, and those among them that are due and could be
+-- claimed; `oldest` is how long the oldest of the latter has been due. Only an index is read. The
+-- comparison of subscription_id is always true; PostgreSQL needs it to see that the partial index
+-- contains all rows.
 -- returns: pending, due, oldest
 SELECT coalesce(sum(g.count), 0) AS pending,
  coalesce(sum(CASE WHEN :live THEN g.due END), 0) AS due,

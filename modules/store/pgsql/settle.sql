@@ -1,40 +1,43 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- What came of attempts; and leases that end without one.
+-- Record the outcomes of attempts, and give leases back.
 
 -- fragment: stat_change
 INSERT INTO resthooks.stat_change (tenant, subscription_id, hour, delivered, failed, cancelled,
  attempts, ms);
 
 -- fragment: state_counts
--- How many more are delivered, failed and cancelled where c.state follows c.earlier_state.
+-- The changes of the delivered, failed and cancelled counts when c.state replaces c.earlier_state.
 (c.state = 'delivered')::integer - (c.earlier_state = 'delivered')::integer,
  (c.state = 'failed')::integer - (c.earlier_state = 'failed')::integer,
  (c.state = 'cancelled')::integer - (c.earlier_state = 'cancelled')::integer;
 
 -- name: settle
--- Outcomes of attempts. The rows of subscription_stat are locked first, in order; then:
+-- Settles the outcomes of attempts. It locks the rows of subscription_stat first, in order. Its
+-- parts:
 --
---   removed   takes delivered ones out of the queue, with or without the lease, and those that
---             ended otherwise only with the lease
---   again     makes the others due later, or at once if a person asked for that during the
---             attempt (tries below 0)
---   ended     are the deliveries that ended, each once
---   appended  logs these, unless they are logged already; one that its first attempt delivered has
---             that attempt in its row
---   changed   updates what was logged before: what was sent again, replayed, cancelled during the
---             attempt, or settled by another host as well; it has the earlier state, and whether the
---             row has this attempt. What is not in the log is leased by another host
---   tried     inserts the attempts that are in no such row
---   fresh     outcomes whose attempt was recorded here, now: only these are counted
---   counted   appends what the statistics have to add: new attempts, and states that changed in the log
---   wake      wakes the next of a key whose first was removed, or an older one that was sent again
---             during the attempt; the final SELECT reads it, so that it runs
+--   removed   takes deliveries out of the queue: delivered ones with or without the lease, those
+--             that ended otherwise only with the lease
+--   again     makes the others due later, or at once if a person asked for it during the attempt
+--             (tries below 0)
+--   ended     lists the deliveries that ended, each once
+--   appended  logs them, unless they are logged already; a delivery that its first attempt
+--             delivered includes that attempt
+--   changed   updates deliveries that are in the log already: sent again, replayed, cancelled
+--             during the attempt, or settled by another host as well. It returns the earlier state
+--             and whether the row has this attempt. Deliveries that are not in the log are leased by
+--             another host
+--   tried     inserts the attempts that are not part of a delivery's row
+--   fresh     lists the outcomes whose attempt was recorded by this statement: only these are counted
+--   counted   appends the changes for the statistics: new attempts, and states that changed in the
+--             log
+--   wake      wakes the next delivery of a key whose first was removed, or an older one that was
+--             sent again during the attempt; the final SELECT reads it, so that it runs
 --
 -- Rows are looked up by their key, one by one. Until a table has statistics, a join would read all
--- of it; one by `= ANY (ARRAY[…])` can't be done by hashing or merging. The statistics of the
--- queue may date from when it was empty; then an index on the tenant alone would look equally good,
--- so the comparison of tenants is one that is of no use to any index.
--- No row of the log is looked up unless there is one: every partition would be locked for that.
+-- of it; `= ANY (ARRAY[…])` rules out hash and merge joins. The statistics of the queue may date
+-- from when it was empty; then any index on the tenant would look equally good, so tenants are
+-- compared in a form that no index supports. The log is searched only for deliveries that it
+-- contains, because a search locks every partition.
 -- returns: tenant, id, state
 WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  o AS MATERIALIZED (SELECT * FROM json_to_recordset(:outcomes::json) AS o(kind text, tenant text,
@@ -137,9 +140,10 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
 
 -- name: cancel
 -- Takes a limited number of deliveries of a subscription out of the queue and logs them as
--- cancelled; those that were sent again are in the log already. Nothing is appended of an event that
--- is past retention. Events are read in the order of their primary key alone: while a partition has
--- no statistics, any index that has the tenant would look as good.
+-- cancelled; those that were sent again are in the log already. A delivery whose event is past
+-- retention is not logged. Events are read in the order of their primary key, which only that index
+-- has: while a partition has no statistics, any index that contains the tenant would look equally
+-- good.
 -- returns: cancelled
 WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queue q
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id::uuid
@@ -170,5 +174,5 @@ WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queu
  SELECT count(*) AS cancelled FROM removed;
 
 -- name: release
--- Gives all leases of a process back, so that their deliveries are due now.
+-- Gives back all leases of a process, so that their deliveries are due now.
 UPDATE resthooks.queue SET lease = 0, due_at = resthooks.now_ms() WHERE lease = :lease::bigint;

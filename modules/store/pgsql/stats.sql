@@ -1,9 +1,9 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Statistics in buckets of time: from hours that are added up (stat_hour), or, where buckets are
--- shorter than an hour, from the logs.
+-- Read statistics in buckets of time: from sums per hour (stat_hour), or, if buckets are shorter
+-- than an hour, from the logs.
 
 -- fragment: two_digits
--- Rounds a duration to two digits, so there are at most some hundred values.
+-- Rounds a duration to two significant digits, which leaves at most a few hundred values.
 CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
  WHEN a.ms < 10000 THEN a.ms / 100 * 100 ELSE a.ms / 1000 * 1000 END;
 
@@ -14,21 +14,23 @@ CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
 -- ---- from hours ----
 
 -- fragment: own_changes
--- What an hour does not have yet. `first` and `last` are one subscription's id, or those of all.
+-- Changes that are not yet part of their hour's sums. `first` and `last` are both the id of one
+-- subscription, or the bounds of all ids.
 resthooks.stat_change c WHERE c.tenant = :tenant AND c.subscription_id >= :first::uuid
  AND c.subscription_id <= :last::uuid
  AND c.hour >= CAST(:from AS bigint) AND c.hour < CAST(:until AS bigint);
 
 -- fragment: own_pending
--- The pending deliveries that were made between two ids: of many the newest.
+-- Pending deliveries in a range of ids; if there are many, only the newest.
 (SELECT q.subscription_id, resthooks.uuid_ms(q.delivery_id) AS ms FROM resthooks.queue q
  WHERE :of_tenant AND CAST(q.subscription_id AS text) >= :first
  AND CAST(q.subscription_id AS text) <= :last AND q.delivery_id >= :lowest::uuid
  AND q.delivery_id < :end::uuid ORDER BY q.delivery_id DESC NULLS LAST LIMIT 100000) AS p;
 
 -- name: stats_hours
--- Numbers of hours, to be added up: several rows may be of one hour. One statement reads them all,
--- since a delivery that ends moves from the queue to the changes, and these to the hours.
+-- Returns the counts of hours. Several rows may belong to one hour; the caller adds them up. One
+-- statement reads everything, because a delivery that ends moves from the queue to the changes, and
+-- later to the hours.
 -- returns: hour, delivered, failed, cancelled, pending, durations
 SELECT h.hour, h.delivered, h.failed, h.cancelled, 0 AS pending, h.durations
  FROM resthooks.stat_hour h WHERE h.tenant = :tenant AND h.subscription_id = :counted_id::uuid
@@ -38,8 +40,8 @@ SELECT h.hour, h.delivered, h.failed, h.cancelled, 0 AS pending, h.durations
  UNION ALL SELECT p.ms / 3600000 * 3600000, 0, 0, 0, count(*), '{}' FROM :own_pending GROUP BY 1;
 
 -- name: stats_hours_subscriptions
--- Numbers of each subscription's deliveries by bucket, in order. The subscriptions are found one
--- after another, because there are many hours of each.
+-- Counts each subscription's deliveries by bucket, in order. Subscriptions are found by walking the
+-- index from one to the next, because each has many hours.
 -- returns: subscription_id, n, delivered, failed
 WITH RECURSIVE s(id) AS (SELECT CAST(:first AS uuid)
  UNION ALL SELECT (SELECT x.subscription_id FROM resthooks.stat_hour x WHERE x.tenant = :tenant
@@ -57,12 +59,12 @@ WITH RECURSIVE s(id) AS (SELECT CAST(:first AS uuid)
 -- ---- from the logs ----
 
 -- fragment: buckets
--- n is the number of the bucket, low its lowest id, high the id to end before. Ids sort by time, so
--- a bucket is a range of ids and each is read by a range of the index.
+-- n is the number of the bucket, low its lowest id, and high the first id after it. Ids sort by
+-- time, so a bucket is a range of ids that an index finds.
 json_to_recordset(:ranges::json) AS b (n integer, low uuid, high uuid);
 
 -- fragment: ended_within
--- Deliveries in buckets that are not in the queue; what is in the queue is pending.
+-- Deliveries in buckets that have ended: those that are not in the queue.
 :buckets CROSS JOIN resthooks.delivery d
  WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending';
 
@@ -81,22 +83,23 @@ SELECT b.n, d.state, count(*) FROM :ended_within AND d.subscription_id = :first:
  GROUP BY b.n, d.state UNION ALL :pending_states;
 
 -- fragment: only_attempts
--- Attempts that are in the rows of their deliveries, which were made since an earlier id.
+-- Attempts that are part of their deliveries' rows. The deliveries are read from an earlier id,
+-- because an attempt may begin in a later bucket than its delivery.
 SELECT (resthooks.uuid_ms(a.attempt_id) - CAST(:from AS bigint)) / CAST(:step AS bigint),
  :two_digits, count(*) FROM resthooks.delivery a WHERE a.tenant = :tenant
  AND a.id >= :earliest::uuid AND a.id < :end::uuid AND a.attempt_id >= :lowest::uuid
  AND a.attempt_id < :end::uuid;
 
 -- name: stats_durations
--- Counts attempts by their duration, milliseconds of two digits.
+-- Counts attempts by their duration, in milliseconds rounded to two digits.
 -- returns: n, rounded, count
 SELECT b.n, :two_digits AS rounded, count(*) FROM :buckets CROSS JOIN resthooks.attempt a
  WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high GROUP BY b.n, rounded
  UNION ALL :only_attempts GROUP BY 1, 2;
 
 -- name: stats_durations_subscription
--- Of one subscription's deliveries in a range of ids. They are collected first: looking up each
--- attempt's delivery takes longer.
+-- Does the same for one subscription's deliveries in a range of ids. The deliveries are collected
+-- first, because looking up the delivery of each attempt takes longer.
 -- returns: as stats_durations
 WITH mine AS MATERIALIZED (SELECT d.id FROM resthooks.delivery d WHERE d.tenant = :tenant
  AND d.subscription_id = :first::uuid AND d.id >= :earliest::uuid AND d.id < :end::uuid
@@ -120,7 +123,7 @@ WITH r AS (SELECT d.subscription_id, b.n, d.state FROM :ended_within
 -- ---- adding up ----
 
 -- fragment: hour_sums
--- Hours that the rows of `change` add up to, of subscriptions and of tenants.
+-- Adds the rows of `change` up to hours, per subscription and per tenant.
 SELECT g.tenant, g.id AS subscription_id, g.hour, sum(g.delivered) AS delivered,
  sum(g.failed) AS failed, sum(g.cancelled) AS cancelled, coalesce((jsonb_object_agg(g.ms, g.attempts)
  FILTER (WHERE g.attempts <> 0))::text, '{}') AS durations
@@ -131,12 +134,13 @@ SELECT g.tenant, g.id AS subscription_id, g.hour, sum(g.delivered) AS delivered,
  GROUP BY g.tenant, g.id, g.hour;
 
 -- name: stats_turn
--- Takes the turn to add up until the end of the transaction; no row: another process has it.
+-- Reserves adding up for this process until the end of the transaction. Returns no row if another
+-- process is adding up.
 -- returns: turn
 SELECT 1 AS turn WHERE pg_try_advisory_xact_lock(hashtextextended('resthooks.stats', 0));
 
 -- name: stats_add_up
--- Moves a limited number of changes into their hours.
+-- Adds a limited number of changes to their hours, and removes them.
 WITH change AS MATERIALIZED (SELECT c.ctid AS place, c.* FROM resthooks.stat_change c
  LIMIT CAST(:limit AS integer)),
  added AS (INSERT INTO resthooks.stat_hour AS h (tenant, subscription_id, hour, delivered, failed,
@@ -149,7 +153,7 @@ WITH change AS MATERIALIZED (SELECT c.ctid AS place, c.* FROM resthooks.stat_cha
  DELETE FROM resthooks.stat_change WHERE ctid = ANY (ARRAY(SELECT change.place FROM change));
 
 -- nothing: stats_changes_remove
--- They went with stats_add_up.
+-- stats_add_up has removed the changes.
 
 -- name: old_hours
 -- Removes a limited number of the hours that ended before retention.
@@ -161,18 +165,19 @@ DELETE FROM resthooks.stat_hour WHERE (tenant, subscription_id, hour) IN
 -- ---- counting the log that an upgrade found ----
 
 -- name: stats_recount_tenant
--- The next tenant that has deliveries.
+-- Returns the next tenant that has deliveries.
 -- returns: tenant
 SELECT d.tenant FROM resthooks.delivery d WHERE d.tenant > :after ORDER BY d.tenant LIMIT 1;
 
 -- name: stats_recount_from
--- The delivery where a chunk begins that ends before `end`; no row: the chunk has all older ones.
+-- Returns the delivery at which a chunk begins that ends before `end`, or no row if the chunk
+-- contains all older deliveries.
 -- returns: id
 SELECT d.id FROM resthooks.delivery d WHERE d.tenant = :tenant AND d.id < :end::uuid
  ORDER BY d.id DESC LIMIT 1 OFFSET 5000;
 
 -- name: stats_recount
--- Sets a tenant's hours to what the log has of them, less what is still to be added.
+-- Sets a tenant's hours to the counts in the log, less the changes that are still to be added.
 WITH change AS MATERIALIZED (
  SELECT d.tenant, d.subscription_id, t.ms / 3600000 * 3600000 AS hour,
  CASE d.state WHEN 'delivered' THEN 1 ELSE 0 END AS delivered,

@@ -1,5 +1,5 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Subscriptions: what the API reads and changes of them.
+-- Read and change subscriptions for the API.
 
 -- name: subscription_lock
 -- Locks the subscription and its deliveries against changes by other connections.
@@ -63,7 +63,8 @@ SELECT s.tenant, s.id, s.target_url,
 :subscription_columns WHERE s.tenant = :tenant AND s.id = :id::uuid;
 
 -- name: subscription_list
--- A page, newest first. NULL patterns: of all types; active is 1, 0, or NULL for both.
+-- Lists a page, newest first. If patterns is NULL, subscriptions of all types are listed; active is
+-- 1, 0, or NULL for both.
 -- returns: as subscription_get
 :subscription_columns WHERE s.tenant = :tenant AND s.id < :before::uuid
  AND (:patterns::json IS NULL OR EXISTS (SELECT 1 FROM resthooks.subscription_event e
@@ -73,7 +74,7 @@ SELECT s.tenant, s.id, s.target_url,
  ORDER BY s.id DESC LIMIT :limit::integer;
 
 -- name: subscription_update
--- Changes nothing if the row has another revision by now.
+-- Changes nothing if the row's revision has changed in the meantime.
 UPDATE resthooks.hook SET target_url = :target_url, format = :format,
  in_order = :ordered::boolean, rate_limit = CAST(:rate_limit AS integer), state = :state,
  state_reason = :state_reason, secret = :secret, old_secret = :old_secret,
@@ -96,6 +97,6 @@ UPDATE resthooks.queue SET lease = 0, due_at = 0
  WHERE tenant = :tenant AND subscription_id = :id::uuid AND lease = -1;
 
 -- name: subscription_delete
--- Revision 0 stands for any.
+-- Revision 0 matches any revision.
 DELETE FROM resthooks.hook WHERE tenant = :tenant AND id = :id::uuid
  AND (:revision = '0' OR revision = CAST(:revision AS bigint));

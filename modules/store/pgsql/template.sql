@@ -1,9 +1,9 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- What attempts of a subscription have in common of what they sent (rh_sent.h).
+-- Keep the templates of requests: the text that the attempts of a subscription share (rh_sent.h).
 
 -- name: template_keep
--- Stores templates, or notes that they are in use. What was noted within a day is left alone. The
--- order is the same for all hosts, so that no two of them wait for each other.
+-- Stores templates, or updates the time of their last use unless that was noted within a day. All
+-- hosts take the rows in the same order, so they do not deadlock.
 INSERT INTO resthooks.sent_template AS s (tenant, id, text, seen_at)
  SELECT t.tenant, t.id, t.text, c.at FROM (SELECT resthooks.now_ms() AS at) AS c
  CROSS JOIN json_to_recordset(:templates::json) AS t(tenant text, id uuid, text text)
@@ -12,8 +12,9 @@ INSERT INTO resthooks.sent_template AS s (tenant, id, text, seen_at)
  ON CONFLICT (tenant, id) DO UPDATE SET seen_at = greatest(s.seen_at, excluded.seen_at);
 
 -- name: old_templates
--- Removes templates that are in no partition's rows: they have not been in use since a day before
--- the oldest began, and one day more, as their use is noted once a day.
+-- Removes templates to which no partition's rows can refer: those not used since two days before
+-- the oldest partition began. One day is margin, and one is needed because use is noted once per
+-- day.
 DELETE FROM resthooks.sent_template WHERE (tenant, id) IN (SELECT s.tenant, s.id
  FROM resthooks.sent_template s WHERE s.seen_at < (SELECT min(coalesce(p.from_ms, 0))
  FROM resthooks.partitions p WHERE p.parent IN ('delivery', 'attempt')) - 172800000

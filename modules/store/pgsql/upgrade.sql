@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Scripts: each makes of the tables of one version those of the next, and says so in them.
--- A version that has been released is not changed any more.
+-- Upgrade the tables: each script turns one version into the next and records the new version. A
+-- script is not changed once its version has been released.
 
 -- script: upgrade_2
 ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey, ADD PRIMARY KEY (delivery_id, tenant);
@@ -33,9 +33,9 @@ CREATE INDEX job_running ON resthooks.job (updated_at) WHERE state = 'running';
 UPDATE resthooks.schema_version SET version = 3, installed_at = now();
 
 -- name: upgrade_4_before
--- Statements to run one by one before the upgrade, while all hosts work: they make its indexes, which
--- the upgrade then finds, after dropping those that an earlier try has left unfinished. The
--- partitions' indexes have the names that PostgreSQL gives them.
+-- Returns statements to run one by one before the upgrade, while all hosts keep working. They drop
+-- indexes that an earlier try left invalid, and create those of the upgrade, which then finds them.
+-- The indexes of partitions have the names that PostgreSQL would choose.
 -- returns: statement
 SELECT s.statement FROM (SELECT 1 AS step, c.relname,
  format('DROP INDEX CONCURRENTLY IF EXISTS resthooks.%I', c.relname) AS statement
@@ -50,12 +50,13 @@ SELECT s.statement FROM (SELECT 1 AS step, c.relname,
  JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf) AS s ORDER BY s.step, s.relname;
 
 -- script: upgrade_4
--- A host of an earlier version that is still running must not take what this version queues: its
--- statements would lose the outcome of a delivery that has no row in the log yet. So what they
--- know as the table `subscription` is a view now, in which the column that they need to commit, to
--- claim, or to send again raises an error. Settling does not need it, so what was begun is settled.
--- Version 2 keeps events in its spool only after errors with certain words, of which the message of
--- resthooks.refuse_earlier has some; after any other error it drops them.
+-- A host of an earlier version that is still running must not claim deliveries of this version: its
+-- statements would lose the outcome of a delivery that has no row in the log yet. So
+-- `subscription`, a table in earlier versions, is now a view. Its column `ordered`, which earlier
+-- versions read to commit, to claim, and to send again, raises an error. Settling does not read it,
+-- so deliveries in progress are settled. Version 2 keeps events in its spool only after errors that
+-- contain certain words, and drops them after any other error; the message of
+-- resthooks.refuse_earlier contains such words.
 ALTER TABLE resthooks.subscription RENAME TO hook;
 ALTER TABLE resthooks.hook RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks.hook ADD COLUMN options text NOT NULL DEFAULT '{}';
@@ -94,14 +95,15 @@ INSERT INTO resthooks.setting (name, value) SELECT 'stats_recount', h.next || ' 
 UPDATE resthooks.schema_version SET version = 4, installed_at = now();
 
 -- name: fill_4_end
--- Of a chunk of the queue, which fill_4 goes through after the upgrade.
+-- Returns the last delivery of a chunk of the queue; fill_4 works through these chunks after the
+-- upgrade.
 -- returns: last
 SELECT max(c.delivery_id::text) AS last FROM (SELECT q.delivery_id FROM resthooks.queue q
  WHERE q.delivery_id > :after::uuid ORDER BY q.delivery_id LIMIT 2000) AS c;
 
 -- name: fill_4
--- Before version 4 the status of a pending delivery's last attempt was in the log alone. What is
--- locked is being settled, which writes the status, too.
+-- Fills in the status code of a pending delivery's last attempt, which before version 4 was only in
+-- the log. Locked rows are skipped: they are being settled, which writes the status code as well.
 UPDATE resthooks.queue q SET last_status_code = d.last_status_code
  FROM (SELECT x.tenant, x.delivery_id FROM resthooks.queue x WHERE x.delivery_id > :after::uuid
  AND x.delivery_id <= :last::uuid AND x.attempt_count > 0 AND x.last_status_code = 0
@@ -110,12 +112,14 @@ UPDATE resthooks.queue q SET last_status_code = d.last_status_code
  AND q.tenant IS NOT DISTINCT FROM c.tenant;
 
 -- script: upgrade_patience
--- A statement that waits for a lock on a table keeps all later ones waiting, so it must not wait long.
+-- While a statement waits for a lock on a table, all later ones wait for it, so it must give up
+-- soon.
 SET LOCAL lock_timeout = '300ms';
 SET LOCAL statement_timeout = '800ms';
 
 -- script: upgrade_lock
--- Everything that an upgrade changes, at once, so that no statement is met halfway.
+-- Locks all tables that the upgrade changes at once, so that no other statement runs in the middle
+-- of it.
 LOCK TABLE resthooks.subscription, resthooks.queue, resthooks.event, resthooks.delivery,
  resthooks.attempt IN ACCESS EXCLUSIVE MODE;
 
@@ -123,7 +127,7 @@ LOCK TABLE resthooks.subscription, resthooks.queue, resthooks.event, resthooks.d
 SET LOCAL statement_timeout = '300s';
 
 -- name: lock_holder
--- The oldest transaction that has locked one of the tables.
+-- Returns the oldest transaction that holds a lock on one of the tables.
 -- returns: process, program, seconds
 SELECT a.pid AS process, a.application_name AS program,
  floor(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start,

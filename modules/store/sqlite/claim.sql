@@ -1,10 +1,10 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Which deliveries are due, and leases on them.
+-- Find due deliveries and lease them.
 
 -- name: claim_due
--- What has been due for the longest time, by subscription; mostly that is all that is due. The
--- rows of subscriptions are looked up by their key, one by one, also where nothing is known of the
--- tables. A last row without a tenant says that there are events to expand.
+-- Counts the deliveries that have been due longest, by subscription; usually these are all due
+-- deliveries. Subscriptions are looked up by key, one by one, even while the tables have no
+-- statistics. A last row without a tenant means that there are events to expand.
 -- returns: tenant, id, count, state, ordered, rate_limit, pause, failing
 SELECT * FROM (SELECT one.tenant, one.id, one.count, s.state, s.in_order AS ordered, s.rate_limit,
  max(t.paused_until - CAST(:now AS integer), 0) AS pause,
@@ -20,10 +20,10 @@ SELECT * FROM (SELECT one.tenant, one.id, one.count, s.state, s.in_order AS orde
  FROM resthooks_expansion);
 
 -- name: claim_candidates
--- Where more is due, subscriptions are found by walking the index from one to the next, so a
--- backlog costs no more than a single delivery. SQLite reads the next one in a scalar query, where
--- a + lets it use all of the index: two columns it would compare by the first one alone. Due
--- deliveries are counted up to the number that one claim may take of one subscription.
+-- If more deliveries are due, subscriptions are found by walking the index from one to the next, so
+-- a backlog costs no more than a single delivery. A scalar query reads the next subscription. Its +
+-- lets SQLite use both columns of the index: without it, only the first one would be compared. Due
+-- deliveries are counted up to the number that one claim may take from one subscription.
 -- returns: as claim_due
 WITH RECURSIVE step(tenant, id, n) AS (SELECT * FROM (SELECT q.tenant, q.subscription_id, 1
  FROM resthooks_queue q WHERE (q.tenant, q.subscription_id) > (:tenant, :after)
@@ -42,7 +42,7 @@ WITH RECURSIVE step(tenant, id, n) AS (SELECT * FROM (SELECT q.tenant, q.subscri
   AND t.subscription_id = step.id ORDER BY step.n;
 
 -- fragment: lease_one
--- Leases due deliveries of one subscription; with `spare`, none whose lease ended.
+-- Leases due deliveries of one subscription; with `spare`, only those without an expired lease.
 UPDATE resthooks_queue SET lease = CAST(:lease AS integer),
  due_at = CAST(:leased_until AS integer) WHERE (tenant, delivery_id) IN (SELECT q.tenant,
  q.delivery_id FROM resthooks_queue q WHERE q.tenant = :tenant
@@ -50,8 +50,8 @@ UPDATE resthooks_queue SET lease = CAST(:lease AS integer),
  AND (CAST(:spare AS integer) = 0 OR q.lease <= 0);
 
 -- fragment: blocked
--- Another delivery of the key comes first, or is leased. The index is named because SQLite would
--- otherwise read all parked ones to find out the latter.
+-- True if another delivery of the key comes first or is leased. The index is named because SQLite
+-- would otherwise read all parked deliveries to find a leased one.
 (EXISTS (SELECT 1 FROM resthooks_queue f WHERE f.tenant = q.tenant
  AND f.subscription_id = q.subscription_id AND f.order_key = q.order_key
  AND (f.event_id, f.delivery_id) < (q.event_id, q.delivery_id)) OR EXISTS (SELECT 1
@@ -60,8 +60,8 @@ UPDATE resthooks_queue SET lease = CAST(:lease AS integer),
  AND w.delivery_id <> q.delivery_id AND w.due_at > CAST(:now AS integer)));
 
 -- name: claim_late
--- How long the deliveries of one subscription have been due: RETURNING knows only what a row is
--- then.
+-- Reads how long the deliveries of one subscription have been due. It runs before the lease because
+-- RETURNING sees only the new values of a row.
 -- returns: delivery_id, late
 SELECT q.delivery_id, CAST(:now AS integer) - q.due_at AS late FROM resthooks_queue q
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id
@@ -72,8 +72,8 @@ SELECT q.delivery_id, CAST(:now AS integer) - q.due_at AS late FROM resthooks_qu
 :lease_one ORDER BY q.due_at LIMIT CAST(:limit AS integer)) RETURNING tenant, delivery_id;
 
 -- name: claim_one_ordered
--- Likewise, of an ordered subscription: the first of each key, unless an earlier event has not
--- been expanded as far as this subscription yet.
+-- Leases the first delivery of each key of an ordered subscription, unless the expansion of an
+-- earlier event has not reached this subscription yet.
 -- returns: as claim_one
 :lease_one AND (q.order_key IS NULL OR NOT (:blocked OR EXISTS (SELECT 1
  FROM resthooks_expansion x WHERE x.tenant = q.tenant AND x.event_id < q.event_id
@@ -93,7 +93,7 @@ UPDATE resthooks_queue SET lease = -1, due_at = CAST(:parked_until AS integer)
  WHERE q.order_key IS NOT NULL AND :blocked);
 
 -- name: claim_unpark
--- Wakes a parked delivery that comes before one just parked, if none of the key is leased.
+-- Wakes a parked delivery that precedes one just parked, if no delivery of the key is leased.
 UPDATE resthooks_queue SET lease = 0, due_at = CAST(:now AS integer) WHERE lease = -1
  AND (tenant, delivery_id) IN (SELECT p.tenant, (SELECT f.delivery_id FROM resthooks_queue f
  WHERE f.tenant = p.tenant AND f.subscription_id = p.subscription_id
@@ -106,7 +106,7 @@ UPDATE resthooks_queue SET lease = 0, due_at = CAST(:now AS integer) WHERE lease
  AND w.due_at > CAST(:now AS integer)));
 
 -- name: claim_jobs
--- All that a job needs, of leased deliveries.
+-- Reads all that the jobs of leased deliveries need.
 -- returns: delivery_id, tenant, subscription_id, event_id, tries, attempt_count, target_url,
 --   options, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
 --   traceparent, time, data, previous, hops

@@ -1,9 +1,9 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Events are stored, with their deliveries: steps of one transaction.
--- The deliveries of an event are made with it only for RH_COMMIT_FANOUT subscriptions, the first
--- of those that want it; the others get theirs afterwards (expand.sql), so that what waits for a
--- commit does not wait for another tenant's thousand deliveries. As many are read of each pattern
--- and one more, which tells whether there are others.
+-- Store events and their deliveries, in the steps of one transaction. A commit makes an event's
+-- deliveries for at most RH_COMMIT_FANOUT subscriptions, the first of those that want it. The
+-- others get theirs afterwards (expand.sql), so that callers that wait for a commit do not wait for
+-- a thousand deliveries of another tenant. For each pattern one subscription more is read, which
+-- shows whether there are others.
 
 -- fragment: items_rows
 (SELECT value ->> 'n' AS n, value ->> 'id' AS id, value ->> 'tenant' AS tenant,
@@ -18,14 +18,16 @@ INSERT INTO resthooks_idempotency (tenant, client_id, event_id, created_at)
  WHERE i.client_id IS NOT NULL ORDER BY i.n ON CONFLICT DO NOTHING;
 
 -- name: commit_is_wide
--- The steps are the plain ones unless one pattern has that many.
+-- Returns a row if one pattern has more subscriptions than a commit makes deliveries for; the
+-- commit then takes the steps for wide events.
 -- returns: wide
 SELECT 1 AS wide FROM json_each(:targets) WHERE EXISTS (SELECT 1
  FROM resthooks_subscription_pattern x WHERE x.tenant = value ->> 'tenant'
  AND x.pattern = value ->> 'pattern' LIMIT 1 OFFSET :RH_COMMIT_FANOUT) LIMIT 1;
 
 -- fragment: reached
--- SQLite has no lateral joins, so the last subscription to read of each pattern is looked up first.
+-- SQLite has no lateral joins, so the last subscription to read for each pattern is looked up
+-- first.
 WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,
  value ->> 'pattern' AS pattern, coalesce((SELECT x.subscription_id
  FROM resthooks_subscription_pattern x WHERE x.tenant = value ->> 'tenant'
@@ -37,9 +39,9 @@ WITH pattern AS (SELECT value ->> 'tenant' AS tenant, value ->> 'type' AS type,
   p.tenant AND e.pattern = p.pattern AND e.subscription_id <= p.last) AS r);
 
 -- name: commit_events
--- What was not there before; only of that the next steps make anything. An event that is stored
--- already (a spool that is read again) has its deliveries, or had them: they may have ended since,
--- and be past retention, so no other table could tell.
+-- Inserts the events that are new and returns their ids; the next steps work only on these. An
+-- event that is stored already (from a spool that is read again) has or had its deliveries. They
+-- may have ended and be past retention, so only the table of events shows it.
 -- returns: id
 INSERT INTO resthooks_event (tenant, id, type, key, client_id, traceparent, time, source, data,
  previous, reason, hops) SELECT i.tenant, i.id, i.type, i.key, i.client_id, i.traceparent,
@@ -49,7 +51,7 @@ INSERT INTO resthooks_event (tenant, id, type, key, client_id, traceparent, time
  ON CONFLICT DO NOTHING RETURNING id;
 
 -- fragment: is_sent
--- Of an event that this transaction stored, and that is not only observed.
+-- True if this transaction stored the event, and the event is to be sent, not only observed.
 i.sent = 1 AND i.id IN (SELECT value FROM json_each(:stored));
 
 -- name: commit_expansions
@@ -62,8 +64,8 @@ i.sent = 1 AND i.id IN (SELECT value FROM json_each(:stored));
  WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place) AND :is_sent;
 
 -- fragment: queue_items
--- Deliveries are in the queue alone until they end. An id begins with the first 64 bits of its
--- event's, so the pending deliveries of an event are a range of the queue's key.
+-- Until a delivery ends, it has a row only in the queue. Its id begins with the first 64 bits of
+-- its event's id, so the pending deliveries of an event are a range of the queue's key.
 INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at, lease,
  order_key) SELECT n.tenant, n.delivery_id, n.subscription_id, n.event_id, CASE WHEN n.at_once
  AND n.place <= CAST(:limit AS integer) THEN CAST(:leased_until AS integer) ELSE CAST(:now AS
@@ -95,6 +97,6 @@ LEFT JOIN resthooks_subscription_stat t ON t.tenant = s.tenant AND t.subscriptio
  RETURNING tenant, delivery_id, lease <> CAST(:lease AS integer) AS waits;
 
 -- name: idempotency_get
--- The event that has a key.
+-- Returns the event that has an idempotency key.
 -- returns: event_id
 SELECT event_id FROM resthooks_idempotency WHERE tenant = :tenant AND client_id = :client_id;

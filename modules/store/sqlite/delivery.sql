@@ -1,15 +1,16 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- The logs of deliveries and of their attempts.
+-- Read the logs of deliveries and of their attempts.
 --
--- A delivery is pending as long as it has a row in the queue; the log may have a row of it as well,
--- from when it ended before. So all deliveries are the rows of the queue and, of the log, those
--- that are not in the queue. A statement reads both halves, so that none is in neither or in both.
+-- A delivery is pending as long as it has a row in the queue. The log may also have a row of it,
+-- written when it ended earlier. So the deliveries are all rows of the queue, and those rows of the
+-- log that are not in the queue. One statement reads both parts, so that it neither misses a
+-- delivery nor returns it twice.
 --
--- SQLite has no statistics of these tables: CROSS JOIN and INDEXED BY fix plans, and a + keeps a
--- condition from choosing an index.
+-- SQLite has no statistics of these tables. CROSS JOIN and INDEXED BY fix the plans, and a + keeps
+-- SQLite from using an index for a condition.
 
 -- fragment: ended_rows
--- The half of the log, `l`, as rows of deliveries.
+-- Deliveries from the log, `l`.
 SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type, l.state, l.attempt_count,
  l.last_status_code, NULL AS lease, NULL AS due_at FROM resthooks_delivery l;
 
@@ -27,7 +28,7 @@ l.id >= :lowest AND l.id < :end AND (:state IS NULL OR :state <> 'pending')
 NOT EXISTS (SELECT 1 FROM resthooks_queue w WHERE w.tenant = l.tenant AND w.delivery_id = l.id);
 
 -- fragment: pending_rows
--- The half of the queue, `q`, with the event, `e`.
+-- Deliveries from the queue, `q`, with their event, `e`.
 SELECT q.tenant, q.delivery_id AS id, q.event_id, q.subscription_id, e.type, 'pending' AS state,
  q.attempt_count, q.last_status_code, q.lease, q.due_at;
 
@@ -49,8 +50,8 @@ ORDER BY q.delivery_id DESC LIMIT CAST(:limit AS integer);
 ORDER BY l.id DESC LIMIT CAST(:limit AS integer);
 
 -- fragment: delivery_columns
--- waiting_for is what a pending delivery waits for, in the words of rh_delivery.h. Only a delivery
--- that is not leased and is the first of its key has a time of its next attempt.
+-- waiting_for is what a pending delivery waits for, as a word of rh_delivery.h. The time of the
+-- next attempt is known only for a delivery that is not leased and is the first of its key.
 d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
  d.last_status_code,
  CASE WHEN d.lease = 0 THEN max(d.due_at, coalesce(t.paused_until, 0)) END AS next_attempt_at,
@@ -69,13 +70,13 @@ LEFT JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscript
  LEFT JOIN resthooks_event e ON e.tenant = d.tenant AND e.id = d.event_id;
 
 -- fragment: event_search
--- Each condition holds where its parameter is NULL.
+-- A condition whose parameter is NULL is true.
 (:key IS NULL OR e.key = :key)
  AND (:sources IS NULL OR e.source IN (SELECT value FROM json_each(:sources)))
  AND (:text IS NULL OR instr(lower(e.data), lower(:text)) > 0);
 
 -- fragment: newest_of_tenant
--- The queue's part of a page, whose subscription may be any.
+-- The queue's part of a page that is not limited to one subscription.
 UNION ALL SELECT * FROM (:pending_rows FROM resthooks_queue q :event_of_pending
    WHERE q.tenant = :tenant AND :pending_page :newest_pending)
   ORDER BY id DESC LIMIT CAST(:limit AS integer)) AS d :delivery_tables ORDER BY d.id DESC;
@@ -88,7 +89,7 @@ SELECT :delivery_columns FROM (
   :newest_of_tenant;
 
 -- name: delivery_list_undelivered
--- Likewise, where conditions leave no delivered ones.
+-- Does the same when the conditions exclude delivered ones.
 -- returns: as delivery_list
 SELECT :delivery_columns FROM (
   SELECT * FROM (:ended_rows INDEXED BY resthooks_delivery_undelivered WHERE l.tenant = :tenant
@@ -96,7 +97,8 @@ SELECT :delivery_columns FROM (
   :newest_of_tenant;
 
 -- fragment: few_pending
--- Deliveries of a subscription in the queue, and one more than are few.
+-- The subscription's deliveries in the queue, up to one more than RH_FEW_PENDING, which shows that
+-- there are more.
 few AS MATERIALIZED (SELECT q.* FROM resthooks_queue q INDEXED BY resthooks_queue_due
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id LIMIT :RH_FEW_PENDING + 1);
 
@@ -104,7 +106,8 @@ few AS MATERIALIZED (SELECT q.* FROM resthooks_queue q INDEXED BY resthooks_queu
 (SELECT count(*) FROM few) <= :RH_FEW_PENDING;
 
 -- name: delivery_list_subscription
--- Where its pending deliveries are not few, they are looked for among the tenant's.
+-- Lists the deliveries of one subscription. If more than RH_FEW_PENDING are pending, they are
+-- searched for among those of the tenant, newest first.
 -- returns: as delivery_list
 WITH :few_pending SELECT :delivery_columns FROM (
   SELECT * FROM (:ended_rows INDEXED BY resthooks_delivery_subscription
@@ -127,8 +130,8 @@ q.delivery_id >= :lowest AND q.delivery_id < :end AND (:state IS NULL OR :state 
  ORDER BY q.delivery_id DESC LIMIT 1 OFFSET CAST(:rows AS integer);
 
 -- name: delivery_stop
--- The id at which a page has to end that no index leads to: `rows` rows of the log or of the queue
--- down from the end of its range. No row: its range has less.
+-- Returns the id at which a page must end if no index finds its rows directly: `rows` rows of the
+-- log or of the queue below the end of its range. Returns no row if the range has fewer.
 -- returns: id
 SELECT s.id FROM (
   SELECT * FROM (SELECT l.id FROM resthooks_delivery l WHERE l.tenant = :tenant AND :ended_range)
@@ -146,7 +149,8 @@ SELECT s.id FROM (
  ORDER BY s.id DESC LIMIT 1;
 
 -- name: delivery_stop_subscription
--- Without other conditions (`filtered` NULL), the log's index leads to all of a subscription.
+-- Without other conditions (`filtered` is NULL), an index of the log finds all rows of the
+-- subscription, so that part needs no end.
 -- returns: as delivery_stop
 WITH :few_pending SELECT s.id FROM (
   SELECT * FROM (SELECT l.id FROM resthooks_delivery l INDEXED BY resthooks_delivery_subscription
@@ -157,13 +161,14 @@ WITH :few_pending SELECT s.id FROM (
  ORDER BY s.id DESC LIMIT 1;
 
 -- fragment: queue_of_event
--- A delivery's id begins as its event's does; one that does not has a row in the log.
+-- A delivery's id begins with the same digits as its event's; a delivery whose id does not has a
+-- row in the log.
 q.tenant = e.tenant AND q.event_id = e.id
  AND q.delivery_id >= substr(e.id, 1, 18) || '-0000-000000000000'
  AND q.delivery_id <= substr(e.id, 1, 18) || '-ffff-ffffffffffff';
 
 -- fragment: logged_rows
--- A row of the log, `l`, as it is now: it may be in the queue again.
+-- A delivery from the log, `l`, in its current state: it may be in the queue again.
 SELECT l.tenant, l.id, l.event_id, l.subscription_id, l.type,
  CASE WHEN w.lease IS NULL THEN l.state ELSE 'pending' END AS state,
  coalesce(w.attempt_count, l.attempt_count) AS attempt_count,
@@ -176,7 +181,8 @@ LEFT JOIN resthooks_queue w ON w.tenant = l.tenant AND w.delivery_id = l.id;
 NOT EXISTS (SELECT 1 FROM resthooks_delivery l WHERE l.tenant = q.tenant AND l.id = q.delivery_id);
 
 -- name: delivery_list_events
--- The newest deliveries of each of some events, in their order. The few of one event are sorted.
+-- Lists the newest deliveries of each of the given events, in the order of the events. An event has
+-- few deliveries, so they are sorted.
 -- returns: as delivery_list
 SELECT :delivery_columns FROM (SELECT o.*, row_number() OVER (PARTITION BY o.n
   ORDER BY o.id DESC) AS place FROM (
@@ -190,7 +196,8 @@ SELECT :delivery_columns FROM (SELECT o.*, row_number() OVER (PARTITION BY o.n
  :delivery_tables WHERE d.place <= CAST(:limit AS integer) ORDER BY d.n, d.id DESC;
 
 -- name: delivery_count
--- A row of the log that is not pending is not in the queue.
+-- Counts both parts without comparing them: a row of the log that is not pending is not in the
+-- queue.
 -- returns: count
 SELECT (SELECT count(*) FROM resthooks_delivery l WHERE l.tenant = :tenant AND :ended_page)
  + (SELECT count(*) FROM resthooks_queue q :event_of_pending
@@ -205,7 +212,8 @@ SELECT :delivery_columns, e.data FROM (
    AND q.delivery_id = :id AND :not_logged) AS d :delivery_tables;
 
 -- name: attempt_list
--- The latest attempts of one delivery, newest first. The log of deliveries may have the first one.
+-- Lists the latest attempts of one delivery, newest first. The first attempt may be in the row of
+-- the delivery itself.
 -- returns: id, number, started_at, ms, status_code, headers, answer, error, format, template_id,
 --   template, sent
 SELECT a.id, a.number, a.started_at, a.ms, a.status_code, a.headers, a.answer, a.error, a.format,

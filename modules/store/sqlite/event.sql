@@ -1,5 +1,5 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- The log of events.
+-- Read the log of events.
 
 -- name: event_get
 -- returns: id, tenant, type, key, client_id, traceparent, time, source, data, data_bytes, previous,
@@ -9,7 +9,7 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
  FROM resthooks_event e WHERE e.tenant = :tenant AND e.id = :id;
 
 -- fragment: event_page
--- A page of large events would take much memory, so lists contain only their beginning.
+-- A page of large events would need much memory, so lists contain only the beginning of the data.
 SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.source,
  CASE WHEN length(CAST(e.data AS blob)) <= :RH_EVENT_PREVIEW THEN e.data
   ELSE substr(e.data, 1, :RH_EVENT_PREVIEW) END AS data,
@@ -44,7 +44,7 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
 :event_page AND e.type = :type AND :event_filter ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
 
 -- fragment: event_sizes
--- Where a text is looked for, data is read; its size bounds what is read, too.
+-- A search for a text reads the events' data, so a page is bounded by the size of the data as well.
 SELECT e.id, row_number() OVER newest AS place,
  sum(CASE WHEN :text IS NULL THEN 0 ELSE length(CAST(e.data AS blob)) END) OVER newest AS bytes
  FROM resthooks_event e WHERE e.tenant = :tenant AND e.id >= :lowest AND e.id < :end;
@@ -56,8 +56,8 @@ WINDOW newest AS (ORDER BY e.id DESC ROWS UNBOUNDED PRECEDING)
  ORDER BY s.id DESC LIMIT 1;
 
 -- name: event_stop
--- The id at which a page has to end that no index leads to: `rows` rows, or `bytes` of data, down
--- from the end of its range. No row: its range has less.
+-- Returns the id at which a page must end if no index finds its rows directly: `rows` rows, or
+-- `bytes` bytes of data, below the end of its range. Returns no row if the range has less.
 -- returns: id
 SELECT s.id FROM (:event_sizes :event_stop_among;
 

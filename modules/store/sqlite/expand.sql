@@ -1,17 +1,18 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Deliveries of events that many subscriptions want, a chunk at a time (rh_queue_expand.c).
+-- Make the deliveries of events that many subscriptions want, in chunks (rh_queue_expand.c).
 
 -- name: expand_next
--- The oldest open expansion of the first tenant after one: so ordered subscriptions wait for as
--- little as possible. Type NULL: the event is gone.
+-- Returns the oldest open expansion of the first tenant after :tenant. The oldest goes first, so
+-- that ordered subscriptions wait no longer than necessary. The type is NULL if the event was
+-- deleted.
 -- returns: tenant, event_id, after_id, until_id, created_at, type
 SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
  FROM resthooks_expansion x LEFT JOIN resthooks_event e ON e.tenant = x.tenant
  AND e.id = x.event_id WHERE x.tenant > :tenant ORDER BY x.tenant, x.event_id LIMIT 1;
 
 -- name: expand_end
--- Where a chunk ends; no row: it is the last one. SQLite has no lateral query: where a pattern's
--- subscriptions of the chunk end is looked up first.
+-- Returns the last subscription of a chunk, or no row if the chunk is the last one. SQLite has no
+-- lateral joins, so the end of the chunk is looked up for each pattern first.
 -- returns: subscription_id
 WITH pattern AS (SELECT value AS pattern FROM json_each(:patterns)),
  place AS (SELECT :tenant AS tenant, :after AS after_id, :until AS until_id)
@@ -24,12 +25,12 @@ WITH pattern AS (SELECT value AS pattern FROM json_each(:patterns)),
   ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
 
 -- fragment: wants_it
--- A subscription that was changed after the event's commit is assumed to have been active then: if
--- it has been paused or disabled since, the delivery waits with its others.
+-- A subscription that was paused or disabled after the event's commit is assumed to have been
+-- active at the commit: it gets the delivery, which waits with its others.
 (s.state = 'active' OR (s.state IN ('paused', 'disabled') AND s.updated_at >= c.created_at));
 
 -- name: expand
--- Makes a chunk's deliveries, in the queue.
+-- Inserts the deliveries of a chunk into the queue.
 WITH c AS (SELECT e.tenant, e.id AS event_id, e.key,
  CAST(c.created_at AS integer) AS created_at FROM (SELECT :event_id AS event_id,
  :created_at AS created_at, :tenant AS tenant) AS c

@@ -1,5 +1,5 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Jobs: replays and bulk redeliveries that run in chunks.
+-- Keep jobs, which are replays and bulk redeliveries that run in chunks.
 
 -- name: job_insert
 INSERT INTO resthooks_job (tenant, id, kind, subscription_id, filter, spec, cursor, created_by,
@@ -25,13 +25,13 @@ UPDATE resthooks_job SET state = 'cancelled', updated_at = CAST(:now AS integer)
  WHERE tenant = :tenant AND id = :id AND state = 'running';
 
 -- name: job_next
--- The one that has waited for the longest time, so that they take turns. Its row is locked until
--- the chunk is committed with the cursor: a process that dies leaves the job as it was.
+-- Returns the job that has waited longest, so that jobs take turns. Its row stays locked until the
+-- chunk and the new cursor are committed: a process that dies leaves the job unchanged.
 -- returns: as job_get
 :job_columns FROM resthooks_job WHERE state = 'running' ORDER BY updated_at LIMIT 1;
 
 -- name: job_take
--- Likewise, of a job that is named.
+-- Does the same for the job with the given id.
 -- returns: as job_get
 :job_columns FROM resthooks_job WHERE tenant = :tenant AND id = :id AND state = 'running';
 
@@ -44,15 +44,16 @@ UPDATE resthooks_job SET done = done + CAST(:done AS integer), cursor = :cursor,
 DELETE FROM resthooks_job WHERE state <> 'running' AND updated_at < CAST(:before AS integer);
 
 -- name: job_chunk_end
--- Where the chunk of a replay ends that begins with the event `lowest`; no row: at the end.
+-- Returns the event at which a chunk of a replay ends that begins with the event `lowest`. Returns
+-- no row if the chunk is the last one.
 -- returns: id
 SELECT id FROM resthooks_event WHERE tenant = :tenant AND id >= :lowest AND id < :end
  ORDER BY id LIMIT 1 OFFSET 1000;
 
 -- fragment: job_chunk
--- Starts with the events of a chunk, which have few deliveries each: one subscription may have all
--- deliveries of the table. The + keeps SQLite from applying the range of events to the deliveries as
--- well: it would read all deliveries of the range for each event.
+-- Starts from the events of a chunk, because each of them has few deliveries, while one
+-- subscription may own all deliveries of the table. The + keeps SQLite from applying the range of
+-- events to the deliveries as well: it would read all deliveries of the range for each event.
 FROM resthooks_event e CROSS JOIN resthooks_delivery d INDEXED BY resthooks_delivery_event ON
  d.tenant = e.tenant AND d.event_id = +e.id JOIN resthooks_subscription s ON s.tenant = d.tenant
  AND s.id = d.subscription_id WHERE e.tenant = :tenant AND e.id >= :lowest AND e.id < :end

@@ -1,11 +1,11 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Housekeeping, and what waits in the queue.
+-- Clean up, and count the waiting deliveries.
 
 -- nothing: partitions_mend
 -- Tables have no partitions.
 
 -- name: old_keys
--- Forgets the oldest idempotency keys past retention, a limited number.
+-- Removes a limited number of the oldest idempotency keys past retention.
 DELETE FROM resthooks_idempotency WHERE (tenant, client_id) IN
  (SELECT i.tenant, i.client_id FROM resthooks_idempotency i
  WHERE i.created_at < :clock - CAST(:retention AS integer)
@@ -27,12 +27,12 @@ DELETE FROM resthooks_attempt WHERE (tenant, id) IN (SELECT o.tenant, o.id
  WHERE o.id < :kept ORDER BY o.id LIMIT CAST(:limit AS integer));
 
 -- fragment: live
--- A process could claim from this subscription: it is neither paused nor slowed down.
+-- True if a process could claim from the subscription: it is neither paused nor slowed down.
 s.state = 'active' AND coalesce(t.paused_until, 0) <= c.at;
 
 -- name: backlog
--- Counts what waits, up to a limit, and of that what is due and could be claimed; `oldest` is how
--- long the oldest of these has been due. The rows are read from an index alone.
+-- Counts the pending deliveries, up to a limit, and those among them that are due and could be
+-- claimed; `oldest` is how long the oldest of the latter has been due. Only an index is read.
 -- returns: pending, due, oldest
 SELECT coalesce(sum(g.count), 0) AS pending,
  coalesce(sum(CASE WHEN :live THEN g.due END), 0) AS due,

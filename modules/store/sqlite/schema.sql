@@ -1,5 +1,5 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- The tables themselves, and settings that belong to the database.
+-- Inspect the schema, and read settings that belong to the database.
 
 -- name: schema_exists
 -- returns: found

@@ -1,8 +1,8 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- What a person sends: again, a range of events again, a test.
+-- Send on request: redeliver a delivery, replay a range of events, send a test event.
 
 -- name: delivery_subscription
--- The subscription of a delivery, and its state or NULL.
+-- Returns the subscription of a delivery, and the subscription's state, or NULL if it was deleted.
 -- returns: subscription_id, state
 SELECT d.subscription_id, s.state FROM (SELECT l.tenant, l.subscription_id
  FROM resthooks_delivery l WHERE l.tenant = :tenant AND l.id = :id
@@ -11,9 +11,9 @@ SELECT d.subscription_id, s.state FROM (SELECT l.tenant, l.subscription_id
  LEFT JOIN resthooks_subscription s ON s.tenant = d.tenant AND s.id = d.subscription_id;
 
 -- name: redeliver_queue
--- Of a row of the log, or of the queue itself, where that is all there is.
--- A delivery that is being attempted keeps its lease and is marked by tries below 0: if the
--- attempt fails, even the last one, another is due at once and the schedule starts again.
+-- Queues a delivery again, from its row in the log, or from the queue if the log has none. A
+-- delivery that is being attempted keeps its lease and is marked by tries below 0: if the attempt
+-- fails, even the last one, another is due at once and the schedule starts again.
 INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due_at,
  attempt_count, last_status_code, order_key) SELECT d.tenant, d.id, d.subscription_id, d.event_id,
  :clock, d.attempt_count, d.last_status_code, CASE WHEN s.in_order THEN e.key END
@@ -29,14 +29,15 @@ INSERT INTO resthooks_queue (tenant, delivery_id, subscription_id, event_id, due
  lease = CASE WHEN resthooks_queue.lease > 0 THEN resthooks_queue.lease ELSE 0 END;
 
 -- fragment: only_attempt
--- The attempt that a row of the log has in itself, as a row of its own.
+-- Copies the attempt that is part of a delivery's row in the log into a row of its own.
 INSERT INTO resthooks_attempt (tenant, id, delivery_id, number, started_at, ms, status_code, format,
  headers, answer, error, template, sent) SELECT l.tenant, l.attempt_id, l.id, 1, l.started_at, l.ms,
  l.last_status_code, l.format, l.headers, l.answer, l.error, l.template, l.sent
  FROM resthooks_delivery l WHERE l.attempt_id IS NOT NULL;
 
 -- fragment: pending_again
--- A delivery that is pending again will have more attempts: none is in its row of the log.
+-- A delivery that is pending again will have more attempts, so its row in the log no longer
+-- contains one.
 UPDATE resthooks_delivery SET state = 'pending', attempt_id = NULL, started_at = NULL, ms = NULL,
  format = NULL, headers = NULL, answer = NULL, error = NULL, template = NULL,
  sent = NULL;
@@ -45,7 +46,7 @@ UPDATE resthooks_delivery SET state = 'pending', attempt_id = NULL, started_at =
 :only_attempt AND l.tenant = :tenant AND l.id = :delivery_id ON CONFLICT DO NOTHING;
 
 -- fragment: counted_back
--- Takes deliveries x out of the statistics, which have ended and are to be pending again.
+-- Takes the deliveries `x`, which ended and become pending again, out of the statistics.
 :stat_change SELECT c.tenant, c.subscription_id, c.at / 3600000 * 3600000, -sum(c.state = 'delivered'),
  -sum(c.state = 'failed'), -sum(c.state = 'cancelled'), 0, 0
  FROM (SELECT x.tenant, x.subscription_id, x.state, :uuid_ms AS at FROM resthooks_delivery x
@@ -61,8 +62,8 @@ UPDATE resthooks_delivery SET state = 'pending', attempt_id = NULL, started_at =
 -- No other transaction can write at the same time.
 
 -- fragment: missing_deliveries
--- Events that should have had a delivery, by their sources and ranges of types (JSON, from
--- rh_matching.h), except those for which an expansion makes it.
+-- Selects the events that lack a delivery, by their sources and ranges of types (JSON, from
+-- rh_matching.h), except those whose delivery an expansion is still to make.
 FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant
  WHERE s.tenant = :tenant AND s.id = :subscription_id AND e.id >= :lowest AND e.id < :end
  AND e.source IN (SELECT value FROM json_each(:sources)) AND EXISTS (SELECT 1
@@ -75,7 +76,7 @@ FROM resthooks_subscription s JOIN resthooks_event e ON e.tenant = s.tenant
  AND x.after_id < s.id AND x.until_id >= s.id);
 
 -- name: replay_missing
--- Makes deliveries of events that the subscription never got. They are queued next.
+-- Logs deliveries for events that the subscription never got. The next statement queues them.
 INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state)
  SELECT e.tenant, substr(e.id, 1, 19) || 'a' || substr(lower(hex(randomblob(2))), 1,
  3) || '-' || lower(hex(randomblob(6))), e.id, s.id, e.type,
@@ -86,7 +87,7 @@ INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, sta
 SELECT count(*) AS count :missing_deliveries;
 
 -- name: replay_count
--- The range is one of events: a delivery's id is as old as its event's, or younger.
+-- The range is one of event ids. A delivery's id is never older than its event's.
 -- returns: as replay_count_missing
 SELECT count(*) AS count FROM resthooks_delivery d
  JOIN resthooks_event e ON e.tenant = d.tenant AND e.id = d.event_id WHERE d.tenant = :tenant

@@ -1,5 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Transactions that write. The driver recognises a busy database in prepared statements only.
+-- Begin and end transactions that write. The driver recognises a busy database only in prepared
+-- statements.
 
 -- name: begin_writing
 BEGIN IMMEDIATE;

@@ -1,9 +1,9 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- What came of attempts; and leases that end without one. The steps of settling stand in the order
--- in which they are run, in one transaction.
+-- Record the outcomes of attempts, and give leases back. The steps of settling are listed in the
+-- order in which they run, in one transaction.
 
 -- fragment: outcome_columns
--- `first`: all of a first attempt that delivered.
+-- `first` holds all values of an attempt that is the delivery's first and delivered it.
 value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,
  value ->> 'event_id' AS event_id, value ->> 'subscription_id' AS subscription_id,
  value ->> 'type' AS type, value ->> 'lease' AS lease,
@@ -18,11 +18,12 @@ value ->> 'kind' AS kind, value ->> 'tenant' AS tenant, value ->> 'id' AS id,
  THEN value END AS first;
 
 -- name: settle_known
--- Attempts that are recorded already, in their delivery's row or in one of their own: settled
--- before, without that the process got to know of it. The steps leave them out.
+-- Returns attempts that are recorded already, in their delivery's row or in a row of their own.
+-- They were settled earlier, but the process did not learn of it. The steps skip them.
 -- returns: as commit_events
 SELECT o.attempt_id AS id FROM (SELECT :outcome_columns FROM json_each(:outcomes)) AS o
- WHERE o.kind <> 'release' AND (EXISTS (SELECT 1 FROM resthooks_attempt a WHERE a.tenant = o.tenant AND a.id = o.attempt_id) OR EXISTS (SELECT 1
+ WHERE o.kind <> 'release' AND (EXISTS (SELECT 1 FROM resthooks_attempt a
+ WHERE a.tenant = o.tenant AND a.id = o.attempt_id) OR EXISTS (SELECT 1
  FROM resthooks_delivery d WHERE d.tenant = o.tenant AND d.id = o.id
  AND d.attempt_id = o.attempt_id));
 
@@ -57,8 +58,8 @@ INSERT INTO resthooks_stat_change (tenant, subscription_id, hour, delivered, fai
  attempts, ms);
 
 -- name: settle_count
--- What the statistics have to add: attempts, and states that are going to change in the log. Runs
--- before the log and the queue are changed.
+-- Appends the changes for the statistics: new attempts, and states that will change in the log. It
+-- runs before the log and the queue are changed.
 :stat_change SELECT a.tenant, a.subscription_id, a.at / 3600000 * 3600000, sum(a.delivered),
  sum(a.failed), sum(a.cancelled), sum(a.attempts), :two_digits FROM (
  SELECT x.tenant, x.subscription_id, :uuid_ms AS at, 0 AS delivered, 0 AS failed, 0 AS cancelled,
@@ -88,16 +89,16 @@ UPDATE resthooks_queue AS q SET lease = 0, due_at = :clock
  AND q.delivery_id = o.id AND :ended));
 
 -- name: settle_changed
--- What is in the log already: what was sent again, replayed, cancelled during the attempt, or
--- settled by another host as well.
+-- Updates the deliveries that are in the log already: sent again, replayed, cancelled during the
+-- attempt, or settled by another host as well.
 UPDATE resthooks_delivery AS d SET state = CASE WHEN o.kind = 'delivered' THEN 'delivered'
  WHEN :leaves_queue THEN 'failed' ELSE d.state END,
  attempt_count = max(d.attempt_count, o.number), last_status_code = o.status_code
  FROM :outcome_rows WHERE o.kind <> 'release' AND d.tenant = o.tenant AND d.id = o.id;
 
 -- name: settle_appended
--- What has ended is logged; if its first attempt delivered it, with that attempt. The type is NULL
--- where the event is past retention: then nothing is logged.
+-- Logs the deliveries that ended; a delivery that its first attempt delivered includes that
+-- attempt. The type is NULL if the event is past retention; then nothing is logged.
 INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, state, attempt_count,
  last_status_code, attempt_id, started_at, ms, format, headers, answer, error, template,
  sent)
@@ -110,7 +111,7 @@ INSERT INTO resthooks_delivery (tenant, id, event_id, subscription_id, type, sta
  ORDER BY o.kind, o.number DESC ON CONFLICT DO NOTHING;
 
 -- name: settle_attempts
--- Attempts that are in no delivery's row.
+-- Logs the attempts that are not part of a delivery's row.
 INSERT INTO resthooks_attempt
  (tenant, id, delivery_id, number, started_at, ms, status_code, format, headers, answer,
  error, template, sent)
@@ -120,8 +121,8 @@ INSERT INTO resthooks_attempt
  AND d.attempt_id = o.attempt_id);
 
 -- name: settle_wake
--- Next of a key is the first delivery that does not end here, or one older than the delivery that
--- is due again, if it was redelivered during the attempt.
+-- Wakes the next delivery of a key: the first one that does not end here, or, before a delivery
+-- that is due again, an older one that was redelivered during the attempt.
 UPDATE resthooks_queue SET lease = 0, due_at = :clock
  WHERE lease = -1 AND (tenant, delivery_id) IN (SELECT q.tenant, (SELECT f.delivery_id
  FROM resthooks_queue f WHERE f.tenant = q.tenant AND f.subscription_id = q.subscription_id
@@ -148,14 +149,15 @@ UPDATE resthooks_subscription AS s SET state = e.kind, state_reason = e.reason,
  RETURNING tenant, id, state;
 
 -- fragment: cancelled
--- Deliveries of a subscription, a limited number.
+-- A limited number of a subscription's deliveries.
 (SELECT q.tenant, q.delivery_id FROM resthooks_queue q WHERE q.tenant = :tenant
  AND q.subscription_id = :subscription_id
  ORDER BY q.due_at, q.delivery_id LIMIT CAST(:limit AS integer));
 
 -- name: cancel_delivery
--- Logs deliveries as cancelled; those that were sent again are in the log already. Nothing is logged
--- of an event that is past retention. cancel_queue then takes the same ones out of the queue.
+-- Logs deliveries as cancelled; those that were sent again are in the log already. A delivery whose
+-- event is past retention is not logged. cancel_queue then takes the same deliveries out of the
+-- queue.
 INSERT INTO resthooks_delivery AS d (tenant, id, event_id, subscription_id, type, state,
  attempt_count, last_status_code) SELECT c.tenant, c.delivery_id, c.event_id, c.subscription_id,
  c.type, 'cancelled', c.attempt_count, c.last_status_code FROM (SELECT q.*,
@@ -169,7 +171,7 @@ INSERT INTO resthooks_delivery AS d (tenant, id, event_id, subscription_id, type
  THEN excluded.last_status_code ELSE d.last_status_code END WHERE d.state = 'pending';
 
 -- name: cancel_count
--- Counts what cancel_delivery is going to log.
+-- Appends to the statistics the deliveries that cancel_delivery will log.
 :stat_change SELECT c.tenant, c.subscription_id, c.at / 3600000 * 3600000, 0, 0, count(*), 0, 0
  FROM (SELECT x.tenant, x.subscription_id, :uuid_ms AS at FROM (SELECT q.tenant,
  q.subscription_id, q.delivery_id AS id FROM resthooks_queue q
@@ -182,5 +184,5 @@ INSERT INTO resthooks_delivery AS d (tenant, id, event_id, subscription_id, type
 DELETE FROM resthooks_queue WHERE (tenant, delivery_id) IN :cancelled;
 
 -- name: release
--- Gives all leases of a process back, so that their deliveries are due now.
+-- Gives back all leases of a process, so that their deliveries are due now.
 UPDATE resthooks_queue SET lease = 0, due_at = :clock WHERE lease = CAST(:lease AS integer);

@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- What statements of several topics share.
+-- Fragments that statements of several files share.
 
 -- fragment: clock
--- Milliseconds since the epoch. PostgreSQL has resthooks.now_ms().
+-- The current time in milliseconds since the epoch, as resthooks.now_ms() on PostgreSQL.
 CAST((julianday('now') - 2440587.5) * 86400000 AS integer);

@@ -1,14 +1,15 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Statistics in buckets of time: from hours that are added up (stat_hour), or, where buckets are
--- shorter than an hour, from the logs.
+-- Read statistics in buckets of time: from sums per hour (stat_hour), or, if buckets are shorter
+-- than an hour, from the logs.
 
 -- fragment: two_digits
--- Rounds a duration to two digits, so there are at most some hundred values.
+-- Rounds a duration to two significant digits, which leaves at most a few hundred values.
 CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
  WHEN a.ms < 10000 THEN a.ms / 100 * 100 ELSE a.ms / 1000 * 1000 END;
 
 -- fragment: uuid_ms
--- The time in the id x.id. instr() tells the value of a digit: 0 is not found.
+-- The time in the id x.id. instr() returns the value of a hexadecimal digit; it does not find 0,
+-- which gives the value 0.
 ((instr('123456789abcdef', substr(x.id, 1, 1)) << 44)
  | (instr('123456789abcdef', substr(x.id, 2, 1)) << 40)
  | (instr('123456789abcdef', substr(x.id, 3, 1)) << 36)
@@ -29,21 +30,23 @@ CASE WHEN a.ms < 100 THEN a.ms WHEN a.ms < 1000 THEN a.ms / 10 * 10
 -- ---- from hours ----
 
 -- fragment: own_changes
--- What an hour does not have yet. `first` and `last` are one subscription's id, or those of all.
+-- Changes that are not yet part of their hour's sums. `first` and `last` are both the id of one
+-- subscription, or the bounds of all ids.
 resthooks_stat_change c WHERE c.tenant = :tenant AND c.subscription_id >= :first
  AND c.subscription_id <= :last
  AND c.hour >= CAST(:from AS integer) AND c.hour < CAST(:until AS integer);
 
 -- fragment: own_pending
--- The pending deliveries that were made between two ids: of many the newest.
+-- Pending deliveries in a range of ids; if there are many, only the newest.
 (SELECT x.subscription_id, :uuid_ms AS ms FROM (SELECT q.subscription_id, q.delivery_id AS id
  FROM resthooks_queue q WHERE q.tenant = :tenant AND +q.subscription_id >= :first
  AND +q.subscription_id <= :last AND q.delivery_id >= :lowest AND q.delivery_id < :end
  ORDER BY q.delivery_id DESC LIMIT 100000) AS x) AS p;
 
 -- name: stats_hours
--- Numbers of hours, to be added up: several rows may be of one hour. One statement reads them all,
--- since a delivery that ends moves from the queue to the changes, and these to the hours.
+-- Returns the counts of hours. Several rows may belong to one hour; the caller adds them up. One
+-- statement reads everything, because a delivery that ends moves from the queue to the changes, and
+-- later to the hours.
 -- returns: hour, delivered, failed, cancelled, pending, durations
 SELECT h.hour, h.delivered, h.failed, h.cancelled, 0 AS pending, h.durations
  FROM resthooks_stat_hour h WHERE h.tenant = :tenant AND h.subscription_id = :counted_id
@@ -53,8 +56,8 @@ SELECT h.hour, h.delivered, h.failed, h.cancelled, 0 AS pending, h.durations
  UNION ALL SELECT p.ms / 3600000 * 3600000, 0, 0, 0, count(*), '{}' FROM :own_pending GROUP BY 1;
 
 -- name: stats_hours_subscriptions
--- Numbers of each subscription's deliveries by bucket, in order. The subscriptions are found one
--- after another, because there are many hours of each.
+-- Counts each subscription's deliveries by bucket, in order. Subscriptions are found by walking the
+-- index from one to the next, because each has many hours.
 -- returns: subscription_id, n, delivered, failed
 WITH RECURSIVE s(id) AS (SELECT :first
  UNION ALL SELECT (SELECT x.subscription_id FROM resthooks_stat_hour x WHERE x.tenant = :tenant
@@ -71,13 +74,13 @@ WITH RECURSIVE s(id) AS (SELECT :first
 -- ---- from the logs ----
 
 -- fragment: buckets
--- n is the number of the bucket, low its lowest id, high the id to end before. Ids sort by time, so
--- a bucket is a range of ids and each is read by a range of the index.
+-- n is the number of the bucket, low its lowest id, and high the first id after it. Ids sort by
+-- time, so a bucket is a range of ids that an index finds.
 (SELECT json_extract(value, '$.n') AS n, json_extract(value, '$.low') AS low,
  json_extract(value, '$.high') AS high FROM json_each(:ranges)) b;
 
 -- fragment: ended_within
--- Deliveries in buckets that are not in the queue; what is in the queue is pending.
+-- Deliveries in buckets that have ended: those that are not in the queue.
 :buckets CROSS JOIN resthooks_delivery d
  WHERE d.tenant = :tenant AND d.id >= b.low AND d.id < b.high AND d.state <> 'pending';
 
@@ -97,22 +100,23 @@ SELECT b.n, d.state, count(*) AS count FROM :ended_within AND d.subscription_id 
  GROUP BY b.n, d.state UNION ALL :pending_states;
 
 -- fragment: only_attempts
--- Attempts that are in the rows of their deliveries, which were made since an earlier id.
+-- Attempts that are part of their deliveries' rows. The deliveries are read from an earlier id,
+-- because an attempt may begin in a later bucket than its delivery.
 SELECT (a.at - CAST(:from AS integer)) / CAST(:step AS integer), :two_digits, count(*)
  FROM (SELECT x.subscription_id, x.ms, :uuid_ms AS at FROM (SELECT d.subscription_id, d.ms,
  d.attempt_id AS id FROM resthooks_delivery d WHERE d.tenant = :tenant AND d.id >= :earliest
  AND d.id < :end AND d.attempt_id >= :lowest AND d.attempt_id < :end) AS x) AS a WHERE true;
 
 -- name: stats_durations
--- Counts attempts by their duration, milliseconds of two digits.
+-- Counts attempts by their duration, in milliseconds rounded to two digits.
 -- returns: n, rounded, count
 SELECT b.n, :two_digits AS rounded, count(*) AS count FROM :buckets CROSS JOIN resthooks_attempt a
  WHERE a.tenant = :tenant AND a.id >= b.low AND a.id < b.high GROUP BY b.n, rounded
  UNION ALL :only_attempts GROUP BY 1, 2;
 
 -- name: stats_durations_subscription
--- Of one subscription's deliveries in a range of ids. They are collected first: looking up each
--- attempt's delivery takes longer.
+-- Does the same for one subscription's deliveries in a range of ids. The deliveries are collected
+-- first, because looking up the delivery of each attempt takes longer.
 -- returns: as stats_durations
 WITH mine AS MATERIALIZED (SELECT d.id FROM resthooks_delivery d WHERE d.tenant = :tenant
  AND d.subscription_id = :first AND d.id >= :earliest AND d.id < :end
@@ -136,7 +140,7 @@ WITH r AS (SELECT d.subscription_id, b.n, d.state FROM :ended_within
 -- ---- adding up ----
 
 -- fragment: hour_sums
--- Hours that the rows of `change` add up to, of subscriptions and of tenants.
+-- Adds the rows of `change` up to hours, per subscription and per tenant.
 SELECT g.tenant, g.id, g.hour, sum(g.delivered), sum(g.failed), sum(g.cancelled),
  coalesce(json_group_object(CAST(g.ms AS text), g.attempts) FILTER (WHERE g.attempts <> 0), '{}')
  FROM (SELECT c.tenant, c.subscription_id AS id, c.hour, c.ms, sum(c.delivered) AS delivered,
@@ -157,7 +161,7 @@ resthooks_stat_change WHERE rowid IN (SELECT rowid FROM resthooks_stat_change
 SELECT 1 AS turn;
 
 -- name: stats_add_up
--- Adds a limited number of changes to their hours; stats_changes_remove then removes the same ones.
+-- Adds a limited number of changes to their hours; stats_changes_remove then removes these changes.
 WITH change AS MATERIALIZED (SELECT * FROM :first_changes)
  INSERT INTO resthooks_stat_hour (tenant, subscription_id, hour, delivered, failed,
  cancelled, durations) SELECT * FROM (:hour_sums) WHERE true
@@ -182,18 +186,19 @@ DELETE FROM resthooks_stat_hour WHERE (tenant, subscription_id, hour) IN
 -- ---- counting the log that an upgrade found ----
 
 -- name: stats_recount_tenant
--- The next tenant that has deliveries.
+-- Returns the next tenant that has deliveries.
 -- returns: tenant
 SELECT d.tenant FROM resthooks_delivery d WHERE d.tenant > :after ORDER BY d.tenant LIMIT 1;
 
 -- name: stats_recount_from
--- The delivery where a chunk begins that ends before `end`; no row: the chunk has all older ones.
+-- Returns the delivery at which a chunk begins that ends before `end`, or no row if the chunk
+-- contains all older deliveries.
 -- returns: id
 SELECT d.id FROM resthooks_delivery d WHERE d.tenant = :tenant AND d.id < :end
  ORDER BY d.id DESC LIMIT 1 OFFSET 5000;
 
 -- name: stats_recount
--- Sets a tenant's hours to what the log has of them, less what is still to be added.
+-- Sets a tenant's hours to the counts in the log, less the changes that are still to be added.
 WITH change AS MATERIALIZED (
  SELECT e.tenant, e.subscription_id, e.at / 3600000 * 3600000 AS hour,
  e.state = 'delivered' AS delivered, e.state = 'failed' AS failed,

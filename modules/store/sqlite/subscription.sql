@@ -1,11 +1,11 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Subscriptions: what the API reads and changes of them.
+-- Read and change subscriptions for the API.
 
 -- nothing: subscription_lock
 -- No other transaction can write at the same time.
 
 -- nothing: tenant_lock
--- Likewise.
+-- No other transaction can write at the same time.
 
 -- name: subscription_insert
 INSERT INTO resthooks_subscription
@@ -59,7 +59,8 @@ SELECT s.tenant, s.id, s.target_url,
 :subscription_columns WHERE s.tenant = :tenant AND s.id = :id;
 
 -- name: subscription_list
--- A page, newest first. NULL patterns: of all types; active is 1, 0, or NULL for both.
+-- Lists a page, newest first. If patterns is NULL, subscriptions of all types are listed; active is
+-- 1, 0, or NULL for both.
 -- returns: as subscription_get
 :subscription_columns WHERE s.tenant = :tenant AND s.id < :before
  AND (:patterns IS NULL OR EXISTS (SELECT 1 FROM resthooks_subscription_pattern e
@@ -69,7 +70,7 @@ SELECT s.tenant, s.id, s.target_url,
  ORDER BY s.id DESC LIMIT CAST(:limit AS integer);
 
 -- name: subscription_update
--- Changes nothing if the row has another revision by now.
+-- Changes nothing if the row's revision has changed in the meantime.
 UPDATE resthooks_subscription SET target_url = :target_url, format = :format, in_order = :ordered,
  rate_limit = CAST(:rate_limit AS integer), state = :state, state_reason = :state_reason,
  secret = :secret, old_secret = :old_secret,
@@ -92,6 +93,6 @@ UPDATE resthooks_queue INDEXED BY resthooks_queue_due SET lease = 0, due_at = 0
  WHERE tenant = :tenant AND subscription_id = :id AND lease = -1;
 
 -- name: subscription_delete
--- Revision 0 stands for any.
+-- Revision 0 matches any revision.
 DELETE FROM resthooks_subscription WHERE tenant = :tenant AND id = :id
  AND (:revision = '0' OR revision = CAST(:revision AS integer));

@@ -1,6 +1,6 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
--- Scripts: each makes of the tables of one version those of the next, and says so in them.
--- A version that has been released is not changed any more.
+-- Upgrade the tables: each script turns one version into the next and records the new version. A
+-- script is not changed once its version has been released.
 
 -- script: upgrade_2
 CREATE INDEX resthooks_queue_due_at ON resthooks_queue (due_at);
@@ -31,13 +31,13 @@ CREATE INDEX resthooks_job_running ON resthooks_job (updated_at) WHERE state = '
 UPDATE resthooks_schema_version SET version = 3;
 
 -- script: upgrade_4
--- A host of an earlier version that is still running must not take what this version queues: its
--- statements would lose the outcome of a delivery that has no row in the log yet. Those that commit
--- need subscription_event, which is a view now with a column that does not exist, so they fail;
--- those that claim name the column `ordered`. Settling needs neither, so what was begun is settled.
--- Version 2 keeps events in its spool only after errors with certain words, of which the column's
--- name has some; after any other error it drops them. The view comes last, because SQLite renames
--- and drops no columns while there is a view with an error.
+-- A host of an earlier version that is still running must not claim deliveries of this version: its
+-- statements would lose the outcome of a delivery that has no row in the log yet. Its commits read
+-- subscription_event, which is now a view of a column that does not exist, so they fail; its claims
+-- fail because they read the column `ordered`. Settling needs neither, so deliveries in progress
+-- are settled. Version 2 keeps events in its spool only after errors that contain certain words,
+-- and drops them after any other error; the missing column's name contains such words. The view is
+-- created last, because SQLite does not rename or drop columns while an invalid view exists.
 ALTER TABLE resthooks_subscription RENAME COLUMN ordered TO in_order;
 ALTER TABLE resthooks_subscription ADD COLUMN options text NOT NULL DEFAULT '{}';
 UPDATE resthooks_subscription SET options = json_patch('{}', json_object('description',
@@ -78,13 +78,15 @@ INSERT INTO resthooks_setting (name, value) SELECT 'stats_recount', h.next || ' 
 UPDATE resthooks_schema_version SET version = 4;
 
 -- name: fill_4_end
--- Of a chunk of the queue, which fill_4 goes through after the upgrade.
+-- Returns the last delivery of a chunk of the queue; fill_4 works through these chunks after the
+-- upgrade.
 -- returns: last
 SELECT max(c.delivery_id) AS last FROM (SELECT q.delivery_id FROM resthooks_queue q
  WHERE q.delivery_id > :after ORDER BY q.delivery_id LIMIT 2000) AS c;
 
 -- name: fill_4
--- Before version 4 the status of a pending delivery's last attempt was in the log alone.
+-- Fills in the status code of a pending delivery's last attempt, which before version 4 was only in
+-- the log.
 UPDATE resthooks_queue AS q SET last_status_code = d.last_status_code FROM resthooks_delivery d
  WHERE q.delivery_id > :after AND q.delivery_id <= :last AND q.attempt_count > 0
  AND q.last_status_code = 0 AND d.tenant = q.tenant AND d.id = q.delivery_id;
