@@ -3,9 +3,9 @@
 -- mod_resthooks on PostgreSQL 13 or later, version 4. `RestHooksSchema auto` creates and upgrades
 -- it at start; `RestHooksSchema check` expects it there: psql -1 -f schema-pgsql.sql
 --
--- Every key is led by the tenant. Times are milliseconds since the epoch by this server's clock.
+-- Every key begins with the tenant. Times are milliseconds since the epoch by this server's clock.
 -- Ids are UUIDv7, so they sort by time, and event, delivery and attempt are partitioned by ranges
--- of them: what is past RestHooksRetention goes by dropping tables.
+-- of ids: rows past RestHooksRetention are removed by dropping partitions.
 --
 -- Grants. The role of DBDParams owns all this. A backend that publishes within its transactions
 -- needs no more than
@@ -19,8 +19,8 @@
 -- two of them wait for each other. A claim does not wait for locks at all (SKIP LOCKED), nor does an
 -- expansion, which holds the lock of its row for one chunk.
 
--- An upgrade runs its own changes of tables, then every statement here that creates or replaces, or
--- revokes.
+-- An upgrade changes the tables first, and then runs every CREATE OR REPLACE and REVOKE of this
+-- file.
 
 CREATE SCHEMA IF NOT EXISTS resthooks;
 
@@ -30,8 +30,8 @@ CREATE TABLE resthooks.schema_version (
     PRIMARY KEY (version)
 );
 
--- What is the database's own, the same for all hosts: hop_key signs the number of deliveries that led to
--- a request, database_id names this database.
+-- Values that belong to the database, the same for all hosts: hop_key signs the number of
+-- deliveries that led to a request, and database_id identifies this database.
 CREATE TABLE resthooks.setting (
     name  text PRIMARY KEY,
     value text NOT NULL
@@ -45,20 +45,21 @@ INSERT INTO resthooks.setting (name, value) VALUES
 CREATE OR REPLACE FUNCTION resthooks.now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
 $$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
 
--- UUIDv7 (RFC 9562, 6.2 method 3: 12 bits of the millisecond's fraction), in the order of the calls.
+-- Returns a UUIDv7 (RFC 9562, 6.2 method 3: 12 bits of the millisecond's fraction). Ids sort
+-- in the order of the calls.
 CREATE OR REPLACE FUNCTION resthooks.uuidv7() RETURNS uuid LANGUAGE sql VOLATILE AS
 $$ SELECT (overlay(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint
                                * 512 / 125), 15, '0') PLACING '7' FROM 13 FOR 0)
            || right(gen_random_uuid()::text, 17))::uuid $$;
 
--- The smallest id of a time.
+-- Returns the smallest id of a time.
 CREATE OR REPLACE FUNCTION resthooks.uuid_floor(ms bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
 $$ SELECT rpad(lpad(to_hex(greatest(ms, 0)), 12, '0'), 32, '0')::uuid $$;
 
 CREATE OR REPLACE FUNCTION resthooks.uuid_ms(id uuid) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT ('x' || left(id::text, 8) || substr(id::text, 10, 4))::bit(48)::bigint $$;
 
--- Every pattern of subscriptions that covers a type: a.b.c by a.b.c, a.b.*, a.*, *.
+-- Returns all patterns that match a type: for a.b.c these are a.b.c, a.b.*, a.* and *.
 CREATE OR REPLACE FUNCTION resthooks.patterns(type text) RETURNS text[] LANGUAGE sql IMMUTABLE AS
 $$ SELECT ARRAY[type, '*'] || ARRAY(
        SELECT array_to_string((string_to_array(type, '.'))[1:n], '.') || '.*'
@@ -66,33 +67,34 @@ $$ SELECT ARRAY[type, '*'] || ARRAY(
 
 -- ---- subscriptions ----
 
--- A row is a subscription. The table has another name than what earlier versions know it by: see
--- the view below.
+-- A row is a subscription. Earlier versions had a table named `subscription`, which is now the view
+-- below.
 CREATE TABLE resthooks.hook (
     tenant           text COLLATE "C" NOT NULL,
     id               uuid NOT NULL,
     target_url       text NOT NULL,
     format           text NOT NULL DEFAULT 'array',
     in_order         boolean NOT NULL DEFAULT false,   -- before version 4: ordered
-    rate_limit       integer NOT NULL DEFAULT 0,      -- a second; 0: none
+    rate_limit       integer NOT NULL DEFAULT 0,      -- per second; 0: no limit
     state            text NOT NULL DEFAULT 'active'
                      CHECK (state IN ('active', 'paused', 'gone', 'disabled', 'pending')),
     state_reason     text,
     secret           text NOT NULL,
-    old_secret       text,                            -- signs as well until old_secret_until
+    old_secret       text,                            -- also signs until old_secret_until
     old_secret_until bigint NOT NULL DEFAULT 0,
     base_url         text NOT NULL,
-    options          text NOT NULL DEFAULT '{}',      -- members that no statement reads, JSON
+    options          text NOT NULL DEFAULT '{}',      -- JSON: members that no statement reads
     created_at       bigint NOT NULL,
     updated_at       bigint NOT NULL,
     revision         bigint NOT NULL DEFAULT 1,
     CONSTRAINT subscription_pkey PRIMARY KEY (tenant, id)
 );
 
--- For hosts of versions before 0.2 that are still running after an upgrade: what commits, claims or
--- sends again reads `ordered`, so it fails, and they keep their events until they are upgraded, too.
--- What settles does not; the function is STABLE, so that reading other columns does not call it.
--- Version 0.1 goes by the words "the database system is".
+-- Refuses hosts of versions before 0.2 that are still running after an upgrade. Their statements
+-- that commit, claim or send again read `ordered`, so they fail, and the hosts keep their events
+-- until they are upgraded. Settling does not read it, and because the function is STABLE, reading
+-- other columns does not call it. Version 0.1 recognises the error by the words "the database
+-- system is".
 CREATE OR REPLACE FUNCTION resthooks.refuse_earlier() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RAISE object_not_in_prerequisite_state USING MESSAGE = 'the database system is used by a later'
@@ -117,7 +119,7 @@ CREATE TABLE resthooks.subscription_event (
 );
 CREATE INDEX ON resthooks.subscription_event (tenant, subscription_id);
 
--- No index on what changes, and room in the pages: updates are HOT.
+-- No index has a column that changes, and the pages have free space, so updates are HOT.
 CREATE TABLE resthooks.subscription_stat (
     tenant           text COLLATE "C" NOT NULL,
     subscription_id  uuid NOT NULL,
@@ -133,8 +135,8 @@ CREATE TABLE resthooks.subscription_stat (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 -- ---- the logs ----
--- No foreign keys: partitions of each are dropped on their own, and a check on every insert would
--- be the dearest part of it.
+-- The logs have no foreign keys: their partitions are dropped independently, and checking a key
+-- would be the most expensive part of an insert.
 
 CREATE TABLE resthooks.event (
     tenant      text COLLATE "C" NOT NULL,
@@ -147,14 +149,14 @@ CREATE TABLE resthooks.event (
     source      text NOT NULL,
     data        text NOT NULL,
     previous    text,      -- RFC 7396 patch from the data back to what was there before
-    reason      text,      -- why it is not sent, or its data is not what was asked for
-    hops        integer NOT NULL DEFAULT 0,   -- deliveries that led to it
+    reason      text,      -- why it is not sent, or its data is not as requested
+    hops        integer NOT NULL DEFAULT 0,   -- number of deliveries that led to it
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.event (tenant, type, id);
 
--- created_at is the time in the id; `type` is the event's, for lists. A delivery that was delivered by
--- its only attempt has that here.
+-- created_at is the time in the id, and `type` is copied from the event for lists. If the only
+-- attempt delivered it, the row contains that attempt as well.
 CREATE TABLE resthooks.delivery (
     tenant           text COLLATE "C" NOT NULL,
     id               uuid NOT NULL,
@@ -178,7 +180,7 @@ CREATE TABLE resthooks.delivery (
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.delivery (tenant, subscription_id, id);
 CREATE INDEX ON resthooks.delivery (tenant, event_id);
--- Few, among very many that were delivered.
+-- Finds the few deliveries that were not delivered among very many that were.
 CREATE INDEX delivery_undelivered ON resthooks.delivery (tenant, id) WHERE state <> 'delivered';
 
 CREATE TABLE resthooks.attempt (
@@ -189,18 +191,18 @@ CREATE TABLE resthooks.attempt (
     started_at  bigint NOT NULL,
     ms          bigint NOT NULL,
     status_code integer NOT NULL,
-    format      text,   -- of what was sent: the subscription's may be another by now
+    format      text,   -- of the request; the subscription's may have changed since
     headers     text,
     answer      text,
     error       text,
-    template    uuid,   -- of sent_template; null: sent is all of it
-    sent        text,   -- JSON: url, headers, address, times; secrets masked; or the template's values
+    template    uuid,   -- id in sent_template; null: `sent` is complete
+    sent        text,   -- JSON: url, headers, address, times; secrets are masked; or the template's values
     PRIMARY KEY (tenant, id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX ON resthooks.attempt (tenant, delivery_id);
 
--- What attempts have in common of what they sent, once per version of it. seen_at is noted once a day
--- while it is in use.
+-- The text that the requests of attempts share, stored once per version. While a template is in
+-- use, seen_at is updated once per day.
 CREATE TABLE resthooks.sent_template (
     tenant  text COLLATE "C" NOT NULL,
     id      uuid NOT NULL,      -- a digest of the text
@@ -210,7 +212,8 @@ CREATE TABLE resthooks.sent_template (
 );
 CREATE INDEX ON resthooks.sent_template (seen_at);
 
--- One row: what resthooks.ensure_partitions was last asked for, and how far the partitions reach.
+-- One row: the retention last given to resthooks.ensure_partitions, and the time up to which there
+-- are partitions.
 CREATE TABLE resthooks.partitioning (
     one_row       boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     retention_ms  bigint NOT NULL,
@@ -220,13 +223,14 @@ INSERT INTO resthooks.partitioning (retention_ms, covered_until) VALUES (3600000
 
 -- ---- statistics ----
 
--- What came of the deliveries that were made in an hour, and how long the attempts took that began in
--- it: JSON, milliseconds of two digits with their number. The subscription with an id of zeros is
--- the tenant's total. No index on what changes, and room in the pages: updates are HOT.
+-- The outcomes of the deliveries that were made in an hour, and the durations of the attempts that
+-- began in it: a JSON object of milliseconds, rounded to two digits, with the number of attempts.
+-- The subscription whose id is all zeros is the total of the tenant. No index has a column that
+-- changes, and the pages have free space, so updates are HOT.
 CREATE TABLE resthooks.stat_hour (
     tenant          text COLLATE "C" NOT NULL,
     subscription_id uuid NOT NULL,
-    hour            bigint NOT NULL,     -- when it begins
+    hour            bigint NOT NULL,     -- start of the hour
     delivered       bigint NOT NULL DEFAULT 0,
     failed          bigint NOT NULL DEFAULT 0,
     cancelled       bigint NOT NULL DEFAULT 0,
@@ -235,8 +239,9 @@ CREATE TABLE resthooks.stat_hour (
 ) WITH (fillfactor = 50);
 CREATE INDEX stat_hour_age ON resthooks.stat_hour (hour);
 
--- What stat_hour does not have yet. A statement that ends deliveries, or makes ended ones pending
--- again, only appends rows here, so it waits for no other; one process at a time moves them.
+-- Changes that are not yet added to stat_hour. A statement that ends deliveries, or makes them
+-- pending again, only appends rows here, so it never waits for another one. One process at a time
+-- adds the rows to stat_hour.
 CREATE TABLE resthooks.stat_change (
     tenant          text COLLATE "C" NOT NULL,
     subscription_id uuid NOT NULL,
@@ -245,11 +250,11 @@ CREATE TABLE resthooks.stat_change (
     failed          integer NOT NULL,
     cancelled       integer NOT NULL,
     attempts        integer NOT NULL,
-    ms              bigint NOT NULL      -- of each of the attempts
+    ms              bigint NOT NULL      -- duration of each attempt
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0);
 
--- Add up two JSON objects of numbers.
+-- Adds two JSON objects of numbers, member by member.
 CREATE OR REPLACE FUNCTION resthooks.add_counts(a text, b text) RETURNS text LANGUAGE sql IMMUTABLE AS
 $$ SELECT coalesce(jsonb_object_agg(s.key, s.count)::text, '{}') FROM
        (SELECT j.key, sum(j.value::bigint) AS count
@@ -258,11 +263,11 @@ $$ SELECT coalesce(jsonb_object_agg(s.key, s.count)::text, '{}') FROM
 
 -- ---- the queue ----
 
--- A row is a pending delivery. lease 0: due at due_at. lease > 0: somebody works on it until
--- due_at. lease -1: parked behind another delivery of its key, looked at again at due_at.
--- order_key is the event's key where the subscription is ordered, else null.
--- No foreign key to subscription: each insert would lock its row. Rows of a subscription that has
--- gone are cancelled by who comes to claim them.
+-- A row is a pending delivery. If lease is 0, it is due at due_at. If lease is greater than 0, a
+-- process works on it until due_at. If lease is -1, it is parked until another delivery of its key
+-- has ended, or until due_at. order_key is the event's key if the subscription is ordered, else
+-- null. There is no foreign key to the subscription, because each insert would lock its row. Rows
+-- of a deleted subscription are cancelled by the process that would claim them.
 CREATE TABLE resthooks.queue (
     tenant          text COLLATE "C" NOT NULL,
     delivery_id     uuid NOT NULL,
@@ -270,8 +275,8 @@ CREATE TABLE resthooks.queue (
     event_id        uuid NOT NULL,
     due_at          bigint NOT NULL,
     lease           bigint NOT NULL DEFAULT 0,
-    tries           integer NOT NULL DEFAULT 0,       -- since the schedule was (re)started
-    attempt_count   integer NOT NULL DEFAULT 0,       -- ever
+    tries           integer NOT NULL DEFAULT 0,       -- attempts since the schedule (re)started
+    attempt_count   integer NOT NULL DEFAULT 0,       -- all attempts
     last_status_code integer NOT NULL DEFAULT 0,
     order_key       text COLLATE "C",
     PRIMARY KEY (delivery_id, tenant)
@@ -279,13 +284,14 @@ CREATE TABLE resthooks.queue (
         autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
         autovacuum_analyze_scale_factor = 0.5, autovacuum_analyze_threshold = 5000,
         vacuum_truncate = false);
--- These have all rows, but are of use only to statements that say so (that a subscription has an id,
--- that a lease is -1 or more, that there is an event): while the queue is empty for its statistics, any index that has a
--- column of the statement would look as good as the best.
+-- These indexes contain all rows. They are partial so that only statements with the same condition
+-- (a subscription id that is not null, a lease of at least -1, an event id that is not null) can
+-- use them: while the statistics say that the queue is empty, any index with a column of the
+-- statement would look as good as the best one.
 CREATE INDEX queue_due ON resthooks.queue (tenant, subscription_id, due_at)
     WHERE subscription_id IS NOT NULL;
 CREATE INDEX queue_due_at ON resthooks.queue (due_at) WHERE lease >= -1;
--- The order of lists. NULLS LAST: no other index can be taken to have it.
+-- Has the order of lists. NULLS LAST makes sure that no other index has the same order.
 CREATE INDEX queue_newest ON resthooks.queue (tenant, delivery_id DESC NULLS LAST)
     WHERE event_id IS NOT NULL;
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, delivery_id)
@@ -293,25 +299,27 @@ CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key, event_id, d
 CREATE INDEX ON resthooks.queue (tenant, subscription_id, order_key)
     WHERE order_key IS NOT NULL AND lease > 0;
 
--- An event that more subscriptions want than its commit makes deliveries for: those after after_id, up
--- to until_id, get theirs in chunks, each in one transaction with the new after_id.
+-- An event that more subscriptions want than its commit makes deliveries for. The subscriptions
+-- after after_id, up to until_id, get theirs in chunks, each in one transaction with the new
+-- after_id.
 CREATE TABLE resthooks.expansion (
     tenant     text COLLATE "C" NOT NULL,
     event_id   uuid NOT NULL,
-    after_id   uuid NOT NULL,     -- of a subscription
-    until_id   uuid NOT NULL,     -- likewise: the last one that wanted the event at its commit
+    after_id   uuid NOT NULL,     -- id of a subscription
+    until_id   uuid NOT NULL,     -- the last subscription that wanted the event at its commit
     created_at bigint NOT NULL,
     PRIMARY KEY (tenant, event_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
--- What is sent again in bulk: done in chunks, whose deliveries are committed with the cursor.
+-- A replay or redelivery in bulk. It runs in chunks, and the deliveries of a chunk are committed
+-- together with the cursor.
 CREATE TABLE resthooks.job (
     tenant          text COLLATE "C" NOT NULL,
     id              uuid NOT NULL,
     kind            text NOT NULL,      -- replay, redeliver
     subscription_id uuid,
-    filter          text NOT NULL,      -- as it was asked for, JSON
-    spec            text NOT NULL,      -- as it is worked on, JSON
+    filter          text NOT NULL,      -- JSON, as requested
+    spec            text NOT NULL,      -- JSON, as executed
     cursor          uuid NOT NULL,
     state           text NOT NULL DEFAULT 'running',
     done            bigint NOT NULL DEFAULT 0,
@@ -332,34 +340,35 @@ CREATE TABLE resthooks.idempotency (
 );
 CREATE INDEX ON resthooks.idempotency (created_at);
 
--- Claim due deliveries of one ordered subscription: of each key the first alone, and none while
--- another of the key is being worked on.
+-- Claims due deliveries of one ordered subscription: only the first of each key, and none while
+-- another delivery of the key is leased.
 --
 -- Two claimers at once, without the advisory lock:
 --   1  B (key k) waits in the queue; host one's statement begins
 --   2  A, an older event of k, is sent again by a person: its row appears
 --   3  host two's statement begins, sees A and B; A is the first, k is not leased: it takes A
 --   4  host one sees B alone, it is the first: it takes B, and both are on their way
--- With it, host one's statement, whose view of the tables begins after the lock is taken (each
--- statement in here has its own), comes before A is seen or after A is leased.
+-- With the lock, host one's statement runs either before A appears or after A is leased, because
+-- each statement in this function has its own snapshot, taken after the lock.
 --
--- `spare`: what was leased is left alone though the lease has ended, and keeps its key.
+-- With `spare`, deliveries with an expired lease are not claimed, and still block their key.
 --
--- What is due but has to wait is parked (lease -1), so that a long row of one key isn't looked
--- at again and again; settling the first one wakes the next. Parking and that waking:
+-- A due delivery that has to wait is parked (lease -1), so that a long queue of one key is not read
+-- again and again. Settling the first one wakes the next. Without a further lock, a wake-up could
+-- be lost:
 --   1  A is leased, B is due after it; claimer looks at B: A is in its way
 --   2  A is settled, its row deleted, the next of the key woken: B is not parked yet, no change
 --   3  claimer parks B: it is never woken
--- So the claimer locks A's row before it parks B. Either A's settling waits for that lock and then
+-- So the claimer locks A's row before it parks B. Either settling A waits for that lock and then
 -- finds B parked (see resthooks.wake_ordered), or A is gone already and B is not parked.
 --
--- While an earlier event is still being expanded and has not reached the subscription, nothing later is
--- taken. An expansion's deliveries become visible together with its progress, so a claimer that sees no
--- expansion in the way sees the earlier event's delivery in its next statement.
+-- While the expansion of an earlier event has not reached the subscription, no delivery of a later
+-- event is claimed. An expansion's deliveries become visible together with its progress, so a
+-- claimer that sees no such expansion sees the earlier event's delivery in its next statement.
 --
--- An older one may be parked as well: it was sent again while a younger one was leased, whose
--- process then ended. That lease is never settled, so a claimer that finds the older one in the
--- way takes it.
+-- An older delivery may be parked as well: it was sent again while a younger one was leased, and
+-- the process with the lease died. That lease is never settled and wakes no delivery, so a claimer
+-- that finds the older delivery first in its key claims it.
 CREATE OR REPLACE FUNCTION resthooks.claim_ordered(
     for_tenant text, for_subscription uuid, spare boolean, new_lease bigint, lease_for bigint,
     most integer)
@@ -439,8 +448,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- The next of a key whose first was settled is parked no more. Called by the statement that deleted
--- the first one, after that. It is a function for the sake of its own view of the tables:
+-- Wakes the next delivery of a key whose first one was settled. The statement that deleted the
+-- first one calls it afterwards. It is a function because it needs a snapshot of its own:
 --   1  A is leased; the statement that settles it begins, and waits for the row of its subscription
 --   2  B, of the same key, is stored; a claimer finds A in its way, and parks B
 --   3  the statement goes on and deletes A; B is not in its view
@@ -456,11 +465,13 @@ BEGIN
     RETURN 1;
 END $$;
 
--- Change what the log has of a delivery already, after one of its attempts. new_state null: that has
--- not ended it. `has_attempt`: its row has this attempt, so it was settled before. No row: it is not in
--- the log. It is a function for the sake of its own view of the tables, in which is what another host
--- logged after the statement began. The order is that of the primary key alone: while a partition has no
--- statistics, any index that has the tenant would look as good.
+-- Updates the row of a delivery that is in the log already, after one of its attempts. new_state is
+-- null if the attempt did not end the delivery. `has_attempt` is true if the row contains this
+-- attempt, so it was settled before. No row is returned if the log has none. It is a function
+-- because it needs a snapshot of its own, which contains rows that another host logged after the
+-- calling statement began. The rows are read in the order of the primary key, which only that index
+-- has: while a partition has no statistics, any index that contains the tenant would look equally
+-- good.
 CREATE OR REPLACE FUNCTION resthooks.settle_logged(
     for_tenant text, for_delivery uuid, attempt uuid, number integer, status_code integer,
     new_state text)
@@ -483,9 +494,9 @@ END $$;
 
 -- ---- partitions ----
 
--- Make the partitions that the coming time needs: a tenth of the retention wide, whole hours
--- or days, as far as three widths ahead. They go on where the last one ends, whatever its width
--- was; the first takes all that is older. retention_ms null: what it was last.
+-- Creates the partitions that are needed next: each spans a tenth of the retention, in whole hours
+-- or days, and they reach three widths ahead. They continue where the last one ends, whatever its
+-- width. The first one also takes all older rows. If retention_ms is null, the last value is used.
 CREATE OR REPLACE FUNCTION resthooks.ensure_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -516,11 +527,12 @@ BEGIN
                 part_name := log_name || '_'
                         || to_char(to_timestamp(last_end / 1000) AT TIME ZONE 'UTC', 'YYYYMMDDHH24');
                 lower_end := quote_literal(resthooks.uuid_floor(last_end));
-                -- After a long sleep one wide partition spans the gap.
+                -- After a long time without housekeeping, one wide partition spans the gap.
                 next_end := CASE WHEN last_end < at - 12 * width THEN at / width * width
                                  ELSE (last_end / width + 1) * width END;
             END IF;
-            -- Created alone and attached: ATTACH lets reads and writes of the parent go on.
+            -- The partition is created separately and attached, because ATTACH does not block reads
+            -- and writes of the parent.
             EXECUTE format('CREATE TABLE resthooks.%I (LIKE resthooks.%I INCLUDING ALL)',
                            part_name, log_name);
             EXECUTE format('ALTER TABLE resthooks.%I ATTACH PARTITION resthooks.%I '
@@ -535,8 +547,8 @@ BEGIN
     RETURN made;
 END $$;
 
--- Where the first partitions went with the retention, make one for all that is older than the others:
--- an event may have waited in a spool for longer than that.
+-- Creates a partition for all rows older than the others, if retention has dropped the first one:
+-- an event may have waited in a spool for longer than the retention.
 CREATE OR REPLACE FUNCTION resthooks.ensure_past() RETURNS integer
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -556,8 +568,8 @@ BEGIN
     RETURN made;
 END $$;
 
--- Partitions, where they begin (null: with all that is older) and end. The bounds are read from the
--- catalogue and stored nowhere else.
+-- Lists the partitions and their bounds. The lower bound is null if the partition has all older
+-- rows. The bounds are read from the catalogue and not stored elsewhere.
 CREATE OR REPLACE VIEW resthooks.partitions AS
 SELECT p.relname::text AS parent, c.relname::text AS name,
        resthooks.uuid_ms(substring(pg_get_expr(c.relpartbound, c.oid)
@@ -570,8 +582,9 @@ JOIN pg_class c ON c.oid = i.inhrelid
 JOIN pg_namespace n ON n.oid = p.relnamespace
 WHERE n.nspname = 'resthooks' AND p.relkind = 'p' AND c.relkind = 'r';
 
--- Drop partitions that ended before the retention. Dropping locks the parent for a moment. While it
--- waits for that lock all later statements wait for it, so it gives up soon and is called again.
+-- Drops partitions that ended before the retention. Dropping locks the parent for a moment. While
+-- it waits for that lock all later statements wait for it, so it gives up soon and is called again
+-- later.
 CREATE OR REPLACE FUNCTION resthooks.drop_partitions(retention_ms bigint, at_ms bigint DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
@@ -594,15 +607,16 @@ BEGIN
     RETURN dropped;
 END $$;
 
--- Hours wide until the first housekeeping says how long things are kept.
+-- Creates partitions of one hour, until the first housekeeping gives the actual retention.
 SELECT resthooks.ensure_partitions(36000000);
 
 -- ---- publishing within a transaction ----
 
--- An event of a tenant, committed or rolled back with the caller's transaction and sent soon after
--- the commit. `id` is an idempotency key: seen before, the first one's id is returned and nothing
--- is sent twice. No key given: the `id` of the data. `previous`: the members that have changed, with
--- their earlier values (an RFC 7396 patch that leads back).
+-- Publishes an event of a tenant and returns its id. The event is committed or rolled back with the
+-- caller's transaction, and sent soon after the commit. `id` is an idempotency key: if it was used
+-- before, the id of the first event is returned and no event is published. If key is null, the `id`
+-- of the data is the key. `previous` has the members that changed, with their earlier values (an
+-- RFC 7396 patch from the data back to the earlier state).
 CREATE OR REPLACE FUNCTION resthooks.publish(
     tenant text, type text, data text, previous json, key text DEFAULT NULL, id text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -694,7 +708,7 @@ BEGIN
     RETURN new_id::text;
 END $$;
 
--- Without what was there before.
+-- Publishes an event without `previous`.
 CREATE OR REPLACE FUNCTION resthooks.publish(
     tenant text, type text, data text, key text DEFAULT NULL, id text DEFAULT NULL)
 RETURNS text LANGUAGE sql VOLATILE SECURITY DEFINER

@@ -1,8 +1,8 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 --
 -- mod_resthooks on SQLite 3.38 or later, version 4: the tables of schema-pgsql.sql without
--- partitions; what is past RestHooksRetention is deleted in chunks. Made at start by
--- `RestHooksSchema auto`. Times are milliseconds since the epoch; ids are UUIDv7 as text.
+-- partitions. Rows past RestHooksRetention are deleted in chunks. `RestHooksSchema auto` creates
+-- the tables at start. Times are milliseconds since the epoch, and ids are UUIDv7 as text.
 
 CREATE TABLE resthooks_schema_version (
     version      integer PRIMARY KEY,
@@ -52,9 +52,9 @@ CREATE TABLE resthooks_subscription_pattern (
 CREATE INDEX resthooks_subscription_event_subscription
     ON resthooks_subscription_pattern (tenant, subscription_id);
 
--- For processes of versions before 0.2 that still run after an upgrade: what commits reads this
--- view, which has an error, so they keep their events until they are upgraded, too. Version 0.1 goes
--- by the words "database is locked".
+-- Refuses processes of versions before 0.2 that still run after an upgrade: their commits read this
+-- view, which is invalid, so they fail and the processes keep their events until they are upgraded.
+-- Version 0.1 recognises the error by the words "database is locked".
 CREATE VIEW resthooks_subscription_event AS SELECT p.tenant, p.pattern,
  p."database is locked until this host has mod_resthooks 0.2" AS subscription_id, p.position
  FROM resthooks_subscription_pattern p;
@@ -73,7 +73,7 @@ CREATE TABLE resthooks_subscription_stat (
         REFERENCES resthooks_subscription (tenant, id) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
--- The logs: no foreign keys, so that retention can go through each on its own.
+-- The logs have no foreign keys, so that retention can clean each of them independently.
 
 CREATE TABLE resthooks_event (
     tenant      text NOT NULL,
@@ -86,8 +86,8 @@ CREATE TABLE resthooks_event (
     source      text NOT NULL,
     data        text NOT NULL,
     previous    text,      -- RFC 7396 patch from the data back to what was there before
-    reason      text,      -- why it is not sent, or its data is not what was asked for
-    hops        integer NOT NULL DEFAULT 0,   -- deliveries that led to it
+    reason      text,      -- why it is not sent, or its data is not as requested
+    hops        integer NOT NULL DEFAULT 0,   -- number of deliveries that led to it
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX resthooks_event_type ON resthooks_event (tenant, type, id);
@@ -103,7 +103,7 @@ CREATE TABLE resthooks_delivery (
                      CHECK (state IN ('pending', 'delivered', 'failed', 'cancelled')),
     attempt_count    integer NOT NULL DEFAULT 0,
     last_status_code integer NOT NULL DEFAULT 0,
-    attempt_id       text,      -- of the only attempt, if that delivered it; also what follows
+    attempt_id       text,      -- the only attempt, if it delivered; so are the next columns
     started_at       integer,
     ms               integer,
     format           text,
@@ -117,7 +117,7 @@ CREATE TABLE resthooks_delivery (
 CREATE INDEX resthooks_delivery_subscription ON resthooks_delivery (tenant, subscription_id, id);
 CREATE INDEX resthooks_delivery_event ON resthooks_delivery (tenant, event_id);
 CREATE INDEX resthooks_delivery_age ON resthooks_delivery (id);
--- Few, among very many that were delivered.
+-- Finds the few deliveries that were not delivered among very many that were.
 CREATE INDEX resthooks_delivery_undelivered ON resthooks_delivery (tenant, id)
 WHERE state <> 'delivered';
 
@@ -129,19 +129,19 @@ CREATE TABLE resthooks_attempt (
     started_at  integer NOT NULL,
     ms          integer NOT NULL,
     status_code integer NOT NULL,
-    format      text,   -- of what was sent: the subscription's may be another by now
+    format      text,   -- of the request; the subscription's may have changed since
     headers     text,
     answer      text,
     error       text,
-    template    text,   -- of sent_template; null: sent is all of it
+    template    text,   -- id in sent_template; null: `sent` is complete
     sent        text,   -- JSON: url, headers, address, times; secrets masked; or the template's values
     PRIMARY KEY (tenant, id)
 );
 CREATE INDEX resthooks_attempt_delivery ON resthooks_attempt (tenant, delivery_id);
 CREATE INDEX resthooks_attempt_age ON resthooks_attempt (id);
 
--- What attempts have in common of what they sent, once per version of it. seen_at is noted once a day
--- while it is in use.
+-- The text that the requests of attempts share, stored once per version. While a template is in
+-- use, seen_at is updated once per day.
 CREATE TABLE resthooks_sent_template (
     tenant  text NOT NULL,
     id      text NOT NULL,      -- a digest of the text
@@ -151,11 +151,11 @@ CREATE TABLE resthooks_sent_template (
 ) WITHOUT ROWID;
 CREATE INDEX resthooks_sent_template_age ON resthooks_sent_template (seen_at);
 
--- See schema-pgsql.sql: hours as added up, and what is still to be added to them.
+-- Sums per hour, and the changes that are not yet added to them. See schema-pgsql.sql.
 CREATE TABLE resthooks_stat_hour (
     tenant          text NOT NULL,
-    subscription_id text NOT NULL,       -- zeros: the tenant's total
-    hour            integer NOT NULL,    -- when it begins
+    subscription_id text NOT NULL,       -- all zeros: the tenant's total
+    hour            integer NOT NULL,    -- start of the hour
     delivered       integer NOT NULL DEFAULT 0,
     failed          integer NOT NULL DEFAULT 0,
     cancelled       integer NOT NULL DEFAULT 0,
@@ -172,10 +172,11 @@ CREATE TABLE resthooks_stat_change (
     failed          integer NOT NULL,
     cancelled       integer NOT NULL,
     attempts        integer NOT NULL,
-    ms              integer NOT NULL     -- of each of the attempts
+    ms              integer NOT NULL     -- duration of each attempt
 );
 
--- lease 0: due at due_at; > 0: being worked on until due_at; -1: parked behind another of its key.
+-- If lease is 0, the delivery is due at due_at. If it is greater than 0, a process works on it
+-- until due_at. If it is -1, it is parked until another delivery of its key has ended.
 CREATE TABLE resthooks_queue (
     tenant          text NOT NULL,
     delivery_id     text NOT NULL,
@@ -198,25 +199,27 @@ CREATE INDEX resthooks_queue_order_leased
     ON resthooks_queue (tenant, subscription_id, order_key)
     WHERE order_key IS NOT NULL AND lease > 0;
 
--- An event that more subscriptions want than its commit makes deliveries for: those after after_id, up
--- to until_id, get theirs in chunks, each in one transaction with the new after_id.
+-- An event that more subscriptions want than its commit makes deliveries for. The subscriptions
+-- after after_id, up to until_id, get theirs in chunks, each in one transaction with the new
+-- after_id.
 CREATE TABLE resthooks_expansion (
     tenant     text NOT NULL,
     event_id   text NOT NULL,
-    after_id   text NOT NULL,     -- of a subscription
-    until_id   text NOT NULL,     -- likewise: the last one that wanted the event at its commit
+    after_id   text NOT NULL,     -- id of a subscription
+    until_id   text NOT NULL,     -- the last subscription that wanted the event at its commit
     created_at integer NOT NULL,
     PRIMARY KEY (tenant, event_id)
 ) WITHOUT ROWID;
 
--- What is sent again in bulk: done in chunks, whose deliveries are committed with the cursor.
+-- A replay or redelivery in bulk. It runs in chunks, and the deliveries of a chunk are committed
+-- together with the cursor.
 CREATE TABLE resthooks_job (
     tenant          text NOT NULL,
     id              text NOT NULL,
     kind            text NOT NULL,      -- replay, redeliver
     subscription_id text,
-    filter          text NOT NULL,      -- as it was asked for, JSON
-    spec            text NOT NULL,      -- as it is worked on, JSON
+    filter          text NOT NULL,      -- JSON, as requested
+    spec            text NOT NULL,      -- JSON, as executed
     cursor          text NOT NULL,
     state           text NOT NULL DEFAULT 'running',
     done            integer NOT NULL DEFAULT 0,
