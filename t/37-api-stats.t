@@ -78,6 +78,10 @@ ragged = api.get("/stats?from=2020-01-01T00:20:00Z&to=2020-01-01T05:40:00Z&step=
 is_((ragged["from"], ragged["to"], ragged["step"], [b["time"][11:16] for b in ragged["buckets"]]),
     ("2020-01-01T00:00:00.000Z", "2020-01-01T06:00:00.000Z", 7200, ["00:00", "02:00", "04:00"]),
     "buckets from an hour on are whole hours")
+one = api.get("/stats?from=2020-01-01T00:20:00Z&to=2020-01-02T00:20:00Z&step=86400").json
+is_((one["from"], one["to"], one["step"], len(one["buckets"])),
+    ("2020-01-01T00:00:00.000Z", "2020-01-02T01:00:00.000Z", 25 * 3600, 1),
+    "a step as long as the time asked for gives one bucket, whatever is rounded")
 short = api.get("/stats?from=2020-01-01T00:20:00Z&to=2020-01-01T00:40:00Z&step=600").json
 is_((short["from"], short["to"], len(short["buckets"])),
     ("2020-01-01T00:20:00.000Z", "2020-01-01T00:40:00.000Z", 2), "shorter ones are as asked for")

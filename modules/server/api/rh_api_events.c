@@ -13,8 +13,10 @@
 /** Number of events whose deliveries are read first. */
 #define FIRST_EVENTS 4
 
-/** Approximate maximum size of a page of the list; the next page continues. */
-#define MAX_PAGE_BYTES (256 * 1024)
+/** Approximate maximum size of a page of the list, and maximum number of deliveries in it, which
+ * take most of the time; the next page continues. */
+#define MAX_PAGE_BYTES (1024 * 1024)
+#define MAX_PAGE_DELIVERIES 600
 /** Approximate size of an event without its data, and of each of its deliveries. */
 #define EVENT_BYTES 500
 #define DELIVERY_BYTES 450
@@ -57,16 +59,25 @@ typedef struct showing_t {
     int read;                       /**< number of events whose deliveries were read */
     int at;                         /**< next of the deliveries */
     apr_size_t bytes;               /**< approximate size so far */
+    apr_size_t shown;               /**< number of deliveries so far */
 } showing_t;
+
+static bool has_room(const showing_t *showing)
+{
+    return showing->bytes < MAX_PAGE_BYTES && showing->shown < MAX_PAGE_DELIVERIES;
+}
 
 /** Estimate how many more events the page has room for, by those that it has. */
 static int estimate_room(const showing_t *showing)
 {
-    if (showing->read == 0) {
+    apr_size_t read = (apr_size_t)showing->read, by_bytes, by_number;
+
+    if (read == 0) {
         return FIRST_EVENTS;
     }
-    return (int)((MAX_PAGE_BYTES - showing->bytes) / (showing->bytes / (apr_size_t)showing->read)) +
-           1;
+    by_bytes = (MAX_PAGE_BYTES - showing->bytes) * read / showing->bytes;
+    by_number = (MAX_PAGE_DELIVERIES - showing->shown) * read / (showing->shown + 1);
+    return (int)(by_bytes < by_number ? by_bytes : by_number) + 1;
 }
 
 static apr_status_t read_more(showing_t *showing)
@@ -157,18 +168,20 @@ int rh_api_events_list(rh_api_t *api)
     }
     array = rh_json_own(api->r->pool, json_object_new_array());
     showing.events = rows;
-    for (i = 0; i < rows->nelts && i < page.limit - 1 && showing.bytes < MAX_PAGE_BYTES; i++) {
+    for (i = 0; i < rows->nelts && i < page.limit - 1 && has_room(&showing); i++) {
         const rh_event_t *row = APR_ARRAY_IDX(rows, i, rh_event_t *);
         struct json_object *tree;
+        apr_size_t deliveries;
 
         status = full_json(&showing, i, &tree);
         if (status != APR_SUCCESS) {
             return rh_api_store_error(api, status);
         }
         json_object_array_add(array, tree);
+        deliveries = json_object_array_length(json_object_object_get(tree, "deliveries"));
         showing.bytes +=
-            row->data.len + row->previous.len + EVENT_BYTES +
-            DELIVERY_BYTES * json_object_array_length(json_object_object_get(tree, "deliveries"));
+            row->data.len + row->previous.len + EVENT_BYTES + DELIVERY_BYTES * deliveries;
+        showing.shown += deliveries;
     }
     next = i < rows->nelts ? APR_ARRAY_IDX(rows, i - 1, rh_event_t *)->id : stopped;
     if (stopped || filter.unmatched || rh_api_is_search(&filter.search)) {

@@ -18,14 +18,17 @@ static apr_time_t hours_up(apr_time_t time)
     return (time + RH_STATS_HOUR - 1) / RH_STATS_HOUR * RH_STATS_HOUR;
 }
 
-/** Divide the range into buckets. From a step of an hour on they are whole hours.
+/** Divide the range into buckets. From a step of an hour on they are whole hours; one bucket stays
+ * one.
  * @param usual the range is the usual day, which then has 24 hours */
 static void set_buckets(rh_stats_range_t *range, apr_interval_time_t step, bool usual)
 {
     if (step >= RH_STATS_HOUR) {
-        step = hours_up(step);
+        bool one = range->to - range->from <= step;
+
         range->to = hours_up(range->to);
         range->from = usual ? range->to - day : range->from - range->from % RH_STATS_HOUR;
+        step = one ? range->to - range->from : hours_up(step);
     }
     range->step = step;
     range->count = (int)((range->to - range->from + step - 1) / step);
