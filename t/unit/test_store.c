@@ -184,26 +184,27 @@ static void test_subscriptions(void)
     rh_page_t page = {10, NULL};
 
     row = reread(mine);
-    is(row->description, mine->description, "text comes back as it went");
-    is(APR_ARRAY_IDX(row->events, 0, const char *), "employee.created", "so do its events");
-    is_int(row->created_at, mine->created_at, "and its time");
-    ok(!row->old_secret && !row->state_reason, "what is null is null");
+    is(row->description, mine->description, "a subscription's text is read as it was written");
+    is(APR_ARRAY_IDX(row->events, 0, const char *), "employee.created",
+       "its event patterns are read");
+    is_int(row->created_at, mine->created_at, "its time of creation is read");
+    ok(!row->old_secret && !row->state_reason, "missing values are read as null");
     ok(rh_store_subscription_get(store, "other", mine->id, pool, &row) == APR_NOTFOUND,
        "%s: another tenant does not see it", database);
     subscribe("subs", "employee.*", true, 5);
     subscribe("subs", "invoice.paid", false, 0);
     rh_store_subscription_list(store, "subs", NULL, -1, &page, pool, &rows);
-    is_int(rows->nelts, 3, "all are listed");
+    is_int(rows->nelts, 3, "a list has all subscriptions of the tenant");
     rh_store_subscription_list(store, "subs", "employee.created", 1, &page, pool, &rows);
-    is_int(rows->nelts, 2, "by event: patterns count");
+    is_int(rows->nelts, 2, "a list by event includes subscriptions with a matching pattern");
     rh_store_subscription_list(store, "subs", NULL, 0, &page, pool, &rows);
-    is_int(rows->nelts, 0, "none is inactive");
+    is_int(rows->nelts, 0, "a list of inactive subscriptions is empty");
     page.limit = 2;
     rh_store_subscription_list(store, "subs", NULL, -1, &page, pool, &rows);
     page.before = APR_ARRAY_IDX(rows, 1, rh_subscription_t *)->id;
     rh_store_subscription_list(store, "subs", NULL, -1, &page, pool, &rows);
     ok(rows->nelts == 1 && !strcmp(APR_ARRAY_IDX(rows, 0, rh_subscription_t *)->id, mine->id),
-       "%s: the second page goes on behind the first", database);
+       "%s: the second page continues after the first", database);
 
     row = reread(mine);
     row->state = RH_SUBSCRIPTION_PAUSED;
@@ -214,15 +215,16 @@ static void test_subscriptions(void)
     row = reread(mine);
     ok(row->revision == 2 && row->state == RH_SUBSCRIPTION_PAUSED && row->events->nelts == 2 &&
            row->old_secret,
-       "%s: and read", database);
+       "%s: the change is read", database);
     mine->revision = 1;
     ok(rh_store_subscription_update(store, mine, pool) == APR_EEXIST,
        "%s: a change of an older revision is refused", database);
     ok(rh_store_subscription_delete(store, "subs", mine->id, 1, pool) == APR_EEXIST,
-       "%s: so is its removal", database);
-    succeeded(rh_store_subscription_delete(store, "subs", mine->id, 2, pool), "removal");
+       "%s: a removal with an older revision is refused", database);
+    succeeded(rh_store_subscription_delete(store, "subs", mine->id, 2, pool),
+              "a subscription is removed");
     ok(rh_store_subscription_delete(store, "subs", mine->id, 0, pool) == APR_NOTFOUND,
-       "%s: removed is removed", database);
+       "%s: a removed subscription is not found", database);
 }
 
 static void test_hand_over(void)
@@ -240,75 +242,83 @@ static void test_hand_over(void)
     if (jobs->nelts != 1) {
         return;
     }
-    is(JOB(jobs, 0)->target_url, one->target_url, "with its target");
-    is(JOB(jobs, 0)->secret, one->secret, "and its secret");
+    is(JOB(jobs, 0)->target_url, one->target_url, "the job has the subscription's target");
+    is(JOB(jobs, 0)->secret, one->secret, "the job has the subscription's secret");
     ok(JOB(jobs, 0)->event.data.len == event->data.len &&
            !memcmp(JOB(jobs, 0)->event.data.data, event->data.data, event->data.len),
-       "%s: the data is the same, byte for byte", database);
-    is_int(claim_jobs(10, SEC(30), NULL)->nelts, 0, "what is handed over can't be claimed");
+       "%s: the job has the event's data, byte for byte", database);
+    is_int(claim_jobs(10, SEC(30), NULL)->nelts, 0,
+           "a delivery that was handed over is not claimed");
     rh_store_event_get(store, "hand", event->id, pool, &stored);
     ok(stored && stored->data.len == event->data.len &&
            !memcmp(stored->data.data, event->data.data, event->data.len),
-       "%s: the log has it, byte for byte", database);
-    is(stored->key, "7", "with its key");
+       "%s: the log has the event's data, byte for byte", database);
+    is(stored->key, "7", "the log has the event's key");
 
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_RETRY, 500);
     settle.attempt.error = "status 500";
     settle_one(&settle);
-    check_state(JOB(jobs, 0), RH_DELIVERY_PENDING, "to be tried again is pending");
+    check_state(JOB(jobs, 0), RH_DELIVERY_PENDING,
+                "a delivery that is to be tried again is pending");
     row = reread(one);
     ok(row->stats.last_status_code == 500 && row->stats.pending == 1 && row->stats.failed == 0,
-       "%s: the statistics know of the attempt", database);
+       "%s: the statistics contain the attempt", database);
     drop_jobs(jobs);
     jobs = claim_jobs(10, SEC(30), NULL);
-    is_int(jobs->nelts, 1, "it is claimed when it is due");
-    is_int(JOB(jobs, 0)->tries, 1, "after one try");
-    ok(JOB(jobs, 0)->failing_for > 0, "%s: failing since then", database);
+    is_int(jobs->nelts, 1, "a delivery is claimed when it is due");
+    is_int(JOB(jobs, 0)->tries, 1, "the job shows one earlier try");
+    ok(JOB(jobs, 0)->failing_for > 0,
+       "%s: the job shows how long the subscription has been failing", database);
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_DELIVERED, 204);
     settle_one(&settle);
     settle_one(&settle); /* as after a lost connection */
     delivery = delivery_of(JOB(jobs, 0));
     ok(delivery->state == RH_DELIVERY_DELIVERED && delivery->attempts->nelts == 2 &&
            delivery->attempt_count == 2,
-       "%s: delivered, with two attempts", database);
-    is(APR_ARRAY_IDX(delivery->attempts, 0, rh_attempt_t *)->error, "status 500", "in order");
+       "%s: the delivery is delivered and has two attempts", database);
+    is(APR_ARRAY_IDX(delivery->attempts, 0, rh_attempt_t *)->error, "status 500",
+       "the first attempt comes first");
     is(APR_ARRAY_IDX(delivery->attempts, 1, rh_attempt_t *)->answer, "it's \"fine\"",
-       "with the answer");
+       "the second attempt has the response");
     row = reread(one);
-    is_int(row->stats.delivered, 1, "settled twice counts once");
-    is_int(row->stats.pending, 0, "and nothing is pending");
+    is_int(row->stats.delivered, 1, "an outcome that is settled twice counts once");
+    is_int(row->stats.pending, 0, "a settled delivery is not pending");
     drop_jobs(jobs);
 
     jobs = commit_one(event, 10, &waiting, NULL);
-    is_int(jobs->nelts + waiting, 0, "an event that is there already is not sent again");
+    is_int(jobs->nelts + waiting, 0, "an event that is stored already is not sent again");
 
     jobs = commit_one(make_event("hand", "a.b", NULL, NULL), 0, &waiting, NULL);
-    ok(jobs->nelts == 0 && waiting == 1, "%s: without room it waits", database);
+    ok(jobs->nelts == 0 && waiting == 1, "%s: a delivery waits if the process has no capacity",
+       database);
     jobs = claim_jobs(10, SEC(-1), NULL);
-    is_int(jobs->nelts, 1, "and can be claimed");
+    is_int(jobs->nelts, 1, "a delivery that waits can be claimed");
     drop_jobs(jobs);
-    is_int(claim_sparing(), 0, "after an outage one whose lease has ended is left alone at first");
+    is_int(claim_sparing(), 0,
+           "after an outage a delivery with an expired lease is not claimed at first");
     jobs = claim_jobs(10, SEC(30), NULL);
-    is_int(jobs->nelts, 1, "and claimed again when the lease has ended");
+    is_int(jobs->nelts, 1, "a delivery is claimed again after its lease has ended");
     succeeded(worker->release(worker, 4711, pool), "leases are given back");
     drop_jobs(jobs);
     jobs = claim_jobs(10, SEC(30), NULL);
-    is_int(jobs->nelts, 1, "then others may claim");
+    is_int(jobs->nelts, 1, "deliveries whose leases were given back can be claimed");
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_GONE, 410);
     settle.reason = "the target answered 410";
     drop_jobs(commit_one(make_event("hand", "a.b", NULL, NULL), 0, &waiting, NULL));
     settle_one(&settle);
     row = reread(one);
-    is(rh_subscription_state_name(row->state), "gone", "Gone deactivates");
-    is(row->state_reason, "the target answered 410", "with the reason");
-    is_int(row->stats.pending, 0, "the others are pending no more");
+    is(rh_subscription_state_name(row->state), "gone",
+       "a 410 response deactivates the subscription");
+    is(row->state_reason, "the target answered 410",
+       "the subscription has the reason of its state");
+    is_int(row->stats.pending, 0, "its other deliveries are no longer pending");
     {
         rh_delivery_filter_t filter = {.subscription_id = one->id, .state = RH_DELIVERY_CANCELLED};
         rh_page_t page = {10, NULL};
         apr_array_header_t *rows;
 
         rh_store_delivery_list(store, "hand", &filter, &page, pool, &rows, NULL);
-        is_int(rows->nelts, 1, "but cancelled");
+        is_int(rows->nelts, 1, "its other deliveries are cancelled");
     }
     drop_jobs(jobs);
 }
@@ -323,9 +333,9 @@ static void test_idempotency(void)
     ok(!first.duplicate && !strcmp(first.stored_id, first.event->id), "%s: a new key is stored",
        database);
     is_int(commit_one(make_event("idem", "a.b", NULL, "k1"), 5, &waiting, &second)->nelts, 0,
-           "a seen one is not sent");
-    ok(second.duplicate, "%s: it is a duplicate", database);
-    is(second.stored_id, first.event->id, "of the first");
+           "an event with a known key is not sent");
+    ok(second.duplicate, "%s: an event with a known key is a duplicate", database);
+    is(second.stored_id, first.event->id, "a duplicate has the id of the first event");
     {
         rh_commit_t three[3] = {{0}}, *items[3] = {&three[0], &three[1], &three[2]};
         rh_claim_t claim = a_claim(10, SEC(30));
@@ -337,7 +347,7 @@ static void test_idempotency(void)
         succeeded(writer->commit(writer, items, 3, &claim, pool, jobs, &waiting), "a batch");
         ok(!three[0].duplicate && three[1].duplicate && !three[2].duplicate,
            "%s: keys repeat within a batch, not across tenants", database);
-        is_int(jobs->nelts, 1, "one of them is sent");
+        is_int(jobs->nelts, 1, "only one event per key is sent");
         drop_jobs(jobs);
     }
 }
@@ -352,22 +362,25 @@ static void test_order(void)
 
     for (int i = 0; i < 4; i++) {
         events[i] = make_event("order", "a.b", i < 3 ? "same" : "other", NULL);
-        is_int(commit_one(events[i], 5, &waiting, NULL)->nelts, 0, "ordered ones wait for a claim");
+        is_int(commit_one(events[i], 5, &waiting, NULL)->nelts, 0,
+               "a commit does not hand over ordered deliveries");
     }
     for (int i = 0; i < 3; i++) {
         jobs = claim_jobs(10, SEC(30), NULL);
-        is_int(jobs->nelts, i == 0 ? 2 : 1, "the first of each key, and one at a time");
+        is_int(jobs->nelts, i == 0 ? 2 : 1,
+               "a claim takes the first delivery of each key, one at a time");
         if (i == 2) {
             settle = outcome_of(JOB(jobs, 0), RH_SETTLE_RELEASE, 0);
             settle_one(&settle);
             drop_jobs(jobs);
             drop_jobs(claim_jobs(10, SEC(-1), NULL));
             drop_jobs(commit_one(make_event("order", "a.b", "same", NULL), 5, &waiting, NULL));
-            is_int(claim_sparing(), 0, "nothing of its key goes before one that is left alone");
+            is_int(claim_sparing(), 0,
+                   "a delivery that is not claimed blocks the others of its key");
             jobs = claim_jobs(10, SEC(30), NULL);
-            is_int(jobs->nelts, 1, "nor together with it");
+            is_int(jobs->nelts, 1, "a claim takes one delivery of a key");
         }
-        is(JOB(jobs, 0)->event.id, events[i]->id, "in order");
+        is(JOB(jobs, 0)->event.id, events[i]->id, "ordered deliveries are claimed in order");
         if (i == 0) {
             drop_jobs(claim_jobs(10, SEC(30), NULL));
             settle = outcome_of(JOB(jobs, 1), RH_SETTLE_DELIVERED, 200);
@@ -378,19 +391,19 @@ static void test_order(void)
             drop_jobs(jobs);
             jobs = claim_jobs(10, SEC(30), NULL);
             ok(jobs->nelts == 1 && !strcmp(JOB(jobs, 0)->event.id, events[0]->id),
-               "%s: one that failed stays the first", database);
+               "%s: a delivery that failed stays the first of its key", database);
         }
         settle = outcome_of(JOB(jobs, 0), RH_SETTLE_DELIVERED, 200);
         settle_one(&settle);
         drop_jobs(jobs);
     }
     jobs = claim_jobs(10, SEC(30), NULL);
-    is_int(jobs->nelts, 1, "the last of its key");
+    is_int(jobs->nelts, 1, "the last delivery of a key is claimed");
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_DELIVERED, 200);
     settle_one(&settle);
     drop_jobs(jobs);
-    is_int(reread(one)->stats.delivered, 5, "all arrive");
-    is_int(claim_jobs(10, SEC(30), NULL)->nelts, 0, "and that is all");
+    is_int(reread(one)->stats.delivered, 5, "all ordered deliveries are delivered");
+    is_int(claim_jobs(10, SEC(30), NULL)->nelts, 0, "no delivery is left to claim");
 }
 
 static void test_fairness(void)
@@ -416,16 +429,16 @@ static void test_fairness(void)
         found += !strcmp(JOB(jobs, i)->event.id, late->id);
         limited += !strcmp(JOB(jobs, i)->tenant, "fair3");
     }
-    is_int(found, 1, "one delivery does not wait behind another tenant's sixty");
-    is_int(limited, 1, "a rate limit gives a tenth of a second's share");
-    is_int(jobs->nelts, 18, "and each gets its own");
-    ok(again > 0 && again <= 100000, "%s: and says when to come again", database);
+    is_int(found, 1, "one delivery does not wait for sixty of another tenant");
+    is_int(limited, 1, "a rate limit of 10 per second allows one delivery at a time");
+    is_int(jobs->nelts, 18, "a claim is shared between the tenants");
+    ok(again > 0 && again <= 100000, "%s: a claim returns when the next delivery is due", database);
     drop_jobs(jobs);
     jobs = claim_jobs(40, SEC(30), NULL);
     for (i = limited = 0; i < jobs->nelts; i++) {
         limited += !strcmp(JOB(jobs, i)->tenant, "fair3");
     }
-    is_int(limited, 0, "the next share is not there at once");
+    is_int(limited, 0, "the rate limit holds for the next claim");
     drop_jobs(jobs);
 }
 
@@ -445,21 +458,22 @@ static void test_again(void)
     failed = apr_pstrdup(pool, JOB(jobs, 0)->delivery_id);
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_FAILED, 500);
     settle_one(&settle);
-    check_state(JOB(jobs, 0), RH_DELIVERY_FAILED, "used up is failed");
+    check_state(JOB(jobs, 0), RH_DELIVERY_FAILED, "a delivery without further attempts has failed");
     drop_jobs(jobs);
     ok(rh_store_redeliver(store, "other", failed, pool) == APR_NOTFOUND,
-       "%s: another tenant can't send it again", database);
-    succeeded(rh_store_redeliver(store, "again", failed, pool), "its tenant can");
+       "%s: another tenant can't redeliver it", database);
+    succeeded(rh_store_redeliver(store, "again", failed, pool), "its tenant redelivers it");
     jobs = claim_jobs(5, SEC(30), NULL);
     ok(jobs->nelts == 1 && JOB(jobs, 0)->attempt_count == 1 && JOB(jobs, 0)->tries == 0,
-       "%s: its schedule begins again", database);
+       "%s: a redelivery starts the schedule again", database);
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_FAILED, 500);
     settle_one(&settle);
     drop_jobs(jobs);
-    succeeded(replay_all(store, "again", one->id, false, began, pool, &queued), "a replay");
-    is_int(queued, 1, "of what failed");
+    succeeded(replay_all(store, "again", one->id, false, began, pool, &queued),
+              "a replay of failed deliveries starts");
+    is_int(queued, 1, "a replay queues the failed delivery");
     jobs = claim_jobs(5, SEC(30), NULL);
-    is_int(jobs->nelts, 1, "is due");
+    is_int(jobs->nelts, 1, "a replayed delivery is due");
     settle = outcome_of(JOB(jobs, 0), RH_SETTLE_DELIVERED, 200);
     settle_one(&settle);
     drop_jobs(jobs);
@@ -468,38 +482,41 @@ static void test_again(void)
     row->state = RH_SUBSCRIPTION_PAUSED;
     rh_store_subscription_update(store, row, pool);
     jobs = commit_one(make_event("again", "a.c", NULL, NULL), 5, &waiting, NULL);
-    is_int(jobs->nelts + waiting, 0, "paused gets nothing");
+    is_int(jobs->nelts + waiting, 0, "a paused subscription gets no delivery");
     commit_one(make_event("again", "x.c", NULL, NULL), 5, &waiting, NULL);
     ok(replay_all(store, "again", one->id, true, began, pool, &queued) == APR_EEXIST,
-       "%s: nor a replay", database);
-    ok(rh_store_redeliver(store, "again", failed, pool) == APR_EEXIST, "%s: nor a resend",
-       database);
+       "%s: a replay to a paused subscription is refused", database);
+    ok(rh_store_redeliver(store, "again", failed, pool) == APR_EEXIST,
+       "%s: a redelivery to a paused subscription is refused", database);
     row->state = RH_SUBSCRIPTION_ACTIVE;
     rh_store_subscription_update(store, row, pool);
     succeeded(replay_all(store, "again", one->id, true, began, pool, &queued),
-              "a replay of everything");
-    is_int(queued, 2, "sends what was delivered and what it missed");
-    succeeded(replay_all(store, "again", one->id, true, began, pool, &queued), "once more");
-    is_int(queued, 0, "finds it pending");
+              "a replay of all events starts");
+    is_int(queued, 2, "it queues the delivered event and the missed one");
+    succeeded(replay_all(store, "again", one->id, true, began, pool, &queued),
+              "a second replay of all events starts");
+    is_int(queued, 0, "a second replay queues no delivery that is pending");
     jobs = claim_jobs(5, SEC(30), NULL);
-    is_int(jobs->nelts, 2, "and both come");
+    is_int(jobs->nelts, 2, "both replayed deliveries are claimed");
     drop_jobs(jobs);
 
     event = make_event("again", "a.b", NULL, NULL);
     event->source = RH_SOURCE_TEST;
-    succeeded(rh_store_test(store, event, one->id, pool, &test), "a test");
+    succeeded(rh_store_test(store, event, one->id, pool, &test), "a test event is stored");
     jobs = claim_jobs(5, SEC(30), NULL);
-    ok(jobs->nelts == 1 && !strcmp(JOB(jobs, 0)->delivery_id, test), "%s: is due at once",
-       database);
-    succeeded(rh_store_subscription_delete(store, "again", one->id, 0, pool), "unsubscribed");
-    check_state(JOB(jobs, 0), RH_DELIVERY_CANCELLED, "cancels what is pending");
+    ok(jobs->nelts == 1 && !strcmp(JOB(jobs, 0)->delivery_id, test),
+       "%s: a test delivery is due at once", database);
+    succeeded(rh_store_subscription_delete(store, "again", one->id, 0, pool),
+              "a subscription with a pending delivery is removed");
+    check_state(JOB(jobs, 0), RH_DELIVERY_CANCELLED,
+                "removing a subscription cancels its pending deliveries");
     drop_jobs(jobs);
     rh_store_event_list(store, "again", &(rh_event_filter_t){.from = began}, &page, pool, &rows,
                         NULL);
-    is_int(rows->nelts, 4, "the log of events stays");
+    is_int(rows->nelts, 4, "removing a subscription keeps its events");
     rh_store_event_list(store, "again", &(rh_event_filter_t){.type = "a.b"}, &page, pool, &rows,
                         NULL);
-    is_int(rows->nelts, 2, "and can be asked for a type");
+    is_int(rows->nelts, 2, "the log lists the events of one type");
 }
 
 static void test_housekeeping(void)
@@ -511,15 +528,17 @@ static void test_housekeeping(void)
     subscribe("keep", "*", false, 0);
     jobs = commit_one(event, 5, &waiting, NULL);
     succeeded(worker->maintain(worker, SEC(3600), pool), "housekeeping");
-    succeeded(rh_store_event_get(store, "keep", event->id, pool, &row), "keeps what is young");
+    succeeded(rh_store_event_get(store, "keep", event->id, pool, &row),
+              "housekeeping keeps events within retention");
     if (strcmp(database, "sqlite3") == 0) {
         apr_sleep(20000);
         succeeded(worker->maintain(worker, 1000, pool), "housekeeping without retention");
         ok(rh_store_event_get(store, "keep", event->id, pool, &row) == APR_NOTFOUND,
-           "%s: removes what is old", database);
-        ok(!delivery_of(JOB(jobs, 0)), "%s: and its deliveries", database);
+           "%s: housekeeping removes events past retention", database);
+        ok(!delivery_of(JOB(jobs, 0)), "%s: housekeeping removes deliveries past retention",
+           database);
         worker->release(worker, 4711, pool);
-        is_int(claim_jobs(100, SEC(30), NULL)->nelts, 0, "which can't be sent any more");
+        is_int(claim_jobs(100, SEC(30), NULL)->nelts, 0, "a removed delivery is not claimed");
     }
     drop_jobs(jobs);
 }
@@ -537,12 +556,13 @@ static void run_all(const char *driver, const char *params)
         }
     }
     ok(rh_schema_ensure(source[0], false, pool, &problem) == APR_EMISMATCH,
-       "%s: no tables at first", database);
+       "%s: a new database has no tables", database);
     if (!succeeded(rh_schema_ensure(source[0], true, pool, &problem), "the tables are made")) {
         printf("# %s\n", problem);
         return;
     }
-    succeeded(rh_schema_ensure(source[1], false, pool, &problem), "and found");
+    succeeded(rh_schema_ensure(source[1], false, pool, &problem),
+              "the tables are found by another connection");
     store = rh_store_make(pool, source[0]);
     writer = rh_queue_make(pool, source[1]);
     worker = rh_queue_make(pool, source[2]);

@@ -79,13 +79,13 @@ static void test_pause(int pending)
 
     moved->revision = 1;
     ask_for_pause("moved.made");
-    check(pending + 1, 0, false, "its target asked for a pause");
+    check(pending + 1, 0, false, "a delivery whose target asked for a pause is not due");
     moved->description = "the same target";
     rh_store_subscription_update(store, moved, pool);
-    check(pending + 1, 0, false, "a change leaves it at that");
+    check(pending + 1, 0, false, "a change that keeps the target keeps the pause");
     moved->target_url = "https://example.com/moved";
     rh_store_subscription_update(store, moved, pool);
-    check(pending + 1, 1, false, "but another target did not ask for it");
+    check(pending + 1, 1, false, "a change of the target ends the pause");
 }
 
 static void run_all(const char *driver, const char *params)
@@ -102,7 +102,7 @@ static void run_all(const char *driver, const char *params)
     }
     store = rh_store_make(pool, source[0]);
     queue = rh_queue_make(pool, source[1]);
-    check(0, 0, false, "at first nothing waits");
+    check(0, 0, false, "an empty queue has no backlog");
     subscribe_to(store, "acme", "plain.*");
     rh_store_subscription_create(store, ordered, 100000, pool);
     paused = subscribe_to(store, "acme", "paused.*");
@@ -110,12 +110,13 @@ static void run_all(const char *driver, const char *params)
     store_unclaimed(queue, "acme", "ordered.made", "k", 2);
     store_unclaimed(queue, "acme", "paused.made", NULL, 4);
     apr_sleep(SEC(1) + 50000);
-    check(9, 9, true, "all is due");
+    check(9, 9, true, "all stored deliveries are due");
     paused->state = RH_SUBSCRIPTION_PAUSED;
     rh_store_subscription_update(store, paused, pool);
-    check(9, 5, true, "but not what its subscription keeps waiting");
+    check(9, 5, true, "deliveries of a paused subscription are not due");
     jobs = claim(10);
-    ok(jobs->nelts == 4 && all_late(jobs, SEC(1)), "%s: jobs know how long they waited", database);
+    ok(jobs->nelts == 4 && all_late(jobs, SEC(1)), "%s: jobs have the time for which they waited",
+       database);
     for (int i = 0; i < jobs->nelts; i++) {
         rh_job_destroy(APR_ARRAY_IDX(jobs, i, rh_job_t *));
     }

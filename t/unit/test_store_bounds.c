@@ -140,13 +140,13 @@ static void test_job(void)
     apr_int64_t count = 0;
 
     rh_store_delivery_count(store, "acme", &filter, pool, &count);
-    is_int(count, 2 * OLD, "a count reaches all");
+    is_int(count, 2 * OLD, "a count includes all matching deliveries");
     rh_store_job_create(store, &job, &filter, false, pool);
     while (running && rh_store_job_work(store, "acme", job.id, pool, &running) == APR_SUCCESS) {
     }
     rh_store_job_get(store, "acme", job.id, pool, &done);
-    is(done->state, "done", "and a job comes to its end");
-    is_int(done->done, 2 * OLD, "with all of them");
+    is(done->state, "done", "a job ends");
+    is_int(done->done, 2 * OLD, "a job redelivers all matching deliveries");
 }
 
 /** Follow a list of events. @return number of rows */

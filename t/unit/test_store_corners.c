@@ -159,22 +159,23 @@ static void test_resent_behind_a_failing_one(void)
     first = claim_this(older, "the older one is claimed");
     settle(first, RH_SETTLE_DELIVERED);
     commit(&younger, 1, 0);
-    second = claim_this(younger, "then the younger");
+    second = claim_this(younger, "the younger one is claimed");
     ok(rh_store_redeliver(store, "resent", first->delivery_id, pool) == APR_SUCCESS,
        "%s: the older one is sent again", database);
-    is_int(claim_jobs(NULL)->nelts, 0, "which has to wait for the younger one's attempt");
+    is_int(claim_jobs(NULL)->nelts, 0, "the older one waits for the younger one's attempt");
     settle(second, RH_SETTLE_RETRY);
-    first = claim_this(older, "when that has failed, the older one goes first");
+    first = claim_this(older, "after the younger one's attempt failed, the older one is claimed");
     settle(first, RH_SETTLE_DELIVERED);
-    second = claim_this(younger, "and then the younger");
+    second = claim_this(younger, "after the older one is delivered, the younger one is claimed");
 
     ok(rh_store_redeliver(store, "resent", first->delivery_id, pool) == APR_SUCCESS,
-       "%s: once more", database);
-    is_int(claim_jobs(NULL)->nelts, 0, "it waits");
-    ok(queue->release(queue, LEASE, pool) == APR_SUCCESS, "%s: the process ends", database);
-    first = claim_this(older, "what waited for one that was given back goes on");
+       "%s: it is redelivered again", database);
+    is_int(claim_jobs(NULL)->nelts, 0, "the older one waits again");
+    ok(queue->release(queue, LEASE, pool) == APR_SUCCESS, "%s: the process gives its leases back",
+       database);
+    first = claim_this(older, "after the younger one is given back, the older one is claimed");
     settle(first, RH_SETTLE_DELIVERED);
-    settle(claim_this(younger, "as does that"), RH_SETTLE_DELIVERED);
+    settle(claim_this(younger, "the one that was given back is claimed last"), RH_SETTLE_DELIVERED);
 }
 
 static void test_pace_of_ordered(void)
@@ -185,9 +186,9 @@ static void test_pace_of_ordered(void)
     for (int i = 0; i < 5; i++) {
         store_together("pace", apr_itoa(pool, i), 1);
     }
-    is_int(claim_jobs(&again)->nelts, 1, "an ordered subscription has its pace as well");
-    ok(again > 0, "%s: which says when to come again", database);
-    is_int(claim_jobs(NULL)->nelts, 0, "whichever process claims");
+    is_int(claim_jobs(&again)->nelts, 1, "a rate limit holds for ordered subscriptions");
+    ok(again > 0, "%s: a claim returns when the next delivery is due", database);
+    is_int(claim_jobs(NULL)->nelts, 0, "a rate limit holds for all claims");
     run_sql("DELETE FROM @queue WHERE tenant = 'pace'");
 }
 
@@ -209,10 +210,11 @@ static void test_cancelling_many(void)
     }
     run_sql("UPDATE @subscription SET state = 'gone' WHERE tenant = 'gone'");
     do {
-        is_int(claim_jobs(&again)->nelts, 0, "nothing of it is sent");
+        is_int(claim_jobs(&again)->nelts, 0,
+               "no delivery of a subscription that is gone is claimed");
         rh_store_subscription_get(store, "gone", one->id, pool, &row);
     } while (row->stats.pending > 0 && again > 0 && again < SEC(1) && ++rounds < 10);
-    is_int(row->stats.pending, 0, "all of its many deliveries are cancelled without a pause");
+    is_int(row->stats.pending, 0, "all its deliveries are cancelled by one claim");
 }
 
 /** A person sends a delivery again while its last attempt is being made. */
@@ -226,15 +228,15 @@ static void test_resent_in_flight(void)
     job = claim_this(event, "the last attempt is being made");
     ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS,
        "%s: it is redelivered at the same time", database);
-    is_int(claim_jobs(NULL)->nelts, 0, "which has to wait for that attempt");
+    is_int(claim_jobs(NULL)->nelts, 0, "a redelivery waits for the current attempt");
     settle(job, RH_SETTLE_FAILED);
-    job = claim_this(event, "it fails, and another is due at once");
+    job = claim_this(event, "after the attempt failed, another one is due at once");
     ok(job->tries == 0 && job->attempt_count == 1, "%s: its schedule begins again", database);
     settle(job, RH_SETTLE_FAILED);
-    is_int(claim_jobs(NULL)->nelts, 0, "it fails for good");
-    ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS, "%s: once more",
-       database);
-    job = claim_this(event, "it is attempted");
+    is_int(claim_jobs(NULL)->nelts, 0, "a delivery that failed is not claimed");
+    ok(rh_store_redeliver(store, "flight", job->delivery_id, pool) == APR_SUCCESS,
+       "%s: it is redelivered again", database);
+    job = claim_this(event, "the delivery is claimed");
     rh_store_redeliver(store, "flight", job->delivery_id, pool);
     settle(job, RH_SETTLE_DELIVERED);
     is_int(claim_jobs(NULL)->nelts, 0,
@@ -257,8 +259,8 @@ static void test_another_target(void)
     row->target_url = "https://example.org/elsewhere";
     ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS,
        "%s: it moves to another target", database);
-    ok(claim_this(event, "for which no pause holds")->failing_for == 0,
-       "%s: and which has not failed", database);
+    ok(claim_this(event, "a new target is not paused")->failing_for == 0,
+       "%s: a new target is not failing", database);
     run_sql("DELETE FROM @queue WHERE tenant = 'moved'");
 }
 
@@ -275,12 +277,14 @@ static void test_options(void)
     rh_store_subscription_get(store, "options", one->id, pool, &row);
     is(row->headers, "{\"X-A\":\"b\"}", "an option is read");
     row->description = "changed";
-    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS, "%s: it changes", database);
+    ok(rh_store_subscription_update(store, row, pool) == APR_SUCCESS,
+       "%s: a subscription with an unknown option is updated", database);
     rh_store_subscription_get(store, "options", one->id, pool, &row);
     is(row->options, "{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"},\"description\":\"changed\"}",
-       "what only a later version knows is kept");
+       "an option of a later version is kept");
     is_int(commit(&event, 1, 0), 0, "a delivery waits");
-    is(claim_this(event, "is claimed")->headers, "{\"X-A\":\"b\"}", "with the option it needs");
+    is(claim_this(event, "a delivery with an option is claimed")->headers, "{\"X-A\":\"b\"}",
+       "a job has the option that it needs");
     run_sql("DELETE FROM @queue WHERE tenant = 'options'");
 }
 
@@ -290,9 +294,9 @@ static void test_known_already(void)
 
     subscribe("known", false, 0);
     is_int(commit(&event, 1, 5), 1, "a delivery is handed over");
-    is_int(commit(&event, 1, 0), 0, "the spool brings its event again: it is not, again");
+    is_int(commit(&event, 1, 0), 0, "an event that the spool reads again is not handed over again");
     queue->release(queue, LEASE, pool);
-    settle(claim_this(event, "it is there"), RH_SETTLE_DELIVERED);
+    settle(claim_this(event, "the delivery is still in the queue"), RH_SETTLE_DELIVERED);
 }
 
 /* ---- replay ---- */
@@ -344,7 +348,7 @@ static void test_two_replays(void)
     pthread_barrier_destroy(&barrier);
     is_int(what[0].queued + what[1].queued, 2000, "each event is queued once");
     rh_store_subscription_get(store, "twice", one->id, pool, &row);
-    is_int(row->stats.pending, 2000, "and pending once");
+    is_int(row->stats.pending, 2000, "each event is pending once");
     run_sql("DELETE FROM @queue WHERE tenant = 'twice'");
 }
 
@@ -398,14 +402,14 @@ static void test_plans_of_empty(void)
     }
     plan = plan_of(RH_SQL_claim_candidates);
     if (!ok(strstr(plan, "using queue_due on") != NULL && !strstr(plan, "queue_pkey"),
-            "and subscriptions are walked by their index")) {
+            "subscriptions are found by walking their index")) {
         printf("# %s\n", plan);
     }
     plan = plan_of(RH_SQL_claim);
     ok(strstr(plan, "using queue_due on") != NULL && !strstr(plan, "queue_due_at"),
-       "what is due of one is found by it, too");
+       "due deliveries of one subscription are found by the same index");
     ok(strstr(plan_of(RH_SQL_claim_due), "using queue_due_at on") != NULL,
-       "and what is due at all by its time");
+       "due deliveries are found by their time");
 }
 
 static void test_plans(void)
@@ -417,12 +421,12 @@ static void test_plans(void)
 
     ok(strstr(plan, "SEARCH x USING COVERING INDEX resthooks_queue_due "
                     "((tenant,subscription_id)>(?,?))") != NULL,
-       "the next subscription is found without reading what waits for the one before");
+       "the next subscription is found without reading the deliveries of the previous one");
     for (int i = 0; i < 3; i++) {
         plan = plan_of(of_one[i]);
         ok(strstr(plan, "SEARCH w USING INDEX resthooks_queue_order_leased") != NULL &&
                !strstr(plan, "due_at>?"),
-           "%s does not read all that is parked",
+           "%s does not read all parked deliveries",
            rh_dialect_find(database)->statements[of_one[i]].label);
     }
     for (int i = 0; i < 2; i++) {
@@ -462,12 +466,12 @@ static void test_partitions(void)
     run_sql(DROP_PARTITIONS("p.name LIKE '%past'"));
     is_int(commit(&event, 1, 5), 1, "an event that is older than all of them is stored");
     queue->release(queue, LEASE, pool);
-    job = claim_this(event, "and its delivery is claimed");
+    job = claim_this(event, "its delivery is claimed again");
     run_sql(DROP_PARTITIONS("p.name = 'delivery_past'"));
     settle(job, RH_SETTLE_DELIVERED);
     ok(rh_store_delivery_get(store, "parts", job->delivery_id, pool, &row) == APR_SUCCESS &&
            row->state == RH_DELIVERY_DELIVERED,
-       "%s: which is logged in a partition that the settle makes", database);
+       "%s: a settle makes the partition of an old delivery", database);
 
     run_sql("ALTER TABLE @idempotency RENAME TO elsewhere");
     run_sql(DROP_PARTITIONS("p.until_ms > @now_ms() + 3600000"));

@@ -163,12 +163,13 @@ static void test_counts(void)
     ok(open_expansions() == 1 && deliveries_of(event) == RH_COMMIT_FANOUT + RH_EXPAND_CHUNK,
        "%s: an event that is committed again during that is not expanded again", database);
     ok(expand(1) && open_expansions() == 1, "%s: another process goes on", database);
-    ok(expand(1) && open_expansions() == 0 && !expand(1), "%s: to the end", database);
+    ok(expand(1) && open_expansions() == 0 && !expand(1), "%s: the expansion continues to its end",
+       database);
     ok(deliveries_of(event) == WIDE && receivers_of(event) == WIDE,
        "%s: every subscription has one delivery, and it is queued", database);
     commit(event, 0, &waiting);
     ok(open_expansions() == 0 && deliveries_of(event) == WIDE,
-       "%s: nor is one that has been expanded", database);
+       "%s: an event that has been expanded is not expanded again", database);
     commit(other, 0, &waiting);
     for (int i = 0; i < 2; i++) {
         pthread_create(&threads[i], NULL, expand_beside, queue[i]);
@@ -224,8 +225,8 @@ static void test_replay(const rh_subscription_t *last)
            queued == 0,
        "%s: a replay leaves alone what an expansion will make", database);
     expand_all();
-    ok(deliveries_of(event) == WIDE && receivers_of(event) == WIDE, "%s: which it makes once",
-       database);
+    ok(deliveries_of(event) == WIDE && receivers_of(event) == WIDE,
+       "%s: the expansion makes each delivery once", database);
 }
 
 /** The later event's delivery is there before the earlier one's. */
@@ -277,8 +278,8 @@ static void test_turns(void)
            deliveries_of(many[0]) == RH_COMMIT_FANOUT + RH_EXPAND_CHUNK,
        "%s: tenants take turns, however many events of one are to be expanded", database);
     expand_all();
-    ok(receivers_of(many[3]) == WIDE && open_expansions() == 0, "%s: all are, in the end",
-       database);
+    ok(receivers_of(many[3]) == WIDE && open_expansions() == 0,
+       "%s: all events are expanded in the end", database);
 }
 
 static void test_sql(void)
@@ -292,7 +293,7 @@ static void test_sql(void)
     expand_all();
     ok(waiting == RH_COMMIT_FANOUT &&
            number_of("SELECT count(*) FROM %squeue", "") - before == WIDE,
-       "%s: and its deliveries are as many", database);
+       "%s: the function in SQL makes as many deliveries", database);
 }
 
 static void run_all(const char *driver, const char *params)

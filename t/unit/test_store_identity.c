@@ -21,23 +21,24 @@ static void test_identity(void)
        "pgsql host=db.example port=5432 dbname=hooks schema=resthooks",
        "a database is its host, port and name, and no secret");
     is(rh_db_identity(pool, "pgsql", "postgresql://u:p%40ss@[::1]:6432/h%20s?sslmode=require"),
-       "pgsql host=[::1] port=6432 dbname=h s schema=resthooks", "a URI says the same");
+       "pgsql host=[::1] port=6432 dbname=h s schema=resthooks", "a URI is parsed like keywords");
     is(rh_db_identity(pool, "sqlite3", "/var/lib/hooks.db"), "sqlite3 file=/var/lib/hooks.db",
        "an SQLite database is its file");
     ok(same("host=a dbname=h password=x", "password=y  dbname = 'h' host=a"),
        "another password and order are the same database");
-    ok(same("host=a dbname=h", "postgres://a/h"), "so is another form of URI");
+    ok(same("host=a dbname=h", "postgres://a/h"), "another form of URI is the same database");
     ok(same("host=a dbname=h", "host=a port=5432 dbname=h connect_timeout=3 user=me"),
        "the default port, time-outs and another user do not matter");
     ok(same("host=/run/pg user=hooks", "host=/run/pg dbname=hooks user=other"),
        "the name of the database is the user's where it is missing");
     ok(!same("host=a dbname=h", "host=b dbname=h"), "another host is another database");
-    ok(!same("host=a dbname=h", "host=a dbname=i"), "so is another name");
-    ok(!same("host=a dbname=h", "host=a dbname=h port=6432"), "and another port");
+    ok(!same("host=a dbname=h", "host=a dbname=i"), "another name is another database");
+    ok(!same("host=a dbname=h", "host=a dbname=h port=6432"), "another port is another database");
     is(rh_db_identity(pool, "pgsql", "nonsense"), "pgsql host= port=5432 dbname= schema=resthooks",
        "parameters that can't be parsed have an identity, too");
     is(rh_db_identity(pool, "pgsql", "host='unfinished"),
-       "pgsql host=unfinished port=5432 dbname= schema=resthooks", "a quote that does not end");
+       "pgsql host=unfinished port=5432 dbname= schema=resthooks",
+       "an unfinished quote is parsed to its end");
     ok(strlen(rh_db_file_name(pool, "sqlite3", "/x")) == strlen("sqlite3-") + 16,
        "a file's name has sixteen digits");
 }
@@ -65,18 +66,20 @@ static void test_owners(void)
     rh_spool_owner_t owner = {"pgsql-0123456789abcdef", NULL, false};
 
     ok(rh_spool_owns(&owner, "pgsql-0123456789abcdef"), "a database owns its files");
-    ok(!rh_spool_owns(&owner, "pgsql-0123456789abcdee"), "but not another's");
-    ok(!rh_spool_owns(&owner, "api_example_com_443"), "nor files of a host that it does not know");
+    ok(!rh_spool_owns(&owner, "pgsql-0123456789abcdee"),
+       "a database does not own files of another one");
+    ok(!rh_spool_owns(&owner, "api_example_com_443"),
+       "a database does not own files of an unknown host");
     owner.former = apr_array_make(pool, 1, sizeof(const char *));
     APR_ARRAY_PUSH(owner.former, const char *) = "api.example.com:443";
     ok(rh_spool_owns(&owner, "api_example_com_443"),
        "files that version 0.1 named by a host are its database's");
-    ok(!rh_spool_owns(&owner, "api_example_com_444"), "those of another host are not");
+    ok(!rh_spool_owns(&owner, "api_example_com_444"), "files of another host are not its files");
     owner.any_former = true;
     ok(rh_spool_owns(&owner, "api_example_com_444"),
-       "unless there is only one database that they can belong to");
+       "files of any host belong to the only database");
     ok(!rh_spool_owns(&owner, "pgsql-0123456789abcdee"),
-       "this does not apply to files that name another database");
+       "files that name another database do not belong to the only one");
 }
 
 int main(void)

@@ -57,10 +57,10 @@ static void check_commit_between(void)
 {
     int found = count_events(0, 2), attempts = check_all();
 
-    check(found == 0 || found == 2, "all events of a commit are stored, or none");
+    check(found == 0 || found == 2, "a commit stores all events or none");
     check(count_deliveries(NULL, NULL, RH_DELIVERY_PENDING) == 2 + 2 * found,
-          "with all their deliveries");
-    check(count_events(2, 1) == 0 && attempts == 0, "and nothing else");
+          "a commit stores all deliveries of its events");
+    check(count_events(2, 1) == 0 && attempts == 0, "a commit stores no duplicate and no attempt");
 }
 
 static void check_commit_end(void)
@@ -72,7 +72,7 @@ static void check_commit_end(void)
               strcmp(item[1].stored_id, now.event[1]->id) == 0,
           "keys lead to the first event that had them");
     check_commit_between();
-    check(count_events(0, 2) == 2, "all events are there");
+    check(count_events(0, 2) == 2, "all events are stored in the end");
     for (int i = 0; i < 2; i++) {
         check(count_deliveries(now.event[i]->id, NULL, -1) == 2 &&
                   count_receivers(now.event[i]->id) == 2,
@@ -130,7 +130,7 @@ static void check_wide_end(void)
     }
     check(count_deliveries(now.event[0]->id, NULL, RH_DELIVERY_PENDING) == WIDE &&
               count_receivers(now.event[0]->id) == WIDE,
-          "in the end each subscription has one");
+          "each subscription has one delivery in the end");
 }
 
 static void prepare_expand(void)
@@ -200,13 +200,13 @@ static void check_settle_between(void)
     int attempts = check_all();
     bool settled = attempts > 1;
 
-    check(attempts == (settled ? 8 : 1), "all attempts of a settle are logged, or none");
+    check(attempts == (settled ? 8 : 1), "a settle logs all attempts or none");
     check(count_deliveries(NULL, NULL, RH_DELIVERY_DELIVERED) == (settled ? 3 : 0) &&
               count_deliveries(NULL, NULL, RH_DELIVERY_FAILED) == (settled ? 3 : 0),
-          "with all outcomes");
+          "a settle changes the states of all its deliveries or of none");
     check(strcmp(state_of(1), settled ? "gone" : "active") == 0 &&
               strcmp(state_of(2), settled ? "disabled" : "active") == 0,
-          "and what becomes of the subscriptions");
+          "a settle changes the states of all its subscriptions or of none");
     check(count_deliveries(NULL, NULL, -1) == 12, "no delivery gets lost");
 }
 
@@ -226,9 +226,9 @@ static void check_settle_end(void)
     check(count_deliveries(NULL, now.target[0]->id, RH_DELIVERY_DELIVERED) == 2 &&
               count_deliveries(NULL, now.target[0]->id, RH_DELIVERY_PENDING) == 2 &&
               count_deliveries(NULL, now.target[2]->id, RH_DELIVERY_PENDING) == 1,
-          "what has to be sent again is pending");
+          "a delivery that is to be sent again is pending");
     check(count_deliveries(NULL, now.target[1]->id, RH_DELIVERY_CANCELLED) == 2,
-          "what is not sent to a target that is gone is shown as cancelled");
+          "deliveries to a target that is gone are cancelled");
 }
 
 static const scenario_t scenarios[] = {

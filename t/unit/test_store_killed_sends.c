@@ -30,7 +30,7 @@ static void check_cancel_between(void)
     check(pending + count_deliveries(NULL, NULL, RH_DELIVERY_CANCELLED) == 5,
           "each delivery is pending or cancelled");
     check(strcmp(state_of(0), "none") == 0 || pending == 5,
-          "none is cancelled while there is the subscription");
+          "no delivery is cancelled before the subscription is removed");
 }
 
 static void check_cancel_end(void)
@@ -38,7 +38,8 @@ static void check_cancel_end(void)
     check(strcmp(state_of(0), "none") == 0, "the subscription is gone");
     cancel_rest(now.target[0]->id);
     check_cancel_between();
-    check(count_deliveries(NULL, NULL, RH_DELIVERY_CANCELLED) == 5, "all are cancelled");
+    check(count_deliveries(NULL, NULL, RH_DELIVERY_CANCELLED) == 5,
+          "all deliveries of a removed subscription are cancelled");
 }
 
 /* ---- claim, and sending again ---- */
@@ -61,7 +62,8 @@ static apr_status_t claim_shortly(rh_store_t *of, rh_queue_t *by)
 static void check_claim(void)
 {
     check_all();
-    check(count_deliveries(NULL, NULL, RH_DELIVERY_PENDING) == 3, "what is claimed stays pending");
+    check(count_deliveries(NULL, NULL, RH_DELIVERY_PENDING) == 3,
+          "a claimed delivery stays pending");
 }
 
 static void check_claim_end(void)
@@ -72,7 +74,7 @@ static void check_claim_end(void)
     while (jobs->nelts < 3 && apr_time_now() < until) {
         claim_all(queue, LONG, jobs);
     }
-    check(jobs->nelts == 3, "after the lease another process claims it");
+    check(jobs->nelts == 3, "another process claims deliveries after their leases have ended");
     check_claim();
 }
 
@@ -101,10 +103,10 @@ static void check_again(void)
 {
     apr_array_header_t *rows = list_deliveries(NULL, NULL, -1);
 
-    check(rows->nelts == 3, "what is sent again stays one delivery");
+    check(rows->nelts == 3, "a redelivery does not make another delivery");
     for (int i = 0; i < rows->nelts; i++) {
         check(check_delivery(APR_ARRAY_IDX(rows, i, rh_delivery_t *)->id) == 1,
-              "and keeps its attempt");
+              "a redelivered delivery keeps its attempt");
     }
 }
 
@@ -198,7 +200,7 @@ static void check_test(void)
 static void check_test_end(void)
 {
     check_test();
-    check(count_events(0, 1) == 1, "and is there");
+    check(count_events(0, 1) == 1, "a test event is stored in the end");
 }
 
 static const scenario_t scenarios[] = {

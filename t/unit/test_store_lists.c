@@ -127,11 +127,12 @@ static void test_filters(void)
 static void check_row(const shaped_t *row, const rh_delivery_t *shown, const char *where)
 {
     is(rh_delivery_state_name(shown->state), rh_delivery_state_name(row->state), where);
-    is_int(shown->attempt_count, row->attempts, "with its number of attempts");
-    is_int(shown->last_status_code, row->status, "its last status code");
-    is(shown->event.type, row->type, "the type");
-    is(shown->event.key, row->key, "and the key of its event");
-    is(shown->waiting_for, row->state == RH_DELIVERY_PENDING ? "schedule" : NULL, "what it awaits");
+    is_int(shown->attempt_count, row->attempts, "a delivery shows its number of attempts");
+    is_int(shown->last_status_code, row->status, "a delivery shows its last status code");
+    is(shown->event.type, row->type, "a delivery shows the type of its event");
+    is(shown->event.key, row->key, "a delivery shows the key of its event");
+    is(shown->waiting_for, row->state == RH_DELIVERY_PENDING ? "schedule" : NULL,
+       "a delivery shows what it waits for");
 }
 
 /** What a list and a single delivery show of each shape. */
@@ -156,12 +157,12 @@ static void test_rows(void)
             continue;
         }
         check_row(&rows[i], one, name);
-        is_int(one->attempts->nelts, rows[i].attempts, "and every attempt");
+        is_int(one->attempts->nelts, rows[i].attempts, "a delivery has all its attempts");
         for (int n = 0; n < one->attempts->nelts; n++) {
             is_int(APR_ARRAY_IDX(one->attempts, n, rh_attempt_t *)->number, n + 1, "in order");
         }
     }
-    is_int(at, SHAPE_EVENTS - SHAPE_ROUNDS, "that is all");
+    is_int(at, SHAPE_EVENTS - SHAPE_ROUNDS, "the list has no other deliveries");
 }
 
 /** Events with their deliveries, in the order in which they were asked for. */
@@ -181,11 +182,12 @@ static void test_events(void)
 
         if (row->shape != SHAPE_NONE && at < found->nelts) {
             check_row(row, APR_ARRAY_IDX(found, at++, rh_delivery_t *), "an event's delivery");
-            is(APR_ARRAY_IDX(found, at - 1, rh_delivery_t *)->id, row->id, "is this one");
+            is(APR_ARRAY_IDX(found, at - 1, rh_delivery_t *)->id, row->id,
+               "it is the expected delivery");
         }
     }
-    is_int(at, (int)RH_COUNT_OF(order) - 1, "of all events that have one");
-    is_int(found->nelts, at, "and of no others");
+    is_int(at, (int)RH_COUNT_OF(order) - 1, "all events with a delivery have theirs in the list");
+    is_int(found->nelts, at, "the list has deliveries of no other events");
 }
 
 static void test_only_attempt(void)
@@ -200,12 +202,12 @@ static void test_only_attempt(void)
     }
     attempt = APR_ARRAY_IDX(one->attempts, 0, rh_attempt_t *);
     is(attempt->id, rows[SHAPE_DELIVERED].event_id, "the attempt in the log has its id");
-    is_int(attempt->status_code, 200, "its status code");
-    is_int(attempt->duration, 12000, "its duration");
-    is(attempt->headers, "{\"A\":\"1\"}", "the headers of its answer");
-    is(attempt->answer, "yes", "and the answer");
+    is_int(attempt->status_code, 200, "the attempt has its status code");
+    is_int(attempt->duration, 12000, "the attempt has its duration");
+    is(attempt->headers, "{\"A\":\"1\"}", "the attempt has the response's headers");
+    is(attempt->answer, "yes", "the attempt has the response");
     is(one->target_url, "https://example.com/then", "the delivery shows where it went");
-    is(rh_format_name(one->format), "skinny", "and in what format");
+    is(rh_format_name(one->format), "skinny", "the delivery shows its format");
 }
 
 static void test_unmatched(void)
@@ -215,10 +217,11 @@ static void test_unmatched(void)
     apr_array_header_t *found;
 
     rh_store_event_list(store, "acme", &filter, &page, pool, &found, NULL);
-    is_int(found->nelts, SHAPE_ROUNDS, "events without a delivery");
+    is_int(found->nelts, SHAPE_ROUNDS, "all events without a delivery are listed");
     for (int i = 0; i < found->nelts; i++) {
         is(APR_ARRAY_IDX(found, i, rh_event_t *)->id,
-           rows[(SHAPE_ROUNDS - i) * SHAPE_COUNT - 1].event_id, "are those that have none at all");
+           rows[(SHAPE_ROUNDS - i) * SHAPE_COUNT - 1].event_id,
+           "an event without a delivery is listed");
     }
 }
 
@@ -241,10 +244,14 @@ static int count_stats(const char *subscription, rh_delivery_state_t state)
 
 static void test_stats(void)
 {
-    is_int(count_stats(NULL, RH_DELIVERY_PENDING), 3 * SHAPE_ROUNDS, "statistics count pending");
-    is_int(count_stats(NULL, RH_DELIVERY_FAILED), SHAPE_ROUNDS, "and ended ones once");
-    is_int(count_stats(two[0], RH_DELIVERY_PENDING), 3 * SHAPE_ROUNDS / 2, "of one subscription");
-    is_int(count_stats(two[0], RH_DELIVERY_DELIVERED), SHAPE_ROUNDS / 2, "likewise");
+    is_int(count_stats(NULL, RH_DELIVERY_PENDING), 3 * SHAPE_ROUNDS,
+           "statistics count pending deliveries");
+    is_int(count_stats(NULL, RH_DELIVERY_FAILED), SHAPE_ROUNDS,
+           "statistics count failed deliveries once");
+    is_int(count_stats(two[0], RH_DELIVERY_PENDING), 3 * SHAPE_ROUNDS / 2,
+           "statistics count pending deliveries of one subscription");
+    is_int(count_stats(two[0], RH_DELIVERY_DELIVERED), SHAPE_ROUNDS / 2,
+           "statistics count delivered ones of one subscription");
 }
 
 /** One subscription has very many pending deliveries, another of the tenant a few older ones. */
@@ -272,13 +279,13 @@ static void test_many(void)
                    MANY, number, few->id, most->id, strcmp(database, "pgsql") == 0 ? "::uuid" : "",
                    strcmp(database, "pgsql") == 0 ? "::uuid" : ""));
     ids = list_ids("many", &filter, 500);
-    is_int((int)strlen(ids), MANY * (RH_UUID_LEN + 1), "all of very many are listed");
+    is_int((int)strlen(ids), MANY * (RH_UUID_LEN + 1), "very many deliveries are all listed");
     filter.subscription_id = most->id;
     is(list_ids("many", &filter, 100), apr_pstrmemdup(pool, ids, (MANY - 3) * (RH_UUID_LEN + 1)),
-       "in order, of one subscription");
+       "the deliveries of one subscription are listed in order");
     filter.subscription_id = few->id;
     is(list_ids("many", &filter, 2), ids + (MANY - 3) * (RH_UUID_LEN + 1),
-       "and the few of the other");
+       "the few deliveries of the other subscription are listed in order");
     APR_ARRAY_PUSH(events, const char *) = "018f0000-0001-7000-8000-000000000000";
     rh_store_event_deliveries(store, "many", events, 7, pool, &found);
     is_int(found->nelts, 7, "an event has no more deliveries than are asked for");

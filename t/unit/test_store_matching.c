@@ -51,7 +51,8 @@ static void test_case(int i)
     ok(count_deliveries(tenant) == count, "%s: a commit of %s %s %s", database, type, verb,
        pattern);
     late = subscribe_to(store, tenant, pattern);
-    ok(count_replayed(tenant, late->id) == count, "%s: so does a replay", database);
+    ok(count_replayed(tenant, late->id) == count, "%s: a replay matches as a commit does",
+       database);
     replay_all(store, tenant, late->id, true, 0, pool, &queued);
     ok((int)queued == count, "%s: it sends as many as it counts", database);
 }
@@ -81,7 +82,7 @@ static void test_sources(void)
     ok(deliveries_of("sources", RH_SOURCE_OBSERVED, NULL) == 0,
        "%s: an observed event has no delivery", database);
     ok(deliveries_of("sources", RH_SOURCE_CAPTURE, RH_REASON_HOPS) == 0,
-       "%s: nor has an event of a loop", database);
+       "%s: an event of a loop has no delivery", database);
     ok(deliveries_of("sources", RH_SOURCE_PUBLISH, "truncated") == 1,
        "%s: an event whose data was truncated has one", database);
     paused = subscribe_to(store, "paused", "*");

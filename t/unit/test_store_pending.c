@@ -78,14 +78,16 @@ static void test_redeliver(void)
            "%s: its tenant can send shape %d again", database, shape);
         now = get(&tenant, row->id);
         is(rh_delivery_state_name(now->state), "pending", "it is pending");
-        is(now->waiting_for, "turn", "and due");
-        is_int(now->attempts->nelts, row->attempts, "its attempts are still there");
-        is_int(now->last_status_code, row->status, "and what the last one got");
+        is(now->waiting_for, "turn", "a redelivered delivery is due");
+        is_int(now->attempts->nelts, row->attempts, "a redelivered delivery keeps its attempts");
+        is_int(now->last_status_code, row->status,
+               "a redelivered delivery keeps its last status code");
         is(claim(), apr_psprintf(pool, "%s:%d:0 ", row->id, row->attempts),
            "a claim finds it, with a new schedule");
         ok(rh_store_redeliver(store, tenant.name, row->id, pool) == APR_SUCCESS,
            "%s: it can be asked for during the attempt", database);
-        is(get(&tenant, row->id)->waiting_for, "attempt", "which goes on");
+        is(get(&tenant, row->id)->waiting_for, "attempt",
+           "the attempt continues after the request to redeliver");
     }
 }
 
@@ -111,12 +113,12 @@ static void test_attempts_of_both(void)
     ok(queue->settle(queue, outcomes, 1, pool) == APR_SUCCESS, "%s: an attempt fails", database);
     now = get(&tenant, row->id);
     is(rh_delivery_state_name(now->state), "failed", "a delivery that was sent again has failed");
-    is_int(now->attempts->nelts, 2, "after two attempts");
+    is_int(now->attempts->nelts, 2, "it has two attempts");
     for (int i = 0; i < now->attempts->nelts; i++) {
         const rh_attempt_t *attempt = APR_ARRAY_IDX(now->attempts, i, rh_attempt_t *);
 
-        is_int(attempt->number, i + 1, "which are in order");
-        is_int(attempt->status_code, i ? 500 : 200, "and have their own status codes");
+        is_int(attempt->number, i + 1, "its attempts are in order");
+        is_int(attempt->status_code, i ? 500 : 200, "each attempt has its own status code");
     }
 }
 
@@ -144,17 +146,18 @@ static void test_replay(void)
     is_int(row->stats.pending, pending, "a subscription's pending deliveries are counted");
     ok(rh_store_replay_count(store, tenant.name, one, false, 0, apr_time_now(), pool, &matching) ==
            APR_SUCCESS,
-       "%s: what failed is counted", database);
-    is_int(matching, SHAPE_ROUNDS / 2, "a replay of what failed");
+       "%s: a replay of failed deliveries is counted", database);
+    is_int(matching, SHAPE_ROUNDS / 2, "the count includes all failed deliveries");
     rh_store_replay_count(store, tenant.name, one, true, 0, apr_time_now(), pool, &matching);
-    is_int(matching, SHAPE_EVENTS - pending, "one of all sends all but what is pending");
+    is_int(matching, SHAPE_EVENTS - pending,
+           "the count of a full replay includes all but pending deliveries");
     replay_all(store, tenant.name, one, true, 0, pool, &queued);
-    is_int(queued, matching, "as many as it counted");
+    is_int(queued, matching, "a replay queues as many deliveries as were counted");
     replay_all(store, tenant.name, one, true, 0, pool, &queued);
-    is_int(queued, 0, "and then no more");
+    is_int(queued, 0, "a second replay queues nothing");
     is_int(count_deliveries(&tenant, one, RH_DELIVERY_PENDING), SHAPE_EVENTS,
            "each event has one delivery, which is pending");
-    is_int(count_deliveries(&tenant, one, -1), SHAPE_EVENTS, "and no other");
+    is_int(count_deliveries(&tenant, one, -1), SHAPE_EVENTS, "no event has a second delivery");
     rh_store_event_list(store, tenant.name, &filter, &page, pool, &events, NULL);
     for (int i = 0; i < events->nelts; i++) {
         apr_array_header_t *ids = apr_array_make(pool, 1, sizeof(const char *)), *found;
@@ -168,7 +171,7 @@ static void test_replay(void)
             mine += found_one->state == RH_DELIVERY_PENDING &&
                     strcmp(found_one->subscription_id, one) == 0;
         }
-        is_int(mine, 1, "an event shows it");
+        is_int(mine, 1, "an event shows its pending delivery once");
     }
 }
 
@@ -196,8 +199,8 @@ static void test_bulk(void)
            rh_store_job_work(store, tenant.name, job.id, pool, &running) == APR_SUCCESS) {
     }
     rh_store_job_get(store, tenant.name, job.id, pool, &done);
-    is(done->state, "done", "it comes to its end");
-    is_int(done->done, expected, "with all of them");
+    is(done->state, "done", "a job ends");
+    is_int(done->done, expected, "a job redelivers all matching deliveries");
     rh_store_delivery_list(store, tenant.name, &filter, &page, pool, &found, NULL);
     for (int i = 0; i < found->nelts; i++) {
         is(APR_ARRAY_IDX(found, i, rh_delivery_t *)->waiting_for, "turn", "each is due");

@@ -24,9 +24,9 @@ static void test_stored_again(void)
     for (int i = 0; i < 2; i++) {
         ok(queue->commit(queue, items, 1, &claim, pool, jobs, &waiting) == APR_SUCCESS &&
                jobs->nelts == 0 && waiting == 0,
-           "%s: what is stored again after its deliveries have ended makes none", database);
+           "%s: an event that is stored again after its deliveries ended makes none", database);
         is_int(select_number(source[0], "SELECT count(*) FROM @queue WHERE tenant = '%s'", "spool"),
-               0, "nor anything in the queue");
+               0, "an event that is stored again puts nothing into the queue");
         run_script(source[0], "DELETE FROM @delivery WHERE tenant = 'spool'");
     }
     new.event = new_event("spool", "a.b", NULL);
@@ -89,7 +89,7 @@ static void test_repeated_after_resent(void)
                             " AND tenant = '%s'",
                             "resent");
     ok(queued == pending, "%s: it is pending in the log only if it is in the queue", database);
-    is_int(read_delivery(job)->attempts->nelts, 1, "and has its attempt once");
+    is_int(read_delivery(job)->attempts->nelts, 1, "a delivery has its attempt once");
     run_script(source[0], "DELETE FROM @queue");
 }
 
@@ -251,7 +251,8 @@ static void test_beside(void)
     outcome = make_outcome(job, RH_SETTLE_DELIVERED, 200);
     run_script(source[0], "DELETE FROM @subscription WHERE tenant = 'beside'");
     settle_two(LOCK_QUEUE, outcome, outcome);
-    has_rows(job->delivery_id, "likewise, of a subscription that is gone", 0, 1, 0);
+    has_rows(job->delivery_id, "delivered by two hosts after the subscription was removed", 0, 1,
+             0);
 }
 
 static void run(const char *driver, const char *params)

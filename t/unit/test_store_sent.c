@@ -123,13 +123,14 @@ static void test_one_template(void)
     rh_job_t *second = deliver(queue, "acme", TEMPLATE, "2");
 
     is(shown(first, 0), expected(first, "1"), "an attempt shows what it sent");
-    is(shown(second, 0), expected(second, "2"), "so does another with the same template");
-    is_int(count_templates(), 1, "which is stored once");
+    is(shown(second, 0), expected(second, "2"),
+       "another attempt with the same template shows what it sent");
+    is_int(count_templates(), 1, "a template is stored once");
     deliver(queue, "acme", "{\"other\":\nv}", "3");
-    is_int(count_templates(), 2, "another version beside it");
+    is_int(count_templates(), 2, "another version of a template is stored as well");
     first = deliver(rh_queue_make(pool, source[0]), "acme", TEMPLATE, "4");
-    is(shown(first, 0), expected(first, "4"), "another process may store it as well");
-    is_int(count_templates(), 2, "once");
+    is(shown(first, 0), expected(first, "4"), "an attempt of another process shows what it sent");
+    is_int(count_templates(), 2, "two processes store a template once");
 }
 
 static void test_several_attempts(void)
@@ -140,9 +141,9 @@ static void test_several_attempts(void)
        database);
     run_sql("UPDATE @queue SET lease = 7");
     ok(settle(queue, job, RH_SETTLE_DELIVERED, 2, "{\"second\":\nv}", "2") == APR_SUCCESS,
-       "%s: the next does not", database);
-    is(shown(job, 0), expected(job, "1"), "each shows what it sent: the first");
-    is(shown(job, 1), "{\"second\":2}", "and the second");
+       "%s: the next attempt succeeds", database);
+    is(shown(job, 0), expected(job, "1"), "the first attempt shows what it sent");
+    is(shown(job, 1), "{\"second\":2}", "the second attempt shows what it sent");
 }
 
 static void test_tenants(void)
@@ -152,8 +153,8 @@ static void test_tenants(void)
 
     subscribe_to(store, "zeal", "*");
     job = deliver(queue, "zeal", TEMPLATE, "5");
-    is(shown(job, 0), expected(job, "5"), "a tenant's attempt has a template");
-    is_int(count_templates(), before + 1, "of its own, whatever others have");
+    is(shown(job, 0), expected(job, "5"), "an attempt of another tenant shows what it sent");
+    is_int(count_templates(), before + 1, "each tenant has its own templates");
 }
 
 static void test_whole(void)
@@ -161,9 +162,9 @@ static void test_whole(void)
     rh_job_t *job = deliver(queue, "acme", NULL, "{\"url\":\"as in version 3\"}");
 
     is(shown(job, 0), "{\"url\":\"as in version 3\"}",
-       "without a template, all is with the attempt");
+       "an attempt without a template has its whole request");
     job = deliver(queue, "acme", NULL, NULL);
-    ok(shown(job, 0) == NULL, "or nothing");
+    ok(shown(job, 0) == NULL, "an attempt without a recorded request shows none");
 }
 
 static void test_forgetting(void)
@@ -180,10 +181,10 @@ static void test_forgetting(void)
                        : "DROP TRIGGER closed");
     run_sql("DELETE FROM @sent_template");
     ok(settle(failing_queue, job, RH_SETTLE_DELIVERED, 1, TEMPLATE, "6") == APR_SUCCESS,
-       "%s: it is later", database);
+       "%s: the attempt is settled once its template can be stored", database);
     is(shown(job, 0), expected(job, "6"), "after an error, templates are stored again");
     run_sql("DELETE FROM @sent_template");
-    ok(shown(job, 0) == NULL, "of a template that was removed nothing is shown");
+    ok(shown(job, 0) == NULL, "an attempt whose template was removed shows no request");
 }
 
 static void set_age(const char *ms_ago)
@@ -211,9 +212,10 @@ static void test_use(void)
     ok(!just_seen(), "%s: within a day the use of a template is not noted again", database);
     set_age(DAY_MS " * 2");
     deliver(queue, "acme", TEMPLATE, "7");
-    ok(!just_seen(), "%s: nor by a process that has just stored it", database);
+    ok(!just_seen(), "%s: a process that has just stored a template does not note its use",
+       database);
     deliver(rh_queue_make(pool, source[0]), "acme", TEMPLATE, "7");
-    ok(just_seen(), "%s: by another it is", database);
+    ok(just_seen(), "%s: another process notes the use of a template", database);
 }
 
 static void maintain(void)

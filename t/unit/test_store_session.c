@@ -95,9 +95,10 @@ static void run_sqlite(const char *params)
     rh_db_t *db;
 
     is(ask_new(params, "PRAGMA page_size"), "2048", "SQLite: a new file has small pages");
-    is(ask_new(params, "PRAGMA journal_mode"), "wal", "and a write-ahead log");
-    is(ask_new(params, "PRAGMA synchronous"), "2", "that is synchronous");
-    is(ask_new(params, "PRAGMA wal_autocheckpoint"), "2000", "and goes into the file after 4 MiB");
+    is(ask_new(params, "PRAGMA journal_mode"), "wal", "SQLite: a new file has a write-ahead log");
+    is(ask_new(params, "PRAGMA synchronous"), "2", "SQLite: every commit is synchronous");
+    is(ask_new(params, "PRAGMA wal_autocheckpoint"), "2000",
+       "SQLite: the write-ahead log is checkpointed after 4 MiB");
     if (!open_sources("sqlite3", params, &source, 1) || (db = acquire(source)) == NULL) {
         return;
     }
@@ -106,9 +107,9 @@ static void run_sqlite(const char *params)
            rh_db_query(db, apr_pstrcat(pool, "VACUUM INTO '", old, "'", NULL), pool) == APR_SUCCESS,
        "there is a file with larger pages");
     source->release(source, db, true);
-    is(ask_new(old, "PRAGMA page_size"), "4096", "it keeps them");
+    is(ask_new(old, "PRAGMA page_size"), "4096", "a file with larger pages keeps them");
     is(ask_new(old, "SELECT version FROM resthooks_schema_version"),
-       RH_SQL_NUMBER(RH_SCHEMA_VERSION), "and is used");
+       RH_SQL_NUMBER(RH_SCHEMA_VERSION), "a file with larger pages is used");
     for (int i = 0; i < 3; i++) {
         (void)remove(apr_pstrcat(pool, old, tails[i], NULL));
     }

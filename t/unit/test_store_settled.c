@@ -17,7 +17,7 @@ static void only_queued(const char *event, int count)
 
     is_int(select_number(source[0], both, event), count, "an event's deliveries are in the queue");
     is_int(select_number(source[0], "SELECT count(*) FROM @delivery WHERE event_id = '%s'", event),
-           0, "and not in the log");
+           0, "an event's pending deliveries are not in the log");
 }
 
 static void test_beginning(void)
@@ -50,10 +50,10 @@ static void test_beginning(void)
                              " AND left(e.id::text, 18) = left(q.delivery_id::text, 18)"
                              " WHERE e.source = '%s'",
                              "sql"),
-               2, "with deliveries that have the event's prefix");
+               2, "its deliveries have the first digits of the event's id");
         is_int(
             select_number(source[0], "SELECT count(*) FROM @delivery WHERE tenant = '%s'", "begin"),
-            0, "and are not in the log");
+            0, "its deliveries are not in the log");
     }
     run_script(source[0], "DELETE FROM @queue");
 }
@@ -66,7 +66,7 @@ static void test_ends(void)
     has_rows(job->delivery_id, "leased", 1, 0, 0);
     settle_one(make_outcome(job, RH_SETTLE_DELIVERED, 200));
     has_rows(job->delivery_id, "delivered at once", 0, 1, 0);
-    is_int(count_inline(job->delivery_id), 1, "with its attempt in its row");
+    is_int(count_inline(job->delivery_id), 1, "its row contains its attempt");
     shows(job, RH_DELIVERY_DELIVERED, 1, 200);
     counts(one, 1, 0);
 
@@ -121,7 +121,8 @@ static void test_resent_in_flight(void)
     job = send_one("flight");
     rh_store_redeliver(store, "flight", job->delivery_id, pool);
     settle_one(make_outcome(job, RH_SETTLE_DELIVERED, 200));
-    has_rows(job->delivery_id, "likewise at once", 0, 1, 0);
+    has_rows(job->delivery_id, "a delivery that succeeds during a redelivery is not sent again", 0,
+             1, 0);
 }
 
 /** The event goes with the retention while its delivery waits. */
@@ -139,7 +140,7 @@ static void test_past_retention(void)
     is_int(select_number(source[0], "SELECT count(*) FROM @queue WHERE tenant = '%s'", "past"), 0,
            "it has left the queue");
     is_int(select_number(source[0], "SELECT count(*) FROM @delivery WHERE tenant = '%s'", "past"),
-           0, "and is not logged, as it is past retention itself");
+           0, "a delivery whose event is past retention is not logged");
 }
 
 /* ---- cancelled ---- */
@@ -167,7 +168,7 @@ static void test_cancelled(void)
                          "SELECT count(*) FROM @delivery WHERE state = 'cancelled'"
                          " AND tenant = '%s' AND type = 'a.b'",
                          "cancel"),
-           4, "all is logged as cancelled");
+           4, "all deliveries are logged as cancelled");
     has_rows(again->delivery_id, "sent again before", 0, 1, 2);
     shows(again, RH_DELIVERY_CANCELLED, 2, 500);
     has_rows(tried->delivery_id, "tried before", 0, 1, 1);

@@ -80,7 +80,8 @@ static void run_all(const char *driver, const char *params)
        database, NOISY_SUBSCRIPTIONS * NOISY_EVENTS, first);
     store_unclaimed(queue, "also", "thing.made", NULL, 2);
     first = claims_until("also", 1, 8);
-    ok(first > 0, "%s: so do claims of a single one (%d)", database, first);
+    ok(first > 0, "%s: claims of a single delivery reach another tenant as well (%d)", database,
+       first);
     store_unclaimed(queue, "small", "thing.made", NULL, 2);
     /* Usually the first claim shares; one that takes too long continues in the next. */
     for (got = 0; got < 4 && of < 4; got++) {

@@ -77,17 +77,19 @@ static void test_round_trip(apr_pool_t *pool)
     apr_array_header_t *events;
     rh_event_t *got;
 
-    ok(!rh_spool_pending(spool) && !find_file(pool, ".spool"), "no file before the first append");
+    ok(!rh_spool_pending(spool) && !find_file(pool, ".spool"),
+       "no file exists before the first append");
     event->client_id = "order-1";
     event->traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     both[0] = event;
     both[1] = second;
     is_int(rh_spool_append(spool, both, 2), APR_SUCCESS, "two events are appended");
-    ok(rh_spool_pending(spool) && rh_spool_bytes(spool) > 0, "they wait");
-    is_int(rh_spool_read(spool, false, 1, 1 << 20, pool, &events), APR_SUCCESS, "read one");
+    ok(rh_spool_pending(spool) && rh_spool_bytes(spool) > 0, "appended events are pending");
+    is_int(rh_spool_read(spool, false, 1, 1 << 20, pool, &events), APR_SUCCESS,
+           "one event is read");
     is_int(events->nelts, 1, "at most the requested number is read");
     got = APR_ARRAY_IDX(events, 0, rh_event_t *);
-    is(got->id, event->id, "id is kept");
+    is(got->id, event->id, "an event keeps its id");
     is(got->tenant, event->tenant, "tenant is kept");
     is(got->type, event->type, "type is kept");
     is(got->key, event->key, "key is kept");
@@ -143,12 +145,12 @@ static void test_adoption(apr_pool_t *pool)
     append_one(spool, make_event(pool, "own", "{}"));
     rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
     is_int(events->nelts, 3, "a killed process's events are adopted");
-    is(APR_ARRAY_IDX(events, 2, rh_event_t *)->key, "2", "in order");
+    is(APR_ARRAY_IDX(events, 2, rh_event_t *)->key, "2", "events keep their order");
     other = rh_spool_make(life, folder, &owner, NULL);
     is_int(count_read(other, true, pool), 0, "a file that another process holds is left alone");
     rh_spool_forget(spool);
     rh_spool_read(spool, true, 100, 1 << 20, pool, &events);
-    is(APR_ARRAY_IDX(events, 0, rh_event_t *)->key, "own", "then our own");
+    is(APR_ARRAY_IDX(events, 0, rh_event_t *)->key, "own", "the process's own events follow");
     rh_spool_forget(spool);
     apr_pool_destroy(life);
     ok(!find_file(pool, ".spool"), "all files are gone");
@@ -200,7 +202,7 @@ static void test_damage(apr_pool_t *pool)
     path = apr_pstrcat(pool, folder,
                        "/pgsql-0123456789abcdef.01900000-0000-7000-8000-000000000000.spool", NULL);
     fd = open(path, O_RDWR | O_CREAT, 0600);
-    ok(write(fd, "not a spool file", 16) == 16, "a foreign file of that name");
+    ok(write(fd, "not a spool file", 16) == 16, "a file without events is created");
     close(fd);
     is_int(count_read(spool, true, pool), 0, "it is not read");
     path = find_file(pool, ".damaged");
@@ -269,12 +271,12 @@ static void test_refused(apr_pool_t *pool)
     event->hops = 2;
     is_int(rh_spool_refuse(spool, make_event(pool, "0", "{}")), APR_SUCCESS,
            "a refused event is kept");
-    is_int(rh_spool_refuse(spool, event), APR_SUCCESS, "in one file");
+    is_int(rh_spool_refuse(spool, event), APR_SUCCESS, "a second refused event is kept");
     path = find_file(pool, ".refused");
     ok(path && rh_spool_scan(path, pool, see, &seen, &whole) == APR_SUCCESS && whole,
        "the file can be read");
-    is_int(seen.count, 2, "it has the whole event");
-    is(seen.key, "1", "in order");
+    is_int(seen.count, 2, "the file has both events");
+    is(seen.key, "1", "events keep their order");
     is(seen.reason, "truncated", "an event keeps its reason");
     is(seen.previous, "{\"a\":1}", "it keeps the earlier state");
     is_int(seen.hops, 2, "it keeps its hop count");

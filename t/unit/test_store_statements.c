@@ -89,7 +89,8 @@ static const char *describe_statement(rh_db_t *db, const rh_sql_t *sql)
     if (sqlite.prepare(connection, mark_parameters(sql->text), -1, &statement, &tail) != 0) {
         return apr_pstrdup(pool, sqlite.error(connection));
     }
-    is_int(sqlite.count_parameters(statement), sql->parameters, "as many parameters");
+    is_int(sqlite.count_parameters(statement), sql->parameters,
+           "a statement has the declared number of parameters");
     for (int i = 0; i < sqlite.count_columns(statement); i++) {
         names = apr_pstrcat(pool, names, i > 0 ? " " : "", sqlite.name_column(statement, i), NULL);
     }

@@ -354,7 +354,7 @@ static void compare_subscriptions(const char *tenant, const char *when)
                sql_of("SELECT subscription_id FROM", "delivery", "WHERE tenant = '"), tenant,
                sql_of("' UNION SELECT subscription_id FROM", "queue", "WHERE tenant = '"), tenant,
                "') AS s", NULL)),
-           "which are all that had deliveries");
+           "the statistics have all subscriptions with deliveries");
 }
 
 static void compare_all(const char *when)
@@ -381,10 +381,10 @@ static void test_history(void)
     for (int i = 0; i < 5; i++) {
         settle_some(commit_some(queue, "ann", 3, 1), apr_array_make(pool, 1, sizeof(void *)));
     }
-    ok(number_of(changes) > 0, "%s: some is not added up yet", database);
+    ok(number_of(changes) > 0, "%s: some changes are not added up yet", database);
     compare_all("before all is added up");
     add_up_all();
-    is_int(number_of(changes), 0, "then all is added up");
+    is_int(number_of(changes), 0, "no change is left to add up");
     compare_all("after that");
 }
 
@@ -517,9 +517,9 @@ static void test_recount(void)
             redeliver_some();
         }
     }
-    ok(chunks > 4, "%s: the log of before is counted in %d chunks", database, chunks);
+    ok(chunks > 4, "%s: the existing log is counted in %d chunks", database, chunks);
     is_int(number_of(sql_of("SELECT count(*) FROM", "setting", "WHERE name = 'stats_recount'")), 0,
-           "which come to an end");
+           "counting the log ends");
     compare_all("after an upgrade");
 }
 
@@ -567,7 +567,7 @@ static void test_retention(void)
     is_int(number_of(sql_of("SELECT count(*) FROM", "stat_hour", old)), 2,
            "hours that ended before retention are removed");
     is_int(number_of(sql_of("SELECT min(hour) FROM", "stat_hour", old)), (now - 47 * HOUR) / 1000,
-           "and no others");
+           "hours within retention are kept");
 }
 
 static void run_all(const char *driver, const char *params)

@@ -60,7 +60,7 @@ static void test_two_tenants(void)
         claims++;
     } while (others < 2 && got > 0 && claims < 4);
     is_int(others, 2, "however many deliveries one tenant has, the first claims have the others'");
-    ok(greedy > 0, "%s: and its own", database);
+    ok(greedy > 0, "%s: the first claims have deliveries of that tenant, too", database);
     got = claim(of);
     while (got > 0 && claims < 100) {
         total += got;

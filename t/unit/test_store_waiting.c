@@ -149,7 +149,7 @@ static void run_all(const char *driver, const char *params)
        database);
     queue_up("d", "active", 1, true, -1000);
     ok(claim_until_found(500) > 0, "%s: a due delivery after it and among many is found", database);
-    ok(comes_to_rest(500), "%s: then claims pause again", database);
+    ok(comes_to_rest(500), "%s: claims pause again after that", database);
 
     is_int(pending(), WAITING + 2 + BACKLOG, "everything is in the queue");
     run_sql(apr_psprintf(pool, "DELETE FROM %ssubscription WHERE tenant = 'b' AND id > %s",
