@@ -80,8 +80,8 @@ struct rh_db_session_t {
     const apr_array_header_t *init; /**< of const char *: SQL run first in a session, or NULL */
     bool init_ran;                  /**< it was run in the session that the connection has */
     apr_pool_t *statements;         /**< cleared when the server has forgotten what is prepared */
-    unsigned serial;                /**< counter that makes names of statements unique */
-    bool broken;                    /**< the database cannot be reached through this connection */
+    unsigned serial; /**< number of statements prepared so far; makes their names unique */
+    bool broken;     /**< the database cannot be reached through this connection */
     bool in_transaction;
     const char *error; /**< the last message, on one line; lives until the next */
     apr_pool_t *error_pool;
@@ -100,7 +100,7 @@ struct rh_db_session_t {
     const char *begin;    /**< SQL that begins a transaction, with settings if it is shared */
     int forgotten;        /**< how often this session lost prepared statements */
     const char *encoding; /**< server_encoding */
-    apr_time_t clock_at;  /**< when the server's clock was last looked at */
+    apr_time_t clock_at;  /**< when the server's clock was last read */
 
     /* Only SQLite: */
     rh_sqlite_library_t sqlite;

@@ -12,15 +12,15 @@
 typedef struct rh_dialect_t {
     const char *driver;  /**< name of apr_dbd's driver, which is the value of DBDriver */
     const char *product; /**< name of the product, for messages */
-    /** An example of a connection's parameters, and a noun for them, for messages. */
+    /** An example of a connection's parameters, and what to call them in messages. */
     const char *params_example, *params_noun;
     /** NULL: a server has the database. Otherwise the parameters are the path of a file, and these
      * are the suffixes of its name and of the files beside it; the last is NULL. */
     const char *const *file_suffixes;
-    bool concurrent_writers; /**< several connections can write at the same time */
+    bool concurrent_writers; /**< true if several connections can write at the same time */
     bool retries_begin;      /**< a session may be found lost when a transaction begins, which then
                                 begins again at once in another session */
-    bool aborts;             /**< an error within a transaction ends it */
+    bool aborts;             /**< true if an error within a transaction ends it */
     bool locks_writers; /**< each change is made in a transaction, which keeps all other writers
                              out; if not, a single statement is a transaction of its own */
     bool forgets;       /**< a session may lose its prepared statements while it lives */

@@ -6,7 +6,7 @@
 /** How many times housekeeping removes RH_QUEUE_CHUNK rows in one call. */
 #define MAX_CHUNKS 25
 
-/** A statement with its arguments, for rh_store_run. */
+/** The statement and the arguments that rh_store_run runs. */
 typedef struct call_t {
     const rh_query_t *query;
     int affected;

@@ -36,7 +36,7 @@
 /** A subscription with due deliveries. */
 typedef struct want_t {
     const char *tenant, *id;
-    int rank; /**< order in which the subscriptions were found */
+    int rank; /**< position in the order in which the subscriptions were found */
     int want; /**< maximum number of jobs in this claim */
     int got;
     int rate;
@@ -56,7 +56,7 @@ typedef struct choice_t {
     int tenant_jobs;                /**< number of jobs reserved for it */
 } choice_t;
 
-/** Something only has to wait: the next claim should come no later than this. */
+/** Record that a delivery cannot be claimed yet: the next claim should come no later than this. */
 static void come_again(const choice_t *choice, apr_interval_time_t wait)
 {
     if (choice->claim->again == 0 || choice->claim->again > wait) {
@@ -74,7 +74,7 @@ static void add_want(choice_t *choice, const rh_claim_due_row_t *row)
         most = choice->claim->per_subscription;
     }
     if (rate > 0 && most > (rate + 9) / 10) {
-        /* As many as are due in a tenth of a second. */
+        /* The limit is the number that the rate allows in a tenth of a second. */
         most = (rate + 9) / 10;
     }
     want = apr_array_push(choice->wants);
@@ -176,7 +176,7 @@ static bool is_past(const rh_claim_due_row_t *row, const rh_place_t *place)
     return order > 0 || (order == 0 && strcmp(row->id, place->subscription) > 0);
 }
 
-/** The walk has completed a round. */
+/** Complete a round of the walk. */
 static apr_status_t end_walk(rh_queue_impl_t *queue)
 {
     queue->walk.begun = false;
@@ -184,7 +184,7 @@ static apr_status_t end_walk(rh_queue_impl_t *queue)
     return APR_SUCCESS;
 }
 
-/** If a walk left something to cancel, the next one follows soon. */
+/** Start the next walk soon if the last one left deliveries to cancel. */
 static void walk_again(choice_t *choice)
 {
     rh_queue_impl_t *queue = choice->queue;
@@ -399,11 +399,9 @@ static void allot_jobs(choice_t *choice)
     }
 }
 
-/**
- * Find what has something due. Usually all of it is found at once by its time; a walk finds what is
- * due behind a backlog and, from time to time, what belongs to a subscription that is gone, due or
- * not.
- */
+/** Find subscriptions with due deliveries. Usually the index on due_at finds them all at once. A
+ * walk finds those whose deliveries come after a backlog and, from time to time, deliveries of
+ * removed subscriptions, due or not. */
 static apr_status_t find_wants(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
 {
     rh_queue_impl_t *queue = choice->queue;
@@ -421,7 +419,7 @@ static apr_status_t choose(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     choice_t *choice = baton;
 
-    /* The work may have been started before. */
+    /* An earlier call may have started the work. */
     choice->claim->again = 0;
     choice->claim->expanding = false;
     apr_array_clear(choice->candidates);

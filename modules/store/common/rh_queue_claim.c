@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Leases due deliveries, and makes jobs from them. */
+/* Lease due deliveries, and make jobs from them. */
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
@@ -64,7 +64,7 @@ static rh_job_t *make_job(const rh_claim_jobs_row_t *row, apr_int64_t lease, apr
     return job;
 }
 
-/** The outcome of a delivery that can't be attempted: its event is past retention. */
+/** Return the outcome of a delivery that can't be attempted because its event is past retention. */
 static rh_settle_t *make_lost(const rh_claim_jobs_row_t *row, apr_int64_t lease, apr_pool_t *pool)
 {
     rh_settle_t *settle = apr_pcalloc(pool, sizeof(*settle));

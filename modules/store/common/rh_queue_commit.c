@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Events, with their deliveries, in one commit. */
+/* Store events and their deliveries in one commit. */
 #include "rh_matching.h"
 #include "rh_queue_private.h"
 #include "rh_rows.h"
@@ -38,7 +38,8 @@ static const char *items_json(rh_commit_t *const *items, int count, apr_pool_t *
     return rh_rows_end(&rows);
 }
 
-/** The patterns that cover the types of events that are sent: one row each, per tenant and type. */
+/** Return the patterns that match the types of the events to send, one row per tenant, type and
+ * pattern. */
 static const char *targets_json(rh_commit_t *const *items, int count, apr_pool_t *pool)
 {
     apr_hash_t *seen = apr_hash_make(pool);
@@ -48,7 +49,7 @@ static const char *targets_json(rh_commit_t *const *items, int count, apr_pool_t
     rh_rows_begin(&rows, pool);
     for (i = 0; i < count; i++) {
         const rh_event_t *event = items[i]->event;
-        /* A type has no space. */
+        /* A space separates the two unambiguously, because a type contains none. */
         const char *pair = apr_pstrcat(pool, event->type, " ", event->tenant, NULL);
         apr_array_header_t *patterns;
 
@@ -67,7 +68,7 @@ static const char *targets_json(rh_commit_t *const *items, int count, apr_pool_t
     return rh_rows_end(&rows);
 }
 
-/** A row that names this event itself is from a repetition of a commit whose response got lost. */
+/** If the row names this event itself, the commit is repeated because its response was lost. */
 apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *pool)
 {
     apr_array_header_t *rows;
@@ -77,7 +78,7 @@ apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *poo
                                       pool, &rows);
 
     if (status == APR_SUCCESS && rows->nelts == 0) {
-        /* Forgotten just now. */
+        /* Housekeeping removed the key in the meantime. */
         status = APR_EAGAIN;
     }
     if (status == APR_SUCCESS) {
@@ -113,7 +114,7 @@ apr_status_t rh_queue_commit(rh_queue_t *self, rh_commit_t **items, int count,
     commit.rows = items_json(items, count, scratch);
     commit.targets = targets_json(items, count, scratch);
     commit.jobs = jobs;
-    /* The store's lease begins later than this. */
+    /* The lease in the database begins later, so it also ends later than this. */
     commit.lease_until = apr_time_now() + claim->lease_for;
     status = rh_store_run(queue->source, queue->source->dialect->locks_writers, commit_work,
                           &commit, scratch);

@@ -38,7 +38,7 @@ static apr_status_t make_chunk(rh_db_t *db, const rh_expand_next_row_t *row, apr
                         pool, NULL);
 }
 
-/** Find the event whose turn it is: of the first tenant after the last one's. */
+/** Find the next event to expand, which belongs to the first tenant after the last one's. */
 static apr_status_t find_next(rh_db_t *db, rh_queue_impl_t *queue, apr_pool_t *pool,
                               apr_array_header_t **rows)
 {

@@ -11,12 +11,13 @@
 
 #include <apr_hash.h>
 
-/** Subscriptions for which a commit makes the deliveries of an event itself, and one more. */
+/** Number of subscriptions for which a commit makes the deliveries of an event itself, and one
+ * more. */
 #define RH_COMMIT_FANOUT 64
 #define RH_COMMIT_FANOUT_MORE 65
 /** Maximum number of due deliveries that a claim reads, the oldest first. */
 #define RH_CLAIM_LOOK 512
-/** Subscriptions that a chunk of an expansion makes deliveries for. */
+/** Number of subscriptions for which a chunk of an expansion makes deliveries. */
 #define RH_EXPAND_CHUNK 256
 
 /**
@@ -44,13 +45,15 @@ typedef struct rh_place_t {
     char subscription[RH_UUID_LEN + 1];
 } rh_place_t;
 
-/** Tenants whose subscriptions a walk looks at in turns; of more, some begin again too early. */
+/** Number of tenants whose position in a walk is remembered. With more tenants, the walk of some
+ * starts from their first subscription too early. */
 #define RH_TENANT_CURSORS 64
 
-/** Templates that a process remembers to have stored; of more, some are stored more often. */
+/** Number of stored templates that a process remembers. With more, some are stored more often than
+ * necessary. */
 #define RH_KNOWN_TEMPLATES 512
 
-/** A template of what was sent that is in the database. */
+/** A template that is in the database. */
 typedef struct rh_known_template_t {
     char id[RH_UUID_LEN + 1];
     apr_time_t stored_at; /**< 0: unused */
@@ -64,8 +67,8 @@ typedef struct rh_queue_impl_t {
         rh_place_t at;   /**< the next claim continues after this position */
         rh_place_t from; /**< the round is complete when the walk returns to this position */
         bool begun, wrapped;
-        bool left_over;  /**< it found more that is to be cancelled than a claim cancels */
-        apr_time_t next; /**< it is made from time to time, whatever is due */
+        bool left_over;  /**< it found more deliveries to cancel than one claim cancels */
+        apr_time_t next; /**< time of the next walk, which is made even if nothing requires it */
     } walk;
     rh_place_t cursors[RH_TENANT_CURSORS]; /**< by hash of the tenant; empty tenant: unused */
     char last_tenant[RH_MAX_NAME + 1];     /**< got the last job of the last claim */
@@ -87,7 +90,7 @@ static inline const char *rh_queue_now(apr_pool_t *scratch, apr_interval_time_t 
 apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                              apr_pool_t *pool, bool *more);
 
-/** A delivery that was leased. */
+/** A leased delivery. */
 typedef struct rh_leased_t {
     const char *tenant, *id;
 } rh_leased_t;
@@ -99,7 +102,7 @@ typedef struct rh_committing_t {
     const rh_claim_t *claim;
     const char *rows;         /**< the items as JSON */
     const char *targets;      /**< tenants, types and patterns as JSON */
-    apr_time_t lease_until;   /**< of this host's clock */
+    apr_time_t lease_until;   /**< end of the lease by this host's clock */
     apr_array_header_t *jobs; /**< receives rh_job_t * of the leased deliveries */
     int waiting;              /**< receives how many were left for a claim or an expansion */
 } rh_committing_t;

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Outcomes of attempts, in one commit. */
+/* Record outcomes of attempts in one commit. */
 #include "rh_queue_private.h"
 
 #include "rh_rows.h"
@@ -63,7 +63,8 @@ apr_status_t rh_queue_cancel(rh_db_t *db, const char *tenant, const char *subscr
     return status;
 }
 
-/** What is more than a chunk, or is not reached, is cancelled by a claim. */
+/** Deliveries that do not fit in one chunk, or that an error prevents from being cancelled here,
+ * are cancelled by a later claim. */
 apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, apr_pool_t *pool)
 {
     apr_status_t status = APR_SUCCESS;
@@ -78,7 +79,7 @@ apr_status_t rh_queue_cancel_gone(rh_db_t *db, const apr_array_header_t *ended, 
     return status;
 }
 
-/** What a settle stores. */
+/** The rows that a settle stores. */
 typedef struct settling_t {
     const char *outcomes;  /**< rows */
     const char *templates; /**< rows; NULL: none */

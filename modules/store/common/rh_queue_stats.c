@@ -14,14 +14,14 @@
 /** Duration before a range in which deliveries may have been made that have an attempt in it. */
 #define ATTEMPT_WAIT apr_time_from_sec(86400)
 
-/** How far the counting is. */
+/** Progress of the counting. */
 typedef struct recount_t {
     apr_time_t until;   /**< hours before this one are counted */
-    apr_time_t before;  /**< those of the tenant that are not counted yet */
-    const char *tenant; /**< "": the first one's turn has not come yet */
+    apr_time_t before;  /**< hours of the tenant before this one are not counted yet */
+    const char *tenant; /**< tenant that is being counted; "" before the first one */
 } recount_t;
 
-/** Read what the setting says: "UNTIL BEFORE TENANT", times in milliseconds. */
+/** Parse the setting, "UNTIL BEFORE TENANT" with times in milliseconds. */
 static recount_t parse_recount(const char *value)
 {
     recount_t recount;
@@ -52,7 +52,7 @@ static apr_status_t find_chunk(rh_db_t *db, const recount_t *recount, apr_pool_t
     return status;
 }
 
-/** Count a chunk of the tenant's hours. */
+/** Count one chunk of the tenant's hours. */
 static apr_status_t count_chunk(rh_db_t *db, recount_t *recount, apr_pool_t *pool)
 {
     const char *lowest, *end, *earliest, *unused;
@@ -109,7 +109,7 @@ static apr_status_t recount_log(rh_db_t *db, apr_pool_t *pool, bool *more)
                : status;
 }
 
-/** In a transaction, whose locks end the turn with it. */
+/** Runs in a transaction: its end releases the lock that keeps other processes from adding up. */
 static apr_status_t add_up_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     bool *more = baton;

@@ -11,10 +11,10 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
-/** How long a template that was stored is taken to be there. */
+/** How long a process assumes that a template it stored still exists. */
 #define MAX_AGE apr_time_from_sec(3600)
 
-/** The entry that a template may have. */
+/** Return the cache entry that a template may occupy. */
 static rh_known_template_t *find_entry(rh_queue_impl_t *queue, const char *id)
 {
     return &queue->templates[rh_text_hash(id, NULL) % RH_KNOWN_TEMPLATES];
@@ -28,7 +28,8 @@ static bool is_known(rh_queue_impl_t *queue, const char *id, apr_time_t now)
            strcmp(entry->id, id) == 0;
 }
 
-/** The id depends on the tenant as well, so that one entry is one row. NULL if OpenSSL fails. */
+/** Return a template's id. It depends on the tenant as well, so that one entry stands for one row.
+ * NULL if OpenSSL fails. */
 static const char *make_id(const rh_settle_t *settle, apr_pool_t *pool)
 {
     const char *text = apr_pstrcat(pool, settle->tenant, "\n", settle->attempt.template, NULL);

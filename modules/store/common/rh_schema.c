@@ -1,14 +1,14 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 #include "rh_schema_private.h"
 
-/** How often an upgrade is tried whose tables are locked, and the pause after each try. */
+/** Number of tries of an upgrade whose tables are locked, and the pause after each try. */
 #define MAX_TRIES 5
 #define TRY_SPACING apr_time_from_sec(1)
 
 typedef struct ensure_t {
     bool upgrade;
     bool made;
-    int before; /**< when made: the version that there was, 0: none */
+    int before; /**< version before the tables were created or upgraded, 0: none */
     const char *problem;
 } ensure_t;
 
@@ -35,7 +35,7 @@ static apr_status_t judge(ensure_t *ensure, int version, apr_pool_t *pool)
     return APR_INCOMPLETE;
 }
 
-/** In a transaction: check again after the lock is taken, then create them. */
+/** Create the tables in a transaction, after another check once the lock is held. */
 static apr_status_t make_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;
@@ -73,7 +73,7 @@ static apr_status_t check_encoding(rh_db_t *db, ensure_t *ensure, apr_pool_t *po
     return APR_EMISMATCH;
 }
 
-/** Reads the version, and creates the partitions that are needed before the first event. */
+/** Read the version, and create the partitions that are needed before the first event. */
 static apr_status_t check_tables(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     ensure_t *ensure = baton;

@@ -32,8 +32,8 @@ typedef enum rh_schema_phase_t {
 typedef struct rh_schema_step_t {
     rh_schema_phase_t phase;
     const char *text;             /**< SQL, perhaps only its beginning */
-    apr_int64_t rows;             /**< that it reads or writes, a million at most; -1: none */
-    apr_interval_time_t duration; /**< an estimate */
+    apr_int64_t rows;             /**< rows that it reads or writes, at most a million; -1: none */
+    apr_interval_time_t duration; /**< estimated duration */
 } rh_schema_step_t;
 
 typedef struct rh_schema_plan_t {

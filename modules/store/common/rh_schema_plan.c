@@ -1,19 +1,19 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What an upgrade of the tables would do: read from its scripts, and from the tables. */
+/* Find out what an upgrade of the tables would do, from its scripts and from the tables. */
 #include "rh_schema_private.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
 
-/** Rows that are counted at most. */
+/** Maximum number of rows that are counted. */
 #define MAX_ROWS 1000000
-/** What a row costs on a slow machine, in microseconds. */
+/** Time per row on a slow machine, in microseconds. */
 #define ROW_COST 20
 
 typedef struct planning_t {
     rh_schema_plan_t *plan;
-    apr_hash_t *tables; /**< made or renamed by the scripts: what they are called now, "" if they
-                             do not exist */
+    apr_hash_t *tables; /**< current names of tables that the scripts create or rename, "" if they
+                           do not exist */
 } planning_t;
 
 /** The word that follows a phrase of a statement, without a bracket; NULL: the phrase is missing.
@@ -41,7 +41,7 @@ static const char *find_table(const char *sql, apr_pool_t *pool)
     return strstr(sql, "ADD PRIMARY KEY") ? word_after(sql, "ALTER TABLE ", pool) : NULL;
 }
 
-/** Note what a table that a script makes or renames is called now. */
+/** Record the current name of a table that a script creates or renames. */
 static void note_table(planning_t *planning, const char *sql, apr_pool_t *pool)
 {
     bool made = strncmp(sql, "CREATE TABLE ", 13) == 0;

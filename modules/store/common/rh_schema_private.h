@@ -30,7 +30,7 @@ apr_status_t rh_schema_list_before(rh_db_t *db, apr_pool_t *pool, apr_array_head
  * them */
 apr_status_t rh_schema_lock(rh_db_t *db, apr_pool_t *pool);
 
-/** Make the tables (version 0), or bring those of an earlier version up. */
+/** Create the tables (version 0), or upgrade those of an earlier version. */
 apr_status_t rh_schema_run_scripts(rh_db_t *db, int version, apr_pool_t *pool);
 
 /** Complete the rows that an upgrade left as they were, in chunks. If that fails, some pending

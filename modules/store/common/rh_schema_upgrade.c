@@ -73,7 +73,7 @@ apr_status_t rh_schema_run_scripts(rh_db_t *db, int version, apr_pool_t *pool)
     return status;
 }
 
-/** A script, unless the dialect has none of that name. */
+/** Run a script, unless the dialect has none of that name. */
 static apr_status_t run_script(rh_db_t *db, rh_sql_name_t name, apr_pool_t *pool)
 {
     const char *text = db->dialect->statements[name].text;

@@ -47,7 +47,7 @@ apr_status_t rh_store_run(rh_db_source_t *source, bool writes, rh_store_work_t *
     return status;
 }
 
-/** Arguments of rh_store_fetch and rh_store_change. */
+/** The arguments of rh_store_fetch and rh_store_change. */
 typedef struct running_t {
     const rh_query_t *query;
     apr_array_header_t **rows;

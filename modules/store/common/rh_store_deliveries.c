@@ -48,7 +48,7 @@ static apr_array_header_t *read_deliveries(const apr_array_header_t *rows, apr_p
     return deliveries;
 }
 
-/** What a filter's conditions are to a statement. */
+/** A filter's conditions as arguments of a statement. */
 typedef struct conditions_t {
     const char *lowest, *end;
     const char *state;
@@ -68,27 +68,27 @@ static conditions_t read_filter(const rh_delivery_filter_t *filter, const char *
     return is;
 }
 
-/** Whether there are conditions that no index has. */
+/** True if there are conditions that no index supports. */
 static bool is_filtered(const rh_delivery_filter_t *filter)
 {
     return filter->type || filter->state >= 0 || filter->status_from > 0 ||
            filter->status_end > 0 || rh_store_is_search(&filter->search);
 }
 
-/** Whether the conditions leave no delivered ones, whose last status code is 2xx. */
+/** True if the conditions exclude delivered ones, whose last status code is 2xx. */
 static bool is_undelivered(const rh_delivery_filter_t *filter)
 {
     return filter->state == RH_DELIVERY_FAILED || filter->state == RH_DELIVERY_CANCELLED ||
            filter->status_from >= 300 || (filter->status_end > 0 && filter->status_end <= 200);
 }
 
-/** What the statements of lists take. */
+/** Arguments of the statements that list deliveries. */
 #define PAGE_OF(tenant_id, filter, is)                                                             \
     .tenant = (tenant_id), .type = (filter)->type, .state = (is).state, .lowest = (is).lowest,     \
     .end = (is).end, .status_from = (is).status_from, .status_end = (is).status_end,               \
     .subscription_id = (filter)->subscription_id, .key = (filter)->search.key,                     \
     .sources = (filter)->search.sources, .text = (filter)->search.text
-/** What the statements take that find where a page has to end. */
+/** Arguments of the statements that find where a page has to end. */
 #define RANGE_OF(tenant_id, is, most)                                                              \
     .tenant = (tenant_id), .state = (is).state, .lowest = (is).lowest, .end = (is).end,            \
     .rows = (most)
@@ -221,7 +221,8 @@ apr_status_t rh_store_delivery_count(rh_store_t *store, const char *tenant,
     return status;
 }
 
-/** What was sent, from its template and the values; rows from before version 4 have all of it. */
+/** Return the request that was sent, from its template and the values. Rows of versions before 4
+ * contain it whole. */
 static const char *read_sent(const rh_attempt_list_row_t *row, const rh_event_t *event,
                              apr_pool_t *pool)
 {
@@ -310,7 +311,8 @@ apr_status_t rh_store_delivery_get(rh_store_t *store, const char *tenant, const 
             read_attempt(RH_ROW(attempt_list, get.attempts, i), &delivery->event, pool);
     }
     set_sent_url(delivery, pool);
-    /* The last one: rows are newest first. Attempts of before version 2 don't tell. */
+    /* Rows are newest first, so this is the last attempt. Attempts of versions before 2 have no
+     * format. */
     format = get.attempts->nelts > 0 ? RH_ROW(attempt_list, get.attempts, 0)->format : NULL;
     if (rh_db_text(format)) {
         rh_format_parse(format, &delivery->format);

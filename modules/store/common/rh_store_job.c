@@ -140,10 +140,10 @@ typedef struct chunk_t {
     bool running;            /**< the job has not ended yet */
     int done;                /**< number of deliveries in this chunk */
     const char *cursor;      /**< position of the next chunk */
-    bool failed;             /**< its subscription is gone or not active */
+    bool failed;             /**< its subscription was removed or is not active */
 } chunk_t;
 
-/** Make the deliveries that a chunk's events should have had. */
+/** Make the deliveries that a chunk's events lack. */
 static apr_status_t make_missing(rh_db_t *db, const chunk_t *chunk, const rh_job_get_row_t *row,
                                  apr_pool_t *pool)
 {
@@ -199,7 +199,7 @@ static apr_status_t replay_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_r
 {
     const char *end = spec_text(spec, "end");
     bool any = json_object_get_boolean(json_object_object_get(spec, "any"));
-    /* Those that are pending and not queued were made by this chunk. */
+    /* Deliveries that are pending and not queued were made by this chunk. */
     const char *states =
         any ? "[\"failed\",\"delivered\",\"cancelled\",\"pending\"]" : "[\"failed\"]";
     apr_array_header_t *rows;
@@ -249,7 +249,8 @@ static apr_status_t redeliver_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_ge
         chunk->cursor = RH_ROW(delivery_list, rows, i)->id;
         status = rh_store_send_again(db, row->tenant, chunk->cursor, pool);
         chunk->done += status == APR_SUCCESS;
-        /* Of a subscription that is not active, or past retention by now: not one that is sent. */
+        /* The subscription is not active, or the delivery is past retention by now, so it is not
+         * sent. */
         status = status == APR_NOTFOUND || status == APR_EEXIST ? APR_SUCCESS : status;
     }
     chunk->running = rows->nelts == REDELIVER_CHUNK || stopped;

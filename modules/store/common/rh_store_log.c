@@ -58,7 +58,7 @@ bool rh_store_is_search(const rh_search_t *search)
     return search->key || search->sources || search->text;
 }
 
-/** A page of events that is to be read. */
+/** A request for a page of events. */
 typedef struct listing_t {
     const char *tenant;
     const rh_event_filter_t *filter;
@@ -68,7 +68,7 @@ typedef struct listing_t {
     apr_array_header_t *rows;
 } listing_t;
 
-/** Find where the page has to end, and have it end there. */
+/** Find where the page has to end, and set its end. */
 static apr_status_t bound_events(rh_db_t *db, listing_t *listing, apr_pool_t *pool)
 {
     const rh_event_filter_t *filter = listing->filter;
@@ -95,7 +95,7 @@ static apr_status_t bound_events(rh_db_t *db, listing_t *listing, apr_pool_t *po
     return status;
 }
 
-/** What the statements that search take. */
+/** Arguments of the statements that search. */
 #define SEARCH_OF(listing, limit)                                                                  \
     .tenant = (listing)->tenant, .lowest = (listing)->lowest, .end = (listing)->end,               \
     .limit = (limit), .unmatched = (listing)->filter->unmatched ? "1" : NULL,                      \
@@ -119,7 +119,7 @@ static apr_status_t search_events(rh_db_t *db, listing_t *listing, const char *l
                               &listing->rows);
 }
 
-/** Fetch a page by the plainest statement that has all of the filter's conditions. */
+/** Fetch a page with the simplest statement that supports all of the filter's conditions. */
 static apr_status_t list_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     listing_t *listing = baton;

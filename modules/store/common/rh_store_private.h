@@ -27,7 +27,8 @@
 #define RH_MOST_UNMATCHED 1000
 #define RH_MOST_SEARCHED_BYTES 1000000
 
-/** The setting that is there while the hours of a log are being counted; see rh_queue_stats.c. */
+/** Name of the setting that exists while the hours of the log are being counted; see
+ * rh_queue_stats.c. */
 #define RH_STATS_RECOUNT "stats_recount"
 
 struct rh_store_t {
@@ -59,10 +60,10 @@ apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
                                     apr_pool_t *pool, apr_array_header_t **rows,
                                     const char **stopped);
 
-/** Whether there are conditions on events. */
+/** True if there are conditions on events. */
 bool rh_store_is_search(const rh_search_t *search);
 
-/** The source of an event by its name, NULL: unknown. */
+/** Return the source of an event by its name. NULL stands for an unknown one. */
 rh_event_source_t rh_store_read_source(const char *name);
 
 /** Make one delivery due now, in a transaction. @return as rh_store_redeliver */
@@ -83,14 +84,15 @@ apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *su
 apr_status_t rh_store_replayed(rh_db_t *db, const char *tenant, const char *subscription_id,
                                apr_pool_t *pool, const char **sources, const char **types);
 
-/** Decimal text of a number. */
+/** Return a number as decimal text. */
 const char *rh_store_number(apr_pool_t *pool, apr_int64_t number);
 
-/** Milliseconds of a time, rounded down; of a duration, rounded up. */
+/** Return a time in milliseconds, rounded down, or a duration, rounded up. */
 apr_int64_t rh_store_ms(apr_time_t time);
 apr_int64_t rh_store_ms_up(apr_interval_time_t duration);
 
-/** Bounds of ids for a range of times, 0: open. `before` may lower the upper one. */
+/** Set the bounds of ids for a range of times, where 0 is open. `before` may lower the upper bound.
+ */
 void rh_store_range(apr_pool_t *pool, apr_time_t from, apr_time_t to, const char *before,
                     const char **lowest, const char **end);
 

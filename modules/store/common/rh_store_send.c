@@ -38,7 +38,7 @@ static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
                               pool, &affected);
     }
     if (status == APR_SUCCESS && affected == 0) {
-        return APR_NOTFOUND; /* its event is past retention */
+        return APR_NOTFOUND; /* the event is past retention */
     }
     if (status == APR_SUCCESS) {
         status = rh_db_change(db, RH_QUERY(redeliver_attempt, .tenant = tenant, .delivery_id = id),
@@ -88,8 +88,8 @@ static const char *replayed_states(const send_t *what)
     return what->any ? "[\"failed\",\"delivered\",\"cancelled\"]" : "[\"failed\"]";
 }
 
-/** Two replays at once would each find the same events missing, and each make a delivery of them.
- */
+/** Lock out other replays of the subscription: two at once would find the same events missing, and
+ * each would make a delivery for them. */
 static apr_status_t wait_for_others(rh_db_t *db, const send_t *what, apr_pool_t *pool)
 {
     apr_array_header_t *rows;
@@ -108,7 +108,7 @@ apr_status_t rh_store_begin_send(rh_db_t *db, const char *tenant, const char *su
     return status == APR_SUCCESS ? subscription_active(db, &what, pool) : status;
 }
 
-/** The sources of events that a replay makes deliveries of, as JSON. */
+/** Return the sources of events for which a replay makes deliveries, as JSON. */
 static const char *replayed_sources(apr_pool_t *pool)
 {
     apr_array_header_t *sources = apr_array_make(pool, RH_SOURCE_COUNT, sizeof(const char *));
@@ -209,7 +209,8 @@ static apr_status_t insert_test_event(rh_db_t *db, const rh_event_t *event, apr_
                         pool, NULL);
 }
 
-/** what->id is the subscription's, *what->end the delivery's. */
+/** Store a test event and its delivery. what->id is the subscription's id, *what->end the
+ * delivery's. */
 static apr_status_t test_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     const send_t *what = baton;
@@ -234,7 +235,7 @@ apr_status_t rh_store_test(rh_store_t *store, const rh_event_t *event, const cha
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);
     send_t what = {.tenant = event->tenant, .id = subscription_id, .event = event};
 
-    /* As any delivery's, it begins with the first 64 bits of the event's. */
+    /* Like that of any delivery, the id begins with the first 64 bits of the event's id. */
     rh_uuid_make(id);
     memcpy(id, event->id, 18);
     what.end = id;

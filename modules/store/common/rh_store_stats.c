@@ -9,12 +9,13 @@
 
 #include <apr_lib.h>
 
-/** Durations are counted by value: up to 100 ms each, then of two digits, then of whole seconds. */
+/** Number of counters of durations: one per millisecond up to 100 ms, then per value of two digits,
+ * then per second. */
 #define DURATIONS 1024
-/** Zeros: no subscription, but all of the tenant. */
+/** This id stands for all subscriptions of the tenant. */
 #define ALL_SUBSCRIPTIONS "00000000-0000-0000-0000-000000000000"
 
-/** The counter of a duration that is rounded as the statements do. */
+/** Return the counter of a duration that is rounded as the statements do it. */
 static int duration_index(apr_int64_t ms)
 {
     apr_int64_t i = ms < 100     ? ms
@@ -25,7 +26,7 @@ static int duration_index(apr_int64_t ms)
     return i < 0 ? 0 : i < DURATIONS ? (int)i : DURATIONS - 1;
 }
 
-/** The duration of a counter. */
+/** Return the duration that a counter stands for. */
 static int duration_of(int i)
 {
     return i < 100   ? i
@@ -51,7 +52,7 @@ typedef struct stats_t {
     apr_array_header_t *by_subscription; /**< receives rows */
 } stats_t;
 
-/** The buckets' ranges of ids, as the statements take them. */
+/** Return the buckets' ranges of ids as an argument of the statements. */
 static const char *bucket_rows(apr_pool_t *pool, const rh_stats_range_t *range)
 {
     char low[RH_UUID_LEN + 1], high[RH_UUID_LEN + 1];
@@ -93,7 +94,7 @@ static void begin_stats(stats_t *stats, const char *tenant, const char *subscrip
                    &unused);
 }
 
-/** Decide where the numbers come from. */
+/** Decide which tables the numbers come from. */
 static apr_status_t choose_source(rh_db_t *db, stats_t *stats, apr_pool_t *pool)
 {
     apr_array_header_t *rows;
@@ -148,7 +149,7 @@ static void add_durations(stats_t *stats, int n, const char *json, apr_pool_t *p
     }
 }
 
-/** The rank-th smallest duration (nearest rank). */
+/** Return the rank-th smallest duration (nearest-rank percentile). */
 static int duration_at(const apr_int64_t *counters, apr_int64_t rank)
 {
     int i = 0;

@@ -5,7 +5,7 @@
 #include "rh_queue_private.h"
 #include "rh_rows.h"
 
-/* Members in their columns, as arguments and as read from a row, by kind. */
+/* How a member of each kind becomes an argument, and how it is read from a row. */
 #define ARGUMENT_text(member) .member = subscription->member,
 #define ARGUMENT_optional_text(member) .member = subscription->member,
 #define ARGUMENT_number(member) .member = rh_store_number(pool, subscription->member),
@@ -67,7 +67,7 @@ static apr_status_t insert_events(rh_db_t *db, const rh_subscription_t *subscrip
                         pool, NULL);
 }
 
-/** A subscription to insert, and how many the tenant may have. */
+/** A subscription to insert, and the tenant's maximum number of them. */
 typedef struct creation_t {
     const rh_subscription_t *subscription;
     int max;
@@ -130,7 +130,7 @@ apr_status_t rh_store_subscription_create(rh_store_t *store, rh_subscription_t *
 {
     creation_t creation = {subscription, max};
 
-    /* As the row will show it. */
+    /* Set the values that the stored row will have. */
     subscription->created_at = subscription->updated_at = rh_store_ms(apr_time_now()) * 1000;
     subscription->revision = 1;
     return rh_store_run(store->source, true, create_work, &creation, pool);
@@ -152,7 +152,7 @@ apr_status_t rh_store_subscription_get(rh_store_t *store, const char *tenant, co
     return status;
 }
 
-/** The patterns that cover a type, as JSON; a pattern is covered by itself. */
+/** Return the patterns that cover a type, as JSON. A pattern is covered by itself. */
 static const char *patterns_json(apr_pool_t *pool, const char *event)
 {
     apr_array_header_t *one;
@@ -215,7 +215,7 @@ static apr_status_t explain_unchanged(rh_db_t *db, const char *tenant, const cha
     return rows->nelts > 0 ? APR_EEXIST : APR_NOTFOUND;
 }
 
-/** What follows from a change: other patterns, a fresh start, no more waiting for others. */
+/** Replace the patterns, and wake parked deliveries if the subscription is no longer ordered. */
 static apr_status_t follow_up(rh_db_t *db, const rh_subscription_t *subscription, apr_pool_t *pool)
 {
     const char *tenant = subscription->tenant, *id = subscription->id;
@@ -232,7 +232,8 @@ static apr_status_t follow_up(rh_db_t *db, const rh_subscription_t *subscription
     return status;
 }
 
-/** Pauses and failures are of the target, and of the time before it was revived. */
+/** Pauses and failures belong to the old target, or to the time before the subscription was
+ * reactivated. */
 static bool starts_afresh(const rh_subscription_t *subscription,
                           const rh_subscription_state_row_t *before)
 {
@@ -319,7 +320,7 @@ static apr_status_t delete_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS && affected == 0) {
         return explain_unchanged(db, what->tenant, what->id, pool);
     }
-    /* Some at once: claimers cancel the others. */
+    /* Cancel some deliveries at once; claims cancel the others. */
     return status == APR_SUCCESS ? rh_queue_cancel(db, what->tenant, what->id, pool, NULL) : status;
 }
 

@@ -19,7 +19,7 @@ extern const rh_queue_steps_t rh_pgsql_queue;
  * them: the last of a keyword counts. */
 const char *rh_pgsql_complete_params(apr_pool_t *pool, const char *params);
 
-/** Describe the database by host, port, name and service alone. */
+/** Describe the database only by host, port, name and service. */
 const char *rh_pgsql_identify(apr_pool_t *pool, const char *params);
 
 #endif

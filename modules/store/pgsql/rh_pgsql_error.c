@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* What PostgreSQL's errors mean: by SQLSTATE, which is the same in every language. */
+/* The meanings of PostgreSQL's errors, by SQLSTATE, which is the same in every language. */
 #include "rh_db_private.h"
 
 #include <string.h>

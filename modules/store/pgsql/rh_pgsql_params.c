@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-/** These bound every wait. The administrator's parameters come later, and the last one counts. */
+/** Parameters that bound every wait. The administrator's come after them, and the last value of a
+ * keyword counts. */
 static const char *const every_param[] = {"connect_timeout=5",
                                           "keepalives=1",
                                           "keepalives_idle=10",

@@ -22,7 +22,7 @@ static apr_status_t settle(rh_db_t *db, const char *outcomes, apr_pool_t *pool)
     apr_array_header_t *ended;
     apr_status_t status = rh_db_fetch(db, RH_QUERY(settle, .outcomes = outcomes), pool, &ended);
 
-    /* The outcomes are stored. */
+    /* The outcomes are stored, so an error from here on does not fail the settle. */
     if (status == APR_SUCCESS && rh_queue_cancel_gone(db, ended, pool) != APR_SUCCESS) {
         rh_log(db->log, RH_LOG_INFO, 0, "RH0120",
                "deliveries of a subscription that is gone are cancelled later");
@@ -53,7 +53,7 @@ static apr_status_t remove_logs(rh_db_source_t *source, apr_interval_time_t rete
 
 /* ---- commit ---- */
 
-/** A job from a row: the rest of it is the event's, in memory. */
+/** Make a job from a row and the event, which is in memory. */
 static rh_job_t *make_job(const rh_commit_row_t *row, const rh_event_t *event,
                           const rh_committing_t *commit)
 {
@@ -100,7 +100,7 @@ static apr_status_t commit(rh_db_t *db, rh_committing_t *commit, apr_pool_t *poo
         } else {
             rh_job_t *job = make_job(row, commit->items[n]->event, commit);
 
-            if (job) { /* else it is claimed when its lease ends */
+            if (job) { /* if that fails, the delivery is claimed when its lease ends */
                 APR_ARRAY_PUSH(commit->jobs, rh_job_t *) = job;
             }
         }

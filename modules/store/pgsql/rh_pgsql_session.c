@@ -104,7 +104,7 @@ static bool is_established(rh_db_t *db, const rh_db_session_t *session)
              identify_socket(library) == session->socket));
 }
 
-/** The server's clock in milliseconds. */
+/** SQL of the server's clock in milliseconds. */
 #define CLOCK_SQL "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint"
 
 /** Let ids use the server's clock if this host's differs much. */
@@ -135,8 +135,8 @@ static void update_clock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scra
     }
 }
 
-/** What a session says of itself: its process, "on" if it is read-only, its encoding, and the time.
- */
+/** Query for the properties of a session: its process, "on" if it is read-only, its encoding, and
+ * the time. */
 static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const char ***row)
 {
     static const char sql[] = "SELECT pg_catalog.pg_backend_pid(),"
@@ -260,7 +260,7 @@ static void ended(rh_db_session_t *session)
     (void)session;
 }
 
-/** It is another session than before, or a pooler: find out which. */
+/** Find out whether the session is another one than before, or behind a pooler. */
 static bool remember(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch)
 {
     (void)label;

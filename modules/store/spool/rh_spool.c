@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/** How often the file's creation is tried, in case other processes adopt it before it is locked. */
+/** Number of tries to create the file, in case other processes adopt it before it is locked. */
 #define CREATE_TRIES 10
 struct rh_spool_t {
     apr_pool_t *pool;
@@ -162,7 +162,7 @@ apr_off_t rh_spool_bytes(const rh_spool_t *spool)
     return rh_spool_pending(spool) ? spool->own.end - spool->own.read_at : 0;
 }
 
-/** Keep a damaged file under another name, for a person to inspect. */
+/** Rename a damaged file, so that a person can inspect it. */
 static void set_aside(rh_spool_t *spool, rh_spool_file_t *file)
 {
     const char *aside = apr_pstrcat(file->pool, file->path, ".damaged", NULL);
@@ -254,7 +254,7 @@ apr_status_t rh_spool_read(rh_spool_t *spool, bool adopt, int max, apr_size_t ma
             bytes += event->data.len;
         }
         if ((*events)->nelts > 0) {
-            return APR_SUCCESS; /* the cause of the end is found again by the next read */
+            return APR_SUCCESS; /* the next read finds out again why the file ends here */
         }
         if (record == RH_RECORD_ERROR) {
             return status;

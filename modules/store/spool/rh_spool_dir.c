@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Maximum length of a prefix of version 0.1. */
+/** Maximum length of a prefix that version 0.1 used. */
 #define FORMER_LEN 100
 
 static const char *const suffixes[] = {RH_SPOOL_SUFFIX, RH_SPOOL_REFUSED, RH_SPOOL_DAMAGED};
@@ -31,7 +31,7 @@ bool rh_spool_name_parse(apr_pool_t *pool, const char *file, rh_spool_name_t *na
     return false;
 }
 
-/** True for a name of rh_db_file_name: a driver, "-", 16 hexadecimal digits. */
+/** True if a name has the form of rh_db_file_name: a driver, "-", 16 hexadecimal digits. */
 static bool is_database(const char *prefix)
 {
     const char *dash = strrchr(prefix, '-');
@@ -40,7 +40,7 @@ static bool is_database(const char *prefix)
            strspn(dash + 1, "0123456789abcdef") == 16;
 }
 
-/** True if version 0.1 named the files of this host so. */
+/** True if version 0.1 used this prefix for the files of this host. */
 static bool is_former(const char *host, const char *prefix)
 {
     apr_size_t len = strlen(host);
@@ -76,7 +76,7 @@ bool rh_spool_owns(const rh_spool_owner_t *owner, const char *prefix)
 /** Called for each file of a spool. */
 typedef void visit_t(void *baton, const rh_spool_name_t *name, const apr_finfo_t *info);
 
-/** Visit every file of a spool in a directory. A directory that is missing is an empty one. */
+/** Visit every file of a spool in a directory. A missing directory counts as empty. */
 static apr_status_t visit_files(const char *folder, apr_pool_t *scratch, visit_t *visit,
                                 void *baton)
 {

@@ -1,11 +1,11 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The queue in several statements per transaction, which has no other writer beside it. */
+/* The queue in several statements per transaction, which locks out all other writers. */
 #include "rh_sqlite.h"
 #include "rh_rows.h"
 
-/** Longest time that a parked delivery is not looked at if no settle wakes it. */
+/** Maximum time for which a parked delivery is not checked again if no settle wakes it. */
 #define PARKED_TIMEOUT apr_time_from_sec(600)
-/** Number of an ordered subscription's due deliveries to read for each one to take. */
+/** Number of due deliveries of an ordered subscription to read per delivery to claim. */
 #define READ_PER_TAKEN 4
 
 static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
@@ -99,7 +99,7 @@ static apr_status_t remove_logs(rh_db_source_t *source, apr_interval_time_t rete
 
 /* ---- commit ---- */
 
-/** Take idempotency keys, and find the first events of those that were taken before. */
+/** Insert idempotency keys, and find the first events of those that existed. */
 static apr_status_t take_keys(rh_db_t *db, const rh_committing_t *commit, const char *now,
                               apr_pool_t *pool)
 {
@@ -121,7 +121,7 @@ static apr_status_t take_keys(rh_db_t *db, const rh_committing_t *commit, const 
     return status;
 }
 
-/** Find out whether many want an event; then leave the others than the first to expansions. */
+/** Find out whether an event is wide; if so, leave all but its first deliveries to expansions. */
 static apr_status_t begin_expansions(rh_db_t *db, rh_committing_t *commit, const char *stored,
                                      const char *now, apr_pool_t *pool, bool *wide)
 {
@@ -170,7 +170,7 @@ static apr_status_t hand_over(rh_db_t *db, rh_committing_t *commit, const apr_ar
     for (int i = 0; i < rows->nelts; i++) {
         const rh_commit_queue_row_t *row = RH_ROW(commit_queue, rows, i);
 
-        /* Without a limit none was leased, whatever the lease is. */
+        /* If the limit is 0, no delivery was leased, whatever the lease is. */
         if (claim->limit > 0 && rh_db_number(row->waits) == 0) {
             rh_leased_t *one = apr_array_push(leased);
 
@@ -206,7 +206,7 @@ static apr_status_t commit(rh_db_t *db, rh_committing_t *commit, apr_pool_t *poo
 
 /* ---- claim ---- */
 
-/** Note how long deliveries have been due: what is leased is among them. */
+/** Record how long deliveries have been due, before some of them are leased. */
 static apr_status_t note_late(rh_db_t *db, const rh_leasing_t *leasing,
                               const rh_candidate_t *candidate, const char *now, int limit,
                               apr_pool_t *pool)
@@ -226,7 +226,7 @@ static apr_status_t note_late(rh_db_t *db, const rh_leasing_t *leasing,
     return status;
 }
 
-/** Park what has to wait for others of its key, so that it is not read again at once. */
+/** Park deliveries that wait for others of their key, so that they are not read again at once. */
 static apr_status_t park_blocked(rh_db_t *db, const rh_candidate_t *candidate, const char *now,
                                  int limit, apr_pool_t *pool)
 {

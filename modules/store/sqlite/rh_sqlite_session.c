@@ -8,7 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/** How long a writer waits for the others. */
+/** How long a writer waits for other writers. */
 #define LOCK_TIMEOUT apr_time_from_sec(5)
 /** Interval between two tries to take the lock. A writer that has just had it leaves it to the
  * others for longer. */
@@ -41,7 +41,7 @@ static void open_lock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch
     }
     file = APR_ARRAY_IDX(rows, 0, const char **)[2];
     if (!file || !(slash = strrchr(file, '/'))) {
-        return; /* an in-memory database, which no other connection has */
+        return; /* an in-memory database belongs to one connection */
     }
     file = apr_pstrmemdup(scratch, file, slash == file ? 1 : (apr_size_t)(slash - file));
     session->lock = open(file, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -161,7 +161,8 @@ static apr_status_t commit(rh_db_t *db, rh_db_session_t *session, apr_pool_t *po
     return rh_db_change(db, RH_QUERY(end_writing), pool, NULL);
 }
 
-/** A statement that is older than the tables fails once. */
+/** Forget the statement, so that it is prepared again: one that was prepared before the tables
+ * changed fails once. */
 static bool remember(rh_db_t *db, rh_db_session_t *session, const char *label, apr_pool_t *scratch)
 {
     (void)session;
