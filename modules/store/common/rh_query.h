@@ -33,7 +33,7 @@ typedef struct rh_query_t {
 
 /**
  * A statement with its arguments, valid in the surrounding block:
- * `RH_QUERY(event_get, .tenant = tenant, .id = id)`. What is not named is SQL's NULL.
+ * `RH_QUERY(event_get, .tenant = tenant, .id = id)`. Members that are not named are SQL's NULL.
  */
 #define RH_QUERY(name, ...)                                                                        \
     (&(const rh_query_t){RH_SQL_##name, &(const rh_##name##_args_t){__VA_ARGS__}})

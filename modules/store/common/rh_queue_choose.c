@@ -199,7 +199,8 @@ static void walk_again(choice_t *choice)
     }
 }
 
-/** All subscriptions of the walk's tenant were read: the next walk starts with its first again. */
+/** Record that all subscriptions of the tenant were read: the next walk starts with its first one
+ * again. */
 static void leave_tenant(choice_t *choice)
 {
     rh_place_t *cursor = choice->tenant ? tenant_cursor(choice->queue, choice->tenant) : NULL;
@@ -242,12 +243,10 @@ static bool take_step(choice_t *choice, const rh_claim_due_row_t *row, const cha
     return true;
 }
 
-/**
- * Go around the tenants, from the one where the last walk ended, until there is enough to do; at
- * most once around, which may take several claims. Of a tenant with many subscriptions it looks at
- * a few and goes on, so that their number costs no other tenant anything; the next time it looks at
- * the ones that follow.
- */
+/** Walk over the tenants, from the one where the last walk ended, until there are enough
+ * deliveries, for at most one round, which may take several claims. The walk checks only a few
+ * subscriptions of a tenant and then continues, so that a tenant with many does not delay the
+ * others; the next round checks the ones that follow. */
 static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
 {
     rh_queue_impl_t *queue = choice->queue;
@@ -377,11 +376,9 @@ static void add_candidate(choice_t *choice, const want_t *want)
     }
 }
 
-/**
- * Share the claim's jobs out: tenants in turn, then a tenant's subscriptions. So a tenant gains
- * nothing by having many of them. A part is kept for subscriptions that are not failing, whose
- * deliveries are mostly first attempts.
- */
+/** Distribute the claim's jobs to the tenants in turn, and then among each tenant's subscriptions,
+ * so that a tenant gains nothing by having many of them. A part is reserved for subscriptions that
+ * are not failing, whose deliveries are mostly first attempts. */
 static void allot_jobs(choice_t *choice)
 {
     int limit = choice->claim->limit, reserve = limit / RESERVE_DIVISOR, left;

@@ -8,7 +8,7 @@ typedef struct claim_t {
     apr_time_t lease_until;
     apr_array_header_t *candidates; /**< of rh_candidate_t */
     apr_array_header_t *jobs;
-    apr_array_header_t *lost; /**< of rh_settle_t *: their event is gone */
+    apr_array_header_t *lost; /**< rh_settle_t * of deliveries whose event is gone */
 } claim_t;
 
 /* ---- jobs ---- */

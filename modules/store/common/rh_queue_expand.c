@@ -1,10 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/*
- * Deliveries of events that many subscriptions want. The commit of such an event makes the first
- * ones and leaves a row in `expansion`; the others are made here, a chunk per transaction, which
- * also moves the row on. So a process that dies in between leaves no chunk half made, and another
- * one goes on; and what waits for the commit is not made to wait for thousands of rows.
- */
+/* Make the deliveries of events that many subscriptions want. The commit of such an event makes the
+ * first ones and inserts a row into `expansion`. The others are made here, one chunk per
+ * transaction, which also advances the row. So a process that dies leaves no incomplete chunk, and
+ * another one continues; and callers that wait for the commit do not wait for thousands of rows. */
 #include "rh_matching.h"
 #include "rh_queue_private.h"
 #include "rh_rows.h"

@@ -166,7 +166,7 @@ void rh_queue_templates_stored(rh_queue_impl_t *queue, const apr_array_header_t 
 /** The idempotency key of an event was seen: set what its item says of the first one. */
 apr_status_t rh_queue_find_first(rh_db_t *db, rh_commit_t *item, apr_pool_t *pool);
 
-/** What a subscription may get in a claim. */
+/** A subscription from which a claim takes deliveries, and its share. */
 typedef struct rh_candidate_t {
     const char *tenant, *id;
     int most;

@@ -1,10 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/*
- * Statistics: changes are added up into hours by one process at a time; and after an upgrade from
- * tables without them, the hours of the log are counted, tenant by tenant, back from the hour of
- * the upgrade. Each chunk is a transaction of its own, so a process that dies leaves the rest to
- * another.
- */
+/* Keep statistics. One process at a time adds changes up to hours. After an upgrade from tables
+ * without statistics, the hours of the log are counted, tenant by tenant, backwards from the hour
+ * of the upgrade. Each chunk is a transaction of its own, so if a process dies, another one does
+ * the rest. */
 #include "rh_queue_private.h"
 
 #include <stdlib.h>

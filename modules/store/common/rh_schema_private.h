@@ -20,20 +20,21 @@ apr_status_t rh_schema_query(rh_db_t *db, rh_sql_name_t name, apr_pool_t *pool,
 /** Read the version of the tables. @param version receives it; 0 if they do not exist */
 apr_status_t rh_schema_read_version(rh_db_t *db, apr_pool_t *pool, int *version);
 
-/** Do what can be done of an upgrade before anything is locked. A failure is repaired later. */
+/** Run the part of an upgrade that needs no table locks. If it fails, the upgrade itself makes up
+ * for it. */
 void rh_schema_prepare(rh_db_source_t *source, apr_pool_t *pool);
 
 /** List what rh_schema_prepare runs. @param statements receives rows of `upgrade_4_before` */
 apr_status_t rh_schema_list_before(rh_db_t *db, apr_pool_t *pool, apr_array_header_t **statements);
 
-/** Lock the tables that an upgrade changes, in its transaction. @return APR_EAGAIN: others have
- * them */
+/** Lock the tables that an upgrade changes, in its transaction. @return APR_EAGAIN: others hold
+ * locks on them */
 apr_status_t rh_schema_lock(rh_db_t *db, apr_pool_t *pool);
 
 /** Create the tables (version 0), or upgrade those of an earlier version. */
 apr_status_t rh_schema_run_scripts(rh_db_t *db, int version, apr_pool_t *pool);
 
-/** Complete the rows that an upgrade left as they were, in chunks. If that fails, some pending
+/** Fill in, in chunks, what an upgrade left out of existing rows. If that fails, some pending
  * deliveries show no status until their next attempt. */
 void rh_schema_fill(rh_db_source_t *source, apr_pool_t *pool);
 

@@ -1,6 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
 /*
- * Deliveries and their attempts: what the API reads of them.
+ * Read deliveries and their attempts for the API.
  *
  * A page of a list takes about as long whatever is in the tables: where conditions have no index,
  * what is looked at is bounded, and the page says where it stopped.

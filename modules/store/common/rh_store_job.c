@@ -1,10 +1,8 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/*
- * Jobs: what a person sends again in bulk. Each runs in chunks, one transaction per chunk: the
- * chunk's deliveries and the job's cursor are committed together under the lock of the job's row.
- * So a process that dies in between leaves a job that another goes on with, at the same place; and
- * two processes never work on one job at once.
- */
+/* Run jobs, which are replays and redeliveries in bulk. A job runs in chunks, one transaction per
+ * chunk: the chunk's deliveries and the job's cursor are committed together under the lock of the
+ * job's row. So if a process dies, another one continues the job at the same position, and two
+ * processes never work on one job at once. */
 #include "rh_store_private.h"
 
 #include "rh_json.h"

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* The log of events: what the API reads of it. */
+/* Read the log of events for the API. */
 #include "rh_store_private.h"
 #include "rh_uuid.h"
 

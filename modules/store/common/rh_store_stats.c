@@ -1,7 +1,6 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/*
- * Statistics in buckets of time. Where buckets are whole hours they are read from stat_hour and
- * stat_change, else, and while an upgrade's log is still being counted, from the logs.
+/* Read statistics in buckets of time. If buckets are whole hours, they are read from stat_hour and
+ * stat_change; otherwise, and while the log is still being counted after an upgrade, from the logs.
  */
 #include "rh_rows.h"
 #include "rh_store_private.h"
@@ -35,14 +34,14 @@ static int duration_of(int i)
                      : 10000 + (i - 280) * 1000;
 }
 
-/** A request for statistics, and the arguments that its statements share. */
+/** A request for statistics, and the arguments that its statements have in common. */
 typedef struct stats_t {
     const rh_stats_range_t *range;
     const char *tenant;
     const char *counted_id;     /**< of the rows of stat_hour */
     const char *first, *last;   /**< ids of subscriptions */
     const char *from, *until;   /**< milliseconds */
-    const char *step;           /**< likewise */
+    const char *step;           /**< milliseconds */
     const char *lowest, *end;   /**< ids of deliveries and attempts in the range */
     const char *earliest;       /**< id of deliveries that may have an attempt in the range */
     const char *ranges;         /**< ids of the buckets, as JSON */
@@ -200,7 +199,7 @@ static apr_status_t read_hours(rh_db_t *db, stats_t *stats, apr_pool_t *pool)
     return status;
 }
 
-/** Read the two statements' rows of a tenant or of one subscription. */
+/** Read the rows of two statements, for a tenant or for one subscription. */
 static apr_status_t fetch_log(rh_db_t *db, const stats_t *stats, apr_pool_t *pool,
                               apr_array_header_t **states, apr_array_header_t **durations)
 {

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Subscriptions: what the API reads and changes of them. */
+/* Read and change subscriptions for the API. */
 #include "rh_event_type.h"
 #include "rh_matching.h"
 #include "rh_queue_private.h"
