@@ -18,7 +18,7 @@
 
 /**
  * Describe the database of a driver's parameters, for people and for comparison: "pgsql
- * host=db.example port=5432 dbname=hooks schema=resthooks". Without any secret. In `pool`.
+ * host=db.example port=5432 dbname=hooks schema=resthooks". It contains no secret. In `pool`.
  * @param driver of a dialect; @param params as in DBDParams
  */
 const char *rh_db_identity(apr_pool_t *pool, const char *driver, const char *params);

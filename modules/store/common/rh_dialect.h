@@ -25,7 +25,7 @@ typedef struct rh_dialect_t {
                              out; if not, a single statement is a transaction of its own */
     bool forgets;       /**< a session may lose its prepared statements while it lives */
     const char *schema; /**< SQL that creates the tables, as in conf/schema-*.sql */
-    const struct rh_sql_t *statements; /**< RH_SQL_COUNT of them, by name */
+    const struct rh_sql_t *statements; /**< RH_SQL_COUNT statements, indexed by RH_SQL_* */
     const struct rh_connector_t *connector;
     const struct rh_queue_steps_t *queue;
     /** Add what every connection needs to the administrator's parameters, in `pool`. */

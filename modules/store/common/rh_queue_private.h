@@ -95,7 +95,7 @@ typedef struct rh_leased_t {
     const char *tenant, *id;
 } rh_leased_t;
 
-/** A commit: what the dialects store, and where its outcome goes. */
+/** A commit: the rows that the dialects store, and the receivers of its results. */
 typedef struct rh_committing_t {
     rh_commit_t **items;
     int count;
@@ -107,7 +107,7 @@ typedef struct rh_committing_t {
     int waiting;              /**< receives how many were left for a claim or an expansion */
 } rh_committing_t;
 
-/** A claim: what the dialects lease, and the receivers of the results. */
+/** A claim: its input for the dialects, and the receivers of its results. */
 typedef struct rh_leasing_t {
     const rh_claim_t *claim;
     const apr_array_header_t *candidates; /**< of rh_candidate_t */

@@ -1,5 +1,5 @@
 /* Licensed under the Apache License, Version 2.0: see LICENSE. */
-/* Sends again on request: one delivery, a range of events, a test. */
+/* Redeliver one delivery, replay a range of events, or send a test event. */
 #include "rh_matching.h"
 #include "rh_rows.h"
 #include "rh_store_private.h"

@@ -28,7 +28,7 @@ SELECT e.id, e.tenant, e.type, e.key, e.client_id, e.traceparent, e.time, e.sour
 :event_page AND e.type = :type ORDER BY e.id DESC LIMIT CAST(:limit AS integer);
 
 -- fragment: event_filter
--- Each condition holds where its parameter is NULL.
+-- A condition whose parameter is NULL is true.
 :event_search AND (:unmatched IS NULL OR (
   NOT EXISTS (SELECT 1 FROM resthooks.queue q WHERE :queue_of_event OFFSET 0)
   AND NOT EXISTS (SELECT 1 FROM resthooks.delivery d WHERE d.tenant = e.tenant
