@@ -158,6 +158,9 @@ typedef struct rh_search_t {
     const char *text;    /**< text in the data, ignoring case */
 } rh_search_t;
 
+/** True if there are conditions. */
+bool rh_store_is_search(const rh_search_t *search);
+
 /** Filter of a list of events; NULL and zero members do not restrict. */
 typedef struct rh_event_filter_t {
     const char *type;

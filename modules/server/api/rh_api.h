@@ -202,9 +202,6 @@ extern const char rh_openapi_json[];
  */
 bool rh_api_read_search(rh_api_t *api, rh_search_t *search);
 
-/** Whether any of them is set. */
-bool rh_api_is_search(const rh_search_t *search);
-
 /** Limit the period that is searched. */
 void rh_api_bound_search(apr_time_t *from, apr_time_t *to);
 

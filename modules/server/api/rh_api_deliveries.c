@@ -55,7 +55,7 @@ static int send_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
         json_object_array_add(array, rh_delivery_json(row, api->r->pool));
         next = rows->nelts == page.limit ? row->id : stopped;
     }
-    if (stopped || rh_api_is_search(&filter->search)) {
+    if (stopped || rh_store_is_search(&filter->search)) {
         rh_api_name_searched(api, &page, filter->from, filter->to, next);
     }
     return rh_api_list(api, array, next);

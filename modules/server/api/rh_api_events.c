@@ -184,7 +184,7 @@ int rh_api_events_list(rh_api_t *api)
         showing.shown += deliveries;
     }
     next = i < rows->nelts ? APR_ARRAY_IDX(rows, i - 1, rh_event_t *)->id : stopped;
-    if (stopped || filter.unmatched || rh_api_is_search(&filter.search)) {
+    if (stopped || filter.unmatched || rh_store_is_search(&filter.search)) {
         rh_api_name_searched(api, &page, filter.from, filter.to, next);
     }
     return rh_api_list(api, json_object_get(array), next);

@@ -29,11 +29,6 @@ static const char *read_sources(rh_api_t *api, const char *source)
     return NULL;
 }
 
-bool rh_api_is_search(const rh_search_t *search)
-{
-    return search->key || search->sources || search->text;
-}
-
 bool rh_api_read_search(rh_api_t *api, rh_search_t *search)
 {
     const char *source = apr_table_get(api->query, "source");
@@ -42,7 +37,7 @@ bool rh_api_read_search(rh_api_t *api, rh_search_t *search)
     search->key = apr_table_get(api->query, "key");
     search->sources = source ? read_sources(api, source) : NULL;
     search->text = text && *text ? text : NULL;
-    return rh_api_is_search(search);
+    return rh_store_is_search(search);
 }
 
 void rh_api_bound_search(apr_time_t *from, apr_time_t *to)

@@ -60,9 +60,6 @@ apr_status_t rh_store_delivery_rows(rh_db_t *db, const char *tenant,
                                     apr_pool_t *pool, apr_array_header_t **rows,
                                     const char **stopped);
 
-/** True if there are conditions on events. */
-bool rh_store_is_search(const rh_search_t *search);
-
 /** Return the source of an event by its name. NULL stands for an unknown one. */
 rh_event_source_t rh_store_read_source(const char *name);
 
