@@ -37,6 +37,7 @@ static int send_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
     apr_array_header_t *rows;
     apr_status_t status;
     rh_page_t page = rh_api_page(api);
+    int i;
 
     rh_api_read_delivery_filter(api, filter);
     if (rh_problem_is(api->problem)) {
@@ -48,13 +49,11 @@ static int send_deliveries(rh_api_t *api, rh_delivery_filter_t *filter)
         return rh_api_store_error(api, status);
     }
     array = json_object_new_array();
-    next = stopped;
-    for (int i = 0; i < rows->nelts && i < page.limit - 1; i++) {
-        const rh_delivery_t *row = APR_ARRAY_IDX(rows, i, rh_delivery_t *);
-
-        json_object_array_add(array, rh_delivery_json(row, api->r->pool));
-        next = rows->nelts == page.limit ? row->id : stopped;
+    for (i = 0; i < rows->nelts && i < page.limit - 1; i++) {
+        json_object_array_add(
+            array, rh_delivery_json(APR_ARRAY_IDX(rows, i, rh_delivery_t *), api->r->pool));
     }
+    next = i < rows->nelts ? APR_ARRAY_IDX(rows, i - 1, rh_delivery_t *)->id : stopped;
     if (stopped || rh_store_is_search(&filter->search)) {
         rh_api_name_searched(api, &page, filter->from, filter->to, next);
     }

@@ -96,12 +96,14 @@ static apr_status_t read_more(showing_t *showing)
                                      pool, &showing->deliveries);
 }
 
-/** Make the JSON of the i-th event with its deliveries; the caller's reference. */
+/** Make the JSON of the i-th event with its deliveries, and add up its size; the caller's
+ * reference. */
 static apr_status_t full_json(showing_t *showing, int i, struct json_object **tree)
 {
     const rh_event_t *event = APR_ARRAY_IDX(showing->events, i, rh_event_t *);
     apr_status_t status = i == showing->read ? read_more(showing) : APR_SUCCESS;
     struct json_object *deliveries;
+    apr_size_t count;
 
     if (status != APR_SUCCESS) {
         return status;
@@ -115,6 +117,9 @@ static apr_status_t full_json(showing_t *showing, int i, struct json_object **tr
         }
         json_object_array_add(deliveries, rh_delivery_json(row, showing->api->r->pool));
     }
+    count = json_object_array_length(deliveries);
+    showing->shown += count;
+    showing->bytes += event->data.len + event->previous.len + EVENT_BYTES + DELIVERY_BYTES * count;
     *tree = event_json(event, showing->api->r->pool);
     json_object_object_add(*tree, "deliveries", deliveries);
     return APR_SUCCESS;
@@ -169,19 +174,13 @@ int rh_api_events_list(rh_api_t *api)
     array = rh_json_own(api->r->pool, json_object_new_array());
     showing.events = rows;
     for (i = 0; i < rows->nelts && i < page.limit - 1 && has_room(&showing); i++) {
-        const rh_event_t *row = APR_ARRAY_IDX(rows, i, rh_event_t *);
         struct json_object *tree;
-        apr_size_t deliveries;
 
         status = full_json(&showing, i, &tree);
         if (status != APR_SUCCESS) {
             return rh_api_store_error(api, status);
         }
         json_object_array_add(array, tree);
-        deliveries = json_object_array_length(json_object_object_get(tree, "deliveries"));
-        showing.bytes +=
-            row->data.len + row->previous.len + EVENT_BYTES + DELIVERY_BYTES * deliveries;
-        showing.shown += deliveries;
     }
     next = i < rows->nelts ? APR_ARRAY_IDX(rows, i - 1, rh_event_t *)->id : stopped;
     if (stopped || filter.unmatched || rh_store_is_search(&filter.search)) {
