@@ -360,6 +360,17 @@ apr_status_t rh_db_change(rh_db_t *db, const rh_query_t *query, apr_pool_t *pool
     return rh_db_run(db, sql, query->args, pool, NULL, affected);
 }
 
+apr_status_t rh_db_change_all(rh_db_t *db, const rh_query_t *const queries[], int count,
+                              apr_pool_t *pool)
+{
+    apr_status_t status = APR_SUCCESS;
+
+    for (int i = 0; i < count && status == APR_SUCCESS; i++) {
+        status = rh_db_change(db, queries[i], pool, NULL);
+    }
+    return status;
+}
+
 apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool)
 {
     rh_db_session_t *session = rh_db_session(db);

@@ -87,6 +87,10 @@ apr_status_t rh_db_fetch(rh_db_t *db, const struct rh_query_t *query, apr_pool_t
 apr_status_t rh_db_change(rh_db_t *db, const struct rh_query_t *query, apr_pool_t *pool,
                           int *affected);
 
+/** Run statements without rows, one after the other, up to the first that fails. */
+apr_status_t rh_db_change_all(rh_db_t *db, const struct rh_query_t *const queries[], int count,
+                              apr_pool_t *pool);
+
 /** Run SQL text with no parameters, several statements allowed; for schema and BEGIN/COMMIT. */
 apr_status_t rh_db_script(rh_db_t *db, const char *sql, apr_pool_t *pool);
 

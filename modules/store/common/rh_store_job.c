@@ -159,37 +159,24 @@ static apr_status_t make_missing(rh_db_t *db, const chunk_t *chunk, const rh_job
                : status;
 }
 
+/** Arguments of the statements that send a chunk of a replay. */
+#define CHUNK_OF(chunk, row, which)                                                                \
+    .tenant = (row)->tenant, .lowest = (row)->cursor, .end = (chunk)->cursor,                      \
+    .subscription_id = (row)->subscription_id, .states = (which)
+
 static apr_status_t queue_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_row_t *row,
                                 const char *states, apr_pool_t *pool)
 {
-    apr_status_t status = rh_db_change(
-        db,
-        RH_QUERY(job_chunk_queue, .tenant = row->tenant, .lowest = row->cursor,
-                 .end = chunk->cursor, .subscription_id = row->subscription_id, .states = states),
-        pool, &chunk->done);
+    const rh_query_t *const log_steps[] = {
+        RH_QUERY(job_chunk_attempts, CHUNK_OF(chunk, row, states)),
+        RH_QUERY(job_chunk_count, CHUNK_OF(chunk, row, states)),
+        RH_QUERY(job_chunk_pending, CHUNK_OF(chunk, row, states))};
+    apr_status_t status = rh_db_change(db, RH_QUERY(job_chunk_queue, CHUNK_OF(chunk, row, states)),
+                                       pool, &chunk->done);
 
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db,
-                              RH_QUERY(job_chunk_attempts, .tenant = row->tenant,
-                                       .lowest = row->cursor, .end = chunk->cursor,
-                                       .subscription_id = row->subscription_id, .states = states),
-                              pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db,
-                              RH_QUERY(job_chunk_count, .tenant = row->tenant,
-                                       .lowest = row->cursor, .end = chunk->cursor,
-                                       .subscription_id = row->subscription_id, .states = states),
-                              pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db,
-                              RH_QUERY(job_chunk_pending, .tenant = row->tenant,
-                                       .lowest = row->cursor, .end = chunk->cursor,
-                                       .subscription_id = row->subscription_id, .states = states),
-                              pool, NULL);
-    }
-    return status;
+    return status == APR_SUCCESS
+               ? rh_db_change_all(db, log_steps, (int)RH_COUNT_OF(log_steps), pool)
+               : status;
 }
 
 static apr_status_t replay_chunk(rh_db_t *db, chunk_t *chunk, const rh_job_get_row_t *row,

@@ -25,6 +25,10 @@ static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     const send_t *what = baton;
     const char *tenant = what->tenant, *id = what->id;
     apr_array_header_t *rows;
+    const rh_query_t *const log_steps[] = {
+        RH_QUERY(redeliver_attempt, .tenant = tenant, .delivery_id = id),
+        RH_QUERY(redeliver_count, .tenant = tenant, .delivery_id = id),
+        RH_QUERY(redeliver_delivery, .tenant = tenant, .delivery_id = id)};
     int affected = 0;
     apr_status_t status =
         rh_db_fetch(db, RH_QUERY(delivery_subscription, .tenant = tenant, .id = id), pool, &rows);
@@ -40,17 +44,8 @@ static apr_status_t redeliver_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     if (status == APR_SUCCESS && affected == 0) {
         return APR_NOTFOUND; /* the event is past retention */
     }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db, RH_QUERY(redeliver_attempt, .tenant = tenant, .delivery_id = id),
-                              pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db, RH_QUERY(redeliver_count, .tenant = tenant, .delivery_id = id),
-                              pool, NULL);
-    }
     return status == APR_SUCCESS
-               ? rh_db_change(db, RH_QUERY(redeliver_delivery, .tenant = tenant, .delivery_id = id),
-                              pool, NULL)
+               ? rh_db_change_all(db, log_steps, (int)RH_COUNT_OF(log_steps), pool)
                : status;
 }
 

@@ -11,24 +11,19 @@
 static apr_status_t cancel(rh_db_t *db, const char *tenant, const char *subscription_id,
                            const char *limit, apr_pool_t *pool, int *cancelled)
 {
-    apr_status_t status = rh_db_change(db,
-                                       RH_QUERY(cancel_count, .tenant = tenant,
+    const rh_query_t *const steps[] = {RH_QUERY(cancel_count, .tenant = tenant,
                                                 .subscription_id = subscription_id, .limit = limit),
-                                       pool, NULL);
+                                       RH_QUERY(cancel_delivery, .tenant = tenant,
+                                                .subscription_id = subscription_id,
+                                                .limit = limit)};
+    apr_status_t status = rh_db_change_all(db, steps, (int)RH_COUNT_OF(steps), pool);
 
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db,
-                              RH_QUERY(cancel_delivery, .tenant = tenant,
-                                       .subscription_id = subscription_id, .limit = limit),
-                              pool, NULL);
-    }
-    if (status == APR_SUCCESS) {
-        status = rh_db_change(db,
+    return status == APR_SUCCESS
+               ? rh_db_change(db,
                               RH_QUERY(cancel_queue, .tenant = tenant,
                                        .subscription_id = subscription_id, .limit = limit),
-                              pool, cancelled);
-    }
-    return status;
+                              pool, cancelled)
+               : status;
 }
 
 /** Run a statement whose rows are ids. @param ids receives them as JSON; NULL: none */
@@ -66,8 +61,8 @@ static apr_status_t settle(rh_db_t *db, const char *outcomes, apr_pool_t *pool)
         RH_QUERY(settle_wake, .outcomes = outcomes, .known = known),
         RH_QUERY(settle_remove, .outcomes = outcomes, .known = known)};
 
-    for (int i = 0; i < (int)RH_COUNT_OF(steps) && status == APR_SUCCESS; i++) {
-        status = rh_db_change(db, steps[i], pool, NULL);
+    if (status == APR_SUCCESS) {
+        status = rh_db_change_all(db, steps, (int)RH_COUNT_OF(steps), pool);
     }
     if (status == APR_SUCCESS) {
         status = rh_db_fetch(
