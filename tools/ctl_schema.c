@@ -89,7 +89,7 @@ static int look_at_file(ctl_t *ctl, const char *file, bool upgrade)
 }
 
 /** Print the steps of an upgrade, and for how long the tables would be locked. */
-static int print_plan(ctl_t *ctl, const rh_schema_plan_t *plan)
+static void print_plan(const rh_schema_plan_t *plan)
 {
     static const char *const phases[] = {
         "First, while all hosts work:", "Then, with the tables locked:",
@@ -124,8 +124,6 @@ static int print_plan(ctl_t *ctl, const rh_schema_plan_t *plan)
                (double)locked / (double)APR_USEC_PER_SEC + 0.1);
     }
     printf("Nothing was changed.\n");
-    (void)ctl;
-    return CTL_DONE;
 }
 
 static int ensure(ctl_t *ctl, bool upgrade)
@@ -154,10 +152,12 @@ static int ensure(ctl_t *ctl, bool upgrade)
     if (planned) {
         rh_schema_plan_t plan;
 
-        made = rh_schema_plan(source, ctl->pool, &plan);
-        return made == APR_SUCCESS ? print_plan(ctl, &plan)
-                                   : ctl_fail(ctl, "no connection to the database: %s",
-                                              account.reason ? account.reason : "it fails");
+        if (rh_schema_plan(source, ctl->pool, &plan) != APR_SUCCESS) {
+            return ctl_fail(ctl, "no connection to the database: %s",
+                            account.reason ? account.reason : "it fails");
+        }
+        print_plan(&plan);
+        return CTL_DONE;
     }
     made = rh_schema_ensure(source, upgrade, ctl->pool, &problem);
     if (APR_STATUS_IS_EAGAIN(made) && account.reason) {

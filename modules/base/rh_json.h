@@ -58,6 +58,9 @@ extern const bool rh_json_special[256];
 /** Append bytes as a JSON string, with the quotes. Input must be UTF-8. */
 void rh_json_add_quoted(rh_buffer_t *buffer, const char *data, apr_size_t len);
 
+/** Append text as a JSON string, with the quotes. Bytes that are not UTF-8 are replaced. */
+void rh_json_add_text(rh_buffer_t *buffer, const char *text);
+
 /** Quote bytes as a JSON string, with the quotes, in `pool`. Input must be UTF-8. */
 const char *rh_json_quote(apr_pool_t *pool, const char *data, apr_size_t len);
 

@@ -195,6 +195,14 @@ void rh_json_add_quoted(rh_buffer_t *buffer, const char *data, apr_size_t len)
     rh_buffer_add(buffer, "\"", 1);
 }
 
+void rh_json_add_text(rh_buffer_t *buffer, const char *text)
+{
+    apr_size_t len = strlen(text);
+    const char *clean = rh_utf8_clean(buffer->pool, text, len, len);
+
+    rh_json_add_quoted(buffer, clean, strlen(clean));
+}
+
 const char *rh_json_quote(apr_pool_t *pool, const char *data, apr_size_t len)
 {
     rh_buffer_t buffer = {.pool = pool};

@@ -12,14 +12,6 @@
 /** Maximum length of an attempt's error text, in bytes. */
 #define MAX_ERROR_BYTES 1000
 
-static void add_quoted(rh_buffer_t *buffer, const char *value)
-{
-    apr_size_t len = strlen(value);
-    const char *text = rh_utf8_clean(buffer->pool, value, len, len);
-
-    rh_json_add_quoted(buffer, text, strlen(text));
-}
-
 /** Return the fields of a header section, up to MAX_HEADER_BYTES; repeated ones are joined by ", ".
  */
 static const apr_array_header_t *merge_fields(apr_pool_t *pool, const apr_table_t *headers)
@@ -51,9 +43,9 @@ static const char *headers_text(apr_pool_t *pool, const apr_table_t *headers)
         const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
 
         rh_buffer_add(&text, ",", i > 0);
-        add_quoted(&text, field->key);
+        rh_json_add_text(&text, field->key);
         rh_buffer_add(&text, ":", 1);
-        add_quoted(&text, field->val);
+        rh_json_add_text(&text, field->val);
     }
     rh_buffer_add(&text, "}", sizeof("}"));
     return text.data;

@@ -51,17 +51,9 @@ void rh_sent_add_value(rh_sent_t *sent, const char *text)
     add_value(sent, text, strlen(text));
 }
 
-static const char *quote(apr_pool_t *pool, const char *text)
-{
-    apr_size_t len = strlen(text);
-    const char *clean = rh_utf8_clean(pool, text, len, len);
-
-    return rh_json_quote(pool, clean, strlen(clean));
-}
-
 void rh_sent_add_string(rh_sent_t *sent, const char *text)
 {
-    rh_sent_add(sent, quote(sent->template.pool, text));
+    rh_json_add_text(&sent->template, text);
 }
 
 void rh_sent_add_value_string(rh_sent_t *sent, const char *text)
@@ -72,9 +64,10 @@ void rh_sent_add_value_string(rh_sent_t *sent, const char *text)
     } else if (strcmp(text, sent->event->type) == 0) {
         add_gap(sent, GAP_TYPE);
     } else {
-        const char *quoted = quote(sent->template.pool, text);
+        rh_buffer_t quoted = {.pool = sent->values.pool};
 
-        add_value(sent, quoted + 1, strlen(quoted) - 2);
+        rh_json_add_text(&quoted, text);
+        add_value(sent, quoted.data + 1, quoted.len - 2);
     }
     rh_sent_add(sent, "\"");
 }

@@ -39,10 +39,11 @@ static const char *read_number(struct json_object *value, rh_bounds_t bounds, ap
                                void *to)
 {
     apr_int64_t number = value ? json_object_get_int64(value) : 0;
+    int max = bounds.max ? bounds.max : INT_MAX;
 
-    if (value && (!json_object_is_type(value, json_type_int) || number < bounds.min ||
-                  number > (bounds.max ? bounds.max : INT_MAX))) {
-        return apr_psprintf(pool, "must be null or a whole number, %d-%d", bounds.min, bounds.max);
+    if (value &&
+        (!json_object_is_type(value, json_type_int) || number < bounds.min || number > max)) {
+        return apr_psprintf(pool, "must be null or a whole number, %d-%d", bounds.min, max);
     }
     *(int *)to = (int)number;
     return NULL;

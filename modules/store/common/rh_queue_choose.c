@@ -289,7 +289,7 @@ static apr_status_t walk_around(rh_db_t *db, choice_t *choice, apr_pool_t *pool)
             queue->walk.wrapped = true;
             leave_tenant(choice);
             tenant = "";
-            id = "00000000-0000-0000-0000-000000000000";
+            id = RH_NO_ID;
         }
         steps = steps * 2 < MAX_STEPS ? steps * 2 : MAX_STEPS;
     }

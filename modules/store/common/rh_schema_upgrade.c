@@ -136,7 +136,7 @@ static apr_status_t fill_chunk(rh_db_source_t *source, const char **after, apr_p
 
 void rh_schema_fill(rh_db_source_t *source, apr_pool_t *pool)
 {
-    const char *after = "00000000-0000-0000-0000-000000000000";
+    const char *after = RH_NO_ID;
     apr_status_t status = APR_SUCCESS;
 
     while (after && status == APR_SUCCESS) {

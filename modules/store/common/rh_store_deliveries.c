@@ -93,7 +93,8 @@ static bool is_undelivered(const rh_delivery_filter_t *filter)
     .tenant = (tenant_id), .state = (is).state, .lowest = (is).lowest, .end = (is).end,            \
     .rows = (most)
 
-/** Find where a page has to end. @param rows receives one row, or none */
+/** Find where a page has to end. @param rows receives one row, or none; not set if nothing limits
+ * it */
 static apr_status_t find_stop(rh_db_t *db, const char *tenant, const rh_delivery_filter_t *filter,
                               const conditions_t *is, apr_pool_t *pool, apr_array_header_t **rows)
 {
@@ -112,7 +113,6 @@ static apr_status_t find_stop(rh_db_t *db, const char *tenant, const rh_delivery
                                     .filtered = filtered ? "1" : NULL, RANGE_OF(tenant, *is, most)),
                            pool, rows);
     }
-    *rows = apr_array_make(pool, 1, sizeof(const char **));
     return filtered
                ? rh_db_fetch(db, RH_QUERY(delivery_stop, RANGE_OF(tenant, *is, most)), pool, rows)
                : APR_SUCCESS;

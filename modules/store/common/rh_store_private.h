@@ -10,6 +10,8 @@
 #include "rh_query.h"
 #include "rh_store_open.h"
 
+/** Less than every id. */
+#define RH_NO_ID "00000000-0000-0000-0000-000000000000"
 /** Greater than every id. */
 #define RH_LAST_ID "ffffffff-ffff-ffff-ffff-ffffffffffff"
 

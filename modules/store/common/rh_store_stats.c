@@ -11,8 +11,6 @@
 /** Number of counters of durations: one per millisecond up to 100 ms, then per value of two digits,
  * then per second. */
 #define DURATIONS 1024
-/** This id stands for all subscriptions of the tenant. */
-#define ALL_SUBSCRIPTIONS "00000000-0000-0000-0000-000000000000"
 
 /** Return the counter of a duration that is rounded as the statements do it. */
 static int duration_index(apr_int64_t ms)
@@ -38,7 +36,7 @@ static int duration_of(int i)
 typedef struct stats_t {
     const rh_stats_range_t *range;
     const char *tenant;
-    const char *counted_id;     /**< of the rows of stat_hour */
+    const char *counted_id;     /**< of the rows of stat_hour; RH_NO_ID: all subscriptions */
     const char *first, *last;   /**< ids of subscriptions */
     const char *from, *until;   /**< milliseconds */
     const char *step;           /**< milliseconds */
@@ -83,7 +81,7 @@ static void begin_stats(stats_t *stats, const char *tenant, const char *subscrip
     memset(stats, 0, sizeof(*stats));
     stats->range = range;
     stats->tenant = tenant;
-    stats->counted_id = stats->first = subscription_id ? subscription_id : ALL_SUBSCRIPTIONS;
+    stats->counted_id = stats->first = subscription_id ? subscription_id : RH_NO_ID;
     stats->last = subscription_id ? subscription_id : RH_LAST_ID;
     stats->from = rh_store_number(pool, rh_store_ms(range->from));
     stats->until = rh_store_number(pool, rh_store_ms(range->to));
@@ -171,14 +169,18 @@ static void set_percentiles(rh_stats_bucket_t *bucket, const apr_int64_t *counte
     }
 }
 
+/** Arguments of the statements that count deliveries. */
+#define RANGE_OF(stats)                                                                            \
+    .tenant = (stats)->tenant, .first = (stats)->first, .last = (stats)->last,                     \
+    .from = (stats)->from, .lowest = (stats)->lowest, .end = (stats)->end
+
 static apr_status_t read_hours(rh_db_t *db, stats_t *stats, apr_pool_t *pool)
 {
     apr_array_header_t *rows;
     apr_status_t status =
         rh_db_fetch(db,
-                    RH_QUERY(stats_hours, .tenant = stats->tenant, .counted_id = stats->counted_id,
-                             .first = stats->first, .last = stats->last, .from = stats->from,
-                             .until = stats->until, .lowest = stats->lowest, .end = stats->end),
+                    RH_QUERY(stats_hours, RANGE_OF(stats), .counted_id = stats->counted_id,
+                             .until = stats->until),
                     pool, &rows);
 
     for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
@@ -206,12 +208,9 @@ static apr_status_t fetch_log(rh_db_t *db, const stats_t *stats, apr_pool_t *poo
     bool all = stats->first != stats->last;
     apr_status_t status = rh_db_fetch(
         db,
-        all ? RH_QUERY(stats_states, .tenant = stats->tenant, .ranges = stats->ranges,
-                       .first = stats->first, .last = stats->last, .from = stats->from,
-                       .step = stats->step, .lowest = stats->lowest, .end = stats->end)
-            : RH_QUERY(stats_states_subscription, .tenant = stats->tenant, .ranges = stats->ranges,
-                       .first = stats->first, .last = stats->last, .from = stats->from,
-                       .step = stats->step, .lowest = stats->lowest, .end = stats->end),
+        all ? RH_QUERY(stats_states, RANGE_OF(stats), .ranges = stats->ranges, .step = stats->step)
+            : RH_QUERY(stats_states_subscription, RANGE_OF(stats), .ranges = stats->ranges,
+                       .step = stats->step),
         pool, states);
 
     if (status != APR_SUCCESS) {
@@ -297,17 +296,13 @@ static apr_status_t subscriptions_work(rh_db_t *db, void *baton, apr_pool_t *poo
     if (status != APR_SUCCESS) {
         return status;
     }
-    return rh_db_fetch(
-        db,
-        stats->hours ? RH_QUERY(stats_hours_subscriptions, .tenant = stats->tenant,
-                                .first = stats->first, .last = stats->last, .from = stats->from,
-                                .until = stats->until, .step = stats->step, .lowest = stats->lowest,
-                                .end = stats->end, .limit = limit)
-                     : RH_QUERY(stats_subscriptions, .tenant = stats->tenant,
-                                .ranges = stats->ranges, .first = stats->first, .last = stats->last,
-                                .from = stats->from, .step = stats->step, .lowest = stats->lowest,
-                                .end = stats->end, .limit = limit),
-        pool, &stats->by_subscription);
+    return rh_db_fetch(db,
+                       stats->hours
+                           ? RH_QUERY(stats_hours_subscriptions, RANGE_OF(stats),
+                                      .until = stats->until, .step = stats->step, .limit = limit)
+                           : RH_QUERY(stats_subscriptions, RANGE_OF(stats), .ranges = stats->ranges,
+                                      .step = stats->step, .limit = limit),
+                       pool, &stats->by_subscription);
 }
 
 apr_status_t rh_store_stats_subscriptions(rh_store_t *store, const char *tenant,
