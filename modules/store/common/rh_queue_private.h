@@ -35,9 +35,14 @@
 #define RH_JOB_OPTION(member, kind)
 #define RH_JOB_COLUMN(member, kind) RH_JOB_##kind(member)
 #define RH_JOB_text(member) job->member = apr_pstrdup(job->pool, row->member);
-#define RH_JOB_number(member) job->member = (int)rh_db_number(row->member);
-#define RH_JOB_flag(member) job->member = rh_db_number(row->member) != 0;
-#define RH_JOB_format(member) rh_format_parse(row->member, &job->member);
+#define RH_JOB_number(member) RH_READ_number(job, member)
+#define RH_JOB_flag(member) RH_READ_flag(job, member)
+#define RH_JOB_format(member) RH_READ_format(job, member)
+
+/* Set a member that is no text from the column of a row. */
+#define RH_READ_number(record, member) (record)->member = (int)rh_db_number(row->member);
+#define RH_READ_flag(record, member) (record)->member = rh_db_number(row->member) != 0;
+#define RH_READ_format(record, member) rh_format_parse(row->member, &(record)->member);
 
 /** The position of a subscription in the order of the queue's index. */
 typedef struct rh_place_t {

@@ -19,9 +19,9 @@
 
 #define READ_text(member) subscription->member = row->member ? row->member : "";
 #define READ_optional_text(member) subscription->member = rh_db_text(row->member);
-#define READ_number(member) subscription->member = (int)rh_db_number(row->member);
-#define READ_flag(member) subscription->member = rh_db_number(row->member) != 0;
-#define READ_format(member) rh_format_parse(row->member, &subscription->member);
+#define READ_number(member) RH_READ_number(subscription, member)
+#define READ_flag(member) RH_READ_flag(subscription, member)
+#define READ_format(member) RH_READ_format(subscription, member)
 #define READ_state(member) rh_subscription_state_parse(row->member, &subscription->member);
 #define READ_APART(member, kind)
 #define READ_OPTION(member, kind)
