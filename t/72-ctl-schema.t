@@ -9,8 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 from rhtest import *  # noqa: E402,F403
 from ctl import Ctl  # noqa: E402
 
+import re
 import shutil
-import sqlite3
 import tempfile
 
 folder = tempfile.mkdtemp(prefix="rh-ctl-", dir="/tmp")
@@ -40,6 +40,30 @@ is_((done.status, done.out, done.err), (0, "the tables are of version 4, as they
 done = Ctl(RESTHOOKSCTL_DB=db)("schema", "check")
 is_(done.status, 0, "RESTHOOKSCTL_DB names the database, too")
 
+HOUR = r"(?<=_)\d{10}"    # in the name of a partition
+
+
+def structure(database):
+    """Return all columns of the tables, their indexes, and functions. Partitions have their number
+    instead of their time."""
+    if DB == "sqlite3":
+        return database.sql("SELECT m.name, c.name, c.type FROM sqlite_master m,"
+                            " pragma_table_info(m.name) c WHERE m.type = 'table' UNION ALL"
+                            " SELECT tbl_name, name, replace(sql, '\"', '') FROM sqlite_master"
+                            " WHERE type = 'index'"
+                            " ORDER BY 1, 2, 3")
+    rows = database.sql("SELECT table_name, column_name, data_type FROM"
+                        " information_schema.columns WHERE table_schema = 'resthooks' UNION ALL"
+                        " SELECT tablename, indexname, indexdef FROM pg_indexes"
+                        " WHERE schemaname = 'resthooks' UNION ALL"
+                        " SELECT 'function', proname, md5(prosrc) FROM pg_proc"
+                        " WHERE pronamespace = 'resthooks'::regnamespace ORDER BY 1, 2, 3")
+    hours = sorted(set(re.findall(HOUR, str(rows))))
+    return [[re.sub(HOUR, lambda found: str(hours.index(found[0])), text) for text in row]
+            for row in rows]
+
+
+made = structure(database)
 if DB == "sqlite3":
     for name in os.listdir(folder):
         os.chmod(os.path.join(folder, name), 0o666)
@@ -47,83 +71,35 @@ httpd = Httpd(config="RestHooksSchema check", database=database)
 is_(httpd.api().get("/subscriptions").json, [], "httpd starts on them with RestHooksSchema check")
 httpd.stop()
 
+# Tables of version 1
 
-def structure():
-    """Return all columns of the tables, their indexes, and functions."""
-    if DB == "pgsql":
-        return database.sql("SELECT table_name, column_name, data_type FROM"
-                            " information_schema.columns WHERE table_schema = 'resthooks' UNION ALL"
-                            " SELECT tablename, indexname, indexdef FROM pg_indexes"
-                            " WHERE schemaname = 'resthooks' UNION ALL"
-                            " SELECT 'function', proname, md5(prosrc) FROM pg_proc"
-                            " WHERE pronamespace = 'resthooks'::regnamespace ORDER BY 1, 2, 3")
-    return database.sql("SELECT m.name, c.name, c.type FROM sqlite_master m,"
-                        " pragma_table_info(m.name) c WHERE m.type = 'table' UNION ALL"
-                        " SELECT tbl_name, name, replace(sql, '\"', '') FROM sqlite_master"
-                        " WHERE type = 'index'"
-                        " ORDER BY 1, 2, 3")
-
-
-made = structure()
+old = Pgsql() if DB == "pgsql" else Sqlite(folder, "old")
+at_end(old.remove)
+with open(os.path.join(SOURCE, "t", "tables", f"1-{DB}.sql"), encoding="utf-8") as file:
+    old.script(file.read())
 hooks = "resthooks.hook" if DB == "pgsql" else "resthooks_subscription"
 prefix = "resthooks." if DB == "pgsql" else "resthooks_"
-if DB == "pgsql":
-    database.sql("DROP VIEW resthooks.subscription; DROP FUNCTION resthooks.refuse_earlier();"
-                 "ALTER TABLE resthooks.hook RENAME TO subscription")
-else:
-    database.sql("DROP VIEW resthooks_subscription_event")
-    database.sql("DROP INDEX resthooks_delivery_undelivered")
-    database.sql("ALTER TABLE resthooks_subscription_pattern RENAME TO resthooks_subscription_event")
-database.sql("DROP INDEX resthooks.queue_due_at; DROP INDEX resthooks.delivery_undelivered"
-             if DB == "pgsql" else "DROP INDEX resthooks_queue_due_at")
-for table, column in (("attempt", "format"), ("attempt", "template"), ("attempt", "sent"),
-                      ("event", "previous"),
-                      ("event", "reason"), ("event", "hops"), ("subscription", "options"),
-                      ("queue", "last_status_code"),
-                      *(("delivery", name) for name in ("attempt_id", "started_at", "ms", "format",
-                                                        "headers", "answer", "error", "template",
-                                                        "sent"))):
-    database.sql(f"ALTER TABLE {prefix}{table} DROP COLUMN {column}")
-database.sql(f"ALTER TABLE {prefix}subscription RENAME COLUMN in_order TO ordered")
-for column, default in (("description", ""), ("headers", "{}")):
-    database.sql(f"ALTER TABLE {prefix}subscription ADD COLUMN {column} text NOT NULL"
-                 f" DEFAULT '{default}'")
+older = Ctl("--db", f"{old.driver}:{old.params}")
 PLAIN, OTHER = (f"0191f5a0-0000-7000-8000-00000000000{n}" for n in (1, 2))
 HEADERS = '{"X-B":"ü \\\\ \\"2\\"","X-A":"1"}'
 for id, description, headers in ((PLAIN, "", "{}"), (OTHER, 'a "quoted" one', HEADERS)):
-    database.sql(f"INSERT INTO {prefix}subscription (tenant, id, target_url, description, headers,"
-                 f" secret, base_url, created_at, updated_at) VALUES ('acme', '{id}', 'http://x/',"
-                 f" '{description}', '{headers}', 'whsec_c2VjcmV0', 'http://x', 1, 1)")
-for table in ("setting", "job", "expansion", "sent_template", "stat_hour", "stat_change"):
-    database.sql(f"DROP TABLE {prefix}{table}")
-if DB == "pgsql":
-    database.sql("ALTER TABLE resthooks.queue DROP CONSTRAINT queue_pkey,"
-                 " ADD PRIMARY KEY (tenant, delivery_id); DROP INDEX resthooks.queue_due;"
-                 "DROP INDEX resthooks.queue_newest;"
-                 "CREATE INDEX ON resthooks.queue (tenant, subscription_id, due_at);"
-                 "DROP FUNCTION resthooks.publish(text, text, text, json, text, text);"
-                 "ALTER TABLE resthooks.subscription ADD CONSTRAINT subscription_format_check"
-                 " CHECK (format IN ('array', 'envelope', 'cloudevents', 'skinny'));"
-                 "DROP FUNCTION resthooks.ensure_past(); DROP VIEW resthooks.partitions;"
-                 "CREATE VIEW resthooks.partitions AS SELECT relname::text AS parent, relname::text AS"
-                 " name, 0::bigint AS until_ms FROM pg_class;"
-                 "CREATE OR REPLACE FUNCTION resthooks.patterns(type text) RETURNS text[]"
-                 " LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY[type] $$")
-database.sql(f"UPDATE {version} SET version = 1")
-done = ctl("schema", "check")
+    old.sql(f"INSERT INTO {prefix}subscription (tenant, id, target_url, description, headers,"
+            f" secret, base_url, created_at, updated_at) VALUES ('acme', '{id}', 'http://x/',"
+            f" '{description}', '{headers}', 'whsec_c2VjcmV0', 'http://x', 1, 1)")
+done = older("schema", "check")
 is_(done.status, 1, "tables of an earlier version do not pass the check")
 like(done.err, "the tables are of version 1, this mod_resthooks needs 4",
      "the error gives the reason")
-done = ctl("schema", "upgrade")
+done = older("schema", "upgrade")
 is_((done.status, done.out), (0, "brought the tables of version 1 to version 4\n"),
     "they are brought up") or diag(done)
-is_(structure(), made, "and are what new ones are")
-options = {str(id): text for id, text in database.sql(f"SELECT id, options FROM {hooks}")}
+is_(structure(old), made, "and are what new ones are")
+options = {str(id): text for id, text in old.sql(f"SELECT id, options FROM {hooks}")}
 is_(options[PLAIN], "{}", "a plain subscription has no options")
 is_(json.loads(options[OTHER]),
     {"description": 'a "quoted" one', "headers": json.loads(HEADERS)}, "others keep theirs")
 is_(list(json.loads(options[OTHER])["headers"]), ["X-B", "X-A"], "in their order")
-is_(ctl("schema", "check").status, 0, "and pass the check")
+is_(older("schema", "check").status, 0, "and pass the check")
 
 database.sql(f"UPDATE {version} SET version = 7")
 for action in ("check", "upgrade"):
@@ -138,12 +114,7 @@ printed = Ctl()("schema", "print", "pgsql" if DB == "pgsql" else "sqlite3")
 is_(printed.status, 0, "the SQL is printed")
 fresh = Pgsql() if DB == "pgsql" else Sqlite(folder, "fresh")
 at_end(fresh.remove)
-if DB == "pgsql":
-    fresh.sql(printed.out)
-else:
-    connection = sqlite3.connect(fresh.params)
-    connection.executescript(printed.out)
-    connection.close()
+fresh.script(printed.out)
 done = Ctl("--db", f"{fresh.driver}:{fresh.params}")("schema", "check")
 is_(done.status, 0, "a database made with it passes the check") or diag(done)
 

@@ -44,16 +44,8 @@ class Tables:
         at_end(self.database.remove)
         path = os.path.join(SOURCE, "t", "tables", f"{version}-{DB}.sql")
         with open(path, encoding="utf-8") as file:
-            self.script(file.read())
+            self.database.script(file.read())
         self.ctl = Ctl("--db", f"{self.database.driver}:{self.database.params}")
-
-    def script(self, text):
-        if DB == "pgsql":
-            self.database.sql(text)
-            return
-        connection = sqlite3.connect(self.database.params)
-        connection.executescript(text)
-        connection.close()
 
     def insert(self, table, **values):
         quoted = ", ".join("NULL" if value is None else

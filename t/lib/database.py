@@ -141,6 +141,10 @@ class Pgsql:
         out = out[:-1] if out.endswith("\n") else out
         return [row.split("\x1f") for row in out.split("\x1e")] if out else []
 
+    def script(self, text):
+        """Run several statements."""
+        self._psql(self.name, text)
+
     def remove(self):
         if self.cluster and not self.cluster.running:
             return
@@ -160,6 +164,13 @@ class Sqlite:
         try:
             rows = connection.execute(script).fetchall()
             return [["" if value is None else str(value) for value in row] for row in rows]
+        finally:
+            connection.close()
+
+    def script(self, text):
+        connection = sqlite3.connect(self.params)
+        try:
+            connection.executescript(text)
         finally:
             connection.close()
 
