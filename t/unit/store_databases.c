@@ -73,6 +73,55 @@ bool open_sources(const char *driver, const char *params, rh_db_source_t *source
               problem);
 }
 
+/** Put the tables' prefix in place of each `@`. */
+static const char *name_tables(const rh_db_source_t *source, const char *text)
+{
+    const char *prefix = strcmp(source->dialect->driver, "pgsql") ? "resthooks_" : "resthooks.";
+    const char *sql = "";
+
+    while (*text) {
+        apr_size_t len = strcspn(text, "@");
+
+        sql =
+            apr_pstrcat(pool, sql, apr_pstrmemdup(pool, text, len), text[len] ? prefix : "", NULL);
+        text += len + (text[len] == '@');
+    }
+    return sql;
+}
+
+void run_script(rh_db_source_t *source, const char *text)
+{
+    const char *sql = name_tables(source, text);
+    bool done = false;
+    rh_db_t *db;
+
+    if (source->acquire(source, pool, &db) == APR_SUCCESS) {
+        done = rh_db_script(db, sql, pool) == APR_SUCCESS;
+        source->release(source, db, false);
+    }
+    if (!done) {
+        ok(false, "%s: %s", source->dialect->driver, sql);
+    }
+}
+
+apr_int64_t select_number(rh_db_source_t *source, const char *text, const char *value)
+{
+    const char *sql = apr_psprintf(pool, name_tables(source, text), value);
+    apr_array_header_t *rows;
+    apr_int64_t number = -1;
+    rh_db_t *db;
+
+    if (source->acquire(source, pool, &db) == APR_SUCCESS) {
+        if (rh_db_query_rows(db, sql, pool, &rows) == APR_SUCCESS && rows->nelts == 1) {
+            number = rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0]);
+        } else {
+            printf("# %s: %s\n", sql, rh_db_session(db)->error);
+        }
+        source->release(source, db, false);
+    }
+    return number;
+}
+
 const char *make_id(void)
 {
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);

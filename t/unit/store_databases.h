@@ -27,6 +27,12 @@ extern rh_log_t failing_log;
  * @return false if that failed; the test has failed then */
 bool open_sources(const char *driver, const char *params, rh_db_source_t *sources[], int count);
 
+/** Run SQL as an administrator would, with the tables' prefix in place of each `@`. */
+void run_script(rh_db_source_t *source, const char *sql);
+
+/** A number that SQL selects, with `@` likewise, and `value` in place of `%s`. -1: it failed */
+apr_int64_t select_number(rh_db_source_t *source, const char *sql, const char *value);
+
 /** A new id, in `pool`. */
 const char *make_id(void);
 

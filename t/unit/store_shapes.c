@@ -3,51 +3,6 @@
 
 #include <string.h>
 
-/** Put the tables' prefix in place of each `@`. */
-static const char *name_tables(const rh_db_source_t *source, const char *text)
-{
-    const char *prefix = strcmp(source->dialect->driver, "pgsql") ? "resthooks_" : "resthooks.";
-    const char *sql = "";
-
-    while (*text) {
-        apr_size_t len = strcspn(text, "@");
-
-        sql =
-            apr_pstrcat(pool, sql, apr_pstrmemdup(pool, text, len), text[len] ? prefix : "", NULL);
-        text += len + (text[len] == '@');
-    }
-    return sql;
-}
-
-void run_script(rh_db_source_t *source, const char *text)
-{
-    const char *sql = name_tables(source, text);
-    rh_db_t *db;
-
-    if (source->acquire(source, pool, &db) != APR_SUCCESS ||
-        rh_db_script(db, sql, pool) != APR_SUCCESS) {
-        ok(false, "%s: %s", source->dialect->driver, sql);
-        return;
-    }
-    source->release(source, db, false);
-}
-
-int select_number(rh_db_source_t *source, const char *sql, const char *value)
-{
-    const char *text = apr_psprintf(pool, name_tables(source, sql), value);
-    apr_array_header_t *rows;
-    rh_db_t *db;
-    int number = -1;
-
-    if (source->acquire(source, pool, &db) == APR_SUCCESS) {
-        if (rh_db_query_rows(db, text, pool, &rows) == APR_SUCCESS && rows->nelts == 1) {
-            number = (int)rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0]);
-        }
-        source->release(source, db, false);
-    }
-    return number;
-}
-
 /** What each shape shows. */
 static const struct {
     rh_delivery_state_t state;

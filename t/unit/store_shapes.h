@@ -34,12 +34,6 @@ typedef struct shaped_t {
     int attempts, status;
 } shaped_t;
 
-/** Run SQL as an administrator would, with the tables' prefix in place of each `@`. */
-void run_script(rh_db_source_t *source, const char *sql);
-
-/** A number that SQL selects; `sql` has `@` likewise, and `%s` once, for `value`. -1: it failed */
-int select_number(rh_db_source_t *source, const char *sql, const char *value);
-
 /**
  * Store SHAPE_EVENTS events of a tenant that has two subscriptions, the oldest first.
  * @return them, in `pool`

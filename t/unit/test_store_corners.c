@@ -17,28 +17,6 @@ static rh_db_source_t *source[4];
 static rh_store_t *store, *other_store;
 static rh_queue_t *queue;
 
-/** Run SQL as an administrator would, with the tables' prefix in place of each `@`. */
-static void run_sql(const char *text)
-{
-    const char *sql = "";
-    rh_db_t *db;
-
-    while (*text) {
-        apr_size_t len = strcspn(text, "@");
-
-        sql = apr_pstrcat(
-            pool, sql, apr_pstrmemdup(pool, text, len),
-            text[len] ? (strcmp(database, "pgsql") ? "resthooks_" : "resthooks.") : "", NULL);
-        text += len + (text[len] == '@');
-    }
-    if (source[3]->acquire(source[3], pool, &db) != APR_SUCCESS ||
-        rh_db_script(db, sql, pool) != APR_SUCCESS) {
-        ok(false, "%s: %s", database, sql);
-        return;
-    }
-    source[3]->release(source[3], db, false);
-}
-
 static rh_subscription_t *subscribe(const char *tenant, bool ordered, int rate_limit)
 {
     rh_subscription_t *subscription = new_subscription(tenant);
@@ -189,7 +167,7 @@ static void test_pace_of_ordered(void)
     is_int(claim_jobs(&again)->nelts, 1, "a rate limit holds for ordered subscriptions");
     ok(again > 0, "%s: a claim returns when the next delivery is due", database);
     is_int(claim_jobs(NULL)->nelts, 0, "a rate limit holds for all claims");
-    run_sql("DELETE FROM @queue WHERE tenant = 'pace'");
+    run_script(source[3], "DELETE FROM @queue WHERE tenant = 'pace'");
 }
 
 /* ---- many ---- */
@@ -204,11 +182,11 @@ static void test_cancelling_many(void)
     settle(JOB(claim_jobs(NULL), 0), RH_SETTLE_GONE);
     rh_store_subscription_get(store, "gone", one->id, pool, &row);
     is(rh_subscription_state_name(row->state), "gone", "a subscription is gone");
-    run_sql("UPDATE @subscription SET state = 'active' WHERE tenant = 'gone'");
+    run_script(source[3], "UPDATE @subscription SET state = 'active' WHERE tenant = 'gone'");
     for (int i = 0; i < 10; i++) {
         store_together("gone", NULL, 500);
     }
-    run_sql("UPDATE @subscription SET state = 'gone' WHERE tenant = 'gone'");
+    run_script(source[3], "UPDATE @subscription SET state = 'gone' WHERE tenant = 'gone'");
     do {
         is_int(claim_jobs(&again)->nelts, 0,
                "no delivery of a subscription that is gone is claimed");
@@ -248,8 +226,9 @@ static void test_another_target(void)
     rh_subscription_t *one = subscribe("moved", false, 0), *row = NULL;
     rh_event_t *event = new_event("moved", "a.b", NULL);
 
-    run_sql("UPDATE @subscription_stat SET paused_until = 9000000000000, failing_since = 1"
-            " WHERE tenant = 'moved'");
+    run_script(source[3],
+               "UPDATE @subscription_stat SET paused_until = 9000000000000, failing_since = 1"
+               " WHERE tenant = 'moved'");
     commit(&event, 1, 0);
     rh_store_subscription_get(store, "moved", one->id, pool, &row);
     row->description = "changed";
@@ -261,7 +240,7 @@ static void test_another_target(void)
        "%s: it moves to another target", database);
     ok(claim_this(event, "a new target is not paused")->failing_for == 0,
        "%s: a new target is not failing", database);
-    run_sql("DELETE FROM @queue WHERE tenant = 'moved'");
+    run_script(source[3], "DELETE FROM @queue WHERE tenant = 'moved'");
 }
 
 static void test_options(void)
@@ -269,11 +248,11 @@ static void test_options(void)
     rh_subscription_t *one = subscribe("options", false, 0), *row = NULL;
     rh_event_t *event = new_event("options", "a.b", NULL);
 
-    run_sql(apr_psprintf(pool,
-                         "UPDATE @%s SET options ="
-                         " '{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"}}'"
-                         " WHERE tenant = 'options'",
-                         strcmp(database, "pgsql") == 0 ? "hook" : "subscription"));
+    run_script(source[3], apr_psprintf(pool,
+                                       "UPDATE @%s SET options ="
+                                       " '{\"later\":[\"5s\"],\"headers\":{\"X-A\":\"b\"}}'"
+                                       " WHERE tenant = 'options'",
+                                       strcmp(database, "pgsql") == 0 ? "hook" : "subscription"));
     rh_store_subscription_get(store, "options", one->id, pool, &row);
     is(row->headers, "{\"X-A\":\"b\"}", "an option is read");
     row->description = "changed";
@@ -285,7 +264,7 @@ static void test_options(void)
     is_int(commit(&event, 1, 0), 0, "a delivery waits");
     is(claim_this(event, "a delivery with an option is claimed")->headers, "{\"X-A\":\"b\"}",
        "a job has the option that it needs");
-    run_sql("DELETE FROM @queue WHERE tenant = 'options'");
+    run_script(source[3], "DELETE FROM @queue WHERE tenant = 'options'");
 }
 
 static void test_known_already(void)
@@ -327,11 +306,11 @@ static void test_two_replays(void)
     pthread_barrier_t barrier;
     pthread_t threads[2];
 
-    run_sql("UPDATE @subscription SET state = 'paused' WHERE tenant = 'twice'");
+    run_script(source[3], "UPDATE @subscription SET state = 'paused' WHERE tenant = 'twice'");
     for (int i = 0; i < 4; i++) {
         store_together("twice", NULL, 500);
     }
-    run_sql("UPDATE @subscription SET state = 'active' WHERE tenant = 'twice'");
+    run_script(source[3], "UPDATE @subscription SET state = 'active' WHERE tenant = 'twice'");
     pthread_barrier_init(&barrier, NULL, 2);
     for (int i = 0; i < 2; i++) {
         what[i].store = i ? other_store : store;
@@ -349,7 +328,7 @@ static void test_two_replays(void)
     is_int(what[0].queued + what[1].queued, 2000, "each event is queued once");
     rh_store_subscription_get(store, "twice", one->id, pool, &row);
     is_int(row->stats.pending, 2000, "each event is pending once");
-    run_sql("DELETE FROM @queue WHERE tenant = 'twice'");
+    run_script(source[3], "DELETE FROM @queue WHERE tenant = 'twice'");
 }
 
 /* ---- plans ---- */
@@ -389,8 +368,8 @@ static void test_plans_of_empty(void)
     const rh_sql_name_t by_key[] = {RH_SQL_claim, RH_SQL_claim_jobs, RH_SQL_settle};
     const char *plan;
 
-    run_sql("DELETE FROM @queue");
-    run_sql("ANALYZE");
+    run_script(source[3], "DELETE FROM @queue");
+    run_script(source[3], "ANALYZE");
     for (int i = 0; i < 3; i++) {
         plan = plan_of(by_key[i]);
         if (!ok(strstr(plan, "Index Cond: (delivery_id = ") ||
@@ -453,7 +432,7 @@ static void test_partitions(void)
     char old[RH_UUID_LEN + 1];
 
     subscribe("parts", false, 0);
-    run_sql(DROP_PARTITIONS("p.until_ms > @now_ms()"));
+    run_script(source[3], DROP_PARTITIONS("p.until_ms > @now_ms()"));
     event = new_event("parts", "a.b", NULL);
     is_int(commit(&event, 1, 5), 1,
            "partitions that housekeeping did not make are made by a commit");
@@ -463,25 +442,25 @@ static void test_partitions(void)
     rh_uuid_floor(apr_time_now() - SEC(86400) * 60, old);
     old[RH_UUID_LEN - 1] = '7';
     event->id = old;
-    run_sql(DROP_PARTITIONS("p.name LIKE '%past'"));
+    run_script(source[3], DROP_PARTITIONS("p.name LIKE '%past'"));
     is_int(commit(&event, 1, 5), 1, "an event that is older than all of them is stored");
     queue->release(queue, LEASE, pool);
     job = claim_this(event, "its delivery is claimed again");
-    run_sql(DROP_PARTITIONS("p.name = 'delivery_past'"));
+    run_script(source[3], DROP_PARTITIONS("p.name = 'delivery_past'"));
     settle(job, RH_SETTLE_DELIVERED);
     ok(rh_store_delivery_get(store, "parts", job->delivery_id, pool, &row) == APR_SUCCESS &&
            row->state == RH_DELIVERY_DELIVERED,
        "%s: a settle makes the partition of an old delivery", database);
 
-    run_sql("ALTER TABLE @idempotency RENAME TO elsewhere");
-    run_sql(DROP_PARTITIONS("p.until_ms > @now_ms() + 3600000"));
+    run_script(source[3], "ALTER TABLE @idempotency RENAME TO elsewhere");
+    run_script(source[3], DROP_PARTITIONS("p.until_ms > @now_ms() + 3600000"));
     failing_log.level = RH_LOG_CRIT; /* the refused statement is logged */
     ok(queue->maintain(queue, SEC(86400), pool) != APR_SUCCESS,
        "%s: housekeeping reports its failure", database);
     failing_log.level = RH_LOG_INFO;
-    run_sql("ALTER TABLE @elsewhere RENAME TO idempotency");
-    run_sql("DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM @partitions WHERE until_ms >"
-            " @now_ms() + 7200000) THEN RAISE 'no partitions'; END IF; END $$");
+    run_script(source[3], "ALTER TABLE @elsewhere RENAME TO idempotency");
+    run_script(source[3], "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM @partitions WHERE until_ms >"
+                          " @now_ms() + 7200000) THEN RAISE 'no partitions'; END IF; END $$");
 }
 
 static void run_all(const char *driver, const char *params)

@@ -42,50 +42,26 @@ static int commit(const rh_event_t *event, int limit, int *waiting)
     return status == APR_SUCCESS ? jobs->nelts : -1;
 }
 
-/** A number that a statement selects, written for PostgreSQL. */
-typedef struct number_t {
-    const char *sql;
-    int value;
-} number_t;
-
-static apr_status_t read_number(rh_db_t *db, void *baton, apr_pool_t *in)
-{
-    number_t *number = baton;
-    apr_array_header_t *rows;
-    apr_status_t status = rh_db_query_rows(db, number->sql, in, &rows);
-
-    number->value = status == APR_SUCCESS && rows->nelts == 1
-                        ? (int)rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0])
-                        : -1;
-    return status;
-}
-
-/** @param sql a statement with %s where the name of the schema stands before a table's, once */
 static int number_of(const char *sql, const char *event)
 {
-    number_t number = {
-        .sql = apr_psprintf(pool, sql, strcmp(database, "pgsql") == 0 ? "resthooks." : "resthooks_",
-                            event)};
-
-    rh_store_run(source[0], false, read_number, &number, pool);
-    return number.value;
+    return (int)select_number(source[0], sql, event);
 }
 
 /** None has ended: all are in the queue. */
 static int deliveries_of(const rh_event_t *event)
 {
-    return number_of("SELECT count(*) FROM %squeue WHERE event_id = '%s'", event->id);
+    return number_of("SELECT count(*) FROM @queue WHERE event_id = '%s'", event->id);
 }
 
 static int receivers_of(const rh_event_t *event)
 {
-    return number_of("SELECT count(DISTINCT subscription_id) FROM %squeue WHERE event_id = '%s'",
+    return number_of("SELECT count(DISTINCT subscription_id) FROM @queue WHERE event_id = '%s'",
                      event->id);
 }
 
 static int open_expansions(void)
 {
-    return number_of("SELECT count(*) FROM %sexpansion", "");
+    return number_of("SELECT count(*) FROM @expansion", "");
 }
 
 static bool expand(int of)
@@ -284,15 +260,14 @@ static void test_turns(void)
 
 static void test_sql(void)
 {
-    int before = number_of("SELECT count(*) FROM %squeue", ""), waiting;
+    int before = number_of("SELECT count(*) FROM @queue", ""), waiting;
 
-    ok(number_of("SELECT length(%spublish('wide', 'thing.made', '{}'))", "") == 36 &&
+    ok(number_of("SELECT length(@publish('wide', 'thing.made', '{}'))", "") == 36 &&
            open_expansions() == 1,
        "%s: the function in SQL leaves an event to expand, too", database);
-    waiting = number_of("SELECT count(*) FROM %squeue", "") - before;
+    waiting = number_of("SELECT count(*) FROM @queue", "") - before;
     expand_all();
-    ok(waiting == RH_COMMIT_FANOUT &&
-           number_of("SELECT count(*) FROM %squeue", "") - before == WIDE,
+    ok(waiting == RH_COMMIT_FANOUT && number_of("SELECT count(*) FROM @queue", "") - before == WIDE,
        "%s: the function in SQL makes as many deliveries", database);
 }
 

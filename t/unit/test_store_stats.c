@@ -31,33 +31,7 @@ static rh_log_t quiet;
 
 static apr_int64_t number_of(const char *sql)
 {
-    apr_array_header_t *rows = NULL;
-    apr_int64_t number = -1;
-    rh_db_t *db;
-
-    if (source->acquire(source, pool, &db) == APR_SUCCESS) {
-        if (rh_db_query_rows(db, sql, pool, &rows) == APR_SUCCESS && rows->nelts == 1) {
-            number = rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0]);
-        } else {
-            printf("# %s: %s\n", sql, rh_db_session(db)->error);
-        }
-        source->release(source, db, false);
-    }
-    return number;
-}
-
-static void run_sql(const char *sql)
-{
-    bool done = false;
-    rh_db_t *db;
-
-    if (source->acquire(source, pool, &db) == APR_SUCCESS) {
-        done = rh_db_script(db, sql, pool) == APR_SUCCESS;
-        source->release(source, db, false);
-    }
-    if (!done) {
-        ok(false, "%s", sql);
-    }
+    return select_number(source, sql, "");
 }
 
 /** @param tail what follows the name of a table */
@@ -311,9 +285,9 @@ static void compare_one(const char *tenant, const char *id, const char *when)
     int wrong = 0;
 
     rh_store_stats(store, tenant, id, &range, pool, &hours);
-    run_sql(sql_of("INSERT INTO", "setting", "VALUES ('stats_recount', '1 1 ')"));
+    run_script(source, sql_of("INSERT INTO", "setting", "VALUES ('stats_recount', '1 1 ')"));
     rh_store_stats(store, tenant, id, &range, pool, &logged);
-    run_sql(sql_of("DELETE FROM", "setting", "WHERE name = 'stats_recount'"));
+    run_script(source, sql_of("DELETE FROM", "setting", "WHERE name = 'stats_recount'"));
     for (int n = 0; hours && logged && n < HOURS; n++) {
         apr_time_t hour = first_hour + n * HOUR;
         rh_stats_bucket_t due = logged[n];
@@ -478,24 +452,27 @@ static void fill_old_log(void)
     const char *subscription = subscriptions[0][0]->id;
 
     made = apr_psprintf(pool, id, from, from);
-    run_sql(apr_pstrcat(
-        pool,
-        sql_of("INSERT INTO", "delivery",
-               "(tenant, id, event_id, subscription_id, type, state) SELECT 'ann', "),
-        made, ", ", made, ", '", subscription,
-        "', 'a.b', CASE WHEN n % 10 = 0 THEN 'failed' ELSE 'delivered' END FROM ", rows, NULL));
-    run_sql(apr_pstrcat(pool,
-                        sql_of("INSERT INTO", "attempt",
-                               "(tenant, id, delivery_id, number, started_at, ms, status_code)"
-                               " SELECT 'ann', "),
-                        made, ", ", made, ", 1, 0, n % 700, 200 FROM ", rows, NULL));
+    run_script(
+        source,
+        apr_pstrcat(pool,
+                    sql_of("INSERT INTO", "delivery",
+                           "(tenant, id, event_id, subscription_id, type, state) SELECT 'ann', "),
+                    made, ", ", made, ", '", subscription,
+                    "', 'a.b', CASE WHEN n % 10 = 0 THEN 'failed' ELSE 'delivered' END FROM ", rows,
+                    NULL));
+    run_script(source,
+               apr_pstrcat(pool,
+                           sql_of("INSERT INTO", "attempt",
+                                  "(tenant, id, delivery_id, number, started_at, ms, status_code)"
+                                  " SELECT 'ann', "),
+                           made, ", ", made, ", 1, 0, n % 700, 200 FROM ", rows, NULL));
     settle_some(commit_some(queue, "ann", 3, 1), apr_array_make(pool, 1, sizeof(rh_settle_t *)));
-    run_sql(sql_of("DELETE FROM", "stat_hour", ""));
-    run_sql(apr_psprintf(pool,
-                         "INSERT INTO %ssetting (name, value) VALUES ('stats_recount',"
-                         " '%" APR_INT64_T_FMT " %" APR_INT64_T_FMT " ')",
-                         prefix, (first_hour + HOURS * HOUR) / 1000,
-                         (first_hour + HOURS * HOUR) / 1000));
+    run_script(source, sql_of("DELETE FROM", "stat_hour", ""));
+    run_script(source, apr_psprintf(pool,
+                                    "INSERT INTO %ssetting (name, value) VALUES ('stats_recount',"
+                                    " '%" APR_INT64_T_FMT " %" APR_INT64_T_FMT " ')",
+                                    prefix, (first_hour + HOURS * HOUR) / 1000,
+                                    (first_hour + HOURS * HOUR) / 1000));
 }
 
 static void test_recount(void)
@@ -558,10 +535,11 @@ static void test_retention(void)
     apr_time_t now = apr_time_now() - apr_time_now() % HOUR;
 
     for (int i = 0; i < (int)RH_COUNT_OF(ages); i++) {
-        run_sql(apr_psprintf(pool,
-                             "INSERT INTO %sstat_hour (tenant, subscription_id, hour) VALUES"
-                             " ('old', '%s', %" APR_INT64_T_FMT ")",
-                             prefix, subscriptions[0][0]->id, (now - ages[i] * HOUR) / 1000));
+        run_script(source,
+                   apr_psprintf(pool,
+                                "INSERT INTO %sstat_hour (tenant, subscription_id, hour) VALUES"
+                                " ('old', '%s', %" APR_INT64_T_FMT ")",
+                                prefix, subscriptions[0][0]->id, (now - ages[i] * HOUR) / 1000));
     }
     queue->maintain(queue, 48 * HOUR, pool);
     is_int(number_of(sql_of("SELECT count(*) FROM", "stat_hour", old)), 2,

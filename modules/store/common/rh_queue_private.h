@@ -39,7 +39,7 @@
 #define RH_JOB_flag(member) RH_READ_flag(job, member)
 #define RH_JOB_format(member) RH_READ_format(job, member)
 
-/* Set a member that is no text from the column of a row. */
+/* Set a member that is not a text from the column of a row. */
 #define RH_READ_number(record, member) (record)->member = (int)rh_db_number(row->member);
 #define RH_READ_flag(record, member) (record)->member = rh_db_number(row->member) != 0;
 #define RH_READ_format(record, member) rh_format_parse(row->member, &(record)->member);
