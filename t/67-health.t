@@ -29,8 +29,12 @@ def create(name="Ada"):
 
 
 def rename(table, to):
-    new = to if DB == "pgsql" else prefix + to
-    httpd.database.sql(f"ALTER TABLE {prefix}{table} RENAME TO {new}")
+    if DB == "pgsql":
+        httpd.database.script(f"ALTER TABLE {prefix}{table} RENAME TO {to}")
+    else:
+        # The view for hosts of earlier versions is invalid on purpose.
+        httpd.database.script("PRAGMA legacy_alter_table = ON;"
+                              f" ALTER TABLE {prefix}{table} RENAME TO {prefix}{to}")
 
 
 create()
@@ -46,7 +50,7 @@ is_(got and got[0][0], 503, "without the table of events, failing commits are re
 is_(health("/health/live")[0], 200, "that is not a reason to restart httpd")
 is_(health("/health/ready")[0], 200,
     "it is not a reason to take the host out of service either: the spool stores events")
-rename("event_away" if DB == "pgsql" else "event_away", "event")
+rename("event_away", "event")
 ok(wait_until(lambda: health()[0] == 200, 120), "once the table is back, all is well again")
 ok(wait_until(lambda: any(b"Commit" in post.body for post in receiver.received("/in")), 120),
    "the event arrives")
