@@ -1,6 +1,12 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- Find due deliveries and lease them.
 
+-- fragment: subscription_of_one
+LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = one.tenant
+ AND x.id = one.id LIMIT 1) AS s ON true LEFT JOIN LATERAL (SELECT x.*
+ FROM resthooks.subscription_stat x WHERE x.tenant = one.tenant
+ AND x.subscription_id = one.id LIMIT 1) AS t ON true;
+
 -- name: claim_due
 -- Counts the deliveries that have been due longest, by subscription; usually these are all due
 -- deliveries. Subscriptions are looked up by key, one by one, even while the tables have no
@@ -16,10 +22,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
-  CROSS JOIN one LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x
-  WHERE x.tenant = one.tenant AND x.id = one.id LIMIT 1) AS s ON true
-  LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = one.tenant
-  AND x.subscription_id = one.id LIMIT 1) AS t ON true ORDER BY one.since)
+  CROSS JOIN one :subscription_of_one ORDER BY one.since)
   UNION ALL SELECT NULL, NULL, 0, NULL, 0, 0, 0, 0 WHERE EXISTS (SELECT 1
   FROM resthooks.expansion);
 
@@ -40,15 +43,13 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id)
   AND q.subscription_id >= '00000000-0000-0000-0000-000000000000'
   ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x WHERE step.n < :steps::integer)
- SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q
-  WHERE q.tenant = step.tenant AND q.subscription_id = step.id
+ SELECT one.tenant, one.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q
+  WHERE q.tenant = one.tenant AND q.subscription_id = one.id
   AND q.due_at <= clock.at LIMIT :limit::integer) AS d) AS count, s.state,
   CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
-  CROSS JOIN step LEFT JOIN resthooks.hook s ON s.tenant = step.tenant
-  AND s.id = step.id LEFT JOIN resthooks.subscription_stat t ON t.tenant = step.tenant
-  AND t.subscription_id = step.id ORDER BY step.n;
+  CROSS JOIN step AS one :subscription_of_one ORDER BY one.n;
 
 -- fragment: shares
 -- All hosts share one row with the time of the next delivery of a rate-limited subscription. The
@@ -56,11 +57,12 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
 clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at), candidate AS MATERIALIZED (SELECT *
  FROM json_to_recordset(:candidates::json) AS c(tenant text, id uuid, most integer,
  pace bigint)), share AS MATERIALIZED (SELECT t.tenant, t.subscription_id, c.pace
- FROM clock, candidate c JOIN resthooks.subscription_stat t ON t.tenant = c.tenant
- AND t.subscription_id = c.id WHERE c.pace > 0
- AND t.paused_until <= clock.at FOR UPDATE OF t SKIP LOCKED),
+ FROM clock, candidate c CROSS JOIN LATERAL (SELECT x.tenant, x.subscription_id
+ FROM resthooks.subscription_stat x WHERE x.tenant = c.tenant AND x.subscription_id = c.id
+ AND x.paused_until <= clock.at FOR UPDATE SKIP LOCKED) AS t WHERE c.pace > 0),
  pace AS (UPDATE resthooks.subscription_stat t SET paused_until = clock.at + p.pace
- FROM share p, clock WHERE t.tenant = p.tenant AND t.subscription_id = p.subscription_id);
+ FROM share p, clock WHERE t.tenant = ANY (ARRAY[p.tenant])
+ AND t.subscription_id = ANY (ARRAY[p.subscription_id]));
 
 -- fragment: has_share
 c.pace = 0 OR EXISTS (SELECT 1 FROM share p WHERE p.tenant = c.tenant
@@ -107,7 +109,9 @@ SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attemp
  FROM (SELECT x.* FROM json_to_recordset(:leased::json) AS i(tenant text, id uuid)
  CROSS JOIN LATERAL (SELECT * FROM resthooks.queue y WHERE y.tenant = i.tenant
  AND y.delivery_id = i.id LIMIT 1) AS x OFFSET 0) AS q
- JOIN resthooks.hook s ON s.tenant = q.tenant AND s.id = q.subscription_id
- LEFT JOIN resthooks.subscription_stat t ON t.tenant = s.tenant
- AND t.subscription_id = s.id LEFT JOIN resthooks.event e ON e.tenant = q.tenant
- AND e.id = q.event_id WHERE q.lease = CAST(:lease AS bigint) ORDER BY q.event_id, q.delivery_id;
+ CROSS JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = q.tenant
+ AND x.id = q.subscription_id LIMIT 1) AS s
+ LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = q.tenant
+ AND x.subscription_id = q.subscription_id LIMIT 1) AS t ON true
+ LEFT JOIN LATERAL (SELECT x.* FROM resthooks.event x WHERE x.tenant = q.tenant
+ AND x.id = q.event_id LIMIT 1) AS e ON true WHERE q.lease = CAST(:lease AS bigint) ORDER BY q.event_id, q.delivery_id;

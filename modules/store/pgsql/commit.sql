@@ -5,6 +5,10 @@
 -- another tenant. For each pattern one subscription more is read, which shows whether there are
 -- others.
 
+-- fragment: x_has_pattern
+-- A range of one pattern, in whose order only the primary key is.
+x.tenant = p.tenant AND x.pattern >= p.pattern AND x.pattern <= p.pattern;
+
 -- name: commit
 -- Stores events and their deliveries. Until a delivery ends, it has a row only in the queue. Events
 -- that were only observed have no deliveries. An event that is stored already (a repetition after a
@@ -38,19 +42,20 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  reached AS MATERIALIZED (SELECT r.*, row_number() OVER (PARTITION BY r.tenant, r.type
   ORDER BY r.subscription_id) AS place FROM (SELECT DISTINCT p.tenant, p.type,
   e.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id
-  FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern
-  ORDER BY x.subscription_id LIMIT :RH_COMMIT_FANOUT_MORE) AS e) AS r),
+  FROM resthooks.subscription_event x WHERE :x_has_pattern
+  ORDER BY x.pattern, x.subscription_id LIMIT :RH_COMMIT_FANOUT_MORE) AS e) AS r),
  active AS MATERIALIZED (SELECT t.type, '-8' || lpad(to_hex(t.place), 3, '0') AS mark, s.*,
   coalesce(st.paused_until, 0) AS paused_until,
   st.failing_since, NOT s.in_order AND s.rate_limit = 0
   AND coalesce(st.paused_until, 0) <= clock.at AS at_once FROM clock, reached t
-  JOIN resthooks.hook s ON s.tenant = t.tenant AND s.id = t.subscription_id
-  LEFT JOIN resthooks.subscription_stat st ON st.tenant = s.tenant
-  AND st.subscription_id = s.id WHERE s.state = 'active' AND t.place <= :RH_COMMIT_FANOUT),
+  CROSS JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = t.tenant
+  AND x.id = t.subscription_id LIMIT 1) AS s LEFT JOIN LATERAL (SELECT x.*
+  FROM resthooks.subscription_stat x WHERE x.tenant = t.tenant
+  AND x.subscription_id = t.subscription_id LIMIT 1) AS st ON true WHERE s.state = 'active' AND t.place <= :RH_COMMIT_FANOUT),
  wide AS MATERIALIZED (SELECT w.tenant, w.type, w.subscription_id AS after_id,
   (SELECT l.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id
-  FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND x.pattern = p.pattern
-  ORDER BY x.subscription_id DESC LIMIT 1) AS l WHERE p.tenant = w.tenant
+  FROM resthooks.subscription_event x WHERE :x_has_pattern
+  ORDER BY x.pattern DESC, x.subscription_id DESC LIMIT 1) AS l WHERE p.tenant = w.tenant
   AND p.type = w.type ORDER BY l.subscription_id DESC LIMIT 1) AS until_id FROM reached w
   WHERE w.place = :RH_COMMIT_FANOUT AND EXISTS (SELECT 1 FROM reached n
   WHERE n.tenant = w.tenant AND n.type = w.type AND n.place > w.place)),

@@ -7,8 +7,8 @@
 -- deleted.
 -- returns: tenant, event_id, after_id, until_id, created_at, type
 SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
- FROM resthooks.expansion x LEFT JOIN resthooks.event e ON e.tenant = x.tenant
- AND e.id = x.event_id WHERE x.tenant > :tenant
+ FROM resthooks.expansion x LEFT JOIN LATERAL (SELECT y.type FROM resthooks.event y
+ WHERE y.tenant = x.tenant AND y.id = x.event_id LIMIT 1) AS e ON true WHERE x.tenant > :tenant
  ORDER BY x.tenant, x.event_id LIMIT 1 FOR UPDATE OF x SKIP LOCKED;
 
 -- name: expand_end

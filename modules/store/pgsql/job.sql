@@ -59,7 +59,7 @@ FROM (SELECT x.tenant, x.id, x.key FROM resthooks.event x WHERE x.tenant = :tena
  AND x.id >= :lowest::uuid AND x.id < :end::uuid) AS e CROSS JOIN LATERAL (SELECT y.*
  FROM resthooks.delivery y WHERE y.tenant = e.tenant AND y.event_id = e.id
  AND y.subscription_id = :subscription_id::uuid OFFSET 0) AS d
- JOIN resthooks.hook s ON s.tenant = d.tenant AND s.id = d.subscription_id
+ JOIN resthooks.hook s ON s.tenant = :tenant AND s.id = :subscription_id::uuid
  WHERE d.state IN (SELECT json_array_elements_text(:states::json));
 
 -- name: job_chunk_queue
@@ -71,7 +71,7 @@ INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due
 
 -- fragment: job_queued
 (tenant, id) IN (SELECT d.tenant, d.id :job_chunk AND EXISTS (SELECT 1
- FROM resthooks.queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id));
+ FROM resthooks.queue q WHERE q.tenant = d.tenant AND q.delivery_id = d.id OFFSET 0));
 
 -- name: job_chunk_attempts
 :only_attempt AND :job_queued ON CONFLICT DO NOTHING;

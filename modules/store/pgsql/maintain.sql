@@ -16,10 +16,10 @@ SELECT resthooks.ensure_partitions(NULL) AS made, resthooks.ensure_past() AS mad
 
 -- name: old_keys
 -- Removes a limited number of the oldest idempotency keys past retention.
-DELETE FROM resthooks.idempotency WHERE (tenant, client_id) IN
- (SELECT i.tenant, i.client_id FROM resthooks.idempotency i
- WHERE i.created_at < resthooks.now_ms() - :retention::bigint
- ORDER BY i.created_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED);
+DELETE FROM resthooks.idempotency WHERE ctid = ANY (ARRAY(SELECT i.ctid
+ FROM resthooks.idempotency i
+ WHERE i.created_at < (SELECT resthooks.now_ms()) - :retention::bigint
+ ORDER BY i.created_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED));
 
 -- fragment: live
 -- True if a process could claim from the subscription: it is neither paused nor slowed down.
@@ -42,5 +42,7 @@ SELECT coalesce(sum(g.count), 0) AS pending,
    WHERE q.subscription_id >= '00000000-0000-0000-0000-000000000000'
    LIMIT :limit::integer) AS r
   GROUP BY r.tenant, r.subscription_id) AS g
- LEFT JOIN resthooks.hook s ON s.tenant = g.tenant AND s.id = g.subscription_id
- LEFT JOIN resthooks.subscription_stat t ON t.tenant = s.tenant AND t.subscription_id = s.id;
+ LEFT JOIN LATERAL (SELECT x.state FROM resthooks.hook x WHERE x.tenant = g.tenant
+ AND x.id = g.subscription_id LIMIT 1) AS s ON true
+ LEFT JOIN LATERAL (SELECT x.paused_until FROM resthooks.subscription_stat x
+ WHERE x.tenant = g.tenant AND x.subscription_id = g.subscription_id LIMIT 1) AS t ON true;

@@ -133,7 +133,8 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   FROM clock, (SELECT DISTINCT ON (o.tenant, o.subscription_id) o.tenant, o.subscription_id,
   o.kind, o.reason FROM ready, o WHERE o.kind IN ('gone', 'disabled')
   ORDER BY o.tenant, o.subscription_id, o.kind DESC) AS e
-  WHERE s.tenant = e.tenant AND s.id = e.subscription_id AND s.state = 'active'
+  WHERE s.tenant = ANY (ARRAY[e.tenant]) AND s.id = ANY (ARRAY[e.subscription_id])
+  AND s.state = 'active'
   RETURNING s.tenant, s.id, s.state)
  SELECT s.tenant, s.id, s.state FROM stopped s
  UNION ALL SELECT NULL, NULL, NULL FROM wake WHERE wake.keys < 0;
@@ -148,8 +149,9 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
 WITH waiting AS MATERIALIZED (SELECT q.tenant, q.delivery_id FROM resthooks.queue q
  WHERE q.tenant = :tenant AND q.subscription_id = :subscription_id::uuid
  ORDER BY q.due_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED),
- removed AS (DELETE FROM resthooks.queue q USING waiting w WHERE q.tenant = w.tenant
- AND q.delivery_id = w.delivery_id RETURNING q.tenant, q.delivery_id, q.event_id,
+ removed AS (DELETE FROM resthooks.queue q USING waiting w
+ WHERE q.delivery_id = ANY (ARRAY[w.delivery_id]) AND q.tenant IS NOT DISTINCT FROM w.tenant
+ RETURNING q.tenant, q.delivery_id, q.event_id,
  q.subscription_id, q.attempt_count, q.last_status_code),
  typed AS MATERIALIZED (SELECT r.*, e.type FROM removed r LEFT JOIN LATERAL (SELECT x.type
  FROM resthooks.event x WHERE x.tenant = r.tenant AND x.id >= r.event_id AND x.id <= r.event_id

@@ -30,11 +30,12 @@ resthooks.stat_change c WHERE c.tenant = :tenant AND c.subscription_id >= :first
 -- name: stats_hours
 -- Returns the counts of hours. Several rows may belong to one hour; the caller adds them up. One
 -- statement reads everything, because a delivery that ends moves from the queue to the changes, and
--- later to the hours.
+-- later to the hours. Only the primary key has rows in the order in which hours are compared.
 -- returns: hour, delivered, failed, cancelled, pending, durations
 SELECT h.hour, h.delivered, h.failed, h.cancelled, 0 AS pending, h.durations
- FROM resthooks.stat_hour h WHERE h.tenant = :tenant AND h.subscription_id = :counted_id::uuid
- AND h.hour >= CAST(:from AS bigint) AND h.hour < CAST(:until AS bigint)
+ FROM resthooks.stat_hour h WHERE (h.tenant, h.subscription_id, h.hour) >= (:tenant,
+ :counted_id::uuid, CAST(:from AS bigint)) AND (h.tenant, h.subscription_id, h.hour) < (:tenant,
+ :counted_id::uuid, CAST(:until AS bigint))
  UNION ALL SELECT c.hour, sum(c.delivered), sum(c.failed), sum(c.cancelled), 0,
  json_build_object(c.ms, sum(c.attempts))::text FROM :own_changes GROUP BY c.hour, c.ms
  UNION ALL SELECT p.ms / 3600000 * 3600000, 0, 0, 0, count(*), '{}' FROM :own_pending GROUP BY 1;
@@ -47,9 +48,10 @@ WITH RECURSIVE s(id) AS (SELECT CAST(:first AS uuid)
  UNION ALL SELECT (SELECT x.subscription_id FROM resthooks.stat_hour x WHERE x.tenant = :tenant
  AND x.subscription_id > s.id ORDER BY x.subscription_id LIMIT 1) FROM s WHERE s.id IS NOT NULL),
  r AS (SELECT h.subscription_id, h.hour AS ms, h.delivered, h.failed FROM s
- CROSS JOIN LATERAL (SELECT * FROM resthooks.stat_hour y WHERE y.tenant = :tenant
- AND y.subscription_id = s.id AND s.id <> :zero_id AND y.hour >= CAST(:from AS bigint)
- AND y.hour < CAST(:until AS bigint) OFFSET 0) AS h
+ CROSS JOIN LATERAL (SELECT * FROM resthooks.stat_hour y
+ WHERE (y.tenant, y.subscription_id, y.hour) >= (:tenant, s.id, CAST(:from AS bigint))
+ AND (y.tenant, y.subscription_id, y.hour) < (:tenant, s.id, CAST(:until AS bigint))
+ AND s.id <> :zero_id OFFSET 0) AS h
  UNION ALL SELECT c.subscription_id, c.hour, c.delivered, c.failed FROM :own_changes
  UNION ALL SELECT p.subscription_id, p.ms, 0, 0 FROM :own_pending)
  SELECT r.subscription_id, (r.ms - CAST(:from AS bigint)) / CAST(:step AS bigint) AS n,
@@ -157,10 +159,10 @@ WITH change AS MATERIALIZED (SELECT c.ctid AS place, c.* FROM resthooks.stat_cha
 
 -- name: old_hours
 -- Removes a limited number of the hours that ended before retention.
-DELETE FROM resthooks.stat_hour WHERE (tenant, subscription_id, hour) IN
- (SELECT o.tenant, o.subscription_id, o.hour FROM resthooks.stat_hour o
- WHERE o.hour < resthooks.now_ms() - :retention::bigint - 3600000
- ORDER BY o.hour LIMIT :limit::integer FOR UPDATE SKIP LOCKED);
+DELETE FROM resthooks.stat_hour WHERE ctid = ANY (ARRAY(SELECT o.ctid
+ FROM resthooks.stat_hour o
+ WHERE o.hour < (SELECT resthooks.now_ms()) - :retention::bigint - 3600000
+ ORDER BY o.hour LIMIT :limit::integer FOR UPDATE SKIP LOCKED));
 
 -- ---- counting the log that an upgrade found ----
 

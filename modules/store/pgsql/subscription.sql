@@ -69,7 +69,7 @@ SELECT s.tenant, s.id, s.target_url,
 :subscription_columns WHERE s.tenant = :tenant AND s.id < :before::uuid
  AND (:patterns::json IS NULL OR EXISTS (SELECT 1 FROM resthooks.subscription_event e
   WHERE e.tenant = s.tenant AND e.subscription_id = s.id
-  AND e.pattern IN (SELECT json_array_elements_text(:patterns::json))))
+  AND e.pattern IN (SELECT json_array_elements_text(:patterns::json)) OFFSET 0))
  AND (:active::integer IS NULL OR (s.state = 'active') = (:active::integer = 1))
  ORDER BY s.id DESC LIMIT :limit::integer;
 
@@ -92,9 +92,10 @@ UPDATE resthooks.subscription_stat SET failing_since = NULL, paused_until = 0
  WHERE tenant = :tenant AND subscription_id = :id::uuid;
 
 -- name: subscription_unpark
--- Wakes all deliveries that wait for another one of the same key.
+-- Wakes all deliveries that wait for another one of the same key. The lease is compared in a form
+-- that no index supports.
 UPDATE resthooks.queue SET lease = 0, due_at = 0
- WHERE tenant = :tenant AND subscription_id = :id::uuid AND lease = -1;
+ WHERE tenant = :tenant AND subscription_id = :id::uuid AND lease IS NOT DISTINCT FROM -1;
 
 -- name: subscription_delete
 -- Revision 0 matches any revision.
