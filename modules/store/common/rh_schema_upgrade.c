@@ -95,6 +95,9 @@ static apr_status_t prepare_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
         status = rh_db_script(db, RH_ROW(upgrade_4_before, rows, i)->statement, pool);
     }
+    for (int changed = rows->nelts; status == APR_SUCCESS && changed > 0;) {
+        status = rh_db_change(db, RH_QUERY(upgrade_4_options), pool, &changed);
+    }
     return status;
 }
 

@@ -34,8 +34,8 @@ UPDATE resthooks.schema_version SET version = 3, installed_at = now();
 
 -- name: upgrade_4_before
 -- Returns statements to run one by one before the upgrade, while all hosts keep working. They drop
--- indexes that an earlier try left invalid, and create those of the upgrade, which then finds them.
--- The indexes of partitions have the names that PostgreSQL would choose.
+-- indexes that an earlier try left invalid, and create those of the upgrade, which then finds them;
+-- the last one adds a column. The indexes of partitions have the names that PostgreSQL would choose.
 -- returns: statement
 SELECT s.statement FROM (SELECT 1 AS step, c.relname,
  format('DROP INDEX CONCURRENTLY IF EXISTS resthooks.%I', c.relname) AS statement
@@ -47,7 +47,26 @@ SELECT s.statement FROM (SELECT 1 AS step, c.relname,
  UNION ALL SELECT 3, c.relname, format('CREATE INDEX CONCURRENTLY IF NOT EXISTS %I ON'
  ' resthooks.%I (tenant, id) WHERE state <> ''delivered''', c.relname || '_tenant_id_idx',
  c.relname) FROM pg_catalog.pg_partition_tree('resthooks.delivery') t
- JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf) AS s ORDER BY s.step, s.relname;
+ JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf
+ UNION ALL SELECT 4, 'subscription', 'DO $$ BEGIN SET LOCAL lock_timeout = ''300ms'';'
+ ' ALTER TABLE resthooks.subscription ADD COLUMN IF NOT EXISTS options text NOT NULL'
+ ' DEFAULT ''{}''; END $$') AS s ORDER BY s.step, s.relname;
+
+-- fragment: options_of_columns
+-- The options of a subscription, from columns that earlier versions have.
+json_strip_nulls(json_build_object('description', nullif(s.description, ''), 'headers',
+ nullif(s.headers, '{}')::json))::text;
+
+-- fragment: options_differ
+(s.description <> '' OR s.headers <> '{}' OR s.options <> '{}')
+ AND s.options <> :options_of_columns;
+
+-- name: upgrade_4_options
+-- Fills in the options of a limited number of subscriptions before the upgrade. Hosts of earlier
+-- versions do not know this column, so the upgrade fills in what they change in the meantime.
+UPDATE resthooks.subscription s SET options = :options_of_columns
+ WHERE s.ctid = ANY (ARRAY(SELECT s.ctid FROM resthooks.subscription s WHERE :options_differ
+ LIMIT 2000 FOR UPDATE SKIP LOCKED));
 
 -- script: upgrade_4
 -- A host of an earlier version that is still running must not claim deliveries of this version: its
@@ -59,10 +78,8 @@ SELECT s.statement FROM (SELECT 1 AS step, c.relname,
 -- resthooks.refuse_earlier contains such words.
 ALTER TABLE resthooks.subscription RENAME TO hook;
 ALTER TABLE resthooks.hook RENAME COLUMN ordered TO in_order;
-ALTER TABLE resthooks.hook ADD COLUMN options text NOT NULL DEFAULT '{}';
-UPDATE resthooks.hook SET options = json_strip_nulls(json_build_object('description',
- nullif(description, ''), 'headers', nullif(headers, '{}')::json))::text
- WHERE description <> '' OR headers <> '{}';
+ALTER TABLE resthooks.hook ADD COLUMN IF NOT EXISTS options text NOT NULL DEFAULT '{}';
+UPDATE resthooks.hook s SET options = :options_of_columns WHERE :options_differ;
 ALTER TABLE resthooks.hook DROP COLUMN description, DROP COLUMN headers;
 ALTER TABLE resthooks.delivery ADD COLUMN attempt_id uuid, ADD COLUMN started_at bigint,
  ADD COLUMN ms bigint, ADD COLUMN format text, ADD COLUMN headers text, ADD COLUMN answer text,
