@@ -465,13 +465,22 @@ BEGIN
     RETURN 1;
 END $$;
 
+-- Tells whether an attempt has a row of its own. It is a function so that only its calls search the
+-- partitions; the calling statement would lock all of them each time.
+CREATE OR REPLACE FUNCTION resthooks.has_attempt(for_tenant text, attempt uuid)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT 1 FROM resthooks.attempt a WHERE a.tenant = for_tenant
+                   AND a.id >= attempt AND a.id <= attempt);
+END $$;
+
 -- Updates the row of a delivery that is in the log already, after one of its attempts. new_state is
--- null if the attempt did not end the delivery. `has_attempt` is true if the row contains this
--- attempt, so it was settled before. No row is returned if the log has none. It is a function
--- because it needs a snapshot of its own, which contains rows that another host logged after the
--- calling statement began. The rows are read in the order of the primary key, which only that index
--- has: while a partition has no statistics, any index that contains the tenant would look equally
--- good.
+-- null if the attempt did not end the delivery. `has_attempt` is true if this attempt was settled
+-- before; if somebody has sent the delivery again since, it stays pending. No row is returned if the
+-- log has none. It is a function because it needs a snapshot of its own, which contains rows that
+-- another host logged after the calling statement began. The rows are read in the order of the primary
+-- key, which only that index has: while a partition has no statistics, any index that contains the
+-- tenant would look equally good.
 CREATE OR REPLACE FUNCTION resthooks.settle_logged(
     for_tenant text, for_delivery uuid, attempt uuid, number integer, status_code integer,
     new_state text)
@@ -483,7 +492,11 @@ BEGIN
     INTO earlier_state, has_attempt, place FROM resthooks.delivery d
     WHERE d.tenant = for_tenant AND d.id >= for_delivery AND d.id <= for_delivery
     ORDER BY d.id LIMIT 1 FOR UPDATE;
-    IF FOUND THEN
+    IF earlier_state = 'pending' AND resthooks.has_attempt(for_tenant, attempt) THEN
+        earlier_state := coalesce(new_state, earlier_state);
+        has_attempt := true;
+        RETURN NEXT;
+    ELSIF FOUND THEN
         UPDATE resthooks.delivery d
         SET state = coalesce(new_state, d.state), attempt_count = greatest(d.attempt_count, number),
             last_status_code = coalesce(status_code, d.last_status_code)

@@ -15,8 +15,9 @@ INSERT INTO resthooks.stat_change (tenant, subscription_id, hour, delivered, fai
 -- Settles the outcomes of attempts. It locks the rows of subscription_stat first, in order. Its
 -- parts:
 --
---   removed   takes deliveries out of the queue: delivered ones with or without the lease, those
---             that ended otherwise only with the lease
+--   removed   takes deliveries out of the queue: delivered ones with or without the lease, unless
+--             they were sent again after this outcome had been stored; those that ended otherwise
+--             only with the lease
 --   again     makes the others due later, or at once if a person asked for it during the attempt
 --             (tries below 0)
 --   ended     lists the deliveries that ended, each once
@@ -53,7 +54,8 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  ready AS MATERIALIZED (SELECT count(*) AS subscriptions FROM locked),
  removed AS (DELETE FROM resthooks.queue q USING ready, o
   WHERE q.delivery_id = ANY (ARRAY[o.id]) AND q.tenant IS NOT DISTINCT FROM o.tenant
-  AND (o.kind = 'delivered'
+  AND ((o.kind = 'delivered'
+  AND (q.lease = o.lease OR NOT resthooks.has_attempt(o.tenant, o.attempt_id)))
   OR (o.kind IN ('gone', 'disabled') AND q.lease = o.lease)
   OR (o.kind = 'failed' AND q.lease = o.lease AND q.tries >= 0))
   RETURNING q.tenant, q.subscription_id, q.order_key, q.delivery_id),
