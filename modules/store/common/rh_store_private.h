@@ -23,10 +23,10 @@
  * queue; deliveries whose events are looked up; events; those whose deliveries are looked for; and
  * size of the data in which a text is looked for.
  */
-#define RH_MOST_FILTERED 5000
-#define RH_MOST_LOOKED_UP 2500
-#define RH_MOST_SEARCHED 5000
-#define RH_MOST_UNMATCHED 1000
+#define RH_MOST_FILTERED 3000
+#define RH_MOST_LOOKED_UP 1500
+#define RH_MOST_SEARCHED 3000
+#define RH_MOST_UNMATCHED 500
 #define RH_MOST_SEARCHED_BYTES 1000000
 
 /** Name of the setting that exists while the hours of the log are being counted; see
