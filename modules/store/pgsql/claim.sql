@@ -1,28 +1,21 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- Find due deliveries and lease them.
 
--- fragment: subscription_of_one
-LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = one.tenant
- AND x.id = one.id LIMIT 1) AS s ON true LEFT JOIN LATERAL (SELECT x.*
- FROM resthooks.subscription_stat x WHERE x.tenant = one.tenant
- AND x.subscription_id = one.id LIMIT 1) AS t ON true;
-
 -- name: claim_due
 -- Counts the deliveries that have been due longest, by subscription; usually these are all due
--- deliveries. Subscriptions are looked up by key, one by one, even while the tables have no
--- statistics. A last row without a tenant means that there are events to expand.
+-- deliveries. A last row without a tenant means that there are events to expand.
 -- returns: tenant, id, count, state, ordered, rate_limit, pause, failing
 WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  due AS MATERIALIZED (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q
   WHERE q.due_at <= (SELECT at FROM clock) AND q.lease >= -1
   ORDER BY q.due_at LIMIT :RH_CLAIM_LOOK),
- one AS MATERIALIZED (SELECT due.tenant, due.subscription_id AS id, count(*) AS count,
+ one AS MATERIALIZED (SELECT due.tenant, due.subscription_id, count(*) AS count,
   min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)
- (SELECT one.tenant, one.id, one.count, s.state,
+ (SELECT d.tenant, d.subscription_id AS id, d.count, s.state,
   CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
-  CROSS JOIN one :subscription_of_one ORDER BY one.since)
+  CROSS JOIN one AS d :its_subscription :its_stat ORDER BY d.since)
   UNION ALL SELECT NULL, NULL, 0, NULL, 0, 0, 0, 0 WHERE EXISTS (SELECT 1
   FROM resthooks.expansion);
 
@@ -34,22 +27,22 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
 -- take from one subscription.
 -- returns: as claim_due
 WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
- step(tenant, id, n) AS ((SELECT q.tenant, q.subscription_id, 1 FROM resthooks.queue q
+ step(tenant, subscription_id, n) AS ((SELECT q.tenant, q.subscription_id, 1 FROM resthooks.queue q
   WHERE (q.tenant, q.subscription_id) > (:tenant, :after::uuid)
   AND q.subscription_id >= '00000000-0000-0000-0000-000000000000'
   ORDER BY q.tenant, q.subscription_id LIMIT 1)
   UNION ALL SELECT x.tenant, x.subscription_id, step.n + 1 FROM step
   CROSS JOIN LATERAL (SELECT q.tenant, q.subscription_id FROM resthooks.queue q
-  WHERE (q.tenant, q.subscription_id) > (step.tenant, step.id)
+  WHERE (q.tenant, q.subscription_id) > (step.tenant, step.subscription_id)
   AND q.subscription_id >= '00000000-0000-0000-0000-000000000000'
   ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x WHERE step.n < :steps::integer)
- SELECT one.tenant, one.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks.queue q
-  WHERE q.tenant = one.tenant AND q.subscription_id = one.id
-  AND q.due_at <= clock.at LIMIT :limit::integer) AS d) AS count, s.state,
+ SELECT d.tenant, d.subscription_id AS id, (SELECT count(*) FROM (SELECT 1
+  FROM resthooks.queue q WHERE q.tenant = d.tenant AND q.subscription_id = d.subscription_id
+  AND q.due_at <= clock.at LIMIT :limit::integer) AS few) AS count, s.state,
   CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
   greatest(t.paused_until - clock.at, 0) AS pause,
   CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
-  CROSS JOIN step AS one :subscription_of_one ORDER BY one.n;
+  CROSS JOIN step AS d :its_subscription :its_stat ORDER BY d.n;
 
 -- fragment: shares
 -- All hosts share one row with the time of the next delivery of a rate-limited subscription. The
@@ -100,7 +93,7 @@ WITH :shares SELECT c.tenant, o.delivery_id, resthooks.now_ms() - (SELECT q.due_
 -- returns: delivery_id, tenant, subscription_id, event_id, tries, attempt_count, target_url,
 --   options, secret, old_secret, base_url, format, ordered, rate_limit, failing_for, type, key,
 --   traceparent, time, data, previous, hops
-SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attempt_count,
+SELECT d.delivery_id, d.tenant, d.subscription_id, d.event_id, d.tries, d.attempt_count,
  s.target_url, s.options, s.secret, CASE WHEN s.old_secret_until > resthooks.now_ms() THEN
  s.old_secret END AS old_secret, s.base_url, s.format,
  CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
@@ -108,10 +101,6 @@ SELECT q.delivery_id, q.tenant, q.subscription_id, q.event_id, q.tries, q.attemp
  1) END AS failing_for, e.type, e.key, e.traceparent, e.time, e.data, e.previous, e.hops
  FROM (SELECT x.* FROM json_to_recordset(:leased::json) AS i(tenant text, id uuid)
  CROSS JOIN LATERAL (SELECT * FROM resthooks.queue y WHERE y.tenant = i.tenant
- AND y.delivery_id = i.id LIMIT 1) AS x OFFSET 0) AS q
- CROSS JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = q.tenant
- AND x.id = q.subscription_id LIMIT 1) AS s
- LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = q.tenant
- AND x.subscription_id = q.subscription_id LIMIT 1) AS t ON true
- LEFT JOIN LATERAL (SELECT x.* FROM resthooks.event x WHERE x.tenant = q.tenant
- AND x.id = q.event_id LIMIT 1) AS e ON true WHERE q.lease = CAST(:lease AS bigint) ORDER BY q.event_id, q.delivery_id;
+ AND y.delivery_id = i.id LIMIT 1) AS x OFFSET 0) AS d
+ :its_subscription :its_stat :its_event WHERE s.id IS NOT NULL
+ AND d.lease = CAST(:lease AS bigint) ORDER BY d.event_id, d.delivery_id;

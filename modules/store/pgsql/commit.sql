@@ -6,8 +6,8 @@
 -- others.
 
 -- fragment: x_has_pattern
--- A range of one pattern, in whose order only the primary key is.
-x.tenant = p.tenant AND x.pattern >= p.pattern AND x.pattern <= p.pattern;
+-- A range of one pattern: only the primary key has the order of pattern and subscription.
+x.pattern >= p.pattern AND x.pattern <= p.pattern;
 
 -- name: commit
 -- Stores events and their deliveries. Until a delivery ends, it has a row only in the queue. Events
@@ -42,19 +42,16 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
  reached AS MATERIALIZED (SELECT r.*, row_number() OVER (PARTITION BY r.tenant, r.type
   ORDER BY r.subscription_id) AS place FROM (SELECT DISTINCT p.tenant, p.type,
   e.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id
-  FROM resthooks.subscription_event x WHERE :x_has_pattern
+  FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND :x_has_pattern
   ORDER BY x.pattern, x.subscription_id LIMIT :RH_COMMIT_FANOUT_MORE) AS e) AS r),
- active AS MATERIALIZED (SELECT t.type, '-8' || lpad(to_hex(t.place), 3, '0') AS mark, s.*,
-  coalesce(st.paused_until, 0) AS paused_until,
-  st.failing_since, NOT s.in_order AND s.rate_limit = 0
-  AND coalesce(st.paused_until, 0) <= clock.at AS at_once FROM clock, reached t
-  CROSS JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = t.tenant
-  AND x.id = t.subscription_id LIMIT 1) AS s LEFT JOIN LATERAL (SELECT x.*
-  FROM resthooks.subscription_stat x WHERE x.tenant = t.tenant
-  AND x.subscription_id = t.subscription_id LIMIT 1) AS st ON true WHERE s.state = 'active' AND t.place <= :RH_COMMIT_FANOUT),
+ active AS MATERIALIZED (SELECT d.type, '-8' || lpad(to_hex(d.place), 3, '0') AS mark, s.*,
+  coalesce(t.paused_until, 0) AS paused_until,
+  t.failing_since, NOT s.in_order AND s.rate_limit = 0
+  AND coalesce(t.paused_until, 0) <= clock.at AS at_once FROM clock, reached d
+  :its_subscription :its_stat WHERE s.state = 'active' AND d.place <= :RH_COMMIT_FANOUT),
  wide AS MATERIALIZED (SELECT w.tenant, w.type, w.subscription_id AS after_id,
   (SELECT l.subscription_id FROM pattern p CROSS JOIN LATERAL (SELECT x.subscription_id
-  FROM resthooks.subscription_event x WHERE :x_has_pattern
+  FROM resthooks.subscription_event x WHERE x.tenant = p.tenant AND :x_has_pattern
   ORDER BY x.pattern DESC, x.subscription_id DESC LIMIT 1) AS l WHERE p.tenant = w.tenant
   AND p.type = w.type ORDER BY l.subscription_id DESC LIMIT 1) AS until_id FROM reached w
   WHERE w.place = :RH_COMMIT_FANOUT AND EXISTS (SELECT 1 FROM reached n

@@ -68,14 +68,23 @@ d.id, d.tenant, d.event_id, d.subscription_id, d.type, d.state, d.attempt_count,
   WHEN d.due_at > resthooks.now_ms() THEN 'schedule' ELSE 'turn' END AS waiting_for,
  s.format, s.target_url, s.base_url, e.key, e.time, e.source, e.traceparent;
 
--- fragment: delivery_tables
--- Tables that complete the deliveries of a page, looked up one by one.
+-- fragment: its_subscription
+-- The subscription of a row `d`. These three look rows up by key, one by one, even while the tables
+-- have no statistics.
 LEFT JOIN LATERAL (SELECT x.* FROM resthooks.hook x WHERE x.tenant = d.tenant
- AND x.id = d.subscription_id LIMIT 1) AS s ON true
- LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = d.tenant
- AND x.subscription_id = d.subscription_id LIMIT 1) AS t ON true
- LEFT JOIN LATERAL (SELECT x.* FROM resthooks.event x WHERE x.tenant = d.tenant
+ AND x.id = d.subscription_id LIMIT 1) AS s ON true;
+
+-- fragment: its_stat
+LEFT JOIN LATERAL (SELECT x.* FROM resthooks.subscription_stat x WHERE x.tenant = d.tenant
+ AND x.subscription_id = d.subscription_id LIMIT 1) AS t ON true;
+
+-- fragment: its_event
+LEFT JOIN LATERAL (SELECT x.* FROM resthooks.event x WHERE x.tenant = d.tenant
  AND x.id = d.event_id LIMIT 1) AS e ON true;
+
+-- fragment: delivery_tables
+-- Tables that complete the deliveries of a page.
+:its_subscription :its_stat :its_event;
 
 -- fragment: event_search
 -- A condition whose parameter is NULL is true. Converting only ASCII to lower case takes a third of

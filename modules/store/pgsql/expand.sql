@@ -16,8 +16,9 @@ SELECT x.tenant, x.event_id, x.after_id, x.until_id, x.created_at, e.type
 -- returns: subscription_id
 SELECT DISTINCT e.subscription_id FROM json_array_elements_text(:patterns::json) AS p(pattern)
  CROSS JOIN LATERAL (SELECT x.subscription_id FROM resthooks.subscription_event x
- WHERE x.tenant = :tenant AND x.pattern = p.pattern AND x.subscription_id > :after::uuid
- AND x.subscription_id <= :until::uuid ORDER BY x.subscription_id LIMIT :RH_EXPAND_CHUNK) AS e
+ WHERE x.tenant = :tenant AND :x_has_pattern AND x.subscription_id > :after::uuid
+ AND x.subscription_id <= :until::uuid ORDER BY x.pattern, x.subscription_id
+ LIMIT :RH_EXPAND_CHUNK) AS e
  ORDER BY 1 LIMIT 1 OFFSET :RH_EXPAND_CHUNK - 1;
 
 -- fragment: wants_it

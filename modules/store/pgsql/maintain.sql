@@ -31,9 +31,9 @@ s.state = 'active' AND coalesce(t.paused_until, 0) <= c.at;
 -- comparison of subscription_id is always true; PostgreSQL needs it to see that the partial index
 -- contains all rows.
 -- returns: pending, due, oldest
-SELECT coalesce(sum(g.count), 0) AS pending,
- coalesce(sum(CASE WHEN :live THEN g.due END), 0) AS due,
- coalesce(max(CASE WHEN :live AND g.due > 0 THEN c.at - g.oldest END), 0) AS oldest
+SELECT coalesce(sum(d.count), 0) AS pending,
+ coalesce(sum(CASE WHEN :live THEN d.due END), 0) AS due,
+ coalesce(max(CASE WHEN :live AND d.due > 0 THEN c.at - d.oldest END), 0) AS oldest
  FROM (SELECT resthooks.now_ms() AS at) AS c
  CROSS JOIN (SELECT r.tenant, r.subscription_id, count(*) AS count,
   sum(CASE WHEN r.due_at <= n.at THEN 1 ELSE 0 END) AS due, min(r.due_at) AS oldest
@@ -41,8 +41,4 @@ SELECT coalesce(sum(g.count), 0) AS pending,
   CROSS JOIN (SELECT q.tenant, q.subscription_id, q.due_at FROM resthooks.queue q
    WHERE q.subscription_id >= '00000000-0000-0000-0000-000000000000'
    LIMIT :limit::integer) AS r
-  GROUP BY r.tenant, r.subscription_id) AS g
- LEFT JOIN LATERAL (SELECT x.state FROM resthooks.hook x WHERE x.tenant = g.tenant
- AND x.id = g.subscription_id LIMIT 1) AS s ON true
- LEFT JOIN LATERAL (SELECT x.paused_until FROM resthooks.subscription_stat x
- WHERE x.tenant = g.tenant AND x.subscription_id = g.subscription_id LIMIT 1) AS t ON true;
+  GROUP BY r.tenant, r.subscription_id) AS d :its_subscription :its_stat;

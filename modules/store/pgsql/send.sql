@@ -8,8 +8,7 @@ SELECT d.subscription_id, s.state FROM (SELECT l.tenant, l.subscription_id
  FROM resthooks.delivery l WHERE l.tenant = :tenant AND l.id = :id::uuid
  UNION ALL SELECT q.tenant, q.subscription_id FROM resthooks.queue q
  WHERE q.tenant = :tenant AND q.delivery_id = :id::uuid LIMIT 1) AS d
- LEFT JOIN LATERAL (SELECT x.state FROM resthooks.hook x WHERE x.tenant = d.tenant
- AND x.id = d.subscription_id LIMIT 1) AS s ON true;
+ :its_subscription;
 
 -- name: redeliver_queue
 -- Queues a delivery again, from its row in the log, or from the queue if the log has none. A
@@ -21,9 +20,7 @@ INSERT INTO resthooks.queue (tenant, delivery_id, subscription_id, event_id, due
  FROM (:logged_rows WHERE l.tenant = :tenant AND l.id = :delivery_id::uuid
  UNION ALL :pending_rows FROM resthooks.queue q :event_of_pending WHERE q.tenant = :tenant
  AND q.delivery_id = :delivery_id::uuid AND :not_logged) AS d
- CROSS JOIN LATERAL (SELECT x.key FROM resthooks.event x WHERE x.tenant = d.tenant
- AND x.id = d.event_id LIMIT 1) AS e CROSS JOIN LATERAL (SELECT x.in_order
- FROM resthooks.hook x WHERE x.tenant = d.tenant AND x.id = d.subscription_id LIMIT 1) AS s
+ :its_event :its_subscription WHERE e.id IS NOT NULL AND s.id IS NOT NULL
  ON CONFLICT (tenant, delivery_id) DO UPDATE SET tries =
  CASE WHEN queue.lease > 0 THEN -1 ELSE 0 END, due_at =
  CASE WHEN queue.lease > 0 THEN queue.due_at ELSE excluded.due_at END, lease =
