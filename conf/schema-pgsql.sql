@@ -466,12 +466,14 @@ BEGIN
 END $$;
 
 -- Tells whether an attempt has a row of its own. It is a function so that only its calls search the
--- partitions; the calling statement would lock all of them each time.
+-- partitions; the calling statement would lock all of them each time. The rows are read in the order
+-- of the primary key, which only that index has (see settle_logged).
 CREATE OR REPLACE FUNCTION resthooks.has_attempt(for_tenant text, attempt uuid)
-RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $$
 BEGIN
-    RETURN EXISTS (SELECT 1 FROM resthooks.attempt a WHERE a.tenant = for_tenant
-                   AND a.id >= attempt AND a.id <= attempt);
+    PERFORM 1 FROM resthooks.attempt a WHERE a.tenant = for_tenant AND a.id >= attempt
+        AND a.id <= attempt ORDER BY a.id LIMIT 1;
+    RETURN FOUND;
 END $$;
 
 -- Updates the row of a delivery that is in the log already, after one of its attempts. new_state is
