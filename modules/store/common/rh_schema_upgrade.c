@@ -86,6 +86,18 @@ apr_status_t rh_schema_list_before(rh_db_t *db, apr_pool_t *pool, apr_array_head
     return rh_db_fetch(db, RH_QUERY(upgrade_4_before), pool, statements);
 }
 
+/** Copy the options of subscriptions, a chunk at a time. */
+static apr_status_t copy_options(rh_db_t *db, apr_pool_t *pool)
+{
+    apr_status_t status;
+    int changed;
+
+    do {
+        status = rh_db_change(db, RH_QUERY(upgrade_4_options), pool, &changed);
+    } while (status == APR_SUCCESS && changed > 0);
+    return status;
+}
+
 static apr_status_t prepare_work(rh_db_t *db, void *baton, apr_pool_t *pool)
 {
     apr_array_header_t *rows;
@@ -95,10 +107,7 @@ static apr_status_t prepare_work(rh_db_t *db, void *baton, apr_pool_t *pool)
     for (int i = 0; status == APR_SUCCESS && i < rows->nelts; i++) {
         status = rh_db_script(db, RH_ROW(upgrade_4_before, rows, i)->statement, pool);
     }
-    for (int changed = rows->nelts; status == APR_SUCCESS && changed > 0;) {
-        status = rh_db_change(db, RH_QUERY(upgrade_4_options), pool, &changed);
-    }
-    return status;
+    return status == APR_SUCCESS ? copy_options(db, pool) : status;
 }
 
 void rh_schema_prepare(rh_db_source_t *source, apr_pool_t *pool)
