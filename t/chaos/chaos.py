@@ -290,12 +290,15 @@ tell("nothing waits" if await_drained(
 
 
 def disconnected():
-    """Return when a host was disconnected: while it was cut off, and in outages right after that."""
+    """Yield when a host was disconnected: while it was cut off, and in outages right after that."""
     for since, until in cuts:
         for start, finish in sorted(outages):
             if since <= start <= until + SETTLED_SOON:
                 until = max(until, finish)
         yield since, until
+
+
+disconnections = list(disconnected())
 
 
 def excused(one, other):
@@ -308,7 +311,7 @@ def excused(one, other):
     signed = min(first, int(one.headers["webhook-timestamp"]) + 1)
     if one.answered is None or one.answered - signed > TIMEOUT - LATE / 2:
         return True
-    for since, until in disconnected():
+    for since, until in disconnections:
         if since - SETTLED_SOON <= first <= until and again - since >= SPARE:
             return True
     for kill in kills:
