@@ -104,9 +104,6 @@ static bool is_established(rh_db_t *db, const rh_db_session_t *session)
              identify_socket(library) == session->socket));
 }
 
-/** SQL of the server's clock in milliseconds. */
-#define CLOCK_SQL "(extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint"
-
 /** Let ids use the server's clock if this host's differs much. */
 static void follow_clock(rh_db_t *db, rh_db_session_t *session, const char *ms)
 {
@@ -129,25 +126,23 @@ static void update_clock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scra
     if (now >= session->clock_at && now - session->clock_at < CLOCK_INTERVAL) {
         return;
     }
-    if (rh_db_query_rows(db, "SELECT " CLOCK_SQL, scratch, &rows) == APR_SUCCESS &&
+    if (rh_db_query_rows(db, rh_pgsql_statements[RH_SQL_session_clock].text, scratch, &rows) ==
+            APR_SUCCESS &&
         rows->nelts == 1) {
-        follow_clock(db, session, APR_ARRAY_IDX(rows, 0, const char **)[0]);
+        follow_clock(db, session, RH_ROW(session_clock, rows, 0)->at);
     }
 }
 
-/** Query for the properties of a session: its process, "on" if it is read-only, its encoding, and
- * the time. */
-static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const char ***row)
+/** Query for the properties of a session. */
+static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const rh_session_get_row_t **row)
 {
-    static const char sql[] = "SELECT pg_catalog.pg_backend_pid(),"
-                              " pg_catalog.current_setting('transaction_read_only'),"
-                              " pg_catalog.current_setting('server_encoding')," CLOCK_SQL;
+    const char *sql = rh_pgsql_statements[RH_SQL_session_get].text;
     apr_array_header_t *rows = NULL;
 
     if (rh_db_query_rows(db, sql, scratch, &rows) != APR_SUCCESS || rows->nelts != 1) {
         return APR_EAGAIN;
     }
-    *row = APR_ARRAY_IDX(rows, 0, const char **);
+    *row = RH_ROW(session_get, rows, 0);
     return APR_SUCCESS;
 }
 
@@ -156,7 +151,7 @@ static apr_status_t ask_session(rh_db_t *db, apr_pool_t *scratch, const char ***
  * server that is read-only, as another one of `host=` may not be.
  */
 static apr_status_t find_session(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch,
-                                 const char ***row)
+                                 const rh_session_get_row_t **row)
 {
     const rh_pgsql_library_t *library = &session->pgsql;
     apr_time_t now = apr_time_now();
@@ -166,13 +161,13 @@ static apr_status_t find_session(rh_db_t *db, rh_db_session_t *session, apr_pool
         status = apr_dbd_check_conn(db->driver, scratch, db->handle) == APR_SUCCESS
                      ? ask_session(db, scratch, row)
                      : APR_EAGAIN;
-    } else if (strcmp((*row)[1], "off") != 0 && library->connection &&
+    } else if (strcmp((*row)->read_only, "off") != 0 && library->connection &&
                (now < session->reset_at || now - session->reset_at > RESET_INTERVAL)) {
         session->reset_at = now;
         library->reset(library->connection);
         status = ask_session(db, scratch, row);
     }
-    if (status == APR_SUCCESS && strcmp((*row)[1], "off") != 0) {
+    if (status == APR_SUCCESS && strcmp((*row)->read_only, "off") != 0) {
         session->error = "it takes no changes: a standby, or default_transaction_read_only";
         status = APR_EAGAIN;
     }
@@ -182,7 +177,7 @@ static apr_status_t find_session(rh_db_t *db, rh_db_session_t *session, apr_pool
 static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch)
 {
     rh_pgsql_library_t *library = &session->pgsql;
-    const char **row = NULL;
+    const rh_session_get_row_t *row = NULL;
 
     session->established = false;
     if (!library->connection) {
@@ -198,10 +193,10 @@ static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t 
     if (find_session(db, session, scratch, &row) != APR_SUCCESS) {
         return APR_EAGAIN;
     }
-    if (!session->encoding || strcmp(session->encoding, row[2]) != 0) {
-        session->encoding = apr_pstrdup(db->pool, row[2]);
+    if (!session->encoding || strcmp(session->encoding, row->encoding) != 0) {
+        session->encoding = apr_pstrdup(db->pool, row->encoding);
     }
-    follow_clock(db, session, row[3]);
+    follow_clock(db, session, row->at);
     if (library->connection) {
         int backend = library->backend(library->connection);
         apr_uint64_t socket = identify_socket(library);
@@ -212,7 +207,7 @@ static apr_status_t establish(rh_db_t *db, rh_db_session_t *session, apr_pool_t 
         session->backend = backend;
         session->socket = socket;
         session->shared =
-            session->forgotten > MAX_FORGOTTEN || session->backend != rh_db_number(row[0]);
+            session->forgotten > MAX_FORGOTTEN || session->backend != rh_db_number(row->process);
     }
     session->begin = session->shared ? shared_begin : direct_begin;
     if (rh_db_run_init(db, session, scratch) != APR_SUCCESS) {

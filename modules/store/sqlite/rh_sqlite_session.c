@@ -35,11 +35,12 @@ static void open_lock(rh_db_t *db, rh_db_session_t *session, apr_pool_t *scratch
     const char *file, *slash;
 
     if (session->lock >= 0 ||
-        rh_db_query_rows(db, "PRAGMA database_list", scratch, &rows) != APR_SUCCESS ||
+        rh_db_query_rows(db, rh_sqlite_statements[RH_SQL_database_file].text, scratch, &rows) !=
+            APR_SUCCESS ||
         rows->nelts == 0) {
         return;
     }
-    file = APR_ARRAY_IDX(rows, 0, const char **)[2];
+    file = RH_ROW(database_file, rows, 0)->file;
     if (!file || !(slash = strrchr(file, '/'))) {
         return; /* an in-memory database belongs to one connection */
     }
