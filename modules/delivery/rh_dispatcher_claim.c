@@ -86,6 +86,17 @@ static bool hold_ordered(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
     return now - dispatcher->held < MAX_HOLD;
 }
 
+/**
+ * How many jobs a claim asks for: at most half of what memory holds, so that a commit beside it has
+ * room to hand over its own deliveries.
+ */
+static int batch_size(const rh_capacity_t *capacity)
+{
+    int half = rh_capacity_max(capacity) / 2;
+
+    return half < CLAIM_BATCH ? half : CLAIM_BATCH;
+}
+
 void rh_dispatcher_claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 {
     rh_capacity_t *capacity = dispatcher->parts->all->capacity;
@@ -98,7 +109,7 @@ void rh_dispatcher_claim(rh_dispatcher_t *dispatcher, apr_pool_t *scratch)
 
     least = rh_capacity_max(capacity) / 16;
     least = least < CLAIM_BATCH / 4 ? least : CLAIM_BATCH / 4;
-    limit = rh_capacity_reserve(capacity, CLAIM_BATCH);
+    limit = rh_capacity_reserve(capacity, batch_size(capacity));
     if (limit < least || limit == 0) {
         rh_capacity_return(capacity, limit);
         dispatcher->starved = true;

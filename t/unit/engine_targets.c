@@ -321,6 +321,14 @@ void hold_commits(world_t *world, bool hold)
     pthread_mutex_unlock(&world->mutex);
 }
 
+void hold_claims(world_t *world, bool hold)
+{
+    pthread_mutex_lock(&world->mutex);
+    world->hold_claims = hold;
+    pthread_cond_broadcast(&world->changed);
+    pthread_mutex_unlock(&world->mutex);
+}
+
 void let_hang(world_t *world, int subscription, bool hang)
 {
     pthread_mutex_lock(&world->mutex);

@@ -60,6 +60,8 @@ void set_down(world_t *world, int what);
 
 void hold_commits(world_t *world, bool hold);
 
+void hold_claims(world_t *world, bool hold);
+
 void let_hang(world_t *world, int subscription, bool hang);
 
 int get(world_t *world, const int *number);

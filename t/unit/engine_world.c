@@ -152,6 +152,10 @@ apr_status_t world_claim(rh_queue_t *self, rh_claim_t *claim, apr_pool_t *scratc
 
     (void)scratch;
     pthread_mutex_lock(&world->mutex);
+    world->claims_begun++;
+    while (world->hold_claims) {
+        pthread_cond_wait(&world->changed, &world->mutex);
+    }
     if (world->down & DOWN_CLAIM) {
         status = APR_EAGAIN;
     }

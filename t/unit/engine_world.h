@@ -80,6 +80,8 @@ typedef struct world_t {
     int commit_failures; /**< number of commits that fail before one succeeds */
     bool hold_commits;   /**< commits hang until it is false */
     bool holding;        /**< a commit hangs now */
+    bool hold_claims;    /**< claims hang until it is false */
+    int claims_begun;
     apr_interval_time_t commit_takes;
     const char *refused_type;   /**< type of an event whose commit it refuses */
     const char *refused_answer; /**< body of a response whose settlement it refuses */

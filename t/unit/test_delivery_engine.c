@@ -40,6 +40,25 @@ static void test_one(void)
     end_quietly(world);
 }
 
+/** While a claim is under way, which reserves memory, a commit still hands over its deliveries. */
+static void test_commit_beside_claim(void)
+{
+    world_t *world = make_world(1);
+
+    world->hold_claims = true;
+    start_engine(world);
+    ok(wait_for(world, &world->claims_begun, 1), "the engine's first claim takes long");
+    is_int(commit_events(world, NULL, world->site.endpoint_concurrency, SOON), APR_SUCCESS,
+           "events are committed meanwhile");
+    ok(wait_for(world, &world->subscriptions[0].attempts, world->site.endpoint_concurrency),
+       "they are sent before the claim ends");
+    hold_claims(world, false);
+    ok(wait_delivered(world, world->site.endpoint_concurrency), "and are delivered");
+    is_int(count_up(world).sent_most, 1, "once");
+    is_int(get(world, &world->claimed), 0, "none of them was claimed");
+    end_quietly(world);
+}
+
 static void test_refused(void)
 {
     world_t *world = make_world(1);
@@ -267,8 +286,9 @@ static void test_two_sites(void)
 int main(void)
 {
     static void (*const tests[])(void) = {
-        test_one,          test_refused,    test_threads,         test_bounds, test_answers,
-        test_unsettleable, test_starvation, test_hanging_targets, test_wake,   test_two_sites};
+        test_one,      test_commit_beside_claim, test_refused,    test_threads,         test_bounds,
+        test_answers,  test_unsettleable,        test_starvation, test_hanging_targets, test_wake,
+        test_two_sites};
 
     apr_initialize();
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
