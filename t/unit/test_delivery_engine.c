@@ -49,9 +49,9 @@ static void test_commit_beside_claim(void)
     start_engine(world);
     ok(wait_for(world, &world->claims_begun, 1), "the engine's first claim takes long");
     is_int(commit_events(world, NULL, world->site.endpoint_concurrency, SOON), APR_SUCCESS,
-           "events are committed meanwhile");
+           "events are committed before it ends");
     ok(wait_for(world, &world->subscriptions[0].attempts, world->site.endpoint_concurrency),
-       "they are sent before the claim ends");
+       "they are sent while it lasts");
     hold_claims(world, false);
     ok(wait_delivered(world, world->site.endpoint_concurrency), "and are delivered");
     is_int(count_up(world).sent_most, 1, "once");
