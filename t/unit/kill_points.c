@@ -134,29 +134,18 @@ static void do_work(const char *driver, const char *params, kill_point_t point, 
     _exit(0);
 }
 
-static apr_status_t count_doomed(rh_db_t *db, void *baton, apr_pool_t *in)
-{
-    apr_array_header_t *rows;
-    apr_status_t status = rh_db_query_rows(db,
-                                           "SELECT count(*) FROM pg_catalog.pg_stat_activity"
-                                           " WHERE application_name = '" DOOMED "'"
-                                           " AND datname = pg_catalog.current_database()",
-                                           in, &rows);
-
-    *(int *)baton = status == APR_SUCCESS && rows->nelts == 1
-                        ? (int)rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0])
-                        : -1;
-    return status;
-}
-
 /** The server goes on with a statement whose client has gone, until it notices. */
 static void wait_for_end(rh_db_source_t *watcher)
 {
     apr_time_t until = apr_time_now() + NOTICE_TIMEOUT;
-    int doomed = -1;
+    apr_int64_t doomed;
 
     do {
-        rh_store_run(watcher, false, count_doomed, &doomed, pool);
+        doomed = select_number(watcher,
+                               "SELECT count(*) FROM pg_catalog.pg_stat_activity"
+                               " WHERE application_name = '%s'"
+                               " AND datname = pg_catalog.current_database()",
+                               DOOMED);
     } while (doomed != 0 && apr_time_now() < until && (apr_sleep(2000), true));
     if (doomed != 0) {
         ok(false, "the server has ended the session of a client that is gone");

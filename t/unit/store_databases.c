@@ -122,6 +122,21 @@ apr_int64_t select_number(rh_db_source_t *source, const char *text, const char *
     return number;
 }
 
+const char *read_plan(rh_db_t *db, const char *sql)
+{
+    int column = strcmp(db->dialect->driver, "sqlite3") == 0 ? 3 : 0;
+    const char *plan = "";
+    apr_array_header_t *rows;
+
+    if (rh_db_query_rows(db, sql, pool, &rows) != APR_SUCCESS) {
+        return rh_db_session(db)->error;
+    }
+    for (int i = 0; i < rows->nelts; i++) {
+        plan = apr_pstrcat(pool, plan, APR_ARRAY_IDX(rows, i, const char **)[column], "\n", NULL);
+    }
+    return plan;
+}
+
 const char *make_id(void)
 {
     char *id = apr_palloc(pool, RH_UUID_LEN + 1);

@@ -33,6 +33,9 @@ void run_script(rh_db_source_t *source, const char *sql);
 /** A number that SQL selects, with `@` likewise, and `value` in place of `%s`. -1: it failed */
 apr_int64_t select_number(rh_db_source_t *source, const char *sql, const char *value);
 
+/** The lines of the plan that EXPLAIN SQL returns, in `pool`, or the database's complaint. */
+const char *read_plan(rh_db_t *db, const char *sql);
+
 /** A new id, in `pool`. */
 const char *make_id(void);
 

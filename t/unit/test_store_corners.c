@@ -341,7 +341,6 @@ static const char *plan_of(rh_sql_name_t name)
     bool pgsql = strcmp(database, "pgsql") == 0;
     const char *sql = pgsql ? "EXPLAIN " : "EXPLAIN QUERY PLAN ", *plan = "", *parameter;
     const char *text = rh_dialect_find(database)->statements[name].text;
-    apr_array_header_t *rows;
     rh_db_t *db;
 
     while ((parameter = strstr(text, "%s")) != NULL) {
@@ -352,12 +351,8 @@ static const char *plan_of(rh_sql_name_t name)
     }
     sql = apr_pstrcat(pool, sql, text, NULL);
     if (source[3]->acquire(source[3], pool, &db) == APR_SUCCESS &&
-        (!pgsql || rh_db_script(db, AS_PROCESSES_DO, pool) == APR_SUCCESS) &&
-        rh_db_query_rows(db, sql, pool, &rows) == APR_SUCCESS) {
-        for (int i = 0; i < rows->nelts; i++) {
-            plan = apr_pstrcat(pool, plan, APR_ARRAY_IDX(rows, i, const char **)[pgsql ? 0 : 3],
-                               "\n", NULL);
-        }
+        (!pgsql || rh_db_script(db, AS_PROCESSES_DO, pool) == APR_SUCCESS)) {
+        plan = read_plan(db, sql);
     }
     return plan;
 }

@@ -127,20 +127,11 @@ static const char *explain_prepared(const rh_sql_t *sql)
 static const char *plan_of(rh_db_t *db, rh_sql_name_t name)
 {
     const rh_sql_t *sql = &db->dialect->statements[name];
-    bool asks_plan = strcmp(db->dialect->driver, "sqlite3") == 0;
-    const char *plan = "", *explain = asks_plan ? apr_pstrcat(pool, "EXPLAIN QUERY PLAN ",
-                                                              mark_parameters(sql->text), NULL)
-                                                : explain_prepared(sql);
-    apr_array_header_t *rows;
 
-    if (rh_db_query_rows(db, explain, pool, &rows) != APR_SUCCESS) {
-        return rh_db_session(db)->error;
-    }
-    for (int i = 0; i < rows->nelts; i++) {
-        plan = apr_pstrcat(pool, plan, APR_ARRAY_IDX(rows, i, const char **)[asks_plan ? 3 : 0],
-                           "\n", NULL);
-    }
-    return plan;
+    return read_plan(
+        db, strcmp(db->dialect->driver, "sqlite3") == 0
+                ? apr_pstrcat(pool, "EXPLAIN QUERY PLAN ", mark_parameters(sql->text), NULL)
+                : explain_prepared(sql));
 }
 
 /** What the plan of a statement must have. */
