@@ -61,6 +61,11 @@ static void note_table(planning_t *planning, const char *sql, apr_pool_t *pool)
     }
 }
 
+/** The row of count_rows(), whose statement is not in a .sql file: its table is known only here. */
+typedef struct rh_table_count_row_t {
+    const char *count;
+} rh_table_count_row_t;
+
 static apr_status_t count_rows(rh_db_t *db, const char *table, apr_pool_t *pool, apr_int64_t *count)
 {
     apr_array_header_t *rows;
@@ -71,7 +76,7 @@ static apr_status_t count_rows(rh_db_t *db, const char *table, apr_pool_t *pool,
                          pool, &rows);
 
     *count = status == APR_SUCCESS && rows->nelts == 1
-                 ? rh_db_number(APR_ARRAY_IDX(rows, 0, const char **)[0])
+                 ? rh_db_number(RH_ROW(table_count, rows, 0)->count)
                  : 0;
     return status;
 }
