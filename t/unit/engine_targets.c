@@ -313,20 +313,22 @@ void set_down(world_t *world, int what)
     pthread_mutex_unlock(&world->mutex);
 }
 
-void hold_commits(world_t *world, bool hold)
+static void hold(world_t *world, bool *what, bool held)
 {
     pthread_mutex_lock(&world->mutex);
-    world->hold_commits = hold;
+    *what = held;
     pthread_cond_broadcast(&world->changed);
     pthread_mutex_unlock(&world->mutex);
 }
 
-void hold_claims(world_t *world, bool hold)
+void hold_commits(world_t *world, bool held)
 {
-    pthread_mutex_lock(&world->mutex);
-    world->hold_claims = hold;
-    pthread_cond_broadcast(&world->changed);
-    pthread_mutex_unlock(&world->mutex);
+    hold(world, &world->hold_commits, held);
+}
+
+void hold_claims(world_t *world, bool held)
+{
+    hold(world, &world->hold_claims, held);
 }
 
 void let_hang(world_t *world, int subscription, bool hang)

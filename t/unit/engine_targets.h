@@ -58,9 +58,9 @@ bool wait_delivered(world_t *world, int count);
 
 void set_down(world_t *world, int what);
 
-void hold_commits(world_t *world, bool hold);
+void hold_commits(world_t *world, bool held);
 
-void hold_claims(world_t *world, bool hold);
+void hold_claims(world_t *world, bool held);
 
 void let_hang(world_t *world, int subscription, bool hang);
 
