@@ -1,6 +1,12 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- Find due deliveries and lease them.
 
+-- fragment: its_turn
+-- What decides when a subscription has its turn.
+s.state, CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
+  greatest(t.paused_until - clock.at, 0) AS pause,
+  CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing;
+
 -- name: claim_due
 -- Counts the deliveries that have been due longest, by subscription; usually these are all due
 -- deliveries. A last row without a tenant means that there are events to expand.
@@ -11,10 +17,7 @@ WITH clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   ORDER BY q.due_at LIMIT :RH_CLAIM_LOOK),
  one AS MATERIALIZED (SELECT due.tenant, due.subscription_id, count(*) AS count,
   min(due.due_at) AS since FROM due GROUP BY due.tenant, due.subscription_id)
- (SELECT d.tenant, d.subscription_id AS id, d.count, s.state,
-  CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
-  greatest(t.paused_until - clock.at, 0) AS pause,
-  CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
+ (SELECT d.tenant, d.subscription_id AS id, d.count, :its_turn FROM clock
   CROSS JOIN one AS d :its_subscription :its_stat ORDER BY d.since)
   UNION ALL SELECT NULL, NULL, 0, NULL, 0, 0, 0, 0 WHERE EXISTS (SELECT 1
   FROM resthooks.expansion);
@@ -38,10 +41,7 @@ WITH RECURSIVE clock AS MATERIALIZED (SELECT resthooks.now_ms() AS at),
   ORDER BY q.tenant, q.subscription_id LIMIT 1) AS x WHERE step.n < :steps::integer)
  SELECT d.tenant, d.subscription_id AS id, (SELECT count(*) FROM (SELECT 1
   FROM resthooks.queue q WHERE q.tenant = d.tenant AND q.subscription_id = d.subscription_id
-  AND q.due_at <= clock.at LIMIT :limit::integer) AS few) AS count, s.state,
-  CASE WHEN s.in_order THEN 1 ELSE 0 END AS ordered, s.rate_limit,
-  greatest(t.paused_until - clock.at, 0) AS pause,
-  CASE WHEN t.failing_since IS NULL THEN 0 ELSE 1 END AS failing FROM clock
+  AND q.due_at <= clock.at LIMIT :limit::integer) AS few) AS count, :its_turn FROM clock
   CROSS JOIN step AS d :its_subscription :its_stat ORDER BY d.n;
 
 -- fragment: shares

@@ -1,15 +1,19 @@
 -- Licensed under the Apache License, Version 2.0: see LICENSE.
 -- Find due deliveries and lease them.
 
+-- fragment: its_turn
+-- What decides when a subscription has its turn.
+s.state, s.in_order AS ordered, s.rate_limit,
+ max(t.paused_until - CAST(:now AS integer), 0) AS pause,
+ t.failing_since IS NOT NULL AS failing;
+
 -- name: claim_due
 -- Counts the deliveries that have been due longest, by subscription; usually these are all due
 -- deliveries. Subscriptions are looked up by key, one by one, even while the tables have no
 -- statistics. A last row without a tenant means that there are events to expand.
 -- returns: tenant, id, count, state, ordered, rate_limit, pause, failing
-SELECT * FROM (SELECT one.tenant, one.id, one.count, s.state, s.in_order AS ordered, s.rate_limit,
- max(t.paused_until - CAST(:now AS integer), 0) AS pause,
- t.failing_since IS NOT NULL AS failing FROM (SELECT due.tenant, due.subscription_id AS id,
- count(*) AS count, min(due.due_at) AS since FROM (SELECT q.tenant, q.subscription_id,
+SELECT * FROM (SELECT one.tenant, one.id, one.count, :its_turn FROM (SELECT due.tenant,
+ due.subscription_id AS id, count(*) AS count, min(due.due_at) AS since FROM (SELECT q.tenant, q.subscription_id,
  q.due_at FROM resthooks_queue q WHERE q.due_at <= CAST(:now AS integer)
  ORDER BY q.due_at LIMIT :RH_CLAIM_LOOK) AS due
  GROUP BY due.tenant, due.subscription_id) AS one
@@ -34,9 +38,7 @@ WITH RECURSIVE step(tenant, id, n) AS (SELECT * FROM (SELECT q.tenant, q.subscri
  ORDER BY x.tenant, x.subscription_id LIMIT 1) WHERE step.n < CAST(:steps AS integer))
  SELECT step.tenant, step.id, (SELECT count(*) FROM (SELECT 1 FROM resthooks_queue q
   WHERE q.tenant = step.tenant AND q.subscription_id = step.id
-  AND q.due_at <= CAST(:now AS integer) LIMIT CAST(:limit AS integer))) AS count, s.state,
-  s.in_order AS ordered, s.rate_limit, max(t.paused_until - CAST(:now AS integer), 0) AS pause,
-  t.failing_since IS NOT NULL AS failing FROM step
+  AND q.due_at <= CAST(:now AS integer) LIMIT CAST(:limit AS integer))) AS count, :its_turn FROM step
   LEFT JOIN resthooks_subscription s ON s.tenant = step.tenant AND s.id = step.id
   LEFT JOIN resthooks_subscription_stat t ON t.tenant = step.tenant
   AND t.subscription_id = step.id ORDER BY step.n;
